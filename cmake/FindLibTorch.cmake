@@ -1,0 +1,49 @@
+# LibTorch as imported target torch::torch, from a wheel unpacked by tools/setup.sh or from a folder that the user names.
+#
+# The wheel's own CMake package is not used: it switches CUDA on wherever it sees a toolkit and links libtorch_cuda even
+# for a program that runs on the CPU alone.
+set(CLOOB_TORCH_MINIMUM 2.15.0)
+if(CLOOB_TORCH_ROOT)
+  set(CLOOB_TORCH_DIR ${CLOOB_TORCH_ROOT})
+else()
+  set(CLOOB_TORCH_DIR ${CLOOB_DEPS_DIR}/python/torch)
+endif()
+if(NOT EXISTS ${CLOOB_TORCH_DIR}/lib/libtorch_cpu.so)
+  message(FATAL_ERROR "no LibTorch in ${CLOOB_TORCH_DIR}: run tools/setup.sh, or set -DCLOOB_TORCH_ROOT to the folder "
+    "that holds LibTorch's include/ and lib/ (for a Python installation: the 'torch' folder in site-packages)")
+endif()
+
+# Releases before 2.9 have the numbers in another header; they are too old in any case.
+set(CLOOB_TORCH_VERSION 0)
+set(_version_header ${CLOOB_TORCH_DIR}/include/torch/headeronly/version.h)
+if(EXISTS ${_version_header})
+  file(STRINGS ${_version_header} _lines REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+  foreach(part MAJOR MINOR PATCH)
+    string(REGEX REPLACE ".*TORCH_VERSION_${part} ([0-9]+).*" "\\1" _${part} "${_lines}")
+  endforeach()
+  set(CLOOB_TORCH_VERSION ${_MAJOR}.${_MINOR}.${_PATCH})
+endif()
+if(CLOOB_TORCH_VERSION VERSION_LESS CLOOB_TORCH_MINIMUM)
+  message(FATAL_ERROR "LibTorch in ${CLOOB_TORCH_DIR} is older than ${CLOOB_TORCH_MINIMUM}: run tools/setup.sh, or set "
+    "-DCLOOB_TORCH_ROOT to a newer one")
+endif()
+
+add_library(torch::torch INTERFACE IMPORTED)
+# -idirafter: the include folder carries a copy of fmt that must not win over the one that spdlog was built with.
+target_compile_options(torch::torch INTERFACE
+  "SHELL:-idirafter ${CLOOB_TORCH_DIR}/include/torch/csrc/api/include" "SHELL:-idirafter ${CLOOB_TORCH_DIR}/include")
+set(_torch_lib ${CLOOB_TORCH_DIR}/lib)
+target_link_libraries(torch::torch INTERFACE ${_torch_lib}/libtorch_cpu.so ${_torch_lib}/libc10.so Threads::Threads)
+# The CUDA runtime and CUPTI that libtorch_cpu.so needs lie beside it, where its own run path finds them; the linker
+# is told not to ask for them.
+target_link_options(torch::torch INTERFACE -Wl,--allow-shlib-undefined)
+if(CLOOB_CUDA)
+  # No symbol of ours lives in these two; without --no-as-needed the linker would drop them and with them the kernels.
+  file(GLOB _cuda_dirs ${CLOOB_TORCH_DIR}/../nvidia/*/lib)
+  foreach(dir ${_cuda_dirs})
+    target_link_options(torch::torch INTERFACE -Wl,-rpath-link,${dir})
+  endforeach()
+  target_link_options(torch::torch INTERFACE
+    -Wl,--no-as-needed ${_torch_lib}/libtorch_cuda.so ${_torch_lib}/libc10_cuda.so -Wl,--as-needed)
+  target_compile_definitions(torch::torch INTERFACE CLOOB_HAS_CUDA=1)
+endif()

@@ -1,0 +1,15 @@
+# Where the program finds what it reads at run time: ../share/cloob beside bin, in the build tree and when installed.
+set(CLOOB_SHARE_DIR ${PROJECT_BINARY_DIR}/share/cloob)
+foreach(resource bpe_simple_vocab_16e6.txt.gz en_classnames.json en_zeroshot_classification_templates.json)
+  set(source ${CLOOB_DEPS_DIR}/share/${resource})
+  if(NOT EXISTS ${source})
+    message(FATAL_ERROR "${source} is missing: run tools/setup.sh")
+  endif()
+  configure_file(${source} ${CLOOB_SHARE_DIR}/${resource} COPYONLY)
+endforeach()
+
+include(GNUInstallDirs)
+set_target_properties(cloob_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+install(TARGETS cloob_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY ${CLOOB_SHARE_DIR} DESTINATION ${CMAKE_INSTALL_DATADIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/cloob)

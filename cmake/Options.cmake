@@ -1,0 +1,27 @@
+# Build options and the flags that every target of the project shares.
+option(CLOOB_TESTS "Build the tests" ON)
+option(CLOOB_WERROR "Treat warnings as errors" OFF)
+option(CLOOB_CUDA "Link LibTorch's CUDA libraries" OFF)
+set(CLOOB_SANITIZE "" CACHE STRING "Sanitizers for all targets, for example 'address,undefined' or 'thread'")
+set(CLOOB_TORCH_ROOT "" CACHE PATH "LibTorch 2.15 or newer: the folder with include/ and lib/ (empty: what tools/setup.sh installed)")
+set(CLOOB_DEPS_DIR ${PROJECT_SOURCE_DIR}/.deps CACHE PATH "Where tools/setup.sh puts LibTorch and the data taken from wheels")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(cloob_options INTERFACE)
+target_compile_features(cloob_options INTERFACE cxx_std_20)
+set(CMAKE_CXX_EXTENSIONS OFF)
+target_compile_options(cloob_options INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wdouble-promotion
+  $<$<BOOL:${CLOOB_WERROR}>:-Werror>)
+if(CLOOB_SANITIZE)
+  target_compile_options(cloob_options INTERFACE -fsanitize=${CLOOB_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_link_options(cloob_options INTERFACE -fsanitize=${CLOOB_SANITIZE})
+endif()

@@ -1,0 +1,28 @@
+# add_room(NAME [DEPENDS rooms...] [THIRD_PARTY targets...] [PUBLIC_THIRD_PARTY targets...])
+#
+# Makes the static library cloob::NAME from src/NAME/*.cpp. Public headers: include/cloob/NAME, private ones: src/NAME.
+# A dependency that was not declared earlier is an error, so the list of rooms is the dependency order.
+set(CLOOB_ROOMS "")
+function(add_room name)
+  cmake_parse_arguments(ROOM "" "" "DEPENDS;THIRD_PARTY;PUBLIC_THIRD_PARTY" ${ARGN})
+  foreach(dependency ${ROOM_DEPENDS})
+    if(NOT dependency IN_LIST CLOOB_ROOMS)
+      message(FATAL_ERROR "room '${name}' depends on '${dependency}', which is not declared above it")
+    endif()
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
+  list(TRANSFORM ROOM_DEPENDS PREPEND cloob:: OUTPUT_VARIABLE rooms)
+  if(sources)
+    add_library(cloob_${name} STATIC ${sources})
+    target_include_directories(cloob_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(cloob_${name} PUBLIC ${rooms} ${ROOM_PUBLIC_THIRD_PARTY}
+      PRIVATE ${ROOM_THIRD_PARTY} cloob_options)
+  else()
+    add_library(cloob_${name} INTERFACE)
+    target_include_directories(cloob_${name} INTERFACE ${PROJECT_SOURCE_DIR}/include)
+    target_link_libraries(cloob_${name} INTERFACE ${rooms} ${ROOM_PUBLIC_THIRD_PARTY})
+  endif()
+  add_library(cloob::${name} ALIAS cloob_${name})
+  set(CLOOB_ROOMS ${CLOOB_ROOMS} ${name} PARENT_SCOPE)
+  set_property(GLOBAL APPEND PROPERTY CLOOB_ROOM_RULES "${name}:${ROOM_DEPENDS}")
+endfunction()

@@ -1,0 +1,94 @@
+// How a room declares its settings: a plain struct whose static `fields()` names every member once.
+//
+//   struct OptimConfig {
+//     double lr = 5e-4;
+//     static constexpr auto fields() {
+//       return std::tuple(field("lr", &OptimConfig::lr, "Peak learning rate, reached after warm-up.", Range{0.0, 1.0}));
+//     }
+//   };
+//   static_assert(lists_every_member<OptimConfig>);
+//
+// Reading, overriding, printing and documenting all come from that one declaration (config.h).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace cloob {
+
+/// Inclusive bounds of a number; for a list they hold for every element, for an optional when it is set.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+
+template <class Owner, class Member>
+struct Field {
+  using Type = Member;
+  std::string_view name;
+  Member Owner::*member;
+  std::string_view doc;
+  Range range;
+};
+
+template <class Owner, class Member>
+constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*member, std::string_view doc, Range range = {}) {
+  return {name, member, doc, range};
+}
+
+/// A struct that declares its settings.
+template <class T>
+concept Section = requires { T::fields(); };
+
+/// Names of an enum as they stand in YAML. Specialise with `static constexpr std::array<std::pair<std::string_view, E>, n>
+/// names`; the C++ enumerators are spelled like the YAML words.
+template <class E>
+struct EnumNames;
+
+template <class E>
+concept NamedEnum = std::is_enum_v<E> && requires { EnumNames<E>::names; };
+
+template <NamedEnum E>
+constexpr std::string_view enum_name(E value) {
+  for (const auto& [name, candidate] : EnumNames<E>::names) {
+    if (candidate == value) return name;
+  }
+  return "?";
+}
+
+namespace detail {
+struct AnyMember {
+  template <class T>
+  operator T() const;  // never defined: used in unevaluated expressions only
+};
+
+template <class T, std::size_t... I>
+constexpr bool is_brace_constructible(std::index_sequence<I...>) {
+  return requires { T{(static_cast<void>(I), AnyMember{})...}; };
+}
+
+template <class T, std::size_t N = 0, std::size_t Last = 0>
+constexpr std::size_t count_members() {
+  // Optional and string members make some smaller counts fail, so the largest count that works is taken.
+  constexpr std::size_t kMost = 40;
+  if constexpr (N > kMost) {
+    return Last;
+  } else if constexpr (is_brace_constructible<T>(std::make_index_sequence<N>{})) {
+    return count_members<T, N + 1, N>();
+  } else {
+    return count_members<T, N + 1, Last>();
+  }
+}
+}  // namespace detail
+
+/// Whether `fields()` lists as many members as the struct has.
+template <Section T>
+inline constexpr bool lists_every_member = std::tuple_size_v<decltype(T::fields())> == detail::count_members<T>();
+
+}  // namespace cloob

@@ -1,0 +1,192 @@
+#include "cloob/base/files.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "cloob/base/error.h"
+
+namespace cloob {
+namespace {
+
+[[noreturn]] void throw_errno(std::string_view action, const std::filesystem::path& path) {
+  const int error_number = errno;
+  throw_user_error("cannot {} '{}': {}", action, path.string(), describe_errno(error_number));
+}
+
+int open_for_reading(const std::filesystem::path& path, std::uint64_t& size) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw_errno("open", path);
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || S_ISDIR(status.st_mode)) {
+    if (S_ISDIR(status.st_mode)) errno = EISDIR;
+    const int error_number = errno;
+    ::close(descriptor);
+    errno = error_number;
+    throw_errno("read", path);
+  }
+  size = static_cast<std::uint64_t>(status.st_size);
+  return descriptor;
+}
+
+}  // namespace
+
+std::string describe_errno(int error_number) { return std::generic_category().message(error_number); }
+
+std::string read_file(const std::filesystem::path& path) {
+  std::uint64_t size = 0;
+  const int descriptor = open_for_reading(path, size);
+  // Reads on past the stated size: pipes and files in /proc state none.
+  std::string content;
+  std::size_t filled = 0;
+  for (;;) {
+    if (content.size() == filled) content.resize(filled + (filled == 0 ? size + 1 : std::size_t{1} << 16));
+    const ssize_t count = ::read(descriptor, content.data() + filled, content.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const int error_number = errno;
+      ::close(descriptor);
+      errno = error_number;
+      throw_errno("read", path);
+    }
+    if (count == 0) break;
+    filled += static_cast<std::size_t>(count);
+  }
+  ::close(descriptor);
+  content.resize(filled);
+  return content;
+}
+
+void make_directories(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw_user_error("cannot create the folder '{}': {}", path.string(), error.message());
+}
+
+void sync_directory(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw_errno("open", path);
+  // Some file systems cannot sync a folder and say EINVAL; there is nothing more to be done on those.
+  const bool failed = ::fsync(descriptor) != 0 && errno != EINVAL;
+  const int error_number = errno;
+  ::close(descriptor);
+  errno = error_number;
+  if (failed) throw_errno("sync", path);
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+  const std::filesystem::path temporary = path.string() + fmt::format(".tmp{}", ::getpid());
+  try {
+    OutputFile file(temporary);
+    file.write(content);
+    file.finish();
+    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("write", path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_directory(path.parent_path());
+}
+
+OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) throw_errno("create", path_);
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno("write", path_);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+void OutputFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+
+void OutputFile::finish() {
+  const int descriptor = std::exchange(descriptor_, -1);
+  const bool synced = ::fsync(descriptor) == 0 || errno == EINVAL;
+  const int sync_error = errno;
+  const bool closed = ::close(descriptor) == 0;
+  if (!synced) errno = sync_error;
+  if (!synced || !closed) throw_errno("write", path_);
+}
+
+RandomAccessFile::RandomAccessFile(std::filesystem::path path) : path_(std::move(path)) {
+  descriptor_ = open_for_reading(path_, size_);
+}
+
+RandomAccessFile::RandomAccessFile(RandomAccessFile&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_) {}
+
+RandomAccessFile::~RandomAccessFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void RandomAccessFile::read(std::uint64_t offset, std::span<std::byte> into) const {
+  while (!into.empty()) {
+    const ssize_t count = ::pread(descriptor_, into.data(), into.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno("read", path_);
+    if (count == 0) throw_user_error("'{}' ends at byte {}, {} more were expected", path_.string(), offset, into.size());
+    into = into.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+  std::uint64_t size = 0;
+  const int descriptor = open_for_reading(path, size);
+  if (size > 0) {
+    void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    const int error_number = errno;
+    ::close(descriptor);
+    errno = error_number;
+    if (address == MAP_FAILED) throw_errno("map", path);
+    bytes_ = {static_cast<const std::byte*>(address), size};
+  } else {
+    ::close(descriptor);
+  }
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+std::filesystem::path find_resource(const std::string& name) {
+  std::vector<std::filesystem::path> places;
+  if (const char* folder = std::getenv("CLOOB_SHARE_DIR")) places.emplace_back(folder);
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) {
+    // In the build tree the tests lie one folder away from the program, so both levels are looked at.
+    for (auto folder = program.parent_path().parent_path(); folder.has_relative_path(); folder = folder.parent_path()) {
+      places.push_back(folder / "share" / "cloob");
+      if (places.size() >= 3) break;
+    }
+  }
+  std::string looked;
+  for (const auto& place : places) {
+    if (std::filesystem::exists(place / name, error)) return place / name;
+    looked += fmt::format("{}'{}'", looked.empty() ? "" : ", ", place.string());
+  }
+  throw_user_error("'{}' was not found in {}: run tools/setup.sh and build again, or set CLOOB_SHARE_DIR to the folder "
+                   "that holds it", name, looked);
+}
+
+}  // namespace cloob

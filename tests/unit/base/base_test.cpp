@@ -1,0 +1,108 @@
+#include <array>
+#include <fstream>
+#include <set>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/random.h"
+#include "cloob/base/text.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+TEST(RandomStream, DependsOnItsKeyAlone) {
+  RandomStream first(RandomUse::augmentation, {1, 2, 3});
+  RandomStream second(RandomUse::augmentation, {1, 2, 3});
+  RandomStream other_use(RandomUse::caption_choice, {1, 2, 3});
+  RandomStream other_key(RandomUse::augmentation, {1, 3, 2});
+  const std::uint64_t value = first.next();
+  EXPECT_EQ(value, second.next());
+  EXPECT_NE(value, other_use.next());
+  EXPECT_NE(value, other_key.next());
+}
+
+TEST(RandomStream, DrawsEveryNumberBelowTheBoundEquallyOften) {
+  RandomStream stream(RandomUse::augmentation, {7});
+  std::array<int, 5> counts{};
+  for (int draw = 0; draw < 50000; ++draw) ++counts[stream.below(5)];
+  for (const int count : counts) EXPECT_NEAR(count, 10000, 400);
+}
+
+TEST(RandomStream, IsUniformInTheUnitInterval) {
+  RandomStream stream(RandomUse::augmentation, {8});
+  double sum = 0;
+  for (int draw = 0; draw < 20000; ++draw) {
+    const double value = stream.uniform();
+    ASSERT_GE(value, 0.0);
+    ASSERT_LT(value, 1.0);
+    sum += value;
+  }
+  EXPECT_NEAR(sum / 20000, 0.5, 0.01);
+}
+
+TEST(Text, FormatsNumbersForPeople) {
+  EXPECT_EQ(with_thousands(1234567), "1,234,567");
+  EXPECT_EQ(with_thousands(-1234), "-1,234");
+  EXPECT_EQ(with_thousands(-123), "-123");
+  EXPECT_EQ(human_bytes(1536), "1.5 KiB");
+  EXPECT_EQ(human_seconds(59.94), "59.9s");
+  EXPECT_EQ(human_seconds(3725), "1h 02m");
+}
+
+TEST(Text, PrintsDoublesShortAndExact) {
+  EXPECT_EQ(shortest(2e-4), "0.0002");
+  EXPECT_EQ(shortest(0.1), "0.1");
+  EXPECT_EQ(shortest(5e-9), "5e-9");
+  EXPECT_EQ(shortest(1.5e300), "1.5e+300");
+  EXPECT_EQ(shortest(0), "0");
+}
+
+TEST(Text, ParsesWholeNumbersOnly) {
+  EXPECT_EQ(parse_integer("12"), 12);
+  EXPECT_EQ(parse_integer("+12"), 12);
+  EXPECT_FALSE(parse_integer("12x"));
+  EXPECT_FALSE(parse_integer(""));
+  EXPECT_FALSE(parse_integer("99999999999999999999"));
+  EXPECT_EQ(parse_double("1e-3"), 1e-3);
+}
+
+TEST(Text, SuggestsOnlyNearMatches) {
+  const std::vector<std::string> names = {"warmup_steps", "weight_decay", "lr"};
+  EXPECT_EQ(closest_match("warmup_step", names), "warmup_steps");
+  EXPECT_EQ(closest_match("wieght_decay", names), "weight_decay");
+  EXPECT_FALSE(closest_match("temperature", names));
+}
+
+TEST(Files, AtomicWriteReplacesTheOldContentAndLeavesNothingBeside) {
+  const testing::TempDir folder;
+  write_file_atomically(folder / "a", "old");
+  write_file_atomically(folder / "a", "new");
+  EXPECT_EQ(read_file(folder / "a"), "new");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+TEST(Files, ErrorsNameThePathAndTheReason) {
+  testing::expect_user_error([] { read_file("/no/such/file"); }, {"/no/such/file", "No such file or directory"});
+  testing::expect_user_error([] { read_file("/"); }, {"'/'", "Is a directory"});
+  testing::expect_user_error([] { write_file_atomically("/no/such/file", "x"); }, {"/no/such/file"});
+}
+
+TEST(Files, AFullDiskIsAUserError) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  OutputFile file("/dev/full");
+  testing::expect_user_error([&] { file.write("x"); }, {"/dev/full", "No space left on device"});
+}
+
+TEST(Files, RandomAccessReadsExactlyOrThrows) {
+  const testing::TempDir folder;
+  write_file_atomically(folder / "a", "0123456789");
+  const RandomAccessFile file(folder / "a");
+  std::array<std::byte, 4> bytes{};
+  file.read(3, bytes);
+  EXPECT_EQ(static_cast<char>(bytes[0]), '3');
+  testing::expect_user_error([&] { file.read(8, bytes); }, {"ends at byte 10"});
+}
+
+}  // namespace
+}  // namespace cloob

