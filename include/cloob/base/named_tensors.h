@@ -1,0 +1,13 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+
+namespace cloob {
+
+/// Tensors by name, in the order of their names: weights, optimiser state, goldens. Always matched by name.
+using NamedTensors = std::map<std::string, at::Tensor>;
+
+}  // namespace cloob
