@@ -20,6 +20,10 @@ endfunction()
 
 find_by_pkg_config(sentencepiece::sentencepiece sentencepiece libsentencepiece-dev)
 find_by_pkg_config(libzip::libzip libzip libzip-dev)
+find_by_pkg_config(libjpeg::libjpeg libjpeg libjpeg62-turbo-dev)
+find_by_pkg_config(libpng::libpng libpng libpng-dev)
+find_by_pkg_config(libwebp::libwebp libwebp libwebp-dev)
+find_by_pkg_config(libwebp::demux libwebpdemux libwebp-dev)
 find_by_pkg_config(utf8proc::utf8proc libutf8proc libutf8proc-dev)
 
 find_package(ZLIB QUIET)

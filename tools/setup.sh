@@ -9,9 +9,9 @@ CUDA_RUNTIME_VERSION='13.2.*'   # what the torch wheel's metadata pins
 PYTHON_TAG=3.11                 # which of the wheel's builds to take; no Python is needed to use it
 DEPS=${CLOOB_DEPS_DIR:-$PWD/.deps}
 PACKAGES=(g++ cmake ninja-build ccache pkg-config git ca-certificates unzip python3 python3-pip
-  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libsentencepiece-dev
-  libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev libutf8proc-dev
-  libgtest-dev libgmock-dev)
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libpng-dev libwebp-dev
+  libsentencepiece-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev
+  libutf8proc-dev libgtest-dev libgmock-dev)
 
 with_cuda=0
 case "${1:-}" in
