@@ -1,0 +1,31 @@
+// The safetensors format: how weights, training state and goldens are stored and exchanged with other
+// programs.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "cloob/base/named_tensors.h"
+
+namespace cloob {
+
+struct SafetensorsFile {
+  NamedTensors tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// Reads all tensors into memory of their own (CPU, contiguous).
+///
+/// Nothing in the file is trusted: lengths, offsets, shapes and names are checked against the file's size
+/// before anything is allocated. Throws a UserError of one line that names the file and the tensor.
+SafetensorsFile read_safetensors(const std::filesystem::path& path);
+
+/// Writes the tensors, from any device and with any strides, so that the same content gives the same bytes.
+///
+/// A crash or a full disk leaves whatever stood at `path` before. Throws UserError when the file cannot be
+/// written.
+void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata);
+
+}  // namespace cloob

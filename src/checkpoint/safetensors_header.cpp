@@ -1,0 +1,273 @@
+#include "checkpoint/safetensors_header.h"
+
+#include <c10/core/ScalarType.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "checkpoint/printable.h"
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+using Json = nlohmann::json;
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::uint64_t kLongestHeader = 100'000'000;  // the limit of the format's own library
+constexpr std::size_t kMostDimensions = 64;            // LibTorch's own limit
+constexpr std::string_view kMetadataKey = "__metadata__";
+
+constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes = {{
+    {"F64", at::kDouble},
+    {"F32", at::kFloat},
+    {"F16", at::kHalf},
+    {"BF16", at::kBFloat16},
+    {"I64", at::kLong},
+    {"I32", at::kInt},
+    {"I16", at::kShort},
+    {"I8", at::kChar},
+    {"U64", at::kUInt64},
+    {"U32", at::kUInt32},
+    {"U16", at::kUInt16},
+    {"U8", at::kByte},
+    {"BOOL", at::kBool},
+    {"F8_E4M3", at::kFloat8_e4m3fn},
+    {"F8_E5M2", at::kFloat8_e5m2},
+    {"C64", at::kComplexFloat},
+}};
+
+std::string count(std::uint64_t number) { return with_thousands(static_cast<std::int64_t>(number)); }
+
+/// Turns the JSON into entries; every complaint names the file.
+class HeaderParser {
+ public:
+  HeaderParser(const std::filesystem::path& path, std::uint64_t data_bytes)
+      : path_(path.string()), data_bytes_(data_bytes) {}
+
+  SafetensorsHeader parse(std::string_view text) const {
+    const Json json = parse_json(text);
+    SafetensorsHeader header;
+    for (const auto& [name, value] : json.items()) {
+      if (name == kMetadataKey) {
+        header.metadata = metadata(value);
+      } else {
+        header.entries.push_back(entry(name, value));
+      }
+    }
+    check_layout(header.entries);
+    return header;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw_user_error("'{}' is not a valid safetensors file: {}; make or download it again", path_, what);
+  }
+
+  // The parser keeps the last of several equal keys without a word, so they are looked for on the way.
+  Json parse_json(std::string_view text) const {
+    std::vector<std::set<std::string>> keys;
+    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+      if (depth > 3) fail("its header is nested too deeply");
+      if (event == Json::parse_event_t::object_start) keys.emplace_back();
+      if (event == Json::parse_event_t::object_end) keys.pop_back();
+      if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {
+        fail(fmt::format("its header has {} twice", in_quotes(parsed.get<std::string>())));
+      }
+      return true;
+    };
+    Json json;
+    try {
+      json = Json::parse(text, watch);
+    } catch (const Json::parse_error& error) {
+      fail(fmt::format("its header is not JSON (byte {})", error.byte));
+    }
+    if (!json.is_object()) fail("its header is not a JSON object");
+    return json;
+  }
+
+  std::map<std::string, std::string> metadata(const Json& value) const {
+    if (!value.is_object()) fail("its __metadata__ is not an object");
+    std::map<std::string, std::string> result;
+    for (const auto& [key, text] : value.items()) {
+      if (!text.is_string()) fail(fmt::format("its __metadata__ {} is not a string", in_quotes(key)));
+      result[key] = text.get<std::string>();
+    }
+    return result;
+  }
+
+  TensorEntry entry(const std::string& name, const Json& value) const {
+    if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
+        !value.contains("data_offsets")) {
+      fail(fmt::format("tensor {} needs exactly dtype, shape and data_offsets", in_quotes(name)));
+    }
+    const auto offsets = integers(name, "data_offsets", value["data_offsets"]);
+    if (offsets.size() != 2) fail(fmt::format("tensor {} needs two data_offsets", in_quotes(name)));
+    TensorEntry result{name, dtype(name, value["dtype"]), integers(name, "shape", value["shape"]),
+                       static_cast<std::uint64_t>(offsets[0]), static_cast<std::uint64_t>(offsets[1])};
+    const std::uint64_t wanted = bytes_of(result);
+    if (result.end < result.begin || result.end - result.begin != wanted) {
+      fail(fmt::format("tensor {} has {} bytes, from {} to {}, and its shape needs {}", in_quotes(name),
+                       offsets[1] - offsets[0], offsets[0], offsets[1], wanted));
+    }
+    return result;
+  }
+
+  at::ScalarType dtype(const std::string& name, const Json& value) const {
+    if (value.is_string()) {
+      for (const auto& [text, type] : kDtypes) {
+        if (text == value.get_ref<const std::string&>()) return type;
+      }
+    }
+    // Another kind of value is printed as it is; only strings have quotes of their own.
+    const std::string found = value.is_string() ? value.get<std::string>() : value.dump();
+    throw_user_error("'{}': tensor {} has the type {}, which is not supported", path_, in_quotes(name),
+                     in_quotes(found));
+  }
+
+  std::vector<std::int64_t> integers(const std::string& name, std::string_view key, const Json& value) const {
+    if (!value.is_array()) fail(fmt::format("{} of tensor {} is not a list", key, in_quotes(name)));
+    if (value.size() > kMostDimensions)
+      fail(fmt::format("{} of tensor {} is too long", key, in_quotes(name)));
+    std::vector<std::int64_t> result;
+    for (const Json& item : value) {
+      constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > kMost) {
+        fail(fmt::format("{} of tensor {} holds {}, which is not a count", key, in_quotes(name),
+                         in_quotes(item.dump())));
+      }
+      result.push_back(item.get<std::int64_t>());
+    }
+    return result;
+  }
+
+  std::uint64_t bytes_of(const TensorEntry& entry) const {
+    // Zeros are multiplied in last: LibTorch multiplies the other dimensions when it computes strides.
+    std::int64_t bytes = static_cast<std::int64_t>(c10::elementSize(entry.dtype));
+    bool empty = false;
+    for (const std::int64_t size : entry.shape) {
+      empty = empty || size == 0;
+      if (size != 0 && __builtin_mul_overflow(bytes, size, &bytes)) {
+        fail(fmt::format("tensor {} has more elements than fit a file", in_quotes(entry.name)));
+      }
+    }
+    return empty ? 0 : static_cast<std::uint64_t>(bytes);
+  }
+
+  void check_layout(std::vector<TensorEntry>& entries) const {
+    std::sort(entries.begin(), entries.end(), [](const TensorEntry& a, const TensorEntry& b) {
+      return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+    });
+    std::uint64_t position = 0;
+    for (const TensorEntry& entry : entries) {
+      if (entry.begin != position) {
+        fail(fmt::format("tensor {} begins at byte {} and the one before ends at {}", in_quotes(entry.name),
+                         entry.begin, position));
+      }
+      position = entry.end;
+    }
+    if (position > data_bytes_) {
+      throw_user_error(
+          "'{}' is truncated: its tensors need {} bytes after the header and there are {}; copy or "
+          "download it again",
+          path_, count(position), count(data_bytes_));
+    }
+    if (position < data_bytes_)
+      fail(fmt::format("{} bytes follow its last tensor", count(data_bytes_ - position)));
+  }
+
+  std::string path_;
+  std::uint64_t data_bytes_;
+};
+
+std::uint64_t header_length(const RandomAccessFile& file) {
+  const std::string path = file.path().string();
+  if (file.size() < kLengthBytes + 2) {
+    throw_user_error("'{}' is not a safetensors file: it has only {} bytes", path, file.size());
+  }
+  std::array<std::byte, kLengthBytes + 1> head;
+  file.read(0, head);
+  std::uint64_t length = 0;
+  std::memcpy(&length, head.data(), kLengthBytes);
+  if (head[kLengthBytes] != std::byte{'{'} || length > kLongestHeader) {
+    throw_user_error("'{}' is not a safetensors file: it does not begin with a header in JSON", path);
+  }
+  if (length > file.size() - kLengthBytes) {
+    throw_user_error(
+        "'{}' is truncated: it has {} bytes and its header alone has {}; copy or download it again", path,
+        count(file.size()), count(length + kLengthBytes));
+  }
+  return length;
+}
+
+}  // namespace
+
+ParsedHeader read_safetensors_header(const RandomAccessFile& file) {
+  ParsedHeader parsed;
+  parsed.bytes.resize(kLengthBytes + header_length(file));
+  file.read(0, std::as_writable_bytes(std::span(parsed.bytes.data(), parsed.bytes.size())));
+  const HeaderParser parser(file.path(), file.size() - parsed.bytes.size());
+  parsed.header = parser.parse(std::string_view(parsed.bytes).substr(kLengthBytes));
+  return parsed;
+}
+
+SafetensorsHeader lay_out(const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+  SafetensorsHeader header{metadata, {}};
+  for (const auto& [name, tensor] : tensors) {
+    CLOOB_CHECK(tensor.defined() && tensor.layout() == at::kStrided, "tensor '{}' is not a dense tensor",
+                name);
+    CLOOB_CHECK(name != kMetadataKey, "'{}' is not a name for a tensor", name);
+    header.entries.push_back({name, tensor.scalar_type(), tensor.sizes().vec(), 0, 0});
+  }
+  std::stable_sort(header.entries.begin(), header.entries.end(),
+                   [](const TensorEntry& a, const TensorEntry& b) {
+                     return c10::elementSize(a.dtype) > c10::elementSize(b.dtype);
+                   });
+  std::uint64_t position = 0;
+  for (TensorEntry& entry : header.entries) {
+    entry.begin = position;
+    position += static_cast<std::uint64_t>(tensors.at(entry.name).numel()) * c10::elementSize(entry.dtype);
+    entry.end = position;
+  }
+  return header;
+}
+
+std::string serialize(const SafetensorsHeader& header) {
+  Json json = Json::object();
+  if (!header.metadata.empty()) json[std::string(kMetadataKey)] = header.metadata;
+  for (const TensorEntry& entry : header.entries) {
+    json[entry.name] = {{"dtype", dtype_name(entry.dtype)},
+                        {"shape", entry.shape},
+                        {"data_offsets", {entry.begin, entry.end}}};
+  }
+  std::string text;
+  try {
+    text = json.dump();
+  } catch (const Json::type_error&) {
+    throw_user_error(
+        "a tensor's name or the metadata is not UTF-8 and cannot be written to a safetensors file");
+  }
+  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+  const std::uint64_t length = text.size();
+  std::string bytes(kLengthBytes, '\0');
+  std::memcpy(bytes.data(), &length, kLengthBytes);
+  return bytes + text;
+}
+
+std::string_view dtype_name(at::ScalarType dtype) {
+  for (const auto& [text, type] : kDtypes) {
+    if (type == dtype) return text;
+  }
+  throw_user_error("tensors of type {} cannot be written to a safetensors file", c10::toString(dtype));
+}
+
+}  // namespace cloob

@@ -1,0 +1,208 @@
+#include "cloob/checkpoint/safetensors.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using testing::expect_user_error;
+using testing::TempDir;
+
+// A file of a header as given and so many bytes after it.
+std::string file_bytes(const std::string& header, std::size_t data_bytes) {
+  std::string bytes(8, '\0');
+  const std::uint64_t length = header.size();
+  std::memcpy(bytes.data(), &length, 8);
+  return bytes + header + std::string(data_bytes, '\1');
+}
+
+void expect_refused(const std::string& content, std::initializer_list<std::string> parts) {
+  const TempDir folder;
+  write_file_atomically(folder / "x.safetensors", content);
+  expect_user_error([&] { read_safetensors(folder / "x.safetensors"); }, parts);
+}
+
+std::string entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
+  return R"({"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
+}
+
+void expect_same_tensors(const NamedTensors& actual, const NamedTensors& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    ASSERT_TRUE(actual.contains(name)) << name;
+    EXPECT_EQ(actual.at(name).scalar_type(), tensor.scalar_type()) << name;
+    EXPECT_EQ(actual.at(name).sizes(), tensor.sizes()) << name;
+    const at::Tensor a = actual.at(name).contiguous(), e = tensor.cpu().contiguous();
+    EXPECT_EQ(std::memcmp(a.data_ptr(), e.data_ptr(), e.nbytes()), 0) << name;
+  }
+}
+
+TEST(Safetensors, ReadsEveryTypeThatPythonWrites) {
+  const SafetensorsFile file = read_safetensors(testing::golden_path("checkpoint/python.safetensors"));
+  EXPECT_EQ(file.metadata, (std::map<std::string, std::string>{{"format", "pt"}}));
+  EXPECT_EQ(file.tensors.size(), 18u);
+  const std::map<std::string, at::ScalarType> dtypes = {{"float64", at::kDouble},
+                                                        {"float32", at::kFloat},
+                                                        {"float16", at::kHalf},
+                                                        {"bfloat16", at::kBFloat16},
+                                                        {"int64", at::kLong},
+                                                        {"int32", at::kInt},
+                                                        {"int16", at::kShort},
+                                                        {"int8", at::kChar},
+                                                        {"uint64", at::kUInt64},
+                                                        {"uint32", at::kUInt32},
+                                                        {"uint16", at::kUInt16},
+                                                        {"uint8", at::kByte},
+                                                        {"float8_e4m3fn", at::kFloat8_e4m3fn},
+                                                        {"float8_e5m2", at::kFloat8_e5m2},
+                                                        {"complex64", at::kComplexFloat}};
+  const at::Tensor counting = at::arange(6, at::kFloat).reshape({2, 3});
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name == "scalar") {
+      EXPECT_EQ(tensor.dim(), 0);
+      EXPECT_EQ(tensor.item<float>(), 2.5f);
+    } else if (name == "empty") {
+      EXPECT_EQ(tensor.sizes(), (at::IntArrayRef{0, 4}));
+    } else if (name == "bool") {
+      EXPECT_TRUE(at::equal(tensor, counting.remainder(2) == 1));
+    } else {
+      EXPECT_EQ(tensor.scalar_type(), dtypes.at(name)) << name;
+      testing::expect_close(at::real(tensor.to(at::kComplexDouble)), counting, 0, 0, name);
+    }
+  }
+}
+
+TEST(Safetensors, GivesBackWhatWasWritten) {
+  const TempDir folder;
+  NamedTensors tensors = {
+      {"transposed", at::randn({3, 5}).t()},       {"bool", at::randn({7}) > 0},
+      {"half", at::randn({5}).to(at::kHalf)},      {"needs_grad", at::randn({2, 2}).set_requires_grad(true)},
+      {"scalar", at::scalar_tensor(3, at::kLong)}, {"nothing", at::empty({0, 3})}};
+  const std::map<std::string, std::string> metadata = {{"key", "value \"quoted\" \xc3\xa9"}};
+  write_safetensors(folder / "x", tensors, metadata);
+  const SafetensorsFile file = read_safetensors(folder / "x");
+  expect_same_tensors(file.tensors, tensors);
+  EXPECT_EQ(file.metadata, metadata);
+}
+
+TEST(Safetensors, HoldsNoTensorsAtAll) {
+  const TempDir folder;
+  write_safetensors(folder / "x", {}, {});
+  EXPECT_TRUE(read_safetensors(folder / "x").tensors.empty());
+}
+
+TEST(Safetensors, PlacesTensorsAlignedAndTheSameEveryTime) {
+  const TempDir folder;
+  write_safetensors(folder / "x", {{"a", at::ones({3}, at::kByte)}, {"b", at::ones({1}, at::kDouble)}},
+                    {{"k", "v"}});
+  const std::string header =
+      R"({"__metadata__":{"k":"v"},"a":{"data_offsets":[8,11],"dtype":"U8","shape":[3]},)"
+      R"("b":{"data_offsets":[0,8],"dtype":"F64","shape":[1]}})";
+  const std::string padding((8 - header.size() % 8) % 8, ' ');
+  const std::string one("\0\0\0\0\0\0\xf0\x3f", 8);
+  EXPECT_EQ(read_file(folder / "x"), file_bytes(header + padding, 0) + one + "\1\1\1");
+}
+
+TEST(Safetensors, ReplacesAFileThatIsBeingRead) {
+  const TempDir folder;
+  write_safetensors(folder / "x", {{"a", at::ones({1000})}}, {});
+  const at::Tensor before = read_safetensors(folder / "x").tensors.at("a");
+  write_safetensors(folder / "x", {{"a", at::zeros({1000})}}, {});
+  EXPECT_EQ(before.sum().item<float>(), 1000);
+}
+
+TEST(Safetensors, RefusesEveryTruncation) {
+  const TempDir folder;
+  write_safetensors(folder / "x", {{"a", at::ones({5})}, {"b", at::ones({2}, at::kLong)}}, {{"k", "v"}});
+  const std::string whole = read_file(folder / "x");
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    SCOPED_TRACE(length);
+    write_file_atomically(folder / "y", whole.substr(0, length));
+    expect_user_error([&] { read_safetensors(folder / "y"); }, {(folder / "y").string()});
+  }
+  expect_refused(whole.substr(0, whole.size() - 1),
+                 {"x.safetensors' is truncated", "36 bytes", "35", "again"});
+}
+
+TEST(Safetensors, NeverCrashesOnAFlippedByte) {
+  const TempDir folder;
+  write_safetensors(folder / "x", {{"a", at::ones({2, 2})}, {"b", at::ones({2}, at::kBool)}}, {{"k", "v"}});
+  const std::string whole = read_file(folder / "x");
+  int refused = 0;
+  for (std::size_t place = 0; place < whole.size(); ++place) {
+    for (const int bit : {0, 3, 7}) {
+      std::string damaged = whole;
+      damaged[place] = static_cast<char>(damaged[place] ^ (1 << bit));
+      write_file_atomically(folder / "y", damaged);
+      try {
+        read_safetensors(folder / "y");
+      } catch (const UserError& error) {
+        ++refused;
+        EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+      }
+    }
+  }
+  EXPECT_GT(refused, 100);
+}
+
+TEST(Safetensors, RefusesFilesOfAnotherKind) {
+  expect_refused("", {"not a safetensors file", "0 bytes"});
+  expect_refused(std::string("PK\3\4") + std::string(100, 'x'), {"not a safetensors file", "header in JSON"});
+  expect_refused(file_bytes("{\"a\": tru", 0), {"header is not JSON"});
+  expect_refused(file_bytes("{\"a\":[[[[1]]]]}", 0), {"nested too deeply"});
+  expect_user_error([] { read_safetensors("/nowhere/x.safetensors"); },
+                    {"/nowhere/x.safetensors", "No such file"});
+}
+
+TEST(Safetensors, RefusesTensorsThatDoNotFitTheirBytes) {
+  const auto one = [](const std::string& value) { return file_bytes("{\"t\":" + value + "}", 8); };
+  expect_refused(one(entry("F32", "[3]", "[0,8]")), {"'t' has 8 bytes", "needs 12"});
+  expect_refused(one(entry("F32", "[2]", "[8,0]")), {"'t'", "needs 8"});
+  expect_refused(one(entry("F32", "[1]", "[0,4]")), {"4 bytes follow its last tensor"});
+  expect_refused(one(entry("F32", "[1]", "[4,8]")), {"'t' begins at byte 4"});
+  expect_refused(one(entry("F32", "[4]", "[0,16]")), {"truncated", "16 bytes", "there are 8"});
+  expect_refused(one(entry("F32", "[4294967296,4294967296,4]", "[0,8]")), {"'t' has more elements than fit"});
+  expect_refused(one(entry("F32", "[4294967296,4294967296,4294967296,0]", "[0,0]")),
+                 {"'t' has more elements"});
+  expect_refused(one(entry("F32", "[-2]", "[0,8]")), {"shape of tensor 't' holds '-2'"});
+  expect_refused(one(entry("F32", "[2.0]", "[0,8]")), {"shape of tensor 't' holds '2.0'"});
+  expect_refused(one(entry("F32", "[18446744073709551615]", "[0,8]")), {"holds '18446744073709551615'"});
+  expect_refused(one(entry("F31", "[2]", "[0,8]")), {"'t' has the type 'F31'"});
+  expect_refused(one(entry("BOOL", "[8]", "[0,8]") + ",\"u\":" + entry("BOOL", "[1]", "[7,8]")),
+                 {"'u' begins at byte 7"});
+  expect_refused(one("{\"dtype\":\"F32\"}"), {"'t' needs exactly dtype, shape and data_offsets"});
+}
+
+TEST(Safetensors, RefusesDuplicateNames) {
+  const std::string tensor = "\"t\":" + entry("F32", "[2]", "[0,8]");
+  expect_refused(file_bytes("{" + tensor + "," + tensor + "}", 8), {"has 't' twice"});
+}
+
+TEST(Safetensors, RefusesTruthValuesThatAreNeither) {
+  std::string content = file_bytes("{\"t\":" + entry("BOOL", "[2]", "[0,2]") + "}", 2);
+  content.back() = '\2';
+  expect_refused(content, {"'t' holds a truth value that is neither 0 nor 1"});
+}
+
+TEST(Safetensors, KeepsMessagesOnOneLineWhateverTheNames) {
+  const std::string name = "a\\nb\\u001b[31m" + std::string(500, 'x');
+  expect_refused(file_bytes("{\"" + name + "\":1}", 0), {"'a?b?[31mxxx", "...' needs exactly"});
+}
+
+TEST(Safetensors, LeavesTheOldFileWhenTheNewOneCannotBeWritten) {
+  const TempDir folder;
+  write_safetensors(folder / "x", {{"a", at::ones({2})}}, {});
+  expect_user_error([&] { write_safetensors(folder / "x" / "y", {}, {}); }, {"Not a directory"});
+  expect_user_error([&] { write_safetensors(folder / "z", {{"\xff", at::ones({2})}}, {}); }, {"not UTF-8"});
+  EXPECT_EQ(read_safetensors(folder / "x").tensors.at("a").numel(), 2);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+}  // namespace
+}  // namespace cloob
