@@ -1,0 +1,37 @@
+// Which part of a picture is used, as pure functions of its size and, in training, of random numbers.
+#pragma once
+
+#include <functional>
+
+#include "cloob/image/image.h"
+#include "cloob/image/image_config.h"
+#include "cloob/image/resize.h"
+
+namespace cloob {
+
+/// Draws from [0, 1).
+using UniformSource = std::function<double()>;
+
+struct CropRanges {
+  double min_scale, max_scale;  ///< share of the picture's area
+  double min_ratio, max_ratio;  ///< width by height
+};
+
+/// The box of torchvision's RandomResizedCrop: up to ten draws of area and log aspect ratio, the first that
+/// fits gets a random place; after ten, the largest central box whose ratio is allowed. Draws in the order
+/// area, ratio, then top, left.
+PixelBox random_resized_crop_box(ImageSize picture, const CropRanges& ranges, const UniformSource& uniform);
+
+/// Where the evaluation modes put the picture: resize by `plan`, then place the result at (left, top) of the
+/// square.
+struct EvalPlacement {
+  ResizePlan plan;
+  int left = 0;
+  int top = 0;
+};
+
+/// open_clip's evaluation: shortest (longer side truncated, centre cut with ties to even), longest (sides
+/// rounded with ties to even, at least 1; centred) and squash.
+EvalPlacement eval_placement(ImageSize picture, int image_size, ResizeMode mode, ResampleFilter filter);
+
+}  // namespace cloob

@@ -1,0 +1,37 @@
+// Resampling, bit for bit as Pillow does it for 8-bit pixels.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "cloob/image/image.h"
+#include "cloob/image/image_config.h"
+
+namespace cloob {
+
+enum class ResampleFilter { bilinear, bicubic };
+
+/// Cuts `crop` out of a picture, resizes it to `resized` and keeps `window` of the result; only what the
+/// window needs is computed.
+struct ResizePlan {
+  PixelBox crop;
+  ImageSize resized;
+  PixelBox window;
+  ResampleFilter filter = ResampleFilter::bicubic;
+};
+
+/// The whole picture to `size`.
+ResizePlan resize_whole(ImageSize picture, ImageSize size, ResampleFilter filter);
+
+/// Receives row `y` of the window: RGB, 3 bytes a pixel. The bytes are gone after the call.
+using RowSink = std::function<void(int y, std::span<const std::uint8_t> row)>;
+
+/// Runs the plan and hands out the rows from top to bottom. A picture that is not RGB yet is resampled as
+/// Pillow resamples that mode, and then converted. Separable and antialiased; horizontal pass first, rounded
+/// to 8 bits between the passes; weights with 22 fractional bits. Thread-safe.
+void resize_rows(const ImageU8& image, const ResizePlan& plan, const RowSink& sink);
+
+/// The same into a picture.
+ImageU8 resize(const ImageU8& image, const ResizePlan& plan);
+
+}  // namespace cloob

@@ -1,0 +1,57 @@
+// From a decoded picture to the float square that an image tower reads.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "cloob/base/random.h"
+#include "cloob/image/image.h"
+#include "cloob/image/image_config.h"
+
+namespace cloob {
+
+/// A pure function of the picture and the random stream; thread-safe.
+class ImageTransform {
+ public:
+  virtual ~ImageTransform() = default;
+
+  /// Writes 3 x image_size x image_size normalised floats (CHW). Leaves `chw` partly written when it throws.
+  virtual void operator()(const ImageU8& image, RandomStream& stream, std::span<float> chw) const = 0;
+
+  int image_size() const { return image_size_; }
+  std::size_t num_floats() const {
+    return 3 * static_cast<std::size_t>(image_size_) * static_cast<std::size_t>(image_size_);
+  }
+
+ protected:
+  ImageTransform(const ImageConfig& config, std::int64_t image_size);
+  ImageTransform(const ImageTransform&) = default;
+  ImageTransform& operator=(const ImageTransform&) = default;
+
+  const ImageConfig& config() const { return config_; }
+  /// Normalises one row of RGB pixels into row `y` of the square, from column `left` on.
+  void write_row(std::span<const std::uint8_t> rgb, int y, int left, std::span<float> chw) const;
+
+ private:
+  ImageConfig config_;
+  int image_size_;
+  std::array<std::array<float, 256>, 3> normalized_;  ///< by channel and grey level
+};
+
+/// Random crop, then flip, colour jitter and grey as the settings say.
+class TrainTransform final : public ImageTransform {
+ public:
+  /// Throws UserError when squash_size is smaller than the square.
+  TrainTransform(const ImageConfig& config, std::int64_t image_size);
+  void operator()(const ImageU8& image, RandomStream& stream, std::span<float> chw) const override;
+};
+
+/// Resize and centre as `resize_mode` says. Draws nothing from the stream.
+class EvalTransform final : public ImageTransform {
+ public:
+  EvalTransform(const ImageConfig& config, std::int64_t image_size);
+  void operator()(const ImageU8& image, RandomStream& stream, std::span<float> chw) const override;
+};
+
+}  // namespace cloob

@@ -1,0 +1,34 @@
+// The codecs behind decode_image, one file each.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "cloob/image/decode.h"
+
+namespace cloob {
+
+using Bytes = std::span<const std::byte>;
+
+struct Codec {
+  std::string_view name;
+  bool (*matches)(Bytes bytes);    ///< by the first bytes
+  ImageSize (*size)(Bytes bytes);  ///< from the header
+  ImageU8 (*decode_as_stored)(Bytes bytes);
+};
+
+extern const Codec kJpegCodec;
+extern const Codec kPngCodec;
+extern const Codec kWebpCodec;
+extern const Codec kBmpCodec;
+
+/// Whether `bytes` has `signature` at `offset`.
+bool has_signature(Bytes bytes, std::size_t offset, std::string_view signature);
+
+[[noreturn]] void throw_decode_error(DecodeErrorKind kind, std::string_view codec, std::string_view what);
+
+/// Throws when a header's size is not one that can be decoded.
+void check_size(std::string_view codec, std::int64_t height, std::int64_t width);
+
+}  // namespace cloob

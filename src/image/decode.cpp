@@ -1,0 +1,91 @@
+#include "cloob/image/decode.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "cloob/base/error.h"
+#include "image/codec.h"
+#include "image/pixel_modes.h"
+
+namespace cloob {
+namespace {
+
+struct Signature {
+  std::string_view format;
+  std::size_t offset;
+  std::string_view bytes;
+};
+
+// Formats that are named in the message although they are not read.
+constexpr std::array<Signature, 7> kUnsupported{{
+    {"GIF", 0, "GIF8"},
+    {"TIFF", 0, {"II*\0", 4}},
+    {"TIFF", 0, {"MM\0*", 4}},
+    {"AVIF", 4, "ftypavif"},
+    {"HEIF", 4, "ftyphei"},
+    {"JPEG 2000", 4, "jP  "},
+    {"JPEG XL", 4, "JXL "},
+}};
+
+const Codec& find_codec(Bytes bytes) {
+  for (const Codec* codec : {&kJpegCodec, &kPngCodec, &kWebpCodec, &kBmpCodec}) {
+    if (codec->matches(bytes)) return *codec;
+  }
+  for (const auto& [format, offset, signature] : kUnsupported) {
+    if (has_signature(bytes, offset, signature)) {
+      throw DecodeError(DecodeErrorKind::unsupported_format,
+                        fmt::format("{} is not supported (JPEG, PNG, WebP and BMP are)", format));
+    }
+  }
+  throw DecodeError(
+      DecodeErrorKind::not_an_image,
+      bytes.empty() ? "empty file" : "neither JPEG, PNG, WebP nor BMP, judging by its first bytes");
+}
+
+}  // namespace
+
+bool has_signature(Bytes bytes, std::size_t offset, std::string_view signature) {
+  if (bytes.size() < offset + signature.size()) return false;
+  const char* begin = reinterpret_cast<const char*>(bytes.data()) + offset;
+  return std::string_view(begin, signature.size()) == signature;
+}
+
+void throw_decode_error(DecodeErrorKind kind, std::string_view codec, std::string_view what) {
+  throw DecodeError(kind, fmt::format("{}: {}", codec, what));
+}
+
+void check_size(std::string_view codec, std::int64_t height, std::int64_t width) {
+  if (height < 1 || width < 1) throw_decode_error(DecodeErrorKind::corrupt, codec, "a side has no pixels");
+  if (height > kMaxImagePixels / width) {
+    throw_decode_error(DecodeErrorKind::too_large, codec,
+                       fmt::format("{} x {} pixels, at most {} are decoded", width, height, kMaxImagePixels));
+  }
+}
+
+ImageSize image_size_of(Bytes bytes) { return find_codec(bytes).size(bytes); }
+
+ImageU8 decode_image_as_stored(Bytes bytes) { return find_codec(bytes).decode_as_stored(bytes); }
+
+ImageU8 decode_image(Bytes bytes) { return to_rgb(decode_image_as_stored(bytes)); }
+
+ImageU8 to_rgb(ImageU8 image) {
+  if (image.channels() == 4) {
+    const std::size_t num_pixels =
+        static_cast<std::size_t>(image.height) * static_cast<std::size_t>(image.width);
+    // In place: three bytes are written where four were read.
+    convert_to_rgb(image.pixels.data(), num_pixels, image.mode, image.pixels.data());
+    image.pixels.resize(3 * num_pixels);
+  }
+  image.mode = PixelMode::rgb;
+  return image;
+}
+
+ImageU8 make_image(ImageSize size, PixelMode mode) {
+  CLOOB_CHECK(size.height >= 0 && size.width >= 0, "{} x {}", size.width, size.height);
+  ImageU8 image{size.height, size.width, {}, mode};
+  image.pixels.resize(static_cast<std::size_t>(size.height) * image.row_bytes());
+  return image;
+}
+
+}  // namespace cloob

@@ -1,0 +1,52 @@
+#include "cloob/image/image_config.h"
+
+#include <string_view>
+
+#include "cloob/base/error.h"
+
+namespace cloob {
+namespace {
+
+void check_length(std::string_view name, const std::vector<double>& list, std::size_t length) {
+  if (list.size() == length) return;
+  throw_user_error("image.{} has {} value{}, needs {}", name, list.size(), list.size() == 1 ? "" : "s",
+                   length);
+}
+
+void check_range(std::string_view name, const std::vector<double>& range) {
+  check_length(name, range, 2);
+  if (range[0] <= range[1]) return;
+  throw_user_error("image.{} is [{}, {}]: the smaller value comes first", name, range[0], range[1]);
+}
+
+}  // namespace
+
+void ImageConfig::validate() const {
+  check_length("mean", mean, 3);
+  check_length("std", std, 3);
+  check_range("crop_scale", crop_scale);
+  check_range("crop_ratio", crop_ratio);
+  if (crop_scale[0] <= 0.0)
+    throw_user_error("image.crop_scale begins with 0: an empty box cannot be resized");
+  if (squash_size && train_crop != TrainCrop::random_crop) {
+    throw_user_error("image.squash_size has no effect with image.train_crop {}: remove it or set random_crop",
+                     enum_name(train_crop));
+  }
+  if (color_jitter.empty()) {
+    if (color_jitter_probability == 0.0) return;
+    throw_user_error(
+        "image.color_jitter_probability is {}, but image.color_jitter is empty: give its four strengths",
+        color_jitter_probability);
+  }
+  check_length("color_jitter", color_jitter, 4);
+  if (color_jitter[3] > 0.5) {
+    throw_user_error("image.color_jitter turns hues by up to {}: its fourth value must be in [0, 0.5]",
+                     color_jitter[3]);
+  }
+  if (color_jitter_probability == 0.0) {
+    throw_user_error(
+        "image.color_jitter is set, but image.color_jitter_probability is 0: open_clip's usual value is 0.8");
+  }
+}
+
+}  // namespace cloob

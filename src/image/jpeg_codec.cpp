@@ -1,0 +1,104 @@
+// JPEG by libjpeg-turbo, at full size and with the settings that Pillow leaves at their defaults.
+#include <csetjmp>
+#include <cstdio>
+// clang-format off: jpeglib.h needs FILE and size_t
+#include <jerror.h>
+#include <jpeglib.h>
+// clang-format on
+
+#include <string>
+
+#include "image/codec.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::string_view kName = "JPEG";
+
+// libjpeg reports errors by a call that must not return, so it is left by longjmp. That runs no destructors:
+// the functions below that call setjmp own nothing.
+struct Decompressor {
+  jpeg_decompress_struct info{};
+  jpeg_error_mgr errors{};
+  std::jmp_buf failed;
+
+  Decompressor() {
+    info.err = jpeg_std_error(&errors);
+    info.client_data = this;
+    errors.error_exit = [](j_common_ptr common) { std::longjmp(of(common).failed, 1); };
+    errors.emit_message = [](j_common_ptr common, int level) {
+      // The source ran dry. libjpeg would only warn and fill the rest with grey.
+      if (level < 0 && common->err->msg_code == JWRN_JPEG_EOF) common->err->error_exit(common);
+    };
+  }
+  ~Decompressor() { jpeg_destroy_decompress(&info); }
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
+
+  static Decompressor& of(j_common_ptr common) { return *static_cast<Decompressor*>(common->client_data); }
+
+  [[noreturn]] void fail() {
+    if (errors.msg_code == JWRN_JPEG_EOF) {
+      throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the picture does");
+    }
+    char message[JMSG_LENGTH_MAX];
+    errors.format_message(reinterpret_cast<j_common_ptr>(&info), message);
+    throw_decode_error(DecodeErrorKind::corrupt, kName, message);
+  }
+};
+
+bool read_header(Decompressor& decompressor, Bytes bytes) {
+  if (setjmp(decompressor.failed) != 0) return false;
+  jpeg_create_decompress(&decompressor.info);
+  jpeg_mem_src(&decompressor.info, reinterpret_cast<const unsigned char*>(bytes.data()),
+               static_cast<unsigned long>(bytes.size()));
+  jpeg_read_header(&decompressor.info, TRUE);
+  return true;
+}
+
+bool read_pixels(Decompressor& decompressor, std::uint8_t* pixels, std::size_t row_bytes) {
+  jpeg_decompress_struct& info = decompressor.info;
+  if (setjmp(decompressor.failed) != 0) return false;
+  jpeg_start_decompress(&info);
+  while (info.output_scanline < info.output_height) {
+    JSAMPROW row = pixels + info.output_scanline * row_bytes;
+    jpeg_read_scanlines(&info, &row, 1);
+  }
+  return true;  // what follows the last row is not needed, so jpeg_finish_decompress is not called
+}
+
+void open(Decompressor& decompressor, Bytes bytes) {
+  if (!read_header(decompressor, bytes)) decompressor.fail();
+  check_size(kName, decompressor.info.image_height, decompressor.info.image_width);
+}
+
+bool matches(Bytes bytes) { return has_signature(bytes, 0, "\xff\xd8\xff"); }
+
+ImageSize size(Bytes bytes) {
+  Decompressor decompressor;
+  open(decompressor, bytes);
+  return {static_cast<int>(decompressor.info.image_height), static_cast<int>(decompressor.info.image_width)};
+}
+
+ImageU8 decode(Bytes bytes) {
+  Decompressor decompressor;
+  open(decompressor, bytes);
+  jpeg_decompress_struct& info = decompressor.info;
+  const bool has_inks = info.num_components == 4;
+  // libjpeg turns grey into RGB by itself, and YCCK into CMYK.
+  info.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
+  ImageU8 image = make_image({static_cast<int>(info.image_height), static_cast<int>(info.image_width)},
+                             has_inks ? PixelMode::cmyk : PixelMode::rgb);
+  if (!read_pixels(decompressor, image.pixels.data(), image.row_bytes())) decompressor.fail();
+  if (has_inks) {
+    // Adobe stores inks inverted, and files without Adobe's marker are rare: Pillow takes all for inverted.
+    for (std::uint8_t& ink : image.pixels) ink = static_cast<std::uint8_t>(255 - ink);
+  }
+  return image;
+}
+
+}  // namespace
+
+const Codec kJpegCodec{kName, matches, size, decode};
+
+}  // namespace cloob

@@ -1,0 +1,66 @@
+#include "image/resample_axis.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace cloob {
+namespace {
+
+double triangle(double x) { return std::max(0.0, 1.0 - std::abs(x)); }
+
+// Keys' cubic convolution kernel with a = -1/2.
+double cubic(double x) {
+  x = std::abs(x);
+  if (x < 1.0) return (1.5 * x - 2.5) * x * x + 1.0;
+  if (x < 2.0) return -0.5 * (((x - 5.0) * x + 8.0) * x - 4.0);
+  return 0.0;
+}
+
+std::int32_t to_fixed_point(double weight) {
+  return static_cast<std::int32_t>(std::copysign(0.5, weight) + weight * (1 << kWeightBits));
+}
+
+}  // namespace
+
+AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, ResampleFilter filter) {
+  const auto kernel = filter == ResampleFilter::bicubic ? cubic : triangle;
+  const double scale = static_cast<double>(in_size) / out_size;
+  const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel: that is the antialiasing
+  const double support = stretch * (filter == ResampleFilter::bicubic ? 2.0 : 1.0);
+  AxisWeights axis;
+  axis.num_taps = static_cast<int>(std::ceil(support)) * 2 + 1;
+  axis.first.reserve(static_cast<std::size_t>(num_outputs));
+  axis.count.reserve(static_cast<std::size_t>(num_outputs));
+  axis.weight.assign(static_cast<std::size_t>(num_outputs) * static_cast<std::size_t>(axis.num_taps), 0);
+  std::vector<double> window(static_cast<std::size_t>(axis.num_taps));
+  for (int output = 0; output < num_outputs; ++output) {
+    const double center = (begin + output + 0.5) * scale;
+    const int first = std::max(0, static_cast<int>(center - support + 0.5));
+    const int end = std::min(in_size, static_cast<int>(center + support + 0.5));
+    const auto count = static_cast<std::size_t>(end - first);
+    double sum = 0.0;
+    for (std::size_t tap = 0; tap < count; ++tap) {
+      window[tap] = kernel((first + static_cast<int>(tap) - center + 0.5) * (1.0 / stretch));
+      sum += window[tap];
+    }
+    std::int32_t* weight = axis.weight.data() + static_cast<std::size_t>(output) * window.size();
+    for (std::size_t tap = 0; tap < count; ++tap) weight[tap] = to_fixed_point(window[tap] / sum);
+    axis.first.push_back(first);
+    axis.count.push_back(end - first);
+  }
+  return axis;
+}
+
+std::vector<int> nearest_sources(int in_size, int out_size, int begin, int num_outputs) {
+  const double scale = static_cast<double>(in_size) / out_size;
+  std::vector<int> sources;
+  sources.reserve(static_cast<std::size_t>(num_outputs));
+  // Pillow adds up the step, so its rounding depends on all positions before: begin at the first pixel.
+  double position = 0.5 * scale;
+  for (int output = 0; output < begin + num_outputs; ++output, position += scale) {
+    if (output >= begin) sources.push_back(std::min(static_cast<int>(position), in_size - 1));
+  }
+  return sources;
+}
+
+}  // namespace cloob

@@ -1,0 +1,34 @@
+// One axis of separable resampling: which source pixels make up each output pixel, and with what weights.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cloob/image/resize.h"
+
+namespace cloob {
+
+/// Fractional bits of the weights: 32 less 8 for the pixel and 2 for sign and overshoot.
+inline constexpr int kWeightBits = 32 - 8 - 2;
+
+/// Weights of the outputs [begin, begin + num_outputs) of an axis that goes from `in_size` to `out_size`
+/// pixels.
+struct AxisWeights {
+  int num_taps = 0;                  ///< room for the widest window
+  std::vector<int> first;            ///< by output: first source pixel
+  std::vector<int> count;            ///< by output: source pixels used
+  std::vector<std::int32_t> weight;  ///< by output and tap
+
+  int first_source() const { return first.front(); }
+  int end_source() const { return first.back() + count.back(); }
+  const std::int32_t* weights_of(int output) const {
+    return weight.data() + static_cast<std::size_t>(output) * static_cast<std::size_t>(num_taps);
+  }
+};
+
+AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, ResampleFilter filter);
+
+/// Source pixel of the same outputs by nearest neighbour.
+std::vector<int> nearest_sources(int in_size, int out_size, int begin, int num_outputs);
+
+}  // namespace cloob

@@ -1,0 +1,77 @@
+// WebP by libwebp.
+#include <webp/decode.h>
+#include <webp/demux.h>
+
+#include <cstring>
+#include <memory>
+
+#include "image/codec.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::string_view kName = "WebP";
+
+const std::uint8_t* data(Bytes bytes) { return reinterpret_cast<const std::uint8_t*>(bytes.data()); }
+
+// RIFF states its length in bytes 4 to 7, without those first eight.
+bool ends_early(Bytes bytes) {
+  std::uint64_t stated = 8;
+  for (std::size_t i = 0; i < 4; ++i) stated += static_cast<std::uint64_t>(bytes[4 + i]) << (8 * i);
+  return bytes.size() < stated;
+}
+
+[[noreturn]] void fail(Bytes bytes) {
+  if (ends_early(bytes)) {
+    throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the picture does");
+  }
+  throw_decode_error(DecodeErrorKind::corrupt, kName, "damaged data");
+}
+
+WebPBitstreamFeatures open(Bytes bytes) {
+  WebPBitstreamFeatures features;
+  if (WebPGetFeatures(data(bytes), bytes.size(), &features) != VP8_STATUS_OK) fail(bytes);
+  check_size(kName, features.height, features.width);
+  return features;
+}
+
+ImageU8 first_frame(Bytes bytes, ImageSize size, bool has_alpha) {
+  WebPAnimDecoderOptions options;
+  if (WebPAnimDecoderOptionsInit(&options) == 0) fail(bytes);
+  options.color_mode = MODE_RGBA;
+  const WebPData input{data(bytes), bytes.size()};
+  const std::unique_ptr<WebPAnimDecoder, decltype(&WebPAnimDecoderDelete)> decoder(
+      WebPAnimDecoderNew(&input, &options), WebPAnimDecoderDelete);
+  std::uint8_t* canvas = nullptr;
+  int end_milliseconds = 0;
+  if (!decoder || WebPAnimDecoderGetNext(decoder.get(), &canvas, &end_milliseconds) == 0) fail(bytes);
+  ImageU8 image = make_image(size, PixelMode::rgba);
+  std::memcpy(image.pixels.data(), canvas, image.pixels.size());
+  return has_alpha ? image : to_rgb(std::move(image));
+}
+
+bool matches(Bytes bytes) { return has_signature(bytes, 0, "RIFF") && has_signature(bytes, 8, "WEBP"); }
+
+ImageSize size(Bytes bytes) {
+  const WebPBitstreamFeatures features = open(bytes);
+  return {features.height, features.width};
+}
+
+ImageU8 decode(Bytes bytes) {
+  const WebPBitstreamFeatures features = open(bytes);
+  const bool has_alpha = features.has_alpha != 0;
+  if (features.has_animation != 0) return first_frame(bytes, {features.height, features.width}, has_alpha);
+  ImageU8 image = make_image({features.height, features.width}, has_alpha ? PixelMode::rgba : PixelMode::rgb);
+  const auto decode_into = has_alpha ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
+  if (decode_into(data(bytes), bytes.size(), image.pixels.data(), image.pixels.size(),
+                  static_cast<int>(image.row_bytes())) == nullptr) {
+    fail(bytes);
+  }
+  return image;
+}
+
+}  // namespace
+
+const Codec kWebpCodec{kName, matches, size, decode};
+
+}  // namespace cloob
