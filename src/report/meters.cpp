@@ -1,0 +1,59 @@
+#include "cloob/report/meters.h"
+
+#include "cloob/base/error.h"
+
+namespace cloob {
+
+void RunningMean::add(double value, double weight) {
+  weighted_sum_ += weight * value;
+  weight_ += weight;
+}
+
+std::optional<double> RunningMean::mean() const {
+  if (weight_ == 0) return std::nullopt;
+  return weighted_sum_ / weight_;
+}
+
+void StepMeter::add(double seconds, double data_seconds, std::int64_t num_samples) {
+  steps_.push_back({seconds, data_seconds, num_samples});
+  seconds_in_window_ += seconds;
+  while (steps_.size() > 1 && seconds_in_window_ > window_seconds_) {
+    seconds_in_window_ -= steps_.front().seconds;
+    steps_.pop_front();
+  }
+}
+
+// Summed anew each time: a running sum would drift over millions of steps.
+StepMeter::Step StepMeter::sum() const {
+  CLOOB_CHECK(!steps_.empty(), "no step was added");
+  Step total;
+  for (const Step& step : steps_) {
+    total.seconds += step.seconds;
+    total.data_seconds += step.data_seconds;
+    total.num_samples += step.num_samples;
+  }
+  return total;
+}
+
+double StepMeter::samples_per_second() const {
+  const Step total = sum();
+  return static_cast<double>(total.num_samples) / total.seconds;
+}
+
+double StepMeter::seconds_per_step() const { return sum().seconds / static_cast<double>(steps_.size()); }
+
+double StepMeter::data_seconds_per_step() const {
+  return sum().data_seconds / static_cast<double>(steps_.size());
+}
+
+double StepMeter::data_wait() const {
+  const Step total = sum();
+  return total.data_seconds / total.seconds;
+}
+
+std::optional<double> StepMeter::seconds_for(std::int64_t num_steps) const {
+  if (steps_.empty()) return std::nullopt;
+  return static_cast<double>(num_steps) * seconds_per_step();
+}
+
+}  // namespace cloob

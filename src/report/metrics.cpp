@@ -1,0 +1,129 @@
+#include "cloob/report/metrics.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "report/append_file.h"
+
+namespace cloob {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A file or data set name that became part of a metric's name may hold anything.
+std::string quoted(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Counts are printed in full, however large: other programs want to read them as integers.
+std::string number_text(double value) {
+  constexpr double kAllWholeNumbersBelow = 9007199254740992.0;  // 2^53
+  if (!std::isfinite(value)) return "null";
+  if (value == std::trunc(value) && std::abs(value) < kAllWholeNumbersBelow)
+    return fmt::format("{:.0f}", value);
+  return shortest(value);
+}
+
+double number_or_nan(const Json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+}
+
+MetricsRecord parse_record(std::string_view line) {
+  MetricsRecord record;
+  const Json object = Json::parse(line);
+  record.step = object.at("step").get<std::int64_t>();
+  record.epoch = object.at("epoch").get<double>();
+  record.samples_seen = object.at("samples_seen").get<std::int64_t>();
+  record.time_s = object.at("time_s").get<double>();
+  for (const auto& [name, value] : object.items()) {
+    const bool is_position = name == "step" || name == "epoch" || name == "samples_seen" || name == "time_s";
+    if (!is_position) record.metrics.emplace_back(name, number_or_nan(value));
+  }
+  return record;
+}
+
+// Takes the first line, without its newline, off `rest`; false when no whole line is left.
+bool take_line(std::string_view& rest, std::string_view& line) {
+  const std::size_t end = rest.find('\n');
+  if (end == std::string_view::npos) return false;
+  line = rest.substr(0, end);
+  rest.remove_prefix(end + 1);
+  return true;
+}
+
+bool is_record_until(std::string_view line, std::int64_t step) {
+  try {
+    return parse_record(line).step <= step;
+  } catch (const Json::exception&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::string to_json(const NamedNumbers& numbers) {
+  std::string text = "{";
+  for (const auto& [name, value] : numbers) {
+    if (text.size() > 1) text += ", ";
+    text += quoted(name) + ": " + number_text(value);
+  }
+  return text + "}";
+}
+
+std::filesystem::path metrics_path(const std::filesystem::path& run_dir) { return run_dir / "metrics.jsonl"; }
+
+MetricsWriter::MetricsWriter(const std::filesystem::path& run_dir)
+    : file_(std::make_unique<AppendFile>(metrics_path(run_dir))) {}
+
+MetricsWriter::~MetricsWriter() = default;
+
+void MetricsWriter::write(const MetricsRecord& record) {
+  // Doubles hold every whole number below 2^53, far beyond any step or sample count.
+  NamedNumbers all = {{"step", static_cast<double>(record.step)},
+                      {"epoch", record.epoch},
+                      {"samples_seen", static_cast<double>(record.samples_seen)},
+                      {"time_s", record.time_s}};
+  all.insert(all.end(), record.metrics.begin(), record.metrics.end());
+  file_->append(to_json(all) + "\n");
+}
+
+std::int64_t drop_metrics_after(const std::filesystem::path& run_dir, std::int64_t step) {
+  const std::filesystem::path path = metrics_path(run_dir);
+  if (!std::filesystem::exists(path)) return 0;
+  const std::string content = read_file(path);
+  std::string_view rest = content;
+  std::string_view kept_until = rest;
+  std::string_view line;
+  while (take_line(rest, line) && is_record_until(line, step)) kept_until = rest;
+  if (kept_until.empty()) return 0;
+  write_file_atomically(path, std::string_view(content).substr(0, content.size() - kept_until.size()));
+  return std::count(kept_until.begin(), kept_until.end(), '\n') + (kept_until.back() == '\n' ? 0 : 1);
+}
+
+std::vector<MetricsRecord> read_metrics(const std::filesystem::path& run_dir) {
+  const std::filesystem::path path = metrics_path(run_dir);
+  const std::string content = read_file(path);
+  std::vector<MetricsRecord> records;
+  std::string_view rest = content;
+  std::string_view line;
+  while (take_line(rest, line)) {
+    try {
+      records.push_back(parse_record(line));
+    } catch (const Json::exception&) {
+      throw_user_error(
+          "{}:{}: not a line of metrics: a JSON object with step, epoch, samples_seen, time_s and numbers "
+          "was expected",
+          path.string(), records.size() + 1);
+    }
+  }
+  return records;
+}
+
+}  // namespace cloob

@@ -1,0 +1,97 @@
+#include "report/progress_line.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+// One figure of the line. The greater `importance`, the longer it stays when the terminal is narrow.
+struct Figure {
+  std::string text;
+  int importance = 0;
+};
+
+constexpr int kShortestBar = 8;
+constexpr int kLongestBar = 40;
+
+std::string rate_text(double samples_per_second) {
+  if (samples_per_second < 100) return fmt::format("{:.1f} samples/s", samples_per_second);
+  return with_thousands(std::llround(samples_per_second)) + " samples/s";
+}
+
+std::vector<Figure> figures(const Progress& progress) {
+  std::vector<Figure> list;
+  if (progress.epoch) list.push_back({fmt::format("epoch {:.2f}", *progress.epoch), 1});
+  if (progress.loss) list.push_back({fmt::format("loss {:.4f}", *progress.loss), 5});
+  if (progress.samples_per_second) list.push_back({rate_text(*progress.samples_per_second), 3});
+  if (progress.data_wait) list.push_back({fmt::format("data wait {:.0f}%", 100 * *progress.data_wait), 2});
+  if (progress.seconds_left && progress.step < progress.num_steps) {
+    list.push_back({human_seconds(*progress.seconds_left) + " left", 4});
+  }
+  return list;
+}
+
+double done_share(const Progress& progress) {
+  if (progress.num_steps <= 0) return 0;
+  return std::clamp(static_cast<double>(progress.step) / static_cast<double>(progress.num_steps), 0.0, 1.0);
+}
+
+std::string steps_text(const Progress& progress) {
+  return fmt::format("{}/{}", with_thousands(progress.step), with_thousands(progress.num_steps));
+}
+
+// The drawn bar, `width` characters wide.
+std::string drawn_bar(double share, int width, const LineStyle& style) {
+  const std::string full = style.unicode ? "\u2501" : "=";
+  const std::string half = style.unicode ? "\u2578" : "-";
+  const std::string rest = style.unicode ? (style.color ? "\u2501" : "\u2500") : (style.color ? "-" : ".");
+  const int halves = static_cast<int>(std::floor(share * 2 * width));
+  std::string done;
+  std::string open;
+  for (int i = 0; i < halves / 2; ++i) done += full;
+  if (halves % 2 == 1) done += half;
+  for (int i = (halves + 1) / 2; i < width; ++i) open += rest;
+  if (!style.color) return done + open;
+  return fmt::format("\x1b[36m{}\x1b[90m{}\x1b[0m", done, open);
+}
+
+}  // namespace
+
+std::string progress_bar(const Progress& progress, const LineStyle& style) {
+  const int columns = style.columns - 1;
+  const double share = done_share(progress);
+  const std::string head = fmt::format("{} {:3.0f}% ", progress.label, std::floor(100 * share));
+  const std::string steps = fmt::format(" {}", steps_text(progress));
+  std::vector<Figure> shown = figures(progress);
+  const auto tail_width = [&] {
+    std::size_t width = steps.size();
+    for (const Figure& figure : shown) width += 2 + figure.text.size();
+    return static_cast<int>(width);
+  };
+  const auto room_for_bar = [&] { return columns - static_cast<int>(head.size()) - tail_width(); };
+  while (room_for_bar() < kShortestBar && !shown.empty()) {
+    shown.erase(std::min_element(shown.begin(), shown.end(), [](const Figure& a, const Figure& b) {
+      return a.importance < b.importance;
+    }));
+  }
+  if (room_for_bar() < kShortestBar)
+    return (head + steps.substr(1)).substr(0, static_cast<std::size_t>(std::max(columns, 0)));
+  std::string line = head + drawn_bar(share, std::min(room_for_bar(), kLongestBar), style) + steps;
+  for (const Figure& figure : shown) line += "  " + figure.text;
+  return line;
+}
+
+std::string progress_sentence(const Progress& progress) {
+  std::string line =
+      fmt::format("step {} ({:.0f}%)", steps_text(progress), std::floor(100 * done_share(progress)));
+  for (const Figure& figure : figures(progress)) line += ", " + figure.text;
+  return line;
+}
+
+}  // namespace cloob
