@@ -1,0 +1,37 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+
+#include "cloob/nn/layers.h"
+
+namespace cloob {
+
+struct AttentionPoolShape {
+  std::int64_t grid_size;  ///< rows and columns of the feature map
+  std::int64_t width;
+  std::int64_t heads;
+  std::int64_t output_width;
+};
+
+/// Pools a feature map by attention: its mean, as the only query, attends to itself and to every place of the
+/// map.
+class AttentionPoolImpl : public torch::nn::Module {
+ public:
+  AttentionPoolImpl(const AttentionPoolShape& shape, Initializer& initializer);
+  /// (B, width, grid_size, grid_size) -> (B, output_width).
+  torch::Tensor forward(const torch::Tensor& x_BCHW) const;
+
+ private:
+  std::int64_t heads_;
+  torch::Tensor positional_embedding_;  ///< row 0 belongs to the mean
+  Linear key_;
+  Linear query_;
+  Linear value_;
+  Linear output_;
+};
+TORCH_MODULE(AttentionPool);
+
+}  // namespace cloob

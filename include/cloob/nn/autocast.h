@@ -1,0 +1,40 @@
+// The type that matrix products and convolutions compute in. Weights are float32 in every case.
+#pragma once
+
+#include <c10/core/DeviceType.h>
+#include <c10/core/ScalarType.h>
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "cloob/config/field.h"
+
+namespace cloob {
+
+enum class Precision { fp32, bf16, fp16 };
+
+template <>
+struct EnumNames<Precision> {
+  static constexpr std::array<std::pair<std::string_view, Precision>, 3> names{
+      {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}}};
+};
+
+/// Autocast for the lifetime of the object, on this thread: `fp32` switches it off.
+///
+/// The cast weights that autocast keeps are dropped when the outermost guard ends, so use one guard a
+/// training step: after an optimiser step they would be stale. The backward pass belongs outside.
+class Autocast {
+ public:
+  Autocast(c10::DeviceType device_type, Precision precision);
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  c10::DeviceType device_type_;
+  bool was_enabled_;
+  c10::ScalarType previous_type_;
+};
+
+}  // namespace cloob

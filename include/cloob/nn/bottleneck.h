@@ -1,0 +1,60 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+
+#include "cloob/nn/layers.h"
+
+namespace cloob {
+
+/// Channels that a bottleneck gives over its inner channels.
+inline constexpr std::int64_t kBottleneckExpansion = 4;
+
+struct BottleneckShape {
+  std::int64_t in_channels;
+  std::int64_t inner_channels;
+  std::int64_t stride;
+
+  std::int64_t out_channels() const { return inner_channels * kBottleneckExpansion; }
+  /// Whether the shortcut needs a convolution to fit the block's output.
+  bool has_downsample() const { return stride > 1 || in_channels != out_channels(); }
+};
+
+/// The shortcut of a bottleneck that changes the shape: average pooling, a 1x1 convolution, batch
+/// normalisation.
+class DownsampleImpl : public torch::nn::Module {
+ public:
+  DownsampleImpl(const BottleneckShape& shape, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x_BCHW);
+
+ private:
+  std::int64_t stride_;
+  Conv2d conv_;
+  BatchNorm2d norm_;
+};
+TORCH_MODULE(Downsample);
+
+/// The residual block of CLIP's ResNets. Convolutions never stride: an average pool after the 3x3 one does.
+///
+/// The gain of the last normalisation starts at 0, so that a fresh block passes its shortcut on.
+class BottleneckImpl : public torch::nn::Module {
+ public:
+  BottleneckImpl(const BottleneckShape& shape, Initializer& initializer);
+  /// (B, in_channels, H, W) -> (B, 4 inner_channels, H / stride, W / stride).
+  torch::Tensor forward(const torch::Tensor& x_BCHW);
+
+ private:
+  std::int64_t stride_;
+  Conv2d conv1_;
+  BatchNorm2d norm1_;
+  Conv2d conv2_;
+  BatchNorm2d norm2_;
+  Conv2d conv3_;
+  BatchNorm2d norm3_;
+  Downsample downsample_{nullptr};
+};
+TORCH_MODULE(Bottleneck);
+
+}  // namespace cloob

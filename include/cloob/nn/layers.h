@@ -1,0 +1,97 @@
+// The layers that hold parameters. Names of parameters and buffers are those of the peers' weights files.
+//
+// They do what LibTorch's own layers of these names do, but take their parameters from an Initializer: each
+// weight is drawn once, from the model's own generator, and a model can be built without values. Shapes: B
+// batch, L tokens, D features, C channels, H W image.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "cloob/nn/initializer.h"
+
+namespace cloob {
+
+/// How a linear layer starts: by default weight and bias in +-1/sqrt(in_features).
+struct LinearInit {
+  std::optional<double> weight_std;  ///< the weight is drawn from N(0, weight_std^2) instead
+  bool zero_bias = false;
+};
+
+/// x W^T + b on the last dimension.
+class LinearImpl : public torch::nn::Module {
+ public:
+  LinearImpl(std::int64_t in_features, std::int64_t out_features, const LinearInit& init,
+             Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x) const;
+
+  torch::Tensor weight;
+  torch::Tensor bias;
+};
+TORCH_MODULE(Linear);
+
+struct ConvShape {
+  std::int64_t in_channels;
+  std::int64_t out_channels;
+  std::int64_t kernel;
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;
+};
+
+/// A square convolution without bias. The weight starts in +-1/sqrt(in_channels kernel^2).
+class Conv2dImpl : public torch::nn::Module {
+ public:
+  Conv2dImpl(const ConvShape& shape, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x_BCHW) const;
+
+  torch::Tensor weight;
+
+ private:
+  ConvShape shape_;
+};
+TORCH_MODULE(Conv2d);
+
+/// Batch normalisation with running statistics (momentum 0.1, eps 1e-5). Bias 0, gain `initial_gain`.
+class BatchNorm2dImpl : public torch::nn::Module {
+ public:
+  BatchNorm2dImpl(std::int64_t channels, double initial_gain, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x_BCHW);
+
+ private:
+  torch::Tensor weight_;
+  torch::Tensor bias_;
+  torch::Tensor running_mean_;
+  torch::Tensor running_var_;
+  torch::Tensor num_batches_tracked_;
+};
+TORCH_MODULE(BatchNorm2d);
+
+/// Layer normalisation of the last dimension (eps 1e-5), in float32 or wider whatever the input is, cast back
+/// to the input's type.
+class LayerNormImpl : public torch::nn::Module {
+ public:
+  LayerNormImpl(std::int64_t width, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x) const;
+
+ private:
+  torch::Tensor weight_;
+  torch::Tensor bias_;
+};
+TORCH_MODULE(LayerNorm);
+
+/// A table of token embeddings, from N(0, std^2).
+class EmbeddingImpl : public torch::nn::Module {
+ public:
+  EmbeddingImpl(std::int64_t num_rows, std::int64_t width, double std, Initializer& initializer);
+  /// int64 (B, L) -> (B, L, width).
+  torch::Tensor forward(const torch::Tensor& ids_BL) const;
+
+ private:
+  torch::Tensor weight_;
+};
+TORCH_MODULE(Embedding);
+
+}  // namespace cloob

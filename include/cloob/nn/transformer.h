@@ -1,0 +1,88 @@
+// The transformer of both towers: pre-norm residual blocks of self-attention and an MLP four times as wide.
+//
+// Shapes: B batch, L tokens, D features (the width).
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "cloob/nn/activation.h"
+#include "cloob/nn/layers.h"
+
+namespace cloob {
+
+/// Width of the MLP over the width of the residual stream.
+inline constexpr std::int64_t kMlpRatio = 4;
+
+/// Standard deviations of a block's weight matrices; an unset one means LibTorch's default distribution.
+struct BlockStds {
+  std::optional<double> in_proj;
+  std::optional<double> out_proj;
+  std::optional<double> c_fc;
+  std::optional<double> c_proj;
+};
+
+struct BlockShape {
+  std::int64_t width;
+  std::int64_t heads;
+  Activation activation;
+  bool causal;
+  BlockStds weight_stds;
+};
+
+/// Attention of a sequence to itself; the weights of queries, keys and values are packed into one, in that
+/// order.
+class SelfAttentionImpl : public torch::nn::Module {
+ public:
+  SelfAttentionImpl(const BlockShape& shape, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x_BLD) const;
+
+ private:
+  std::int64_t heads_;
+  bool causal_;
+  torch::Tensor in_proj_weight_;
+  torch::Tensor in_proj_bias_;
+  Linear out_proj_;
+};
+TORCH_MODULE(SelfAttention);
+
+class MlpImpl : public torch::nn::Module {
+ public:
+  MlpImpl(const BlockShape& shape, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x_BLD) const;
+
+ private:
+  Activation activation_;
+  Linear expand_;
+  Linear contract_;
+};
+TORCH_MODULE(Mlp);
+
+class ResidualAttentionBlockImpl : public torch::nn::Module {
+ public:
+  ResidualAttentionBlockImpl(const BlockShape& shape, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x_BLD) const;
+
+ private:
+  LayerNorm attention_norm_;
+  SelfAttention attention_;
+  LayerNorm mlp_norm_;
+  Mlp mlp_;
+};
+TORCH_MODULE(ResidualAttentionBlock);
+
+class TransformerImpl : public torch::nn::Module {
+ public:
+  TransformerImpl(const BlockShape& shape, std::int64_t layers, Initializer& initializer);
+  torch::Tensor forward(torch::Tensor x_BLD) const;
+
+ private:
+  std::vector<ResidualAttentionBlock> blocks_;
+};
+TORCH_MODULE(Transformer);
+
+}  // namespace cloob

@@ -1,0 +1,77 @@
+#include "cloob/nn/layers.h"
+
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+
+#include <cmath>
+
+#include "cloob/base/full_precision.h"
+
+namespace cloob {
+namespace {
+
+constexpr double kEpsilon = 1e-5;
+constexpr double kMomentum = 0.1;
+
+double default_bound(std::int64_t fan_in) { return 1 / std::sqrt(static_cast<double>(fan_in)); }
+
+}  // namespace
+
+LinearImpl::LinearImpl(std::int64_t in_features, std::int64_t out_features, const LinearInit& init,
+                       Initializer& initializer)
+    : weight(register_parameter(
+          "weight", init.weight_std
+                        ? initializer.normal({out_features, in_features}, *init.weight_std)
+                        : initializer.uniform({out_features, in_features}, default_bound(in_features)))),
+      bias(register_parameter(
+          "bias", init.zero_bias ? initializer.constant({out_features}, 0)
+                                 : initializer.uniform({out_features}, default_bound(in_features)))) {}
+
+torch::Tensor LinearImpl::forward(const torch::Tensor& x) const { return at::linear(x, weight, bias); }
+
+Conv2dImpl::Conv2dImpl(const ConvShape& shape, Initializer& initializer)
+    : weight(register_parameter(
+          "weight", initializer.uniform({shape.out_channels, shape.in_channels, shape.kernel, shape.kernel},
+                                        default_bound(shape.in_channels * shape.kernel * shape.kernel)))),
+      shape_(shape) {}
+
+torch::Tensor Conv2dImpl::forward(const torch::Tensor& x_BCHW) const {
+  return at::conv2d(x_BCHW, weight, /*bias=*/{}, shape_.stride, shape_.padding);
+}
+
+BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, double initial_gain, Initializer& initializer)
+    : weight_(register_parameter("weight", initializer.constant({channels}, initial_gain))),
+      bias_(register_parameter("bias", initializer.constant({channels}, 0))),
+      running_mean_(register_buffer("running_mean", initializer.constant({channels}, 0))),
+      running_var_(register_buffer("running_var", initializer.constant({channels}, 1))),
+      num_batches_tracked_(register_buffer("num_batches_tracked", initializer.counter())) {}
+
+torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x_BCHW) {
+  if (is_training()) num_batches_tracked_.add_(1);
+  return at::batch_norm(x_BCHW, weight_, bias_, running_mean_, running_var_, is_training(), kMomentum,
+                        kEpsilon,
+                        /*cudnn_enabled=*/true);
+}
+
+LayerNormImpl::LayerNormImpl(std::int64_t width, Initializer& initializer)
+    : weight_(register_parameter("weight", initializer.constant({width}, 1))),
+      bias_(register_parameter("bias", initializer.constant({width}, 0))) {}
+
+torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) const {
+  // The cast comes first: given a narrow input, LibTorch's CPU kernel also sums the gradients of gain and
+  // bias in the narrow type, and the sum over all tokens was found wrong by 30 %.
+  const torch::Tensor wide = at_least_fp32(x);
+  return at::layer_norm(wide, weight_.sizes(), weight_, bias_, kEpsilon).to(x.scalar_type());
+}
+
+EmbeddingImpl::EmbeddingImpl(std::int64_t num_rows, std::int64_t width, double std, Initializer& initializer)
+    : weight_(register_parameter("weight", initializer.embedding({num_rows, width}, std))) {}
+
+torch::Tensor EmbeddingImpl::forward(const torch::Tensor& ids_BL) const {
+  return at::embedding(weight_, ids_BL);
+}
+
+}  // namespace cloob
