@@ -3,7 +3,8 @@
 //   struct OptimConfig {
 //     double lr = 5e-4;
 //     static constexpr auto fields() {
-//       return std::tuple(field("lr", &OptimConfig::lr, "Peak learning rate, reached after warm-up.", Range{0.0, 1.0}));
+//       return std::tuple(
+//           field("lr", &OptimConfig::lr, "Peak learning rate, reached after warm-up.", Range{0.0, 1.0}));
 //     }
 //   };
 //   static_assert(lists_every_member<OptimConfig>);
@@ -38,21 +39,26 @@ struct Field {
 };
 
 template <class Owner, class Member>
-constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*member, std::string_view doc, Range range = {}) {
+constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*member, std::string_view doc,
+                                     Range range = {}) {
   return {name, member, doc, range};
 }
 
 /// A struct that declares its settings.
 template <class T>
-concept Section = requires { T::fields(); };
+concept Section = requires {
+  T::fields();
+};
 
-/// Names of an enum as they stand in YAML. Specialise with `static constexpr std::array<std::pair<std::string_view, E>, n>
-/// names`; the C++ enumerators are spelled like the YAML words.
+/// Names of an enum as they stand in YAML; the C++ enumerators are spelled like them. Specialise with
+/// `static constexpr std::array<std::pair<std::string_view, E>, n> names`.
 template <class E>
 struct EnumNames;
 
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires { EnumNames<E>::names; };
+concept NamedEnum = std::is_enum_v<E> && requires {
+  EnumNames<E>::names;
+};
 
 template <NamedEnum E>
 constexpr std::string_view enum_name(E value) {
@@ -76,7 +82,7 @@ constexpr bool is_brace_constructible(std::index_sequence<I...>) {
 template <class T, std::size_t N = 0, std::size_t Last = 0>
 constexpr std::size_t count_members() {
   // Optional and string members make some smaller counts fail, so the largest count that works is taken.
-  constexpr std::size_t kMost = 40;
+  constexpr std::size_t kMost = 48;
   if constexpr (N > kMost) {
     return Last;
   } else if constexpr (is_brace_constructible<T>(std::make_index_sequence<N>{})) {
@@ -85,10 +91,26 @@ constexpr std::size_t count_members() {
     return count_members<T, N + 1, Last>();
   }
 }
+
+template <class A, class B>
+constexpr bool is_same_member(const A& a, const B& b) {
+  if (a.name == b.name) return true;
+  if constexpr (std::is_same_v<A, B>) return a.member == b.member;
+  return false;
+}
+
+// Every field is the same member as itself alone.
+template <class... Fields>
+constexpr bool are_distinct(const Fields&... fields) {
+  const auto times = [&](const auto& one) { return (std::size_t{is_same_member(one, fields)} + ... + 0); };
+  return ((times(fields) == 1) && ...);
+}
 }  // namespace detail
 
-/// Whether `fields()` lists as many members as the struct has.
+/// Whether `fields()` lists every member of the struct once, under a name of its own.
 template <Section T>
-inline constexpr bool lists_every_member = std::tuple_size_v<decltype(T::fields())> == detail::count_members<T>();
+inline constexpr bool lists_every_member =
+    std::tuple_size_v<decltype(T::fields())> == detail::count_members<T>() &&
+    std::apply([](const auto&... fields) { return detail::are_distinct(fields...); }, T::fields());
 
 }  // namespace cloob

@@ -1,0 +1,77 @@
+// Reads, prints and documents settings that a struct declares once (field.h).
+//
+// Defaults are the struct's own; files lie above them, the command line above the files (source.h). Every
+// mistake is one line that begins with its place: "run.yaml:2:3: unknown setting 'optimizer.warmup_step', did
+// you mean ...".
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cloob/config/description.h"
+#include "cloob/config/field.h"
+#include "cloob/config/source.h"
+
+namespace cloob {
+
+/// Where each setting that is not left at its default was set: dotted name -> "file:line:column" or "command
+/// line".
+using Origins = std::map<std::string, std::string, std::less<>>;
+
+/// Sets in `*root`, a struct as described, whatever the source names; the work behind `read_config`.
+void read_settings(const Description& description, const ConfigSource& source, void* root, Origins& origins);
+std::string print_settings(const Description& description, const void* root, const Origins& origins);
+std::string document_settings(const Description& description, const void* defaults);
+std::string settings_schema(const Description& description, const void* defaults);
+std::vector<std::string> names_of_settings(const Description& description);
+
+/// The struct's defaults with the source's values over them, checked: names, types, ranges, then every
+/// section's `validate`. `origins` is replaced. Throws UserError.
+template <Section T>
+T read_config(const ConfigSource& source, Origins& origins) {
+  T value;
+  read_settings(description_of<T>(), source, &value, origins);
+  return value;
+}
+
+template <Section T>
+T read_config(const ConfigSource& source) {
+  Origins origins;
+  return read_config<T>(source, origins);
+}
+
+/// YAML of all settings that reads back to exactly the same struct; settings found in `origins` end in a
+/// comment that says where they were set.
+template <Section T>
+std::string print_config(const T& value, const Origins& origins) {
+  return print_settings(description_of<T>(), &value, origins);
+}
+
+template <Section T>
+std::string print_config(const T& value) {
+  return print_config(value, Origins{});
+}
+
+/// Reference in Markdown: one table a section, in declared order.
+template <Section T>
+std::string config_docs() {
+  const T defaults;
+  return document_settings(description_of<T>(), &defaults);
+}
+
+/// JSON schema (draft 2020-12) of the YAML files, for editors.
+template <Section T>
+std::string config_schema() {
+  const T defaults;
+  return settings_schema(description_of<T>(), &defaults);
+}
+
+/// All dotted names, in declared order.
+template <Section T>
+std::vector<std::string> setting_names() {
+  return names_of_settings(description_of<T>());
+}
+
+}  // namespace cloob

@@ -1,0 +1,54 @@
+// Where settings come from: a YAML file, what it includes, and the command line.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cloob {
+
+/// One `--section.key VALUE` of the command line.
+struct Override {
+  std::string name;
+  std::string value;
+};
+
+/// Reads `--section.key VALUE` and `--section.key=VALUE` from the arguments that a command did not use
+/// itself. Throws UserError for anything else and for a missing value; a value that begins with two dashes
+/// needs the second form.
+std::vector<Override> parse_overrides(const std::vector<std::string>& arguments);
+
+struct ConfigNode;
+
+/// Settings in layers: the files named by `include:`, the file itself, then the overrides. A later layer
+/// wins; sections are merged setting by setting, lists are replaced as a whole.
+///
+/// `include:` at the top level of a file is one path or a list, relative to that file; an included file may
+/// not include others. Anchors, aliases and tags of YAML are refused, so every value stands where its origin
+/// says.
+class ConfigSource {
+ public:
+  /// Throws UserError ("file:line:column: ...") when a file cannot be read or is not YAML.
+  static ConfigSource from_file(const std::filesystem::path& path);
+  /// `name` stands for the file in messages, and relative includes start from its folder.
+  static ConfigSource from_text(std::string_view text, const std::string& name);
+
+  /// Puts overrides on top, later ones over earlier ones.
+  void add_overrides(const std::vector<Override>& overrides);
+
+  const std::string& name() const { return name_; }
+  /// The parsed files, lowest first: for the reader.
+  const std::vector<ConfigNode>& files() const { return *files_; }
+  const std::vector<Override>& overrides() const { return overrides_; }
+
+ private:
+  ConfigSource(std::string name, std::vector<ConfigNode> files);
+
+  std::string name_;
+  std::shared_ptr<const std::vector<ConfigNode>> files_;
+  std::vector<Override> overrides_;
+};
+
+}  // namespace cloob

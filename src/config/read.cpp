@@ -1,0 +1,222 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "cloob/config/config.h"
+#include "config/node.h"
+#include "config/scalar.h"
+#include "config/yaml.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::string_view kCommandLine = "command line";
+
+std::string quoted_name(std::string_view section) {
+  return section.empty() ? "the top level" : fmt::format("'{}'", section);
+}
+
+// A setting with this name in another section, when the user wrote it in the wrong one.
+std::string same_name_elsewhere(const Description& description, std::string_view member) {
+  for (const SettingInfo& setting : description.settings) {
+    if (setting.name.substr(setting.name.rfind('.') + 1) == member) return setting.name;
+  }
+  return {};
+}
+
+// ", did you mean ...?" or what the section has.
+std::string hint(const Description& description, const std::string& section, const std::string& member) {
+  const std::vector<std::string> members = description.members_of(section);
+  std::string match;
+  if (const auto near = closest_match(member, members)) {
+    match = dotted_name(section, *near);
+  } else if (member.find('.') != std::string::npos) {
+    match = closest_match(dotted_name(section, member), names_of_settings(description)).value_or("");
+  } else {
+    match = same_name_elsewhere(description, member);
+  }
+  if (!match.empty()) return fmt::format(", did you mean '{}'?", match);
+  return fmt::format(", {} has {}", quoted_name(section), join(members, ", "));
+}
+
+// Splits at commas that do not stand within braces: "{00..12}.tar,b-{x,y}.tar" has two elements.
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> elements;
+  int depth = 0;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '{') ++depth;
+    if (text[i] == '}') --depth;
+    if (text[i] != ',' || depth > 0) continue;
+    elements.emplace_back(trim(text.substr(begin, i - begin)));
+    begin = i + 1;
+  }
+  elements.emplace_back(trim(text.substr(begin)));
+  return elements;
+}
+
+ConfigNode command_line_scalar(const std::string& text) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::scalar;
+  node.origin = kCommandLine;
+  node.text = text;
+  return node;
+}
+
+ConfigNode command_line_list(const SettingInfo& setting, const std::string& text) {
+  ConfigNode list;
+  list.kind = ConfigNode::Kind::list;
+  if (trim(text).starts_with('[')) {
+    try {
+      list = parse_yaml(text, std::string(kCommandLine));
+    } catch (const UserError&) {
+      throw_user_error("{}: {} is '{}', which is not a list: write '[a, b]' or a,b", kCommandLine,
+                       setting.name, text);
+    }
+    for (ConfigNode& element : list.children) element.origin = kCommandLine;
+  } else if (!trim(text).empty()) {
+    for (const std::string& element : split_list(text)) list.children.push_back(command_line_scalar(element));
+  }
+  list.origin = kCommandLine;
+  return list;
+}
+
+// The value of an override as it would be parsed from a file. Text is taken as it stands: it may hold any of
+// YAML's special characters.
+ConfigNode command_line_node(const SettingInfo& setting, const std::string& text) {
+  if (setting.shape == Shape::list) return command_line_list(setting, text);
+  ConfigNode node = command_line_scalar(text);
+  const bool is_text = setting.kind == ScalarKind::text;
+  const bool says_null = text == "null" || text == "~";
+  if ((text.empty() && !is_text) || (says_null && (!is_text || setting.shape == Shape::optional))) {
+    node.kind = ConfigNode::Kind::null;
+  }
+  return node;
+}
+
+class Reader {
+ public:
+  Reader(const Description& description, void* root, Origins& origins)
+      : description_(description), root_(root), origins_(origins) {}
+
+  // An empty section changes nothing.
+  void read_section(const std::string& section, const ConfigNode& node) {
+    for (const ConfigNode& child : node.children) read_member(section, child);
+  }
+
+  void apply(const Override& override_) {
+    if (const SettingInfo* setting = description_.find_setting(override_.name)) {
+      assign(*setting, command_line_node(*setting, override_.value));
+    } else if (description_.has_section(override_.name)) {
+      const std::vector<std::string> members = description_.members_of(override_.name);
+      throw_user_error("{}: '{}' is a section, set one of its settings: {} (--{}.{} VALUE)", kCommandLine,
+                       override_.name, join(members, ", "), override_.name, members.front());
+    } else {
+      reject_override(override_.name);
+    }
+  }
+
+ private:
+  void read_member(const std::string& section, const ConfigNode& child) {
+    const std::string name = dotted_name(section, child.key);
+    const bool dotted_key = child.key.find('.') != std::string::npos;
+    const SettingInfo* setting = description_.find_setting(name);
+    if (dotted_key && (setting != nullptr || description_.has_section(name))) {
+      throw_user_error(
+          "{}: '{}' with dots is for the command line, in a file sections are nested: write '{}:' and "
+          "the rest below it, indented",
+          child.key_origin, child.key, child.key.substr(0, child.key.find('.')));
+    }
+    if (setting != nullptr) {
+      assign(*setting, child);
+    } else if (description_.has_section(name)) {
+      require_section(name, child);
+      read_section(name, child);
+    } else {
+      throw_user_error("{}: unknown setting '{}'{}", child.key_origin, name,
+                       hint(description_, section, child.key));
+    }
+  }
+
+  void require_section(const std::string& name, const ConfigNode& node) const {
+    if (node.kind == ConfigNode::Kind::map || node.kind == ConfigNode::Kind::null) return;
+    throw_user_error("{}: {} is {}, must be a section of settings ({})", node.origin, name, found_text(node),
+                     join(description_.members_of(name), ", "));
+  }
+
+  [[noreturn]] void reject_override(const std::string& name) const {
+    std::string_view section = name;
+    do {
+      const std::size_t dot = section.rfind('.');
+      section = section.substr(0, dot == std::string_view::npos ? 0 : dot);
+    } while (!description_.has_section(section));
+    const std::string member = section.empty() ? name : name.substr(section.size() + 1);
+    throw_user_error("{}: unknown setting '{}'{}", kCommandLine, name,
+                     hint(description_, std::string(section), member));
+  }
+
+  void assign(const SettingInfo& setting, const ConfigNode& node) {
+    setting.set(root_, parse_values(setting, node));
+    origins_[setting.name] = node.origin;
+  }
+
+  static Values parse_values(const SettingInfo& setting, const ConfigNode& node) {
+    const bool is_list = node.kind == ConfigNode::Kind::list;
+    if (setting.shape == Shape::optional && node.kind == ConfigNode::Kind::null) return {};
+    if (setting.shape != Shape::list || node.kind == ConfigNode::Kind::scalar) {
+      if (is_list || node.kind == ConfigNode::Kind::map)
+        reject_value(setting, node, setting.name, expected(setting));
+      return {parse_scalar(setting, node, setting.name)};
+    }
+    if (!is_list) reject_value(setting, node, setting.name, expected(setting));
+    Values values;
+    for (const ConfigNode& element : node.children) {
+      values.push_back(parse_scalar(setting, element, fmt::format("{}[{}]", setting.name, values.size())));
+    }
+    return values;
+  }
+
+  static std::string expected(const SettingInfo& setting) {
+    switch (setting.shape) {
+      case Shape::single:
+        break;
+      case Shape::optional:
+        return expected_scalar(setting) + " or null";
+      case Shape::list:
+        return "a list, each element " + expected_scalar(setting);
+    }
+    return expected_scalar(setting);
+  }
+
+  const Description& description_;
+  void* root_;
+  Origins& origins_;
+};
+
+void validate(const Description& description, const ConfigSource& source, const void* root) {
+  try {
+    for (const auto& validator : description.validators) validator(root);
+  } catch (const UserError& error) {
+    throw_user_error("{}: {}", source.name(), error.what());
+  }
+}
+
+}  // namespace
+
+void read_settings(const Description& description, const ConfigSource& source, void* root, Origins& origins) {
+  origins.clear();
+  Reader reader(description, root, origins);
+  for (const ConfigNode& file : source.files()) reader.read_section("", file);
+  for (const Override& override_ : source.overrides()) reader.apply(override_);
+  validate(description, source, root);
+}
+
+std::vector<std::string> names_of_settings(const Description& description) {
+  std::vector<std::string> names;
+  for (const SettingInfo& setting : description.settings) names.push_back(setting.name);
+  return names;
+}
+
+}  // namespace cloob

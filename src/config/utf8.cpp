@@ -1,0 +1,35 @@
+#include "config/utf8.h"
+
+#include <array>
+
+namespace cloob {
+
+Utf8Character decode_utf8(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  if (lead < 0x80) return {lead, 1};
+  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc0 || lead >= 0xf8 || text.size() < length) return {};
+  char32_t code = lead & (0x7fU >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte & 0xc0U) != 0x80) return {};
+    code = (code << 6U) | (byte & 0x3fU);
+  }
+  // The smallest code of each length: anything below could have been written shorter.
+  constexpr std::array<char32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+  if (code < kSmallest[length] || code > 0x10ffff || surrogate) return {};
+  return {code, length};
+}
+
+std::size_t valid_utf8_length(std::string_view text) {
+  std::size_t valid = 0;
+  while (valid < text.size()) {
+    const std::size_t length = decode_utf8(text.substr(valid)).length;
+    if (length == 0) break;
+    valid += length;
+  }
+  return valid;
+}
+
+}  // namespace cloob

@@ -1,0 +1,166 @@
+#include "cloob/config/source.h"
+
+#include <gmock/gmock.h>
+
+#include "cloob/base/files.h"
+#include "support/support.h"
+#include "unit/config/example_config.h"
+
+namespace cloob::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+class Include : public ::testing::Test {
+ protected:
+  std::string write(const std::string& name, const std::string& text) const {
+    make_directories((folder_ / name).parent_path());
+    write_file_atomically(folder_ / name, text);
+    return folder_ / name;
+  }
+  ExampleConfig read(const std::string& path, Origins& origins) const {
+    return read_config<ExampleConfig>(ConfigSource::from_file(path), origins);
+  }
+  // The message without the temporary folder.
+  std::string error(const std::string& path) const {
+    std::string message = error_of([&] { read_config<ExampleConfig>(ConfigSource::from_file(path)); });
+    const std::string prefix = folder_.path().string() + "/";
+    for (std::size_t at = message.find(prefix); at != std::string::npos; at = message.find(prefix)) {
+      message.erase(at, prefix.size());
+    }
+    return message;
+  }
+
+  TempDir folder_;
+  Origins origins_;
+};
+
+TEST_F(Include, LiesBelowTheFileAndIsFoundRelativeToIt) {
+  const std::string base =
+      write("model/base.yaml", "optimizer: {lr: 0.1, warmup_steps: 7}\ndata: {shards: [a, b]}\n");
+  const std::string run =
+      write("run/run.yaml", "include: ../model/base.yaml\noptimizer:\n  lr: 0.2\ndata: {shards: c}\n");
+  const ExampleConfig config = read(run, origins_);
+  EXPECT_EQ(config.optimizer.lr, 0.2);
+  EXPECT_EQ(config.optimizer.warmup_steps, 7);
+  EXPECT_THAT(config.data.shards, ElementsAre("c"));
+  EXPECT_EQ(origins_, (Origins{{"optimizer.lr", run + ":3:7"},
+                               {"optimizer.warmup_steps", base + ":1:36"},
+                               {"data.shards", run + ":4:16"}}));
+}
+
+TEST_F(Include, LetsLaterFilesWin) {
+  write("a.yaml", "optimizer: {lr: 0.1, weight_decay: 1}\n");
+  write("b.yaml", "optimizer: {lr: 0.2}\n");
+  const ExampleConfig config =
+      read(write("run.yaml", "image:\n  size: 1\ninclude:\n- a.yaml\n- b.yaml\n"), origins_);
+  EXPECT_EQ(config.optimizer.lr, 0.2);
+  EXPECT_EQ(config.optimizer.weight_decay, 1);
+  EXPECT_EQ(config.image.size, 1);
+}
+
+TEST_F(Include, KeepsWhatAnEmptySectionDoesNotChange) {
+  write("a.yaml", "optimizer: {lr: 0.1}\n");
+  EXPECT_EQ(read(write("run.yaml", "include: [a.yaml]\noptimizer:\n"), origins_).optimizer.lr, 0.1);
+  EXPECT_EQ(read(write("none.yaml", "include:\nimage: {size: 5}\n"), origins_).image.size, 5);
+}
+
+TEST_F(Include, GoesOneLevelDeep) {
+  write("b.yaml", "loss: info_nce\n");
+  write("a.yaml", "loss: info_nce\ninclude: b.yaml\n");
+  EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
+            "a.yaml:2:1: an included file may not include others (it is included at run.yaml:1:10)");
+}
+
+TEST_F(Include, RefusesCycles) {
+  write("a.yaml", "include: run.yaml\n");
+  EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
+            "a.yaml:1:1: an included file may not include others (it is included at run.yaml:1:10)");
+  EXPECT_EQ(error(write("self.yaml", "include: [./self.yaml]\n")),
+            "self.yaml:1:11: the file includes itself");
+}
+
+TEST_F(Include, NamesThePlaceOfABadPath) {
+  EXPECT_EQ(error(write("run.yaml", "include: nowhere.yaml\n")),
+            "run.yaml:1:10: cannot open 'nowhere.yaml': No such file or directory");
+  EXPECT_EQ(error(write("list.yaml", "include: [[a]]\n")),
+            "list.yaml:1:11: include must be a path or a list of paths");
+  EXPECT_EQ(error(write("map.yaml", "include: {a: b}\n")),
+            "map.yaml:1:10: include must be a path or a list of paths");
+}
+
+TEST_F(Include, ReportsMistakesInTheIncludedFile) {
+  write("a.yaml", "optimizer: {lr: 3}\n");
+  EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
+            "a.yaml:1:17: optimizer.lr is 3, must be in [0, 1] (Peak learning rate, reached after warm-up.)");
+}
+
+TEST_F(Include, IsNotASetting) {
+  EXPECT_EQ(
+      error(write("run.yaml", "optimizer: {include: a.yaml}\n")),
+      "run.yaml:1:13: unknown setting 'optimizer.include', 'optimizer' has lr, weight_decay, warmup_steps, "
+      "grad_clip_norm");
+}
+
+TEST(ConfigSource, SaysWhichFileCannotBeRead) {
+  const TempDir folder;
+  const std::string missing = folder / "x.yaml";
+  expect_user_error([&] { ConfigSource::from_file(folder.path()); },
+                    {folder.path().string(), "Is a directory"});
+  expect_user_error([&] { ConfigSource::from_file(missing); }, {missing, "No such file or directory"});
+}
+
+struct Mistake {
+  const char* text;
+  const char* message;
+};
+
+class BadYaml : public ::testing::TestWithParam<Mistake> {};
+
+TEST_P(BadYaml, IsOneLineThatSaysWhereAndWhat) {
+  EXPECT_EQ(error_of([&] { read_text(GetParam().text); }), GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Source, BadYaml,
+    ::testing::Values(
+        Mistake{"- a\n- b\n", "run.yaml:1:1: the file must hold settings ('name: value'), found a list"},
+        Mistake{"\nhello\n", "run.yaml:2:1: the file must hold settings ('name: value'), found text"},
+        Mistake{"loss: info_nce\n---\nloss: info_nce\n",
+                "run.yaml:2:1: a second document begins here, only one is allowed"},
+        Mistake{"optimizer:\n\tlr: 1\n", "run.yaml:2:4: indented with a tab: use spaces"},
+        Mistake{"optimizer:\n  lr: 0.1\n\tweight_decay: 2\n",
+                "run.yaml:3:1: indented with a tab: use spaces"},
+        Mistake{"data: {train: a\n", "run.yaml:2:1: a '{' is not closed with '}'"},
+        Mistake{"data:\n  shards: [a, b\n  train: c\n", "run.yaml:3:8: a list is not closed with ']'"},
+        Mistake{"data:\n  train: a: b\n",
+                "run.yaml:2:11: a ':' where no setting can begin: check the indentation, or put text that "
+                "holds ': ' in "
+                "quotes"},
+        Mistake{"data:\n  train: 'a' b\n",
+                "run.yaml:2:14: this line does not belong to the settings above it: check "
+                "the indentation"},
+        Mistake{"data:\n  train: @a\n",
+                "run.yaml:2:10: this character cannot begin a value: put the text in quotes"},
+        Mistake{"loss: info_nce\n]\n", "run.yaml:2:1: a ']' or '}' that closes nothing"},
+        Mistake{"data: {train: \"\\q\"}", "run.yaml:1:18: unknown escape character: q"},
+        Mistake{"data:\n  train: \"a\\\"\n",
+                "run.yaml:2:10: the text that begins here is not closed with \""},
+        Mistake{"data:\n  train: 'a''\n", "run.yaml:2:10: the text that begins here is not closed with '"},
+        Mistake{"loss: &x info_nce\n",
+                "run.yaml:1:7: anchors (&name) are not supported, write the value out where it is needed"},
+        Mistake{
+            "loss: *x\n",
+            "run.yaml:1:7: aliases (*name) are not supported: write the value out, or put text in quotes"},
+        Mistake{
+            "data: {train: !!str 5}",
+            "run.yaml:1:15: tags (!name) are not supported; text that looks like a number goes in quotes"},
+        Mistake{
+            "data: {train: ! 5}",
+            "run.yaml:1:15: tags (!name) are not supported; text that looks like a number goes in quotes"},
+        Mistake{"data:\n  train: caf\xe9\n",
+                "run.yaml:2:13: the file is not valid UTF-8 here, save it as UTF-8"},
+        Mistake{"data:\n  train: a\x04\n", "run.yaml:2:11: a control character, which YAML does not allow"}));
+
+}  // namespace
+}  // namespace cloob::testing
