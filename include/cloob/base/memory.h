@@ -1,0 +1,18 @@
+// How much physical memory this process occupies, as Linux counts it.
+#pragma once
+
+#include <cstdint>
+
+namespace cloob {
+
+/// Bytes of resident memory now. Throws InternalError where /proc/self/status cannot be read.
+std::uint64_t current_rss_bytes();
+
+/// The most bytes that were resident since the process started or since the last successful `reset_peak_rss`.
+std::uint64_t peak_rss_bytes();
+
+/// Makes `peak_rss_bytes` start again from the current value. Returns false where the kernel does not permit
+/// it.
+bool reset_peak_rss();
+
+}  // namespace cloob

@@ -1,0 +1,42 @@
+// Contrastive losses of paired features. Everything is computed in fp32 or wider, outside of autocast.
+//
+// Shapes: B rows of this process, N rows of all processes, D features.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace cloob {
+
+/// InfoNCE of rows of one kind against rows of another, s = inv_tau:
+///
+///   mean_i [ logsumexp_j(s a_i.b_j) - s a_i.b_i ]
+///
+/// `anchor_BD` holds rows `first_row` to `first_row + B` of the anchors; its row i is paired with row
+/// `first_row + i` of `sample_ND`. The mean of the values over processes of equal B is the loss over all N
+/// rows. `inv_tau` is a scalar tensor; gradients flow to all three tensors. Throws UserError when there is no
+/// pair.
+at::Tensor info_nce(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
+                    std::int64_t first_row);
+
+/// InfoLOOB (leave one out bound) with the leading temperature of the authors' code, s = inv_tau:
+///
+///   (1/s) mean_i [ logsumexp_{j != i}(s a_i.b_j) - s a_i.b_i ]
+///
+/// The positive is left out of the denominator exactly, so the value can be negative. Arguments as for
+/// `info_nce`. Throws UserError when there are fewer than two pairs: a single one has no negatives.
+at::Tensor info_loob(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
+                     std::int64_t first_row);
+
+/// The same over all rows of one process.
+inline at::Tensor info_nce(const at::Tensor& anchor_ND, const at::Tensor& sample_ND,
+                           const at::Tensor& inv_tau) {
+  return info_nce(anchor_ND, sample_ND, inv_tau, /*first_row=*/0);
+}
+inline at::Tensor info_loob(const at::Tensor& anchor_ND, const at::Tensor& sample_ND,
+                            const at::Tensor& inv_tau) {
+  return info_loob(anchor_ND, sample_ND, inv_tau, /*first_row=*/0);
+}
+
+}  // namespace cloob

@@ -1,0 +1,42 @@
+// One objective on given features: value, gradients, time and memory. Behind `cloob bench loss`.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "cloob/objective/objective_system.h"
+
+namespace cloob {
+
+struct LossBenchmark {
+  ObjectiveSystem objective;
+  at::Tensor image_ND;  ///< L2-normalised rows
+  at::Tensor text_ND;
+  double beta;  ///< of the Hopfield retrieval, where the objective has one
+  double inv_tau;
+};
+
+struct LossBenchmarkResult {
+  double loss;
+  double grad_norm_image;  ///< Frobenius norm of the gradient with respect to `image_ND`
+  double grad_norm_text;
+  double seconds;   ///< of one forward and backward pass
+  double peak_gib;  ///< growth of the peak resident memory during it
+};
+
+/// Two independent matrices of unit rows, (batch, dim) in fp32, the same for the same seed.
+struct RandomFeatures {
+  at::Tensor image_ND;
+  at::Tensor text_ND;
+};
+RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::uint64_t seed);
+
+/// Evaluates the objective and its gradients once, after a small run that starts threads and libraries.
+/// Throws UserError when the features are not two matrices of equal size with at least two rows.
+///
+/// Where the kernel does not let a process reset its peak, an earlier and higher peak is counted in
+/// `peak_gib`.
+LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark);
+
+}  // namespace cloob

@@ -1,0 +1,86 @@
+#include "cloob/objective/loss_benchmark.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/scalar_tensor.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "cloob/base/error.h"
+#include "cloob/base/gather.h"
+#include "cloob/base/memory.h"
+#include "cloob/base/timer.h"
+#include "cloob/objective/contrastive_objective.h"
+
+namespace cloob {
+namespace {
+
+void check_features(const LossBenchmark& benchmark) {
+  const at::Tensor& image = benchmark.image_ND;
+  const at::Tensor& text = benchmark.text_ND;
+  if (image.dim() == 2 && image.sizes() == text.sizes() &&
+      image.size(0) >= ContrastiveObjective::kFewestPairs)
+    return;
+  const auto shape = [](const at::Tensor& tensor) {
+    return fmt::format("({})", fmt::join(tensor.sizes(), ", "));
+  };
+  throw_user_error(
+      "image_features {} and text_features {} must be two matrices of the same size with at least {} rows",
+      shape(image), shape(text), ContrastiveObjective::kFewestPairs);
+}
+
+// Fills the gradients of the two feature matrices, which must be leaves that require them.
+double forward_backward(const LossBenchmark& benchmark) {
+  const auto [loss, retrieval] = kinds_of(benchmark.objective);
+  const ContrastiveObjective objective({.kind = loss}, {.kind = retrieval, .beta = benchmark.beta},
+                                       benchmark.image_ND.device());
+  const at::Tensor inv_tau = at::scalar_tensor(benchmark.inv_tau, at::kDouble);
+  const ObjectiveOutput output =
+      objective.evaluate(benchmark.image_ND, benchmark.text_ND, inv_tau, SingleProcess(), /*step=*/0);
+  output.loss.backward();
+  return output.loss.item<double>();
+}
+
+LossBenchmark with_leaf_features(const LossBenchmark& benchmark, std::int64_t num_rows) {
+  LossBenchmark copy = benchmark;
+  for (at::Tensor* features : {&copy.image_ND, &copy.text_ND}) {
+    *features = features->narrow(0, 0, num_rows).detach().requires_grad_();
+  }
+  return copy;
+}
+
+}  // namespace
+
+RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::uint64_t seed) {
+  const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  const auto draw = [&] {
+    const at::Tensor rows = at::randn({batch, dim}, generator, at::kFloat);
+    return rows / rows.norm(2, 1, /*keepdim=*/true);
+  };
+  const at::Tensor image_ND = draw();
+  return {image_ND, draw()};
+}
+
+LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark) {
+  check_features(benchmark);
+  forward_backward(with_leaf_features(benchmark, std::min<std::int64_t>(benchmark.image_ND.size(0), 64)));
+
+  const LossBenchmark leaves = with_leaf_features(benchmark, benchmark.image_ND.size(0));
+  reset_peak_rss();
+  const std::uint64_t rss_before = current_rss_bytes();
+  const Timer timer;
+  const double loss = forward_backward(leaves);
+  const double seconds = timer.seconds();
+  const std::uint64_t peak = std::max(peak_rss_bytes(), rss_before);
+  return {.loss = loss,
+          .grad_norm_image = leaves.image_ND.grad().norm().item<double>(),
+          .grad_norm_text = leaves.text_ND.grad().norm().item<double>(),
+          .seconds = seconds,
+          .peak_gib = static_cast<double>(peak - rss_before) / (1024.0 * 1024.0 * 1024.0)};
+}
+
+}  // namespace cloob

@@ -1,0 +1,27 @@
+#include "cloob/objective/objective_system.h"
+
+namespace cloob {
+
+std::vector<std::string> settings_without_effect(const LossConfig& loss, const RetrievalConfig& retrieval) {
+  std::vector<std::string> ignored;
+  const auto report = [&ignored](bool differs, std::string_view setting, std::string_view reason) {
+    if (differs) ignored.push_back(std::string(setting) + " (" + std::string(reason) + ")");
+  };
+  const RetrievalConfig usual;
+  if (retrieval.kind == RetrievalKind::none) {
+    constexpr std::string_view kReason = "retrieval.kind is none";
+    report(retrieval.beta != usual.beta, "retrieval.beta", kReason);
+    report(retrieval.learn_beta != usual.learn_beta, "retrieval.learn_beta", kReason);
+    report(retrieval.update_steps != usual.update_steps, "retrieval.update_steps", kReason);
+    report(retrieval.warmup_steps != usual.warmup_steps, "retrieval.warmup_steps", kReason);
+  }
+  const LossConfig usual_loss;
+  if (!loss.learn_inv_tau) {
+    constexpr std::string_view kReason = "loss.learn_inv_tau is false";
+    report(loss.inv_tau_min != usual_loss.inv_tau_min, "loss.inv_tau_min", kReason);
+    report(loss.inv_tau_max != usual_loss.inv_tau_max, "loss.inv_tau_max", kReason);
+  }
+  return ignored;
+}
+
+}  // namespace cloob

@@ -1,0 +1,65 @@
+#include "cloob/retrieval/hopfield.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
+
+namespace cloob {
+namespace {
+
+at::Tensor with_unit_rows(const at::Tensor& rows) {
+  // The bound only keeps patterns that cancel exactly from becoming 0 / 0.
+  return rows / rows.norm(2, 1, /*keepdim=*/true).clamp_min(1e-12);
+}
+
+// softmax(scaled_state stored^T) stored is attention with the stored patterns as keys and as values.
+at::Tensor associate(const at::Tensor& scaled_state_BD, const at::Tensor& stored_MD) {
+  const at::Tensor stored_11MD = stored_MD.unsqueeze(0).unsqueeze(0);
+  const at::Tensor state_11BD = scaled_state_BD.unsqueeze(0).unsqueeze(0);
+  return at::scaled_dot_product_attention(state_11BD, stored_11MD, stored_11MD, /*attn_mask=*/std::nullopt,
+                                          /*dropout_p=*/0.0, /*is_causal=*/false, /*scale=*/1.0)
+      .squeeze(0)
+      .squeeze(0);
+}
+
+}  // namespace
+
+at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, const at::Tensor& beta,
+                             std::int64_t update_steps) {
+  CLOOB_CHECK(state_BD.dim() == 2 && stored_MD.dim() == 2 && state_BD.size(1) == stored_MD.size(1),
+              "patterns must be two matrices of equal width");
+  CLOOB_CHECK(update_steps >= 1 && stored_MD.size(0) >= 1, "{} update steps, {} stored patterns",
+              update_steps, stored_MD.size(0));
+  const OutsideAutocast outside_autocast;
+  const auto narrow_type = c10::promoteTypes(state_BD.scalar_type(), stored_MD.scalar_type());
+  const auto type = c10::promoteTypes(narrow_type, at::kFloat);
+  const at::Tensor stored = stored_MD.to(type);
+  const at::Tensor scale = beta.to(type);
+  at::Tensor pattern_BD = state_BD.to(type);
+  for (std::int64_t step = 0; step < update_steps; ++step) pattern_BD = associate(pattern_BD * scale, stored);
+  return with_unit_rows(pattern_BD);
+}
+
+at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, double beta,
+                             std::int64_t update_steps) {
+  return hopfield_retrieve(state_BD, stored_MD, at::scalar_tensor(beta, at::kDouble), update_steps);
+}
+
+double retrieved_share(std::int64_t step, std::int64_t warmup_steps) {
+  if (step >= warmup_steps) return 1.0;
+  return static_cast<double>(step) / static_cast<double>(warmup_steps);
+}
+
+at::Tensor blend_retrieved(const at::Tensor& state_BD, const at::Tensor& retrieved_BD, double share) {
+  if (share >= 1.0) return retrieved_BD;
+  const OutsideAutocast outside_autocast;
+  return with_unit_rows(at_least_fp32(state_BD) * (1.0 - share) + at_least_fp32(retrieved_BD) * share);
+}
+
+}  // namespace cloob

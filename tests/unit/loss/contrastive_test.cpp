@@ -1,0 +1,122 @@
+#include "cloob/loss/contrastive.h"
+
+#include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
+
+#include <cmath>
+
+#include "support/finite_differences.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using testing::expect_close;
+using testing::expect_user_error;
+
+at::Tensor scale(double inv_tau) { return at::scalar_tensor(inv_tau, at::kDouble); }
+
+at::Tensor random_rows(std::int64_t rows, std::int64_t width, std::uint64_t seed) {
+  at::manual_seed(seed);
+  const at::Tensor drawn = at::randn({rows, width}, at::kDouble);
+  return drawn / drawn.norm(2, 1, true);
+}
+
+using Loss = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t);
+constexpr Loss kLosses[] = {&info_nce, &info_loob};
+
+TEST(InfoNce, OfOrthogonalPairsIsKnown) {
+  const at::Tensor rows = at::eye(2, at::kDouble);
+  // logsumexp(2, 0) - 2
+  EXPECT_NEAR(info_nce(rows, rows, scale(2)).item<double>(), std::log1p(std::exp(-2.0)), 1e-15);
+}
+
+TEST(InfoLoob, OfOrthogonalPairsIsKnown) {
+  const at::Tensor rows = at::eye(3, at::kDouble);
+  // (ln 2 - 2) / 2: two negatives at similarity 0, the positive at 1
+  EXPECT_NEAR(info_loob(rows, rows, scale(2)).item<double>(), (std::log(2.0) - 2) / 2, 1e-15);
+}
+
+TEST(InfoLoob, LeavesThePositiveOutExactlyWhateverTheScale) {
+  const at::Tensor first = at::tensor({1.0, 0.0, -1.0, 0.0}, at::kDouble).reshape({2, 2});
+  // Each row's only negative has similarity -1. Anything finite in the place of the positive would win at
+  // this scale.
+  EXPECT_DOUBLE_EQ(info_loob(first, first, scale(1e5)).item<double>(), -2.0);
+}
+
+TEST(Contrastive, LossesOfIdenticalRowsCountTheDenominator) {
+  const at::Tensor rows = at::full({6, 8}, std::sqrt(1.0 / 8), at::kDouble);
+  EXPECT_NEAR(info_nce(rows, rows, scale(30)).item<double>(), std::log(6.0), 1e-12);
+  EXPECT_NEAR(info_loob(rows, rows, scale(30)).item<double>(), std::log(5.0) / 30, 1e-12);
+}
+
+TEST(Contrastive, GradientsMatchFiniteDifferences) {
+  const at::Tensor anchor = random_rows(5, 4, 1).requires_grad_(),
+                   sample = random_rows(5, 4, 2).requires_grad_();
+  const at::Tensor inv_tau = scale(7).requires_grad_();
+  for (const Loss loss : kLosses) {
+    const auto value = [&] { return loss(anchor, sample, inv_tau, 0); };
+    for (const at::Tensor& leaf : {anchor, sample, inv_tau}) {
+      testing::expect_gradient_matches_differences(value, leaf, 1e-8);
+    }
+  }
+}
+
+TEST(Contrastive, OrderOfPairsDoesNotMatter) {
+  const at::Tensor anchor = random_rows(9, 4, 1), sample = random_rows(9, 4, 2);
+  const at::Tensor order = at::randperm(9);
+  for (const Loss loss : kLosses) {
+    expect_close(loss(anchor.index_select(0, order), sample.index_select(0, order), scale(14.3), 0),
+                 loss(anchor, sample, scale(14.3), 0), 1e-13, 0);
+  }
+}
+
+TEST(Contrastive, MeanOverPartsOfTheRowsIsTheWhole) {
+  const at::Tensor anchor = random_rows(8, 4, 1), sample = random_rows(8, 4, 2);
+  for (const Loss loss : kLosses) {
+    const at::Tensor parts = loss(anchor.narrow(0, 0, 4), sample, scale(14.3), 0) +
+                             loss(anchor.narrow(0, 4, 4), sample, scale(14.3), 4);
+    expect_close(parts / 2, loss(anchor, sample, scale(14.3), 0), 1e-13, 0);
+  }
+}
+
+TEST(Contrastive, HalfPrecisionFeaturesAreComparedInFp32) {
+  const at::Tensor anchor = random_rows(16, 8, 1).to(at::kBFloat16),
+                   sample = random_rows(16, 8, 2).to(at::kBFloat16);
+  for (const Loss loss : kLosses) {
+    const at::Tensor value = loss(anchor, sample, scale(100), 0);
+    EXPECT_EQ(value.scalar_type(), at::kFloat);
+    EXPECT_TRUE(at::equal(value, loss(anchor.to(at::kFloat), sample.to(at::kFloat), scale(100), 0)));
+    expect_close(value, loss(anchor.to(at::kDouble), sample.to(at::kDouble), scale(100), 0), 1e-5, 1e-5);
+  }
+}
+
+TEST(Contrastive, AutocastDoesNotReachIn) {
+  const at::Tensor anchor = random_rows(16, 8, 1).to(at::kFloat),
+                   sample = random_rows(16, 8, 2).to(at::kFloat);
+  for (const Loss loss : kLosses) {
+    const at::Tensor expected = loss(anchor, sample, scale(30), 0);
+    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+    const at::Tensor actual = loss(anchor, sample, scale(30), 0);
+    const bool towers_would_be_bf16 = at::mm(anchor, sample.t()).scalar_type() == at::kBFloat16;
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+    EXPECT_TRUE(towers_would_be_bf16);
+    EXPECT_TRUE(at::equal(actual, expected));
+  }
+}
+
+TEST(InfoLoob, OfASinglePairIsAUsersError) {
+  const at::Tensor row = random_rows(1, 4, 1);
+  expect_user_error([&] { info_loob(row, row, scale(30)); }, {"InfoLOOB needs at least two pairs", "has 1"});
+}
+
+TEST(Contrastive, LossesOfNoPairsAreUsersErrors) {
+  const at::Tensor none = at::empty({0, 4}, at::kDouble);
+  expect_user_error([&] { info_nce(none, none, scale(30)); }, {"InfoNCE needs at least one pair"});
+  expect_user_error([&] { info_loob(none, none, scale(30)); },
+                    {"InfoLOOB needs at least two pairs", "has 0"});
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,254 @@
+#include "cloob/objective/contrastive_objective.h"
+
+#include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
+
+#include <array>
+#include <barrier>
+#include <cmath>
+#include <string>
+#include <thread>
+
+#include "support/finite_differences.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using testing::expect_close;
+using testing::expect_user_error;
+
+struct Features {
+  at::Tensor image_ND;
+  at::Tensor text_ND;
+};
+
+at::Tensor unit_rows(const at::Tensor& rows) { return rows / rows.norm(2, 1, true); }
+
+Features random_features(std::int64_t rows, std::int64_t width) {
+  at::manual_seed(3);
+  const at::Tensor image_ND = at::randn({rows, width}, at::kDouble);
+  const at::Tensor text_ND = image_ND + at::randn({rows, width}, at::kDouble);
+  return {unit_rows(image_ND).detach().requires_grad_(), unit_rows(text_ND).detach().requires_grad_()};
+}
+
+// The inputs of the reference values below: sines that need no file.
+Features published_features() {
+  const at::Tensor i = at::arange(6, at::kDouble).unsqueeze(1), j = at::arange(8, at::kDouble).unsqueeze(0);
+  const at::Tensor image = at::sin(0.7 * i + 1.3 * j + 0.1 * i * j + 0.2);
+  const at::Tensor text = image + 0.5 * at::cos(1.9 * i - 0.6 * j);
+  return {unit_rows(image).requires_grad_(), unit_rows(text).requires_grad_()};
+}
+
+ContrastiveObjective make_objective(ObjectiveSystem system, RetrievalConfig retrieval = {}) {
+  const auto [loss_kind, retrieval_kind] = kinds_of(system);
+  retrieval.kind = retrieval_kind;
+  return ContrastiveObjective({.kind = loss_kind}, retrieval, at::kCPU);
+}
+
+at::Tensor evaluate(const ContrastiveObjective& objective, const Features& features,
+                    const at::Tensor& inv_tau, std::int64_t step = 0) {
+  return objective.evaluate(features.image_ND, features.text_ND, inv_tau, SingleProcess(), step).loss;
+}
+
+at::Tensor scale(double inv_tau) { return at::scalar_tensor(inv_tau, at::kDouble); }
+
+std::string name_of(ObjectiveSystem system) { return std::string(enum_name(system)); }
+
+class EveryObjective : public ::testing::TestWithParam<std::pair<std::string_view, ObjectiveSystem>> {
+ protected:
+  ObjectiveSystem system() const { return GetParam().second; }
+  bool retrieves() const { return kinds_of(system()).retrieval == RetrievalKind::hopfield; }
+};
+
+INSTANTIATE_TEST_SUITE_P(Grid, EveryObjective, ::testing::ValuesIn(EnumNames<ObjectiveSystem>::names),
+                         [](const auto& corner) { return std::string(corner.param.first); });
+
+TEST_P(EveryObjective, HasGradientsThatMatchFiniteDifferences) {
+  const Features features = random_features(5, 4);
+  const at::Tensor inv_tau = scale(7).requires_grad_();
+  const ContrastiveObjective objective =
+      make_objective(system(), {.beta = 3.0, .update_steps = 2, .warmup_steps = 4});
+  const auto loss = [&] { return evaluate(objective, features, inv_tau, /*step=*/3); };
+  for (const at::Tensor& leaf : {features.image_ND, features.text_ND, inv_tau}) {
+    testing::expect_gradient_matches_differences(loss, leaf, 1e-8);
+  }
+}
+
+TEST_P(EveryObjective, IgnoresTheOrderOfPairs) {
+  const Features features = random_features(9, 4);
+  const at::Tensor order = at::randperm(9);
+  const Features shuffled{features.image_ND.index_select(0, order), features.text_ND.index_select(0, order)};
+  const ContrastiveObjective objective = make_objective(system());
+  expect_close(evaluate(objective, shuffled, scale(14.3)), evaluate(objective, features, scale(14.3)), 1e-12,
+               0);
+}
+
+TEST_P(EveryObjective, OfIdenticalRowsIsKnown) {
+  const at::Tensor rows = at::full({6, 8}, std::sqrt(1.0 / 8), at::kDouble);
+  const bool loob = kinds_of(system()).loss == LossKind::info_loob;
+  EXPECT_NEAR(evaluate(make_objective(system()), {rows, rows}, scale(30)).item<double>(),
+              loob ? 2 * std::log(5.0) / 30 : std::log(6.0), 1e-12);
+}
+
+TEST_P(EveryObjective, ComputesHalfPrecisionFeaturesInFp32) {
+  const Features features = random_features(16, 8);
+  const Features half{features.image_ND.to(at::kBFloat16), features.text_ND.to(at::kBFloat16)};
+  const Features full{half.image_ND.to(at::kFloat), half.text_ND.to(at::kFloat)};
+  const ContrastiveObjective objective = make_objective(system());
+  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  const at::Tensor actual = evaluate(objective, half, scale(30));
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  EXPECT_EQ(actual.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::equal(actual, evaluate(objective, full, scale(30))));
+}
+
+TEST_P(EveryObjective, RefusesASinglePair) {
+  const Features one = random_features(1, 4);
+  expect_user_error([&] { evaluate(make_objective(system()), one, scale(30)); },
+                    {"needs at least 2 pairs", "has 1", "train.global_batch_size"});
+}
+
+TEST_P(EveryObjective, NamesItselfAfterItsCornerOfTheGrid) {
+  EXPECT_EQ(name_of(make_objective(system()).system()), name_of(system()));
+}
+
+TEST_P(EveryObjective, LearnsBetaOnlyWhereItRetrieves) {
+  const ContrastiveObjective fixed = make_objective(system());
+  EXPECT_TRUE(fixed.parameters().empty());
+  EXPECT_EQ(make_objective(system(), {.learn_beta = true}).parameters().count("log_beta"),
+            retrieves() ? 1U : 0U);
+}
+
+// Joins the rows of two threads that stand for two processes; gradients flow because both live in one
+// autograd graph.
+class ThreadGather final : public Gather {
+ public:
+  struct Meeting {
+    std::array<at::Tensor, 2> rows;
+    std::barrier<> barrier{2};
+  };
+  ThreadGather(Meeting& meeting, std::size_t rank) : meeting_(meeting), rank_(rank) {}
+  at::Tensor gather(const at::Tensor& local_BD) const override {
+    meeting_.rows[rank_] = local_BD;
+    meeting_.barrier.arrive_and_wait();
+    const at::Tensor all_ND = at::cat({meeting_.rows[0], meeting_.rows[1]});
+    meeting_.barrier.arrive_and_wait();
+    return all_ND;
+  }
+  std::int64_t first_row() const override { return rank_ == 0 ? 0 : meeting_.rows[0].size(0); }
+
+ private:
+  Meeting& meeting_;
+  std::size_t rank_;
+};
+
+TEST_P(EveryObjective, OfTwoProcessesIsThatOfTheJoinedBatch) {
+  const Features features = random_features(8, 4);
+  const ContrastiveObjective objective = make_objective(system());
+  evaluate(objective, features, scale(14.3)).backward();
+  const at::Tensor expected = features.image_ND.grad().clone();
+  features.image_ND.mutable_grad().reset();
+
+  ThreadGather::Meeting meeting;
+  std::array<at::Tensor, 2> losses;
+  const auto process = [&](std::size_t rank) {
+    const auto first = static_cast<std::int64_t>(rank) * 4;
+    losses[rank] = objective
+                       .evaluate(features.image_ND.narrow(0, first, 4), features.text_ND.narrow(0, first, 4),
+                                 scale(14.3), ThreadGather(meeting, rank), /*step=*/0)
+                       .loss;
+  };
+  std::thread other([&] { process(1); });
+  process(0);
+  other.join();
+  const at::Tensor mean = (losses[0] + losses[1]) / 2;
+  mean.backward();
+  expect_close(mean, evaluate(objective, features, scale(14.3)), 1e-13, 0);
+  testing::expect_relative_norm(features.image_ND.grad(), expected, 1e-12);
+}
+
+struct Published {
+  ObjectiveSystem system;
+  double inv_tau, beta, loss, grad_norm_image, grad_norm_text, grad_log_inv_tau;
+};
+
+// Computed in fp64 with the reference implementation, on `published_features`.
+constexpr Published kPublished[] = {
+    {ObjectiveSystem::cloob, 30, 8, -1.130162157623, 0.634963767687, 0.603461465712, -0.008430019248},
+    {ObjectiveSystem::cloob, 30, 14.3, -1.154049899895, 0.477125598807, 0.494328688216, -0.011571984318},
+    {ObjectiveSystem::cloob, 14.3, 8, -1.112266590502, 0.494027638242, 0.497678936841, -0.048446450630},
+    {ObjectiveSystem::cloob, 14.3, 14.3, -1.132970844733, 0.369427617725, 0.436918575403, -0.053472192706},
+    {ObjectiveSystem::clip, 30, 1, 0.000009393348, 0.000216763422, 0.000253537369, -0.000100811608},
+    {ObjectiveSystem::clip, 14.3, 1, 0.003550050098, 0.023427808225, 0.023453525142, -0.020382582738},
+    {ObjectiveSystem::info_loob, 30, 1, -0.885278309581, 0.722093588302, 0.575678719715, -0.018432411462},
+    {ObjectiveSystem::info_loob, 14.3, 1, -0.859289309712, 0.706744270483, 0.560010570433, -0.059033323588},
+    {ObjectiveSystem::info_nce_hopfield, 14.3, 8, 0.000954839332, 0.009670972049, 0.002075495250,
+     -0.006351540344},
+};
+
+TEST(ContrastiveObjective, GivesTheReferenceValuesAndGradients) {
+  for (const Published& row : kPublished) {
+    SCOPED_TRACE(name_of(row.system) + " inv_tau " + std::to_string(row.inv_tau) + " beta " +
+                 std::to_string(row.beta));
+    const Features features = published_features();
+    const at::Tensor log_inv_tau = at::scalar_tensor(std::log(row.inv_tau), at::kDouble).requires_grad_();
+    const at::Tensor loss =
+        evaluate(make_objective(row.system, {.beta = row.beta}), features, log_inv_tau.exp());
+    loss.backward();
+    constexpr double kDigits = 1e-12;  // the table has twelve decimals
+    EXPECT_NEAR(loss.item<double>(), row.loss, kDigits);
+    EXPECT_NEAR(features.image_ND.grad().norm().item<double>(), row.grad_norm_image, kDigits);
+    EXPECT_NEAR(features.text_ND.grad().norm().item<double>(), row.grad_norm_text, kDigits);
+    EXPECT_NEAR(log_inv_tau.grad().item<double>(), row.grad_log_inv_tau, kDigits);
+  }
+}
+
+TEST(ContrastiveObjective, GivesTheReferenceGradientOfALearnedBeta) {
+  constexpr std::tuple<ObjectiveSystem, double, double> kRows[] = {
+      {ObjectiveSystem::cloob, 30, -0.086565943244},
+      {ObjectiveSystem::info_nce_hopfield, 14.3, -0.000809038694}};
+  for (const auto& [system, inv_tau, grad_log_beta] : kRows) {
+    const ContrastiveObjective objective = make_objective(system, {.beta = 8, .learn_beta = true});
+    evaluate(objective, published_features(), scale(inv_tau)).backward();
+    // log_beta is fp32, as every parameter.
+    EXPECT_NEAR(objective.parameters().at("log_beta").grad().item<double>(), grad_log_beta, 1e-7);
+  }
+}
+
+TEST(ContrastiveObjective, WarmupGoesFromTheObjectiveWithoutRetrievalToTheOneWithIt) {
+  const Features features = random_features(8, 4);
+  for (const auto& [with, without] : {std::pair(ObjectiveSystem::cloob, ObjectiveSystem::info_loob),
+                                      std::pair(ObjectiveSystem::info_nce_hopfield, ObjectiveSystem::clip)}) {
+    const ContrastiveObjective warm = make_objective(with, {.warmup_steps = 10});
+    const at::Tensor start = evaluate(make_objective(without), features, scale(30));
+    const at::Tensor end = evaluate(make_objective(with), features, scale(30));
+    expect_close(evaluate(warm, features, scale(30), 0), start, 1e-12, 0);
+    expect_close(evaluate(warm, features, scale(30), 10), end, 0, 0);
+    EXPECT_FALSE(at::allclose(evaluate(warm, features, scale(30), 5), start));
+    EXPECT_FALSE(at::allclose(evaluate(warm, features, scale(30), 5), end));
+  }
+}
+
+TEST(ContrastiveObjective, LearnedBetaSurvivesSavingBitForBit) {
+  const Features features = random_features(8, 4);
+  const ContrastiveObjective trained =
+      make_objective(ObjectiveSystem::cloob, {.beta = 11.7, .learn_beta = true});
+  ContrastiveObjective resumed = make_objective(ObjectiveSystem::cloob, {.beta = 8, .learn_beta = true});
+  resumed.load_state(trained.state());
+  EXPECT_TRUE(at::equal(evaluate(resumed, features, scale(30)), evaluate(trained, features, scale(30))));
+  EXPECT_TRUE(resumed.parameters().at("log_beta").requires_grad());
+  EXPECT_FALSE(resumed.parameters().at("log_beta").is_same(trained.parameters().at("log_beta")));
+}
+
+TEST(ContrastiveObjective, SaysWhenACheckpointBelongsToAnotherObjective) {
+  ContrastiveObjective learned = make_objective(ObjectiveSystem::cloob, {.learn_beta = true});
+  ContrastiveObjective fixed = make_objective(ObjectiveSystem::cloob);
+  expect_user_error([&] { learned.load_state({}); }, {"log_beta", "retrieval.learn_beta"});
+  expect_user_error([&] { fixed.load_state(learned.state()); }, {"log_beta", "retrieval.*"});
+  expect_user_error([&] { learned.load_state({{"log_beta", at::zeros({3})}}); }, {"log_beta", "3 elements"});
+}
+
+}  // namespace
+}  // namespace cloob
