@@ -1,0 +1,71 @@
+// Unusable samples: what is wrong with one, and how many there were of each kind.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cloob {
+
+/// Why a sample is unusable.
+enum class BadKind {
+  missing_file,   ///< the image file does not exist
+  unreadable,     ///< reading it failed
+  malformed_row,  ///< the table's row cannot be taken apart
+  broken_shard,   ///< the shard is cut short or damaged here
+  no_image,       ///< the sample has no image member
+  not_an_image,   ///< no known image format
+  damaged_image,  ///< the image ends too early or is damaged inside
+  too_large,      ///< more pixels or bytes than allowed
+  no_caption,     ///< no caption, or only empty ones
+};
+inline constexpr std::size_t kNumBadKinds = 9;
+
+/// "missing file", "not an image", ...
+std::string_view bad_kind_name(BadKind kind);
+
+/// Thrown for one unusable sample; the loader leaves its place empty and goes on.
+class BadSample : public std::runtime_error {
+ public:
+  BadSample(BadKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  BadKind kind() const { return kind_; }
+
+ private:
+  BadKind kind_;
+};
+
+/// Counts unusable samples by kind and keeps the first examples of each.
+class BadSampleCounts {
+ public:
+  static constexpr std::size_t kMostExamples = 3;
+
+  /// Counts one. `example` says where and what, and is asked for only while examples are still kept.
+  template <class MakeExample>
+  void add(BadKind kind, MakeExample&& example) {
+    Entry& entry = entries_[static_cast<std::size_t>(kind)];
+    ++entry.count;
+    if (entry.examples.size() < kMostExamples) entry.examples.push_back(example());
+  }
+
+  std::int64_t total() const;
+  std::int64_t count(BadKind kind) const { return entries_[static_cast<std::size_t>(kind)].count; }
+  const std::vector<std::string>& examples(BadKind kind) const {
+    return entries_[static_cast<std::size_t>(kind)].examples;
+  }
+  /// "12 missing file, 3 not an image"; empty when there were none.
+  std::string by_kind() const;
+  /// The first examples of every kind, joined by semicolons.
+  std::string first_examples() const;
+
+ private:
+  struct Entry {
+    std::int64_t count = 0;
+    std::vector<std::string> examples;
+  };
+  std::array<Entry, kNumBadKinds> entries_;
+};
+
+}  // namespace cloob

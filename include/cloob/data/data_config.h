@@ -1,0 +1,162 @@
+// Settings of the section `data`.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "cloob/config/field.h"
+
+namespace cloob {
+
+enum class DataFormat { automatic, csv, webdataset };
+template <>
+struct EnumNames<DataFormat> {
+  static constexpr std::array<std::pair<std::string_view, DataFormat>, 3> names = {
+      {{"auto", DataFormat::automatic}, {"csv", DataFormat::csv}, {"webdataset", DataFormat::webdataset}}};
+};
+
+enum class CaptionChoice { first, random };
+template <>
+struct EnumNames<CaptionChoice> {
+  static constexpr std::array<std::pair<std::string_view, CaptionChoice>, 2> names = {
+      {{"first", CaptionChoice::first}, {"random", CaptionChoice::random}}};
+};
+
+enum class CsvQuoting { none, double_quotes };
+template <>
+struct EnumNames<CsvQuoting> {
+  static constexpr std::array<std::pair<std::string_view, CsvQuoting>, 2> names = {
+      {{"none", CsvQuoting::none}, {"double", CsvQuoting::double_quotes}}};
+};
+
+enum class TextMember { whole, lines };
+template <>
+struct EnumNames<TextMember> {
+  static constexpr std::array<std::pair<std::string_view, TextMember>, 2> names = {
+      {{"whole", TextMember::whole}, {"lines", TextMember::lines}}};
+};
+
+/// How tables of image paths and captions are read.
+struct CsvConfig {
+  std::optional<std::string> separator;
+  CsvQuoting quoting = CsvQuoting::double_quotes;
+  bool header = true;
+  std::string filepath_column = "filepath";
+  std::vector<std::string> caption_columns = {"title"};
+  std::optional<bool> group_captions;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field("separator", &CsvConfig::separator,
+              "Character between two columns; 'tab' means a tab. Unset: a tab if the first line has one, "
+              "else a comma."),
+        field("quoting", &CsvConfig::quoting,
+              "'double' reads fields in double quotes as RFC 4180 has them: they may hold separators and "
+              "line breaks, and "
+              "two quotes stand for one. 'none' takes every quote as it stands."),
+        field("header", &CsvConfig::header,
+              "Whether the first line names the columns. Without it columns are given by their numbers, from "
+              "1."),
+        field("filepath_column", &CsvConfig::filepath_column, "Column that holds the path of the image."),
+        field("caption_columns", &CsvConfig::caption_columns,
+              "Columns that hold captions; one or several, empty ones are passed over."),
+        field("group_captions", &CsvConfig::group_captions,
+              "Whether rows with the same image are one sample with several captions. Unset: in evaluation "
+              "yes, so that "
+              "each image counts once; in training no, so that each row is seen once an epoch."));
+  }
+  /// The separator as one character, if it is set. Throws UserError when it is not one.
+  std::optional<char> separator_character() const;
+  void validate() const;
+};
+static_assert(lists_every_member<CsvConfig>);
+
+/// How the members of tar shards become samples.
+struct WebdatasetConfig {
+  std::vector<std::string> image_members = {"jpg", "jpeg", "png", "webp"};
+  std::vector<std::string> caption_members = {"txt"};
+  TextMember text = TextMember::whole;
+  std::optional<std::string> json_caption_field;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field("image_members", &WebdatasetConfig::image_members,
+              "Suffixes of the members that hold images; of several in one sample the one named first here "
+              "is taken."),
+        field("caption_members", &WebdatasetConfig::caption_members,
+              "Suffixes of the members that hold captions as text; of several the one named first here is "
+              "taken."),
+        field("text", &WebdatasetConfig::text,
+              "Whether such a member is one caption as a whole, or has one caption in each of its lines."),
+        field("json_caption_field", &WebdatasetConfig::json_caption_field,
+              "Field of the member 'json' that holds the caption or a list of captions, for example "
+              "'caption' or "
+              "'captions'. When it is set, captions come from there and 'caption_members' is not used."));
+  }
+  void validate() const;
+};
+static_assert(lists_every_member<WebdatasetConfig>);
+
+/// Where samples come from and how they are brought in.
+struct DataConfig {
+  std::vector<std::string> train;
+  std::vector<std::string> val;
+  DataFormat format = DataFormat::automatic;
+  std::optional<std::string> image_root;
+  CsvConfig csv;
+  WebdatasetConfig webdataset;
+  CaptionChoice caption_choice = CaptionChoice::random;
+  double max_bad_share = 0.01;
+  std::int64_t max_image_pixels = 178'956'970;
+  std::int64_t threads = 0;
+  std::int64_t prefetch_batches = 2;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field("train", &DataConfig::train,
+              "Training data: tables (.csv, .tsv) or tar shards, one or several. Braces and globs are "
+              "expanded: "
+              "'cc3m/{00000..00331}.tar', 'yfcc/*.tar'."),
+        field("val", &DataConfig::val, "Data for the validation loss and for retrieval, in the same forms."),
+        field("format", &DataConfig::format, "What the data is; 'auto' goes by the ending of its names."),
+        field("image_root", &DataConfig::image_root,
+              "Folder that relative image paths of a table start from. Unset: the folder of the table."),
+        field("csv", &DataConfig::csv, "How tables are read."),
+        field("webdataset", &DataConfig::webdataset, "How tar shards are read."),
+        field("caption_choice", &DataConfig::caption_choice,
+              "Which caption training takes of a sample that has several: the first one, or a random one "
+              "that changes "
+              "with the epoch."),
+        field("max_bad_share", &DataConfig::max_bad_share,
+              "Share of unusable samples (missing or broken images, no caption) above which a run stops. 0 "
+              "stops at the "
+              "first, 1 only where every sample is unusable.",
+              Range{0, 1}),
+        field("max_image_pixels", &DataConfig::max_image_pixels,
+              "Pixels above which an image counts as unusable; the default is Pillow's limit against "
+              "decompression bombs. "
+              "While it is decoded an image takes 3 bytes a pixel in each thread.",
+              Range{1, 178'956'970}),
+        field("threads", &DataConfig::threads,
+              "Threads that read, decode and tokenize; 0 means one for each processor. The batches do not "
+              "depend on it.",
+              Range{0, 1024}),
+        field("prefetch_batches", &DataConfig::prefetch_batches,
+              "Batches that are made ready ahead of the one in use. Each takes the memory of one batch of "
+              "images.",
+              Range{1, 256}));
+  }
+};
+static_assert(lists_every_member<DataConfig>);
+
+/// What data is read for. Training goes through it in a random order, again and again; evaluation once, as it
+/// stands.
+enum class Purpose { training, evaluation };
+
+}  // namespace cloob

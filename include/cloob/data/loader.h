@@ -1,0 +1,91 @@
+// Batches in a fixed order, made ready ahead of time by threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "cloob/data/bad_samples.h"
+#include "cloob/data/batch.h"
+#include "cloob/data/data_config.h"
+#include "cloob/data/preprocess.h"
+#include "cloob/data/sampler.h"
+#include "cloob/data/source.h"
+
+namespace cloob {
+
+class Prefetcher;
+struct FilledBatch;
+
+struct LoaderOptions {
+  Purpose purpose = Purpose::training;
+  std::int64_t batch_size = 0;  ///< of the global batch
+  std::uint64_t seed = 0;
+  std::int64_t rank =
+      0;  ///< this loader delivers slice `rank` of `world_size` equal slices of every global batch
+  std::int64_t world_size = 1;
+  CaptionChoice caption_choice = CaptionChoice::first;
+  double max_bad_share = 0;
+  std::int64_t threads = 1;
+  std::int64_t prefetch_batches = 1;
+};
+
+/// Options from the section `data`, for one process. Evaluation takes first captions.
+LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std::int64_t batch_size,
+                                  std::uint64_t seed);
+
+/// Goes through a source: in training without end and in a new order every epoch, in evaluation once.
+///
+/// Batches depend on source, preprocessing, seed and position alone: any number of threads gives the same
+/// ones, bit for bit. An unusable sample leaves its place empty and is counted; the first of each kind is
+/// logged. `next` throws UserError when there are more than `max_bad_share` of them, or nothing else, and
+/// passes on what else went wrong in a thread; it then throws the same again until `seek`. One thread uses a
+/// loader. It may be destroyed at any time.
+class Loader {
+ public:
+  /// Throws UserError when the source is smaller than one training batch.
+  Loader(std::shared_ptr<const Source> source, Preprocess preprocess, const LoaderOptions& options);
+  ~Loader();
+  Loader(const Loader&) = delete;  // its threads hold on to it
+  Loader& operator=(const Loader&) = delete;
+
+  /// The next batch; may have fewer rows than asked for, even none. Needs !finished().
+  Batch next();
+  /// Whether the pass is over; training never ends.
+  bool finished() const { return sampler_.ended_at(position_); }
+
+  /// Where the next batch begins (see Sampler): all there is to save of a loader.
+  std::int64_t position() const { return position_; }
+  /// Goes on from another position, and forgets about an earlier failure.
+  void seek(std::int64_t position);
+  /// The epoch that the next batch belongs to.
+  std::int64_t next_epoch() const { return sampler_.batch_at(position_).epoch; }
+  std::int64_t batches_per_epoch() const { return sampler_.batches_per_epoch(); }
+  const Source& source() const { return *source_; }
+
+  /// Unusable samples since this loader was made.
+  const BadSampleCounts& bad_samples() const { return bad_; }
+  /// Seconds that `next` has waited since this loader was made.
+  double wait_seconds() const { return wait_seconds_; }
+  /// Batches that are ready now. Zero most of the time: the run is bound by its data; `prefetch_batches`: by
+  /// its compute.
+  std::int64_t ready_batches() const;
+
+ private:
+  void count(const FilledBatch& filled);
+  void check_bad_share() const;
+
+  std::shared_ptr<const Source> source_;
+  Preprocess preprocess_;
+  LoaderOptions options_;
+  Sampler sampler_;
+  std::int64_t position_ = 0;
+  BadSampleCounts bad_;
+  std::int64_t seen_ = 0;   // places since this loader was made
+  std::int64_t epoch_ = 0;  // of the two numbers below
+  std::int64_t epoch_seen_ = 0;
+  std::int64_t epoch_bad_ = 0;
+  double wait_seconds_ = 0;
+  std::unique_ptr<Prefetcher> prefetcher_;
+};
+
+}  // namespace cloob

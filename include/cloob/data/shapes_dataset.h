@@ -1,0 +1,27 @@
+// The built-in data set `shapes` as files: shards for training, folders for zero-shot classification.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "cloob/image/shapes.h"
+
+namespace cloob {
+
+struct ShapesDatasetSize {
+  std::int64_t num_train = 0;
+  std::int64_t num_validation = 0;
+  std::int64_t num_held_out = 0;
+  std::int64_t samples_per_shard = 1000;
+};
+
+/// Writes, below `folder`:
+/// - `train/00000.tar` ... and `validation/00000.tar` ...: `.png`, `.txt` (the first caption) and `.json`
+/// (`captions`: all);
+/// - `held_out/CLASS/*.png`, `held_out/classnames.txt` and `held_out/templates.txt`: classes that training
+/// never shows. The bytes depend on the arguments alone, whatever the number of threads. Throws UserError,
+/// also when `folder` is there and not empty.
+void write_shapes_dataset(const std::filesystem::path& folder, const ShapesConfig& config,
+                          const ShapesDatasetSize& size, std::int64_t threads);
+
+}  // namespace cloob

@@ -1,0 +1,45 @@
+// Where samples come from: numbered, and readable in any order from any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cloob/data/data_config.h"
+
+namespace cloob {
+
+/// One sample as it is stored.
+struct RawSample {
+  std::string key;                     ///< file path, or name in the shard without suffix
+  std::vector<std::byte> image_bytes;  ///< the encoded image
+  std::vector<std::string> captions;   ///< at least one, unless the source has no captions at all
+};
+
+/// Samples 0..size-1. All functions are thread-safe.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual std::int64_t size() const = 0;
+  /// Throws BadSample (bad_samples.h) when this one sample is unusable.
+  virtual RawSample read(std::int64_t index) const = 0;
+  /// The captions of a sample, without its image where that saves reading it. Throws BadSample.
+  virtual std::vector<std::string> read_captions(std::int64_t index) const { return read(index).captions; }
+  /// Where the sample lies, for messages: "train.tsv:17" or "00003.tar, sample 12".
+  virtual std::string describe(std::int64_t index) const = 0;
+};
+
+/// Opens `names` (DataConfig::train or val, or a command's argument) as one source.
+///
+/// Shards are scanned and tables indexed here, so that a missing file, a wrong column or data without any
+/// usable sample is a UserError at once.
+std::shared_ptr<const Source> make_source(const DataConfig& config, const std::vector<std::string>& names,
+                                          Purpose purpose);
+
+/// Image files without captions, in the given order.
+std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem::path> files);
+
+}  // namespace cloob

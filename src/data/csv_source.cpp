@@ -1,0 +1,113 @@
+#include "data/csv_source.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <numeric>
+#include <unordered_map>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "cloob/data/bad_samples.h"
+#include "data/captions.h"
+#include "data/image_files.h"
+
+namespace cloob {
+
+CsvSource::CsvSource(std::filesystem::path path, const CsvConfig& config, Options options)
+    : table_(std::move(path), config),
+      options_(std::move(options)),
+      filepath_column_(table_.find_column(config.filepath_column, "data.csv.filepath_column")) {
+  for (const std::string& name : config.caption_columns) {
+    caption_columns_.push_back(table_.find_column(name, "data.csv.caption_columns"));
+  }
+  if (options_.group_captions) group_rows();
+  check_that_images_exist();
+}
+
+// Sorts the row numbers by group; groups stand in the order of their first rows.
+void CsvSource::group_rows() {
+  std::unordered_map<std::string, std::int64_t> group_of_path;
+  std::vector<std::int64_t> groups(static_cast<std::size_t>(table_.num_rows()));
+  std::int64_t num_groups = 0;
+  for (std::int64_t row = 0; row < table_.num_rows(); ++row) {
+    std::int64_t& group = groups[static_cast<std::size_t>(row)];
+    group = num_groups;
+    try {
+      group = group_of_path.emplace(table_.row(row).at(filepath_column_), num_groups).first->second;
+    } catch (const BadSample&) {  // stays alone, and is reported when it is read
+    }
+    if (group == num_groups) ++num_groups;
+  }
+  group_begins_.assign(static_cast<std::size_t>(num_groups) + 1, 0);
+  for (const std::int64_t group : groups) ++group_begins_[static_cast<std::size_t>(group) + 1];
+  std::partial_sum(group_begins_.begin(), group_begins_.end(), group_begins_.begin());
+  group_rows_.resize(groups.size());
+  std::iota(group_rows_.begin(), group_rows_.end(), std::int64_t{0});
+  const auto group_of = [&](std::int64_t row) { return groups[static_cast<std::size_t>(row)]; };
+  std::stable_sort(group_rows_.begin(), group_rows_.end(),
+                   [&](std::int64_t a, std::int64_t b) { return group_of(a) < group_of(b); });
+}
+
+std::int64_t CsvSource::size() const {
+  return options_.group_captions ? static_cast<std::int64_t>(group_begins_.size()) - 1 : table_.num_rows();
+}
+
+std::vector<std::int64_t> CsvSource::rows_of(std::int64_t index) const {
+  if (!options_.group_captions) return {index};
+  const auto group = static_cast<std::size_t>(index);
+  return {group_rows_.begin() + group_begins_.at(group), group_rows_.begin() + group_begins_.at(group + 1)};
+}
+
+std::string CsvSource::filepath(std::int64_t index) const {
+  return table_.row(rows_of(index).front()).at(filepath_column_);
+}
+
+RawSample CsvSource::read(std::int64_t index) const {
+  RawSample sample;
+  sample.captions = read_captions(index);
+  sample.key = filepath(index);
+  sample.image_bytes = read_image_file(options_.image_root / sample.key);
+  return sample;
+}
+
+std::vector<std::string> CsvSource::read_captions(std::int64_t index) const {
+  std::vector<std::string> captions;
+  for (const std::int64_t row : rows_of(index)) {
+    const auto fields = table_.row(row);
+    for (const std::size_t column : caption_columns_) add_caption(captions, fields.at(column));
+  }
+  if (captions.empty()) throw BadSample(BadKind::no_caption, "the caption is empty");
+  return captions;
+}
+
+std::string CsvSource::describe(std::int64_t index) const {
+  return fmt::format("{}:{}", table_.path().string(), table_.line(rows_of(index).front()));
+}
+
+void CsvSource::check_that_images_exist() const {
+  constexpr std::int64_t kMost = 32;
+  const std::int64_t looks = std::min(kMost, size());
+  std::vector<std::string> tried;
+  for (std::int64_t look = 0; look < looks; ++look) {
+    try {
+      const auto path = image_path(look * size() / looks);
+      std::error_code error;
+      if (std::filesystem::exists(path, error)) return;
+      tried.push_back(path.string());
+    } catch (const BadSample&) {  // reported when it is read
+      return;
+    }
+  }
+  constexpr std::size_t kShown = 3;
+  const std::size_t count = tried.size();
+  tried.resize(std::min(kShown, count));
+  throw_user_error(
+      "'{}': not one of {} images looked for exists, '{}' for example: set data.image_root to the folder "
+      "that "
+      "its paths start from",
+      table_.path().string(), count, join(tried, "', '"));
+}
+
+}  // namespace cloob

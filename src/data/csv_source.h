@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cloob/data/source.h"
+#include "data/csv_table.h"
+
+namespace cloob {
+
+/// Image-caption pairs in a table: a path and one or more captions a row.
+class CsvSource final : public Source {
+ public:
+  struct Options {
+    std::filesystem::path image_root;  ///< relative paths start here
+    bool group_captions = false;       ///< rows with the same path are one sample
+  };
+  /// Throws UserError, also when not one of the images exists that are looked for.
+  CsvSource(std::filesystem::path path, const CsvConfig& config, Options options);
+
+  std::int64_t size() const override;
+  RawSample read(std::int64_t index) const override;
+  std::vector<std::string> read_captions(std::int64_t index) const override;
+  std::string describe(std::int64_t index) const override;
+
+ private:
+  void group_rows();
+  std::vector<std::int64_t> rows_of(std::int64_t index) const;
+  std::string filepath(std::int64_t index) const;
+  std::filesystem::path image_path(std::int64_t index) const { return options_.image_root / filepath(index); }
+  void check_that_images_exist() const;
+
+  CsvTable table_;
+  Options options_;
+  std::size_t filepath_column_;
+  std::vector<std::size_t> caption_columns_;
+  std::vector<std::int64_t>
+      group_begins_;  // where the rows of each group begin in group_rows_, and their number
+  std::vector<std::int64_t> group_rows_;
+};
+
+}  // namespace cloob

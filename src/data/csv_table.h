@@ -1,0 +1,59 @@
+// A table of any size: mapped into memory, with eight bytes of index a row.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cloob/base/files.h"
+#include "cloob/data/data_config.h"
+
+namespace cloob {
+
+/// How the characters of a table are read.
+struct CsvDialect {
+  char separator = ',';
+  CsvQuoting quoting = CsvQuoting::double_quotes;
+};
+
+/// Offset behind the record that begins at `begin`, its line break included. Throws UserError naming `where`
+/// for a quoted field that never ends.
+std::size_t find_record_end(std::string_view text, std::size_t begin, const CsvDialect& dialect);
+
+/// The fields of one record without its line break. Throws BadSample where quotes stand wrong.
+std::vector<std::string> parse_record(std::string_view record, const CsvDialect& dialect);
+
+/// Rows of a CSV or TSV file. Blank lines are passed over; a byte order mark and CRLF line ends are
+/// understood. Thread-safe once made.
+class CsvTable {
+ public:
+  /// Throws UserError.
+  CsvTable(std::filesystem::path path, const CsvConfig& config);
+
+  std::int64_t num_rows() const { return static_cast<std::int64_t>(begins_.size()); }
+  const std::filesystem::path& path() const { return path_; }
+  /// Number of the column with a name (without a header: with a number, from 1). Throws UserError that lists
+  /// the columns; `setting` is where the name stands.
+  std::size_t find_column(const std::string& name, std::string_view setting) const;
+  /// All fields of a row. Throws BadSample for a row with wrong quotes or another number of columns than the
+  /// first line.
+  std::vector<std::string> row(std::int64_t number) const;
+  /// Line of the file where a row begins, from 1. Counts lines: for messages only.
+  std::int64_t line(std::int64_t row) const;
+
+ private:
+  std::string_view record_at(std::size_t begin, std::size_t end) const;
+  void index_rows(std::size_t begin, bool has_header);
+
+  std::filesystem::path path_;
+  MappedFile file_;
+  std::string_view text_;
+  CsvDialect dialect_;
+  bool has_header_;
+  std::vector<std::string> columns_;
+  std::vector<std::uint64_t> begins_;
+};
+
+}  // namespace cloob

@@ -1,0 +1,64 @@
+#include "data/image_files.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/data/bad_samples.h"
+
+namespace cloob {
+namespace {
+
+class ImageFileSource final : public Source {
+ public:
+  explicit ImageFileSource(std::vector<std::filesystem::path> files) : files_(std::move(files)) {}
+  std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
+  RawSample read(std::int64_t index) const override {
+    return {describe(index), read_image_file(file(index)), {}};
+  }
+  std::string describe(std::int64_t index) const override { return file(index).string(); }
+
+ private:
+  const std::filesystem::path& file(std::int64_t index) const {
+    return files_.at(static_cast<std::size_t>(index));
+  }
+
+  std::vector<std::filesystem::path> files_;
+};
+
+}  // namespace
+
+std::vector<std::byte> read_image_file(const std::filesystem::path& path) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{512} << 20;
+  try {
+    const RandomAccessFile file(path);
+    if (file.size() > kMostBytes) {
+      throw BadSample(BadKind::too_large,
+                      fmt::format("'{}' has {}", path.string(), human_bytes(file.size())));
+    }
+    std::vector<std::byte> bytes(static_cast<std::size_t>(file.size()));
+    file.read(0, bytes);
+    return bytes;
+  } catch (const UserError& failure) {
+    std::error_code error;
+    const bool exists = std::filesystem::exists(path, error);
+    throw BadSample(exists ? BadKind::unreadable : BadKind::missing_file, failure.what());
+  }
+}
+
+bool has_image_name(const std::filesystem::path& path) {
+  constexpr std::array<std::string_view, 4> kSuffixes = {".jpg", ".jpeg", ".png", ".webp"};
+  return std::find(kSuffixes.begin(), kSuffixes.end(), to_lower_ascii(path.extension().string())) !=
+         kSuffixes.end();
+}
+
+std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem::path> files) {
+  return std::make_shared<ImageFileSource>(std::move(files));
+}
+
+}  // namespace cloob

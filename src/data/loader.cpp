@@ -1,0 +1,107 @@
+#include "cloob/data/loader.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+#include "cloob/base/timer.h"
+#include "data/parallel.h"
+#include "data/prefetcher.h"
+
+namespace cloob {
+
+LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std::int64_t batch_size,
+                                  std::uint64_t seed) {
+  LoaderOptions options;
+  options.purpose = purpose;
+  options.batch_size = batch_size;
+  options.seed = seed;
+  options.caption_choice = purpose == Purpose::training ? config.caption_choice : CaptionChoice::first;
+  options.max_bad_share = config.max_bad_share;
+  options.threads = resolve_threads(config.threads);
+  options.prefetch_batches = config.prefetch_batches;
+  return options;
+}
+
+Loader::Loader(std::shared_ptr<const Source> source, Preprocess preprocess, const LoaderOptions& options)
+    : source_(std::move(source)),
+      preprocess_(std::move(preprocess)),
+      options_(options),
+      sampler_(options.purpose, options.seed, source_->size(), options.batch_size) {
+  CLOOB_CHECK(options.threads >= 1 && options.prefetch_batches >= 1, "a loader needs a thread and a batch");
+  CLOOB_CHECK(options.rank >= 0 && options.rank < options.world_size, "rank {} of {}", options.rank,
+              options.world_size);
+  if (sampler_.batches_per_epoch() == 0) {
+    throw_user_error("the training data has {} samples, fewer than one batch: train.global_batch_size is {}",
+                     with_thousands(source_->size()), with_thousands(options.batch_size));
+  }
+  seek(0);
+}
+
+Loader::~Loader() = default;
+
+void Loader::seek(std::int64_t position) {
+  CLOOB_CHECK(position >= 0, "position {}", position);
+  prefetcher_.reset();  // stops its threads before others begin
+  position_ = position;
+  prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, sampler_, options_, position_);
+}
+
+std::int64_t Loader::ready_batches() const { return prefetcher_->num_ready(); }
+
+Batch Loader::next() {
+  const Timer timer;
+  FilledBatch filled = prefetcher_->take();
+  wait_seconds_ += timer.seconds();
+  count(filled);
+  position_ = filled.places.next_position;
+  return std::move(filled.batch);
+}
+
+void Loader::count(const FilledBatch& filled) {
+  if (filled.places.epoch != epoch_) {
+    epoch_ = filled.places.epoch;
+    epoch_seen_ = epoch_bad_ = 0;
+  }
+  const std::int64_t seen = filled.batch.size() + filled.batch.num_bad;
+  epoch_seen_ += seen;
+  epoch_bad_ += filled.batch.num_bad;
+  seen_ += seen;
+  for (const BadPlace& bad : filled.bad) {
+    const auto example = [&] { return fmt::format("{}: {}", source_->describe(bad.index), bad.message); };
+    const bool is_first = bad_.count(bad.kind) == 0;
+    bad_.add(bad.kind, example);
+    if (is_first)
+      log_warning("data", "unusable sample ({}): {}", bad_kind_name(bad.kind), bad_.examples(bad.kind)[0]);
+  }
+  if (!filled.bad.empty()) check_bad_share();
+}
+
+void Loader::check_bad_share() const {
+  // So many samples say that all are like them, and what share of all is unusable.
+  constexpr std::int64_t kFewestForAll = 64, kFewestForShare = 1000;
+  const std::int64_t whole_batches = sampler_.batches_per_epoch() * options_.batch_size;
+  const std::int64_t size =
+      std::max<std::int64_t>(1, std::min(whole_batches, source_->size()) / options_.world_size);
+  if (bad_.total() == seen_ && seen_ >= std::min(kFewestForAll, size)) {
+    throw_user_error("none of the first {} samples is usable ({}): {}", with_thousands(seen_), bad_.by_kind(),
+                     bad_.first_examples());
+  }
+  const auto share_of = static_cast<double>(std::max(epoch_seen_, std::min(kFewestForShare, size)));
+  double allowed = options_.max_bad_share * share_of;
+  // Before the end of the epoch, three standard deviations more: bad luck with the order is not the user's
+  // mistake.
+  if (epoch_seen_ < size) allowed += 3 * std::sqrt(allowed);
+  if (static_cast<double>(epoch_bad_) <= allowed) return;
+  throw_user_error(
+      "{} of {} samples of epoch {} are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",
+      with_thousands(epoch_bad_), with_thousands(epoch_seen_), epoch_, shortest(options_.max_bad_share),
+      bad_.by_kind(), bad_.first_examples());
+}
+
+}  // namespace cloob

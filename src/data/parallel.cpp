@@ -1,0 +1,43 @@
+#include "data/parallel.h"
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace cloob {
+
+std::int64_t resolve_threads(std::int64_t threads) {
+  if (threads > 0) return threads;
+  return std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+}
+
+void parallel_for(std::int64_t count, std::int64_t threads, const std::function<void(std::int64_t)>& work) {
+  std::mutex mutex;
+  std::int64_t next = 0;
+  std::pair<std::int64_t, std::exception_ptr> failure{count, nullptr};
+  const auto take = [&] {
+    const std::lock_guard lock(mutex);
+    return failure.second ? count : next++;
+  };
+  const auto run = [&] {
+    for (std::int64_t number = take(); number < count; number = take()) {
+      try {
+        work(number);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (number < failure.first) failure = {number, std::current_exception()};
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> helpers;
+    for (std::int64_t i = 1; i < std::min(threads, count); ++i) helpers.emplace_back(run);
+    run();
+  }
+  if (failure.second) std::rethrow_exception(failure.second);
+}
+
+}  // namespace cloob

@@ -1,0 +1,194 @@
+#include "data/prefetcher.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "cloob/base/error.h"
+
+namespace cloob {
+namespace {
+
+// Row `row` of a contiguous tensor.
+template <class T>
+std::span<T> row_of(const at::Tensor& tensor, std::size_t row) {
+  const auto size = static_cast<std::size_t>(tensor.stride(0));
+  return {tensor.mutable_data_ptr<T>() + row * size, size};
+}
+
+template <class T>
+void move_row(const at::Tensor& tensor, std::size_t from, std::size_t to) {
+  if (!tensor.defined() || from == to) return;
+  const std::span<T> source = row_of<T>(tensor, from);
+  std::memcpy(row_of<T>(tensor, to).data(), source.data(), source.size_bytes());
+}
+
+at::Tensor first_rows(const at::Tensor& tensor, std::size_t count) {
+  return tensor.defined() ? tensor.narrow(0, 0, static_cast<std::int64_t>(count)) : at::Tensor();
+}
+
+RandomStream stream_of(RandomUse use, const LoaderOptions& options, std::int64_t epoch, std::int64_t index) {
+  return {use, {options.seed, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(index)}};
+}
+
+}  // namespace
+
+Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const Sampler& sampler,
+                       const LoaderOptions& options, std::int64_t position)
+    : source_(source),
+      preprocess_(preprocess),
+      sampler_(sampler),
+      options_(options),
+      position_(position),
+      pool_(static_cast<std::size_t>(options.prefetch_batches) + 1),
+      slots_(static_cast<std::size_t>(options.prefetch_batches)) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) prepare_next_slot();
+  for (std::int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+Prefetcher::~Prefetcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  row_waits_.notify_all();
+}
+
+// Gives the slot that is free a batch to fill, unless the pass is over.
+void Prefetcher::prepare_next_slot() {
+  if (sampler_.ended_at(position_)) return;
+  Slot& next = slot(num_prepared_);
+  next = {};
+  next.places = sampler_.batch_at(position_);
+  position_ = next.places.next_position;
+  const std::int64_t begin = next.places.count * options_.rank / options_.world_size;
+  const std::int64_t rows = next.places.count * (options_.rank + 1) / options_.world_size - begin;
+  next.first_place = next.places.first + begin;
+  next.rows.resize(static_cast<std::size_t>(rows));
+  next.unfinished = next.rows.size();
+  next.images_BCHW = pool_.get({rows, 3, preprocess_.image_size, preprocess_.image_size}, at::kFloat);
+  if (preprocess_.text) {
+    next.tokens_BL = pool_.get({rows, preprocess_.context_length}, at::kLong);
+    next.end_positions_B = pool_.get({rows}, at::kLong);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++num_prepared_;
+  }
+  row_waits_.notify_all();
+}
+
+bool Prefetcher::has_row() {
+  while (num_given_ < num_prepared_ && slot(num_given_).next_row == slot(num_given_).rows.size())
+    ++num_given_;
+  return num_given_ < num_prepared_;
+}
+
+void Prefetcher::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    row_waits_.wait(lock, [this] { return stopping_ || has_row(); });
+    if (stopping_) return;
+    Slot& current = slot(num_given_);
+    const std::size_t row = current.next_row++;
+    lock.unlock();
+    fill_row(current, row);
+    lock.lock();
+    if (--current.unfinished == 0) batch_is_ready_.notify_one();
+  }
+}
+
+void Prefetcher::fill_row(Slot& slot, std::size_t row) const {
+  Row& result = slot.rows[row];
+  try {
+    result.index = sampler_.index_at(slot.places.epoch, slot.first_place + static_cast<std::int64_t>(row));
+    write_row(slot, row);
+  } catch (const BadSample& bad) {
+    result.bad = BadPlace{result.index, bad.kind(), bad.what()};
+  } catch (...) {
+    result.error = std::current_exception();
+  }
+}
+
+void Prefetcher::write_row(Slot& slot, std::size_t row) const {
+  const std::int64_t index = slot.rows[row].index;
+  RawSample sample = source_.read(index);
+  if (preprocess_.text) {
+    if (sample.captions.empty()) throw BadSample(BadKind::no_caption, "it has no caption");
+    std::size_t choice = 0;
+    if (options_.caption_choice == CaptionChoice::random) {
+      choice = stream_of(RandomUse::caption_choice, options_, slot.places.epoch, index)
+                   .below(sample.captions.size());
+    }
+    write_text(slot, row, std::move(sample.captions[choice]));
+  }
+  RandomStream stream = stream_of(RandomUse::augmentation, options_, slot.places.epoch, index);
+  preprocess_.image(sample.image_bytes, stream, row_of<float>(slot.images_BCHW, row));
+}
+
+void Prefetcher::write_text(Slot& slot, std::size_t row, std::string caption) const {
+  const EncodedText encoded = preprocess_.text(caption);
+  const std::span<std::int64_t> tokens = row_of<std::int64_t>(slot.tokens_BL, row);
+  CLOOB_CHECK(encoded.ids.size() <= tokens.size(), "{} tokens for {} positions", encoded.ids.size(),
+              tokens.size());
+  const auto end = std::copy(encoded.ids.begin(), encoded.ids.end(), tokens.begin());
+  std::fill(end, tokens.end(), preprocess_.pad_id);
+  row_of<std::int64_t>(slot.end_positions_B, row).front() = encoded.end_position;
+  slot.rows[row].caption = std::move(caption);
+}
+
+FilledBatch Prefetcher::take() {
+  {
+    std::unique_lock lock(mutex_);
+    CLOOB_CHECK(num_taken_ < num_prepared_, "the pass is over");
+    batch_is_ready_.wait(lock, [this] { return slot(num_taken_).unfinished == 0; });
+  }
+  // No thread touches a finished slot, so the rest needs no lock.
+  FilledBatch filled = collect(slot(num_taken_));
+  {
+    const std::lock_guard lock(mutex_);
+    ++num_taken_;
+  }
+  prepare_next_slot();
+  return filled;
+}
+
+// Moves the rows together where places are empty.
+FilledBatch Prefetcher::collect(Slot& slot) {
+  for (const Row& row : slot.rows) {
+    if (row.error) std::rethrow_exception(row.error);
+  }
+  FilledBatch filled;
+  filled.places = slot.places;
+  Batch& batch = filled.batch;
+  for (std::size_t from = 0; from < slot.rows.size(); ++from) {
+    Row& row = slot.rows[from];
+    if (row.bad) {
+      filled.bad.push_back(*std::move(row.bad));
+      continue;
+    }
+    const std::size_t to = batch.indices.size();
+    move_row<float>(slot.images_BCHW, from, to);
+    move_row<std::int64_t>(slot.tokens_BL, from, to);
+    move_row<std::int64_t>(slot.end_positions_B, from, to);
+    batch.indices.push_back(row.index);
+    if (slot.tokens_BL.defined()) batch.captions.push_back(std::move(row.caption));
+  }
+  batch.num_bad = static_cast<std::int64_t>(filled.bad.size());
+  batch.images_BCHW = first_rows(slot.images_BCHW, batch.indices.size());
+  batch.tokens_BL = first_rows(slot.tokens_BL, batch.indices.size());
+  batch.end_positions_B = first_rows(slot.end_positions_B, batch.indices.size());
+  slot.images_BCHW = slot.tokens_BL = slot.end_positions_B = at::Tensor();
+  return filled;
+}
+
+std::int64_t Prefetcher::num_ready() const {
+  const std::lock_guard lock(mutex_);
+  std::int64_t ready = 0;
+  for (std::int64_t batch = num_taken_; batch < num_prepared_; ++batch)
+    ready += slot(batch).unfinished == 0 ? 1 : 0;
+  return ready;
+}
+
+}  // namespace cloob

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/open_files.h"
+#include "data/shard_index.h"
+
+namespace cloob {
+
+/// The members of one sample.
+struct ShardSample {
+  std::string key;
+  std::map<std::string, std::vector<std::byte>> members;  ///< by suffix; those that were asked for
+  std::vector<std::string> suffixes;                      ///< of all members, for messages
+
+  /// The member whose suffix stands first in `wanted`, moved out; nothing when there is none.
+  std::optional<std::vector<std::byte>> take_first(const std::vector<std::string>& wanted);
+  /// "000000012 has .jpg .json".
+  std::string describe_members() const;
+};
+
+/// Shards that are open for reading sample by sample, whatever their members mean. Thread-safe.
+class ShardReader {
+ public:
+  ShardReader(std::vector<std::filesystem::path> shards, const WantedMembers& wanted, std::int64_t threads);
+
+  /// Reads those members whose suffixes are named. Throws BadSample for a shard that is damaged here or has
+  /// vanished.
+  ShardSample read(std::int64_t index, const std::vector<std::string>& suffixes) const;
+  /// "shards/00003.tar, sample 12", counted from 0.
+  std::string describe(std::int64_t index) const;
+  std::int64_t size() const { return index_.size(); }
+
+ private:
+  OpenFiles files_;
+  ShardIndex index_;
+};
+
+}  // namespace cloob

@@ -1,0 +1,148 @@
+#include "data/source_names.h"
+
+#include <fmt/core.h>
+#include <glob.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <unordered_set>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::size_t kMostNames = 1'000'000;
+
+void check_number(std::size_t number, std::string_view pattern) {
+  if (number > kMostNames) {
+    throw_user_error("'{}' stands for more than {} names: check the braces", pattern,
+                     with_thousands(static_cast<std::int64_t>(kMostNames)));
+  }
+}
+
+// The parts of "a,b{c,d},e" between the commas of the outermost level.
+std::vector<std::string_view> split_alternatives(std::string_view body) {
+  std::vector<std::string_view> parts;
+  std::size_t depth = 0, begin = 0;
+  for (std::size_t i = 0; i < body.size(); ++i) {
+    if (body[i] == '{') ++depth;
+    if (body[i] == '}') --depth;
+    if (body[i] == ',' && depth == 0) {
+      parts.push_back(body.substr(begin, i - begin));
+      begin = i + 1;
+    }
+  }
+  parts.push_back(body.substr(begin));
+  return parts;
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// "00..12": numbers from the first to the last, all as wide as the wider one when either begins with a zero.
+std::optional<std::vector<std::string>> expand_range(std::string_view body) {
+  const std::size_t dots = body.find("..");
+  if (dots == std::string_view::npos) return std::nullopt;
+  const std::string_view first_text = body.substr(0, dots), last_text = body.substr(dots + 2);
+  if (!is_number(first_text) || !is_number(last_text)) return std::nullopt;
+  const auto first = parse_integer(first_text), last = parse_integer(last_text);
+  if (!first || !last) return std::nullopt;
+  const auto is_padded = [](std::string_view text) { return text.size() > 1 && text[0] == '0'; };
+  const std::size_t width =
+      is_padded(first_text) || is_padded(last_text) ? std::max(first_text.size(), last_text.size()) : 0;
+  check_number(static_cast<std::size_t>(*first < *last ? *last - *first : *first - *last), body);
+  std::vector<std::string> numbers;
+  const std::int64_t step = *first <= *last ? 1 : -1;
+  for (std::int64_t number = *first; number != *last + step; number += step) {
+    numbers.push_back(fmt::format("{:0{}}", number, width));
+  }
+  return numbers;
+}
+
+// The brace that closes the one at `open`.
+std::size_t find_closing(std::string_view text, std::size_t open) {
+  std::size_t depth = 0;
+  for (std::size_t i = open; i < text.size(); ++i) {
+    if (text[i] == '{') ++depth;
+    if (text[i] == '}' && --depth == 0) return i;
+  }
+  return std::string_view::npos;
+}
+
+// What stands between two braces; nothing where it is no pattern.
+std::vector<std::string> expand_body(std::string_view body) {
+  if (auto range = expand_range(body)) return *std::move(range);
+  const auto alternatives = split_alternatives(body);
+  std::vector<std::string> expanded;
+  if (alternatives.size() < 2) return expanded;
+  for (const std::string_view alternative : alternatives) {
+    for (std::string& name : expand_braces(alternative)) expanded.push_back(std::move(name));
+  }
+  return expanded;
+}
+
+std::vector<std::string> expand_glob(const std::string& pattern) {
+  std::error_code error;
+  if (pattern.find_first_of("*?[") == std::string::npos || std::filesystem::exists(pattern, error))
+    return {pattern};
+  glob_t found{};
+  const int status = ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found);
+  std::vector<std::string> names(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  if (status == GLOB_NOMATCH || names.empty()) throw_user_error("no file matches '{}'", pattern);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> expand_braces(std::string_view pattern) {
+  for (std::size_t open = pattern.find('{'); open != std::string_view::npos;
+       open = pattern.find('{', open + 1)) {
+    const std::size_t close = find_closing(pattern, open);
+    if (close == std::string_view::npos) continue;
+    const auto bodies = expand_body(pattern.substr(open + 1, close - open - 1));
+    if (bodies.empty()) continue;
+    const auto tails = expand_braces(pattern.substr(close + 1));
+    check_number(bodies.size() * tails.size(), pattern);
+    std::vector<std::string> names;
+    for (const std::string& body : bodies) {
+      for (const std::string& tail : tails)
+        names.push_back(fmt::format("{}{}{}", pattern.substr(0, open), body, tail));
+    }
+    return names;
+  }
+  return {std::string(pattern)};
+}
+
+std::vector<std::filesystem::path> expand_source_names(const std::vector<std::string>& names) {
+  std::vector<std::filesystem::path> paths;
+  std::unordered_set<std::string> seen;
+  for (const std::string& name : names) {
+    const auto expanded = expand_braces(name);
+    for (const std::string& pattern : expanded) {
+      for (std::string& path : expand_glob(pattern)) {
+        std::error_code error;
+        if (!std::filesystem::exists(path, error)) {
+          throw_user_error(
+              "'{}' does not exist{}", path,
+              expanded.size() > 1
+                  ? fmt::format(" ('{}' asks for it; a glob such as '*.tar' takes only the files "
+                                "that exist)",
+                                name)
+                  : std::string());
+        }
+        if (!seen.insert(path).second)
+          throw_user_error("'{}' is named twice: each file may be used once", path);
+        paths.emplace_back(std::move(path));
+      }
+    }
+  }
+  return paths;
+}
+
+}  // namespace cloob

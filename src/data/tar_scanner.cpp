@@ -1,0 +1,187 @@
+#include "data/tar_scanner.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+using Block = std::span<const std::byte>;
+
+// Text of a header field: up to the first NUL.
+std::string_view text_field(Block block, std::size_t offset, std::size_t size) {
+  const auto* first = reinterpret_cast<const char*>(block.data()) + offset;
+  return {first, static_cast<std::size_t>(std::find(first, first + size, '\0') - first)};
+}
+
+// Octal digits between spaces or NULs; with the highest bit set, a big-endian binary number (base 256).
+std::optional<std::uint64_t> number_field(Block block, std::size_t offset, std::size_t size) {
+  const auto byte = [&](std::size_t i) { return std::to_integer<std::uint64_t>(block[offset + i]); };
+  std::uint64_t value = 0;
+  if (byte(0) & 0x80) {
+    value = byte(0) & 0x7f;
+    for (std::size_t i = 1; i < size; ++i) {
+      if (value >> 55 != 0) return std::nullopt;  // negative, or more than a file can hold
+      value = value << 8 | byte(i);
+    }
+    return value;
+  }
+  const std::string_view digits = trim(text_field(block, offset, size));
+  for (const char digit : digits) {
+    if (digit < '0' || digit > '7') return std::nullopt;
+    value = value << 3 | static_cast<std::uint64_t>(digit - '0');
+  }
+  return value;
+}
+
+bool checksum_holds(Block block) {
+  constexpr std::size_t kOffset = 148, kSize = 8;
+  std::uint64_t unsigned_sum = 0;
+  std::int64_t signed_sum = 0;  // some old writers added the bytes as signed ones
+  for (std::size_t i = 0; i < kTarBlock; ++i) {
+    const auto value =
+        i >= kOffset && i < kOffset + kSize ? std::uint8_t{' '} : std::to_integer<std::uint8_t>(block[i]);
+    unsigned_sum += value;
+    signed_sum += static_cast<std::int8_t>(value);
+  }
+  const auto stated = number_field(block, kOffset, kSize);
+  return stated && (*stated == unsigned_sum || static_cast<std::int64_t>(*stated) == signed_sum);
+}
+
+struct Header {
+  std::string name;
+  std::uint64_t size = 0;
+  char type = '0';
+};
+
+Header parse_header(Block block, std::uint64_t offset) {
+  if (!checksum_holds(block))
+    throw TarError(TarDamage::bad_header, offset, fmt::format("no valid tar header at byte {}", offset));
+  const auto size = number_field(block, 124, 12);
+  if (!size)
+    throw TarError(TarDamage::bad_header, offset,
+                   fmt::format("the tar header at byte {} has no valid size", offset));
+  Header header{std::string(text_field(block, 0, 100)), *size, static_cast<char>(block[156])};
+  // The prefix belongs to POSIX's format; GNU's ("ustar" and two spaces) keeps other things there.
+  if (text_field(block, 257, 6) == "ustar") {
+    if (const auto prefix = text_field(block, 345, 155); !prefix.empty()) {
+      header.name = fmt::format("{}/{}", prefix, header.name);
+    }
+  }
+  return header;
+}
+
+// What long-name and pax headers say about the member behind them.
+struct Extension {
+  std::optional<std::string> name;
+  std::optional<std::uint64_t> size;
+};
+
+// Records "LENGTH key=value\n", where the length counts the whole record.
+void parse_pax(std::string_view records, std::uint64_t offset, Extension& extension) {
+  while (!records.empty()) {
+    const std::size_t space = records.find(' ');
+    const auto length = parse_integer(records.substr(0, space));
+    const bool fits = space != std::string_view::npos && length &&
+                      *length > static_cast<std::int64_t>(space) + 1 &&
+                      static_cast<std::size_t>(*length) <= records.size();
+    if (!fits)
+      throw TarError(TarDamage::bad_header, offset,
+                     fmt::format("the pax header at byte {} is damaged", offset));
+    const std::string_view record = records.substr(space + 1, static_cast<std::size_t>(*length) - space - 2);
+    records.remove_prefix(static_cast<std::size_t>(*length));
+    const std::size_t equals = record.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view key = record.substr(0, equals), value = record.substr(equals + 1);
+    if (key == "path") extension.name = std::string(value);
+    if (key == "size") {
+      const auto size = parse_integer(value);
+      if (!size || *size < 0)
+        throw TarError(TarDamage::bad_header, offset,
+                       fmt::format("the pax header at byte {} is damaged", offset));
+      extension.size = static_cast<std::uint64_t>(*size);
+    }
+  }
+}
+
+std::uint64_t padded(std::uint64_t size) { return (size + kTarBlock - 1) / kTarBlock * kTarBlock; }
+
+}  // namespace
+
+TarScanner::TarScanner(const RandomAccessFile& file, std::uint64_t begin, std::uint64_t end,
+                       std::size_t window_bytes)
+    : file_(file), offset_(begin), end_(end), window_bytes_(std::max<std::size_t>(window_bytes, kTarBlock)) {}
+
+std::optional<TarMember> TarScanner::next() {
+  constexpr std::uint64_t kMostExtensionBytes = 1 << 20;
+  TarMember member;
+  member.begin = offset_;
+  Extension extension;
+  while (offset_ < end_) {
+    if (end_ - offset_ < kTarBlock)
+      throw TarError(TarDamage::cut_short, offset_,
+                     fmt::format("it ends inside the header at byte {}", offset_));
+    const Block block = window_at(offset_, kTarBlock);
+    const auto is_zero = [](std::byte value) { return value == std::byte{0}; };
+    if (std::all_of(block.begin(), block.end(), is_zero)) return std::nullopt;
+    const Header header = parse_header(block, offset_);
+    const std::uint64_t data_offset = offset_ + kTarBlock;
+    const bool is_extension =
+        header.type == 'L' || header.type == 'K' || header.type == 'x' || header.type == 'g';
+    const std::uint64_t size = is_extension ? header.size : extension.size.value_or(header.size);
+    if (size > end_ - data_offset || (is_extension && size > kMostExtensionBytes)) {
+      throw TarError(TarDamage::cut_short, offset_,
+                     fmt::format("it ends inside the member '{}' at byte {}", header.name, offset_));
+    }
+    const std::uint64_t header_offset = offset_;
+    offset_ = data_offset + padded(size);
+    if (is_extension) {
+      const auto bytes = read_bytes(data_offset, size);
+      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      if (header.type == 'L') extension.name = std::string(text.substr(0, text.find('\0')));
+      if (header.type == 'x') parse_pax(text, header_offset, extension);
+      continue;
+    }
+    member.name = extension.name.value_or(header.name);
+    const bool is_file = header.type == '0' || header.type == '\0' || header.type == '7';
+    if (is_file && !member.name.ends_with('/')) {
+      member.data_offset = data_offset;
+      member.size = size;
+      return member;
+    }
+    member.begin = offset_;
+    extension = {};
+  }
+  return std::nullopt;
+}
+
+std::vector<std::byte> TarScanner::read(const TarMember& member) {
+  return read_bytes(member.data_offset, member.size);
+}
+
+std::vector<std::byte> TarScanner::read_bytes(std::uint64_t offset, std::uint64_t size) {
+  const auto count = static_cast<std::size_t>(size);
+  if (count <= window_bytes_) {
+    const Block block = window_at(offset, count);
+    return {block.begin(), block.end()};
+  }
+  std::vector<std::byte> bytes(count);
+  file_.read(offset, bytes);
+  return bytes;
+}
+
+std::span<const std::byte> TarScanner::window_at(std::uint64_t offset, std::size_t size) {
+  const bool inside = offset >= window_offset_ && offset + size <= window_offset_ + window_.size();
+  if (!inside) {
+    window_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(window_bytes_, end_ - offset)));
+    window_offset_ = offset;
+    file_.read(offset, window_);
+  }
+  return std::span<const std::byte>(window_).subspan(static_cast<std::size_t>(offset - window_offset_), size);
+}
+
+}  // namespace cloob
