@@ -1,18 +1,14 @@
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
+#include "config/command_line.h"
 #include "config/node.h"
 #include "config/scalar.h"
-#include "config/yaml.h"
 
 namespace cloob {
 namespace {
-
-constexpr std::string_view kCommandLine = "command line";
 
 std::string quoted_name(std::string_view section) {
   return section.empty() ? "the top level" : fmt::format("'{}'", section);
@@ -39,61 +35,6 @@ std::string hint(const Description& description, const std::string& section, con
   }
   if (!match.empty()) return fmt::format(", did you mean '{}'?", match);
   return fmt::format(", {} has {}", quoted_name(section), join(members, ", "));
-}
-
-// Splits at commas that do not stand within braces: "{00..12}.tar,b-{x,y}.tar" has two elements.
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> elements;
-  int depth = 0;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '{') ++depth;
-    if (text[i] == '}') --depth;
-    if (text[i] != ',' || depth > 0) continue;
-    elements.emplace_back(trim(text.substr(begin, i - begin)));
-    begin = i + 1;
-  }
-  elements.emplace_back(trim(text.substr(begin)));
-  return elements;
-}
-
-ConfigNode command_line_scalar(const std::string& text) {
-  ConfigNode node;
-  node.kind = ConfigNode::Kind::scalar;
-  node.origin = kCommandLine;
-  node.text = text;
-  return node;
-}
-
-ConfigNode command_line_list(const SettingInfo& setting, const std::string& text) {
-  ConfigNode list;
-  list.kind = ConfigNode::Kind::list;
-  if (trim(text).starts_with('[')) {
-    try {
-      list = parse_yaml(text, std::string(kCommandLine));
-    } catch (const UserError&) {
-      throw_user_error("{}: {} is '{}', which is not a list: write '[a, b]' or a,b", kCommandLine,
-                       setting.name, text);
-    }
-    for (ConfigNode& element : list.children) element.origin = kCommandLine;
-  } else if (!trim(text).empty()) {
-    for (const std::string& element : split_list(text)) list.children.push_back(command_line_scalar(element));
-  }
-  list.origin = kCommandLine;
-  return list;
-}
-
-// The value of an override as it would be parsed from a file. Text is taken as it stands: it may hold any of
-// YAML's special characters.
-ConfigNode command_line_node(const SettingInfo& setting, const std::string& text) {
-  if (setting.shape == Shape::list) return command_line_list(setting, text);
-  ConfigNode node = command_line_scalar(text);
-  const bool is_text = setting.kind == ScalarKind::text;
-  const bool says_null = text == "null" || text == "~";
-  if ((text.empty() && !is_text) || (says_null && (!is_text || setting.shape == Shape::optional))) {
-    node.kind = ConfigNode::Kind::null;
-  }
-  return node;
 }
 
 class Reader {
@@ -163,14 +104,11 @@ class Reader {
   }
 
   static Values parse_values(const SettingInfo& setting, const ConfigNode& node) {
-    const bool is_list = node.kind == ConfigNode::Kind::list;
     if (setting.shape == Shape::optional && node.kind == ConfigNode::Kind::null) return {};
-    if (setting.shape != Shape::list || node.kind == ConfigNode::Kind::scalar) {
-      if (is_list || node.kind == ConfigNode::Kind::map)
-        reject_value(setting, node, setting.name, expected(setting));
-      return {parse_scalar(setting, node, setting.name)};
+    if (node.kind == ConfigNode::Kind::scalar) return {parse_scalar(setting, node, setting.name)};
+    if (setting.shape != Shape::list || node.kind != ConfigNode::Kind::list) {
+      reject_value(setting, node, setting.name, expected(setting));
     }
-    if (!is_list) reject_value(setting, node, setting.name, expected(setting));
     Values values;
     for (const ConfigNode& element : node.children) {
       values.push_back(parse_scalar(setting, element, fmt::format("{}[{}]", setting.name, values.size())));

@@ -32,6 +32,13 @@ std::optional<std::int64_t> parse_whole(std::string_view text) {
   return static_cast<std::int64_t>(*number);
 }
 
+// 1e+9 -> 1e9
+std::string bound_text(double bound) {
+  std::string text = shortest(bound);
+  std::erase(text, '+');
+  return text;
+}
+
 // A truth value or a number; nothing when the text is not one.
 std::optional<Scalar> parse_plain(ScalarKind kind, std::string_view text) {
   if (kind == ScalarKind::integer) return parse_whole(text);
@@ -101,9 +108,9 @@ std::string expected_scalar(const SettingInfo& setting) {
 std::string range_text(const Range& range) {
   const bool has_low = std::isfinite(range.low);
   const bool has_high = std::isfinite(range.high);
-  if (has_low && has_high) return fmt::format("in [{}, {}]", shortest(range.low), shortest(range.high));
-  if (has_low) return "at least " + shortest(range.low);
-  if (has_high) return "at most " + shortest(range.high);
+  if (has_low && has_high) return fmt::format("in [{}, {}]", bound_text(range.low), bound_text(range.high));
+  if (has_low) return "at least " + bound_text(range.low);
+  if (has_high) return "at most " + bound_text(range.high);
   return {};
 }
 

@@ -5,7 +5,6 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "config/node.h"
-#include "config/utf8.h"
 #include "config/yaml.h"
 
 namespace cloob {
@@ -65,32 +64,6 @@ ConfigNode read_included(const ConfigNode& include, const std::string& including
 }
 
 }  // namespace
-
-std::vector<Override> parse_overrides(const std::vector<std::string>& arguments) {
-  std::vector<Override> overrides;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& argument = arguments[i];
-    if (!argument.starts_with("--") || argument.size() == 2 || argument[2] == '=') {
-      throw_user_error("command line: unexpected '{}', settings are given as --section.key VALUE", argument);
-    }
-    const std::size_t equals = argument.find('=');
-    Override parsed{argument.substr(2, equals == std::string::npos ? equals : equals - 2), ""};
-    if (equals != std::string::npos) {
-      parsed.value = argument.substr(equals + 1);
-    } else if (i + 1 < arguments.size() && !arguments[i + 1].starts_with("--")) {
-      parsed.value = arguments[++i];
-    } else {
-      throw_user_error(
-          "command line: {} has no value, write {} VALUE (or {}=VALUE for a value that begins with --)",
-          argument, argument, argument);
-    }
-    if (valid_utf8_length(parsed.value) != parsed.value.size()) {
-      throw_user_error("command line: the value of --{} is not valid UTF-8", parsed.name);
-    }
-    overrides.push_back(std::move(parsed));
-  }
-  return overrides;
-}
 
 ConfigSource::ConfigSource(std::string name, std::vector<ConfigNode> files)
     : name_(std::move(name)), files_(std::make_shared<const std::vector<ConfigNode>>(std::move(files))) {}

@@ -36,7 +36,7 @@ TEST(ConfigDocs, HaveOneTableASection) {
                 "null: no clipping. |\n"
                 "\n## image\n\nFrom files to tensors.\n\n" +
                 head +
-                "| `image.size` | integer | `224` | at most 1024 | Side in pixels. |\n"
+                "| `image.size` | integer | `224` | at most 1e9 | Side in pixels. |\n"
                 "\n## image.crop\n\nRandom crops.\n\n" +
                 head +
                 "| `image.crop.scale` | list of numbers | `[0.9, 1]` | in [0, 1] | Share of the area, "
@@ -68,9 +68,10 @@ TEST(ConfigSchema, IsStrictAndDescribesEverySetting) {
             Json::parse(R"({"anyOf": [{"type": "number", "minimum": 0.0, "maximum": 1.0},
                                       {"type": "array", "items": {"type": "number", "minimum": 0.0, "maximum": 1.0}}],
                             "description": "Share of the area, from and to.", "default": [0.9, 1.0]})"));
-  EXPECT_EQ(schema["properties"]["image"]["properties"]["size"],
-            Json::parse(
-                R"({"type": "integer", "maximum": 1024, "description": "Side in pixels.", "default": 224})"));
+  EXPECT_EQ(
+      schema["properties"]["image"]["properties"]["size"],
+      Json::parse(
+          R"({"type": "integer", "maximum": 1000000000, "description": "Side in pixels.", "default": 224})"));
   EXPECT_EQ(schema["properties"]["data"]["properties"]["train"]["type"], Json({"string", "number"}));
 }
 

@@ -64,7 +64,7 @@ struct ImageConfig {
 
   static constexpr auto fields() {
     return std::tuple(field("crop", &ImageConfig::crop, "Random crops."),
-                      field("size", &ImageConfig::size, "Side in pixels.", Range{.high = 1024}));
+                      field("size", &ImageConfig::size, "Side in pixels.", Range{.high = 1e9}));
   }
   bool operator==(const ImageConfig&) const = default;
 };

@@ -118,8 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"optimizer: {grad_clip_norm: -1}",
                 "run.yaml:1:29: optimizer.grad_clip_norm is -1, must be at least 0 (Largest norm; null: no "
                 "clipping.)"},
-        Mistake{"image: {size: 2048}",
-                "run.yaml:1:15: image.size is 2048, must be at most 1024 (Side in pixels.)"},
+        Mistake{"image: {size: 2000000000}",
+                "run.yaml:1:15: image.size is 2000000000, must be at most 1e9 (Side in pixels.)"},
         Mistake{
             "image:\n  crop:\n    scale: [0.5, 1.5]\n",
             "run.yaml:3:18: image.crop.scale[1] is 1.5, must be in [0, 1] (Share of the area, from and to.)"},
