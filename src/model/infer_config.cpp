@@ -1,0 +1,100 @@
+#include <cmath>
+#include <set>
+#include <string>
+
+#include "cloob/base/error.h"
+#include "cloob/model/weights.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::int64_t kHeadWidth = 64;
+
+std::int64_t size_of(const NamedTensors& weights, const std::string& name, std::int64_t dimension) {
+  const auto found = weights.find(name);
+  if (found == weights.end()) {
+    throw_user_error(
+        "cannot tell the architecture: there is no tensor '{}' (first of {} tensors: '{}'); tensors must be "
+        "named as in open_clip's CLIP class",
+        name, weights.size(), weights.empty() ? "" : weights.begin()->first);
+  }
+  if (found->second.dim() <= dimension) {
+    throw_user_error("cannot tell the architecture: tensor '{}' has {} dimensions, at least {} were expected",
+                     name, found->second.dim(), dimension + 1);
+  }
+  return found->second.size(dimension);
+}
+
+/// Distinct words after `prefix`, up to the next dot: the number of blocks of a list.
+std::int64_t count_blocks(const NamedTensors& weights, const std::string& prefix) {
+  std::set<std::string> blocks;
+  for (auto entry = weights.lower_bound(prefix); entry != weights.end() && entry->first.starts_with(prefix);
+       ++entry) {
+    blocks.insert(entry->first.substr(prefix.size(), entry->first.find('.', prefix.size()) - prefix.size()));
+  }
+  if (blocks.empty())
+    throw_user_error("cannot tell the architecture: no tensor's name begins with '{}'", prefix);
+  return static_cast<std::int64_t>(blocks.size());
+}
+
+std::int64_t grid_size_of(const NamedTensors& weights, const std::string& name) {
+  const std::int64_t rows = size_of(weights, name, 0);
+  const std::int64_t grid_size = std::lround(std::sqrt(static_cast<double>(rows - 1)));
+  if (rows < 2 || grid_size * grid_size != rows - 1) {
+    throw_user_error(
+        "cannot tell the architecture: tensor '{}' has {} rows, one more than a square number was expected",
+        name, rows);
+  }
+  return grid_size;
+}
+
+ImageEncoderConfig infer_vit(const NamedTensors& weights) {
+  const std::int64_t patch_size = size_of(weights, "visual.conv1.weight", 3);
+  return {.kind = ImageEncoderKind::vit,
+          .image_size = patch_size * grid_size_of(weights, "visual.positional_embedding"),
+          .layers = {count_blocks(weights, "visual.transformer.resblocks.")},
+          .width = size_of(weights, "visual.conv1.weight", 0),
+          .patch_size = patch_size,
+          .head_width = kHeadWidth};
+}
+
+ImageEncoderConfig infer_resnet(const NamedTensors& weights) {
+  std::vector<std::int64_t> layers;
+  for (const char* stage : {"1", "2", "3", "4"}) {
+    layers.push_back(count_blocks(weights, std::string("visual.layer") + stage + "."));
+  }
+  return {.kind = ImageEncoderKind::resnet,
+          .image_size = 32 * grid_size_of(weights, "visual.attnpool.positional_embedding"),
+          .layers = layers,
+          .width = size_of(weights, "visual.layer1.0.conv1.weight", 0),
+          .patch_size = std::nullopt,
+          .head_width = kHeadWidth};
+}
+
+TextEncoderConfig infer_text(const NamedTensors& weights) {
+  const std::int64_t width = size_of(weights, "ln_final.weight", 0);
+  if (width % kHeadWidth != 0) {
+    throw_user_error(
+        "cannot tell the number of attention heads: the text tower is {} wide, a multiple of {} was expected",
+        width, kHeadWidth);
+  }
+  return {.context_length = size_of(weights, "positional_embedding", 0),
+          .vocab_size = size_of(weights, "token_embedding.weight", 0),
+          .width = width,
+          .heads = width / kHeadWidth,
+          .layers = count_blocks(weights, "transformer.resblocks.")};
+}
+
+}  // namespace
+
+ModelConfig infer_model_config(const NamedTensors& weights) {
+  ModelConfig config;
+  config.name = "imported";
+  config.embed_dim = size_of(weights, "text_projection", 1);
+  config.image = weights.contains("visual.proj") ? infer_vit(weights) : infer_resnet(weights);
+  config.text = infer_text(weights);
+  config.validate();
+  return config;
+}
+
+}  // namespace cloob

@@ -1,0 +1,58 @@
+#include "cloob/model/text_encoder.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/matmul.h>
+
+#include <cmath>
+
+namespace cloob {
+namespace {
+
+BlockShape block_shape(const ModelConfig& config) {
+  const double width = static_cast<double>(config.text.width);
+  const double width_std = 1 / std::sqrt(width);
+  // Two branches a block write to the residual stream; its variance is kept from growing with their number.
+  const double branch_std = width_std / std::sqrt(2 * static_cast<double>(config.text.layers));
+  return {.width = config.text.width,
+          .heads = config.text.heads,
+          .activation = config.activation,
+          .causal = true,
+          .weight_stds = {.in_proj = width_std,
+                          .out_proj = branch_std,
+                          .c_fc = 1 / std::sqrt(2 * width),
+                          .c_proj = branch_std}};
+}
+
+}  // namespace
+
+TextEncoderImpl::TextEncoderImpl(const ModelConfig& config, Initializer& initializer)
+    : positional_embedding_(register_parameter(
+          "positional_embedding",
+          initializer.embedding({config.text.context_length, config.text.width}, /*std=*/0.01))),
+      projection_(register_parameter(
+          "text_projection", initializer.normal({config.text.width, config.embed_dim},
+                                                1 / std::sqrt(static_cast<double>(config.text.width))))),
+      transformer_(
+          register_module("transformer", Transformer(block_shape(config), config.text.layers, initializer))),
+      token_embedding_(register_module("token_embedding", Embedding(config.text.vocab_size, config.text.width,
+                                                                    /*std=*/0.02, initializer))),
+      output_norm_(register_module("ln_final", LayerNorm(config.text.width, initializer))) {}
+
+torch::Tensor TextEncoderImpl::forward(const torch::Tensor& tokens_BL,
+                                       const torch::Tensor& end_positions_B) const {
+  const torch::Tensor embedded_BLD =
+      token_embedding_->forward(tokens_BL) + positional_embedding_.narrow(0, 0, tokens_BL.size(1));
+  const torch::Tensor x_BLD = transformer_->forward(embedded_BLD);
+  const torch::Tensor rows_B = at::arange(tokens_BL.size(0), end_positions_B.options());
+  return at::matmul(output_norm_->forward(x_BLD.index({rows_B, end_positions_B})), projection_);
+}
+
+void TextEncoderImpl::register_in(torch::nn::Module& root) const {
+  root.register_parameter("positional_embedding", positional_embedding_);
+  root.register_parameter("text_projection", projection_);
+  root.register_module("transformer", transformer_);
+  root.register_module("token_embedding", token_embedding_);
+  root.register_module("ln_final", output_norm_);
+}
+
+}  // namespace cloob

@@ -1,0 +1,104 @@
+#include "cloob/model/weights.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <span>
+#include <sstream>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "model/position_resampling.h"
+
+namespace cloob {
+namespace {
+
+std::string shape_text(const at::Tensor& tensor) {
+  std::vector<std::string> sizes;
+  for (const std::int64_t size : tensor.sizes()) sizes.push_back(std::to_string(size));
+  return "(" + join(sizes, ", ") + ")";
+}
+
+/// "3 missing (a, b, c)", the first few by name.
+std::string listed(std::span<const std::string> items, std::string_view what) {
+  constexpr std::size_t kMostListed = 5;
+  const auto shown = items.first(std::min(items.size(), kMostListed));
+  return fmt::format("{} {} ({}{})", items.size(), what, join(shown, ", "),
+                     shown.size() < items.size() ? ", ..." : "");
+}
+
+/// Some files hold the temperature as a vector of one.
+bool fits(const at::Tensor& given, const at::Tensor& wanted) {
+  return given.sizes() == wanted.sizes() || (given.numel() == 1 && wanted.numel() == 1);
+}
+
+void require_same_tensors(const NamedTensors& given, const NamedTensors& wanted, const std::string& source) {
+  std::vector<std::string> missing, unexpected, misshapen;
+  for (const auto& [name, tensor] : wanted) {
+    const auto found = given.find(name);
+    if (found == given.end()) {
+      missing.push_back(name);
+    } else if (!fits(found->second, tensor)) {
+      misshapen.push_back(
+          fmt::format("{} is {}, the model's is {}", name, shape_text(found->second), shape_text(tensor)));
+    }
+  }
+  for (const auto& [name, tensor] : given) {
+    if (!wanted.contains(name)) unexpected.push_back(name);
+  }
+  std::vector<std::string> problems;
+  if (!missing.empty()) problems.push_back(listed(missing, "missing"));
+  if (!unexpected.empty()) problems.push_back(listed(unexpected, "unexpected"));
+  if (!misshapen.empty()) problems.push_back(listed(misshapen, "of another shape"));
+  if (problems.empty()) return;
+  throw_user_error(
+      "{}: tensors do not fit the model: {}; check that the section 'model' describes these weights", source,
+      join(problems, "; "));
+}
+
+NamedTensors with_fitting_positions(NamedTensors weights, const ModelConfig& config) {
+  const bool is_vit = config.image.kind == ImageEncoderKind::vit;
+  const auto image =
+      weights.find(is_vit ? "visual.positional_embedding" : "visual.attnpool.positional_embedding");
+  if (image != weights.end())
+    image->second = resample_image_positions(image->second, config.image.grid_size());
+  const auto text = weights.find("positional_embedding");
+  if (text != weights.end()) text->second = resample_text_positions(text->second, config.text.context_length);
+  return weights;
+}
+
+}  // namespace
+
+NamedTensors weights_of(const DualEncoder& model) {
+  NamedTensors weights;
+  for (const auto& parameter : model->named_parameters())
+    weights.emplace(parameter.key(), parameter.value().detach());
+  for (const auto& buffer : model->named_buffers()) weights.emplace(buffer.key(), buffer.value());
+  return weights;
+}
+
+void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source) {
+  const at::NoGradGuard no_grad;
+  const NamedTensors given = with_fitting_positions(weights, model->config());
+  const NamedTensors own = weights_of(model);
+  require_same_tensors(given, own, source);
+  for (const auto& [name, tensor] : own) tensor.copy_(given.at(name).view_as(tensor));
+}
+
+ParameterCount count_parameters(const ModelConfig& config) {
+  const DualEncoder model(config, Initializer::shapes_only());
+  ParameterCount count;
+  for (const auto& parameter : model->named_parameters()) {
+    const std::int64_t size = parameter.value().numel();
+    count.total += size;
+    if (parameter.key().starts_with("visual.")) {
+      count.image += size;
+    } else if (parameter.key() != "logit_scale") {
+      count.text += size;
+    }
+  }
+  return count;
+}
+
+}  // namespace cloob

@@ -1,0 +1,90 @@
+#include "cloob/nn/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "cloob/nn/eval_mode.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+at::Tensor parameter(torch::nn::Module& module, const std::string& name) {
+  return module.named_parameters()[name];
+}
+at::Tensor buffer(torch::nn::Module& module, const std::string& name) { return module.named_buffers()[name]; }
+
+TEST(Linear, StartsAsLibTorchOrAsAsked) {
+  Initializer initializer = Initializer::drawn(1);
+  const Linear plain(100, 400, LinearInit{}, initializer);
+  EXPECT_LE(plain->weight.abs().max().item<double>(), 0.1);
+  EXPECT_NEAR(plain->weight.std().item<double>(), 0.1 / std::sqrt(3.0), 1e-3);
+  EXPECT_NEAR(plain->bias.std().item<double>(), 0.1 / std::sqrt(3.0), 5e-3);
+  const Linear other(100, 400, LinearInit{.weight_std = 0.7, .zero_bias = true}, initializer);
+  EXPECT_NEAR(other->weight.std().item<double>(), 0.7, 1e-2);
+  EXPECT_EQ(other->bias.abs().max().item<double>(), 0);
+}
+
+TEST(LayerNorm, OfNarrowInputIsTheRoundedResultInFloat32) {
+  Initializer initializer = Initializer::drawn(1);
+  const LayerNorm norm(64, initializer);
+  at::NoGradGuard no_grad;
+  parameter(*norm, "weight").uniform_(0.5, 1.5);
+  const at::Tensor x = at::randn({8, 64}).to(at::kBFloat16);
+  const at::Tensor y = norm->forward(x);
+  EXPECT_EQ(y.scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(y.equal(norm->forward(x.to(at::kFloat)).to(at::kBFloat16)));
+}
+
+TEST(LayerNorm, SumsGradientsOfManyNarrowTokensInFloat32) {
+  Initializer initializer = Initializer::drawn(1);
+  const LayerNorm norm(16, initializer);
+  const at::Tensor x = at::randn({5000, 16}).to(at::kBFloat16);
+  const at::Tensor slope = (at::randn({5000, 16}) + 0.5).to(at::kBFloat16);
+  norm->forward(x).backward(slope);
+  testing::expect_relative_norm(parameter(*norm, "bias").grad(), slope.to(at::kDouble).sum(0).to(at::kFloat),
+                                1e-3);
+}
+
+TEST(LayerNorm, StaysInFloat64) {
+  Initializer initializer = Initializer::drawn(1);
+  LayerNorm norm(16, initializer);
+  norm->to(at::kDouble);
+  const at::Tensor x = at::randn({3, 16}, at::kDouble);
+  const at::Tensor centered = x - x.mean(1, true);
+  testing::expect_close(norm->forward(x), centered / (centered.square().mean(1, true) + 1e-5).sqrt(), 1e-12,
+                        1e-14);
+}
+
+TEST(BatchNorm2d, KeepsRunningStatisticsInTrainingOnly) {
+  Initializer initializer = Initializer::drawn(1);
+  BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
+  const at::Tensor x = 2 * at::randn({4, 3, 5, 5}) + 1;
+  const at::Tensor y = norm->forward(x);
+  testing::expect_close(y.mean({0, 2, 3}), at::zeros({3}), 0, 1e-5);
+  testing::expect_close(y.var({0, 2, 3}, /*unbiased=*/false), at::ones({3}), 1e-3, 0);
+  const at::Tensor running_mean = buffer(*norm, "running_mean").clone();
+  testing::expect_close(running_mean, 0.1 * x.mean({0, 2, 3}), 1e-4, 1e-6);
+  testing::expect_close(buffer(*norm, "running_var"), 0.9 + 0.1 * x.var({0, 2, 3}, /*unbiased=*/true), 1e-4,
+                        0);
+  EXPECT_EQ(buffer(*norm, "num_batches_tracked").item<std::int64_t>(), 1);
+  {
+    const EvalMode eval_mode(*norm);
+    norm->forward(x);
+  }
+  EXPECT_TRUE(norm->is_training());
+  EXPECT_TRUE(buffer(*norm, "running_mean").equal(running_mean));
+  EXPECT_EQ(buffer(*norm, "num_batches_tracked").item<std::int64_t>(), 1);
+}
+
+TEST(EvalMode, DoesNotWakeAModuleThatWasNotTraining) {
+  Initializer initializer = Initializer::drawn(1);
+  BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
+  norm->eval();
+  { const EvalMode eval_mode(*norm); }
+  EXPECT_FALSE(norm->is_training());
+}
+
+}  // namespace
+}  // namespace cloob

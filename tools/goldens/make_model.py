@@ -1,0 +1,168 @@
+"""Makes tests/golden/model: what open_clip's towers compute, their names and their cost.
+
+Weights and images are not stored: both sides compute them from their names (`filled` here, `filled` in the test), so
+that the files hold results alone. Results are computed in float64 and stored in float32.
+
+Usage: python tools/goldens/make_model.py   (torch 2.15, open_clip 3.3.0, safetensors 0.8)
+"""
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.model import CLIP, resize_pos_embed, resize_text_pos_embed
+from safetensors.torch import save_file
+from torch.utils.flop_counter import FlopCounterMode
+
+FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "model"
+TEXT = dict(context_length=10, vocab_size=40, width=16, heads=2, layers=2)
+RESNET = dict(image_size=64, layers=[2, 1, 1, 1], width=2, head_width=16)
+VIT = dict(image_size=24, layers=2, width=16, patch_size=8, head_width=8)
+EMBED_DIM = 12
+BATCH = 4
+
+
+def filled(name, shape, center, scale):
+    """center + scale u, u in [-1, 1) from the FNV-1a hash of the name and SplitMix64 of the index."""
+    seed = 0xCBF29CE484222325
+    for byte in name.encode():
+        seed = (seed ^ byte) * 0x100000001B3 % 2**64
+    with np.errstate(over="ignore"):
+        bits = np.uint64(seed) + np.arange(math.prod(shape), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        bits = bits ^ (bits >> np.uint64(31))
+    uniform = (bits >> np.uint64(40)).astype(np.float64) * 2.0**-23 - 1
+    return torch.from_numpy((center + scale * uniform).astype(np.float32)).reshape(shape)
+
+
+def center_and_scale(name, shape):
+    """No tensor may be without influence: residual branches, biases and running statistics are all away from 0 and 1."""
+    if name == "logit_scale":
+        return 2.0, 0.0
+    if name.endswith("running_var"):
+        return 1.0, 0.5
+    if name.endswith("running_mean"):
+        return 0.0, 0.3
+    if name.startswith("visual.layer") and name.endswith("bn3.weight"):
+        return 0.3, 0.2
+    if name.endswith("bias"):
+        return 0.0, 0.2
+    if len(shape) == 1 and name.endswith("weight"):
+        return 1.0, 0.3
+    if name.endswith("embedding") or name.endswith("embedding.weight"):
+        return 0.0, 0.5
+    return 0.0, 1.7 / math.sqrt(math.prod(shape) / shape[0])
+
+
+def make_clip(vision, quick_gelu):
+    model = CLIP(EMBED_DIM, vision, TEXT, quick_gelu=quick_gelu)
+    weights = {name: tensor if name.endswith("tracked") else
+               filled(name, tuple(tensor.shape), *center_and_scale(name, tuple(tensor.shape)))
+               for name, tensor in model.state_dict().items()}
+    model.load_state_dict(weights)
+    return model.double()
+
+
+def make_tokens():
+    """Texts of all lengths, the last one fills the context; the largest id ends a text."""
+    tokens = torch.zeros(BATCH, TEXT["context_length"], dtype=torch.int64)
+    for row, length in enumerate((3, 5, 8, TEXT["context_length"])):
+        tokens[row, :length - 1] = torch.arange(length - 1) * (row + 3) % (TEXT["vocab_size"] - 1)
+        tokens[row, length - 1] = TEXT["vocab_size"] - 1
+    return tokens
+
+
+def tower_results(vision, quick_gelu, train):
+    model = make_clip(vision, quick_gelu).train(train)
+    images = filled("images", (BATCH, 3, vision["image_size"], vision["image_size"]), 0.0, 1.0).double()
+    tokens = make_tokens()
+    image = model.encode_image(images, normalize=True)
+    text = model.encode_text(tokens, normalize=True)
+    logits = model.logit_scale.exp() * image @ text.T
+    labels = torch.arange(BATCH)
+    loss = (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
+    loss.backward()
+    results = {"tokens": tokens, "image_features": image, "text_features": text, "loss": loss}
+    results |= {"grad." + name: parameter.grad for name, parameter in model.named_parameters()}
+    if train:
+        results |= {"buffer." + name: buffer for name, buffer in model.named_buffers() if "bn" in name or "downsample" in name}
+    return {name: t.detach().to(torch.float32 if t.is_floating_point() else t.dtype).contiguous()
+            for name, t in results.items()}
+
+
+def resampled_positions():
+    image, text = torch.randn(10, 6), torch.randn(10, 6)
+    results = {"image": image, "text": text}
+    for grid in (2, 5):
+        state = {"visual.positional_embedding": image}
+        resize_pos_embed(state, SimpleNamespace(visual=SimpleNamespace(grid_size=grid)))
+        results[f"image_grid_{grid}"] = state["visual.positional_embedding"]
+    for length in (7, 16):
+        state = {"positional_embedding": text}
+        resize_text_pos_embed(state, SimpleNamespace(positional_embedding=torch.empty(length, 6)))
+        results[f"text_length_{length}"] = state["positional_embedding"]
+    return {name: tensor.contiguous().clone() for name, tensor in results.items()}
+
+
+def names_and_shapes(model_name):
+    with torch.device("meta"):
+        model = CLIP(**open_clip.get_model_config(model_name))
+    return "".join(f"{name} {' '.join(map(str, tensor.shape))}".rstrip() + "\n"
+                   for name, tensor in sorted(model.state_dict().items()))
+
+
+def count_flops(function):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        function()
+    return counter.get_total_flops()
+
+
+def one_query_pool(pool, x):
+    """open_clip's pool with the query whose output it returns, and without the others."""
+    tokens = torch.cat([x.flatten(2).mean(2, keepdim=True), x.flatten(2)], 2).permute(2, 0, 1)
+    return F.multi_head_attention_forward(
+        tokens[:1], tokens, tokens, tokens.shape[-1], pool.num_heads, None,
+        torch.cat([pool.q_proj.bias, pool.k_proj.bias, pool.v_proj.bias]), None, None, False, 0.0, pool.c_proj.weight,
+        pool.c_proj.bias, need_weights=False, use_separate_proj_weight=True, q_proj_weight=pool.q_proj.weight,
+        k_proj_weight=pool.k_proj.weight, v_proj_weight=pool.v_proj.weight)
+
+
+def forward_flops(config):
+    with torch.device("meta"):
+        model = CLIP(**config).eval()
+        size = config["vision_cfg"]["image_size"]
+        images = torch.empty(1, 3, size, size)
+        tokens = torch.empty(1, model.context_length, dtype=torch.int64)
+        image = count_flops(lambda: model.visual(images))
+        if hasattr(model.visual, "attnpool"):
+            pool = model.visual.attnpool
+            features = torch.empty(1, pool.k_proj.in_features, size // 32, size // 32)
+            image += count_flops(lambda: one_query_pool(pool, features)) - count_flops(lambda: pool(features))
+        return {"image": image, "text": count_flops(lambda: model.encode_text(tokens))}
+
+
+def main():
+    torch.manual_seed(1)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    save_file(tower_results(RESNET, quick_gelu=True, train=True), FOLDER / "resnet_train.safetensors")
+    save_file(tower_results(RESNET, quick_gelu=True, train=False), FOLDER / "resnet_eval.safetensors")
+    save_file(tower_results(VIT, quick_gelu=False, train=True), FOLDER / "vit_gelu.safetensors")
+    save_file(tower_results(VIT, quick_gelu=True, train=True), FOLDER / "vit_quick_gelu.safetensors")
+    save_file(resampled_positions(), FOLDER / "positions.safetensors")
+    for name in ("RN50", "ViT-B-32"):
+        (FOLDER / f"{name}.names.txt").write_text(names_and_shapes(name))
+    configs = {name: open_clip.get_model_config(name) for name in
+               ("RN50", "RN101", "RN50x4", "RN50x16", "ViT-S-32", "ViT-S-16", "ViT-B-32", "ViT-B-16", "ViT-L-14")}
+    (FOLDER / "flops.json").write_text(
+        json.dumps({name: forward_flops(config) for name, config in configs.items()}, indent=1) + "\n")
+    for file in FOLDER.iterdir():
+        file.chmod(0o644)  # safetensors makes its files private
+
+
+if __name__ == "__main__":
+    main()
