@@ -1,5 +1,7 @@
 #pragma once
 
+#include <fmt/core.h>
+
 #include <string>
 #include <string_view>
 
@@ -13,7 +15,7 @@ inline std::string in_quotes(std::string_view name) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
-  return "'" + text + (name.size() > kLongest ? "...'" : "'");
+  return fmt::format("'{}{}'", text, name.size() > kLongest ? "..." : "");
 }
 
 }  // namespace cloob

@@ -4,33 +4,20 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "checkpoint/printable.h"
 #include "checkpoint/safetensors_digest.h"
 #include "checkpoint/safetensors_header.h"
+#include "checkpoint/tensor_bytes.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 
 namespace cloob {
 namespace {
 
-std::span<std::byte> bytes_of(const at::Tensor& tensor) {
-  return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
-}
-
 std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-// A bool of any other value would be undefined behaviour wherever it is used.
-void check_bools(const std::filesystem::path& path, const TensorEntry& entry,
-                 std::span<const std::byte> bytes) {
-  if (std::any_of(bytes.begin(), bytes.end(), [](std::byte b) { return b > std::byte{1}; })) {
-    throw_user_error("'{}': tensor {} holds a truth value that is neither 0 nor 1", path.string(),
-                     in_quotes(entry.name));
-  }
 }
 
 // The digest is optional: null for files that have no checksum to compare with.
@@ -43,7 +30,10 @@ SafetensorsFile read_all(const std::filesystem::path& path, FileDigest* digest) 
     const at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
     file.read(parsed.bytes.size() + entry.begin, bytes_of(tensor));
     if (digest) digest->update(bytes_of(tensor));
-    if (entry.dtype == at::kBool) check_bools(path, entry, bytes_of(tensor));
+    if (!has_valid_bools(tensor)) {
+      throw_user_error("'{}': tensor {} holds a truth value that is neither 0 nor 1", path.string(),
+                       in_quotes(entry.name));
+    }
     result.tensors.emplace(entry.name, tensor);
   }
   return result;

@@ -6,6 +6,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "files.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -24,7 +25,7 @@ std::string file_bytes(const std::string& header, std::size_t data_bytes) {
 
 void expect_refused(const std::string& content, std::initializer_list<std::string> parts) {
   const TempDir folder;
-  write_file_atomically(folder / "x.safetensors", content);
+  testing::write_quickly(folder / "x.safetensors", content);
   expect_user_error([&] { read_safetensors(folder / "x.safetensors"); }, parts);
 }
 
@@ -123,7 +124,7 @@ TEST(Safetensors, RefusesEveryTruncation) {
   const std::string whole = read_file(folder / "x");
   for (std::size_t length = 0; length < whole.size(); ++length) {
     SCOPED_TRACE(length);
-    write_file_atomically(folder / "y", whole.substr(0, length));
+    testing::write_quickly(folder / "y", whole.substr(0, length));
     expect_user_error([&] { read_safetensors(folder / "y"); }, {(folder / "y").string()});
   }
   expect_refused(whole.substr(0, whole.size() - 1),
@@ -139,7 +140,7 @@ TEST(Safetensors, NeverCrashesOnAFlippedByte) {
     for (const int bit : {0, 3, 7}) {
       std::string damaged = whole;
       damaged[place] = static_cast<char>(damaged[place] ^ (1 << bit));
-      write_file_atomically(folder / "y", damaged);
+      testing::write_quickly(folder / "y", damaged);
       try {
         read_safetensors(folder / "y");
       } catch (const UserError& error) {

@@ -1,0 +1,238 @@
+#include "checkpoint/pickle_builder.h"
+
+#include <c10/core/ScalarType.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "checkpoint/printable.h"
+#include "cloob/base/error.h"
+
+namespace cloob {
+namespace {
+
+using Kind = PickleNode::Kind;
+
+constexpr std::size_t kMostValues =
+    16'000'000;                              // of about 50 bytes; a checkpoint of 10,000 tensors has 300,000
+constexpr std::size_t kMostDimensions = 64;  // LibTorch's own limit
+constexpr std::string_view kTorchScriptPrefix = "__torch__.";
+
+constexpr std::array<std::pair<std::string_view, at::ScalarType>, 10> kStorages = {{
+    {"torch.DoubleStorage", at::kDouble},
+    {"torch.FloatStorage", at::kFloat},
+    {"torch.HalfStorage", at::kHalf},
+    {"torch.BFloat16Storage", at::kBFloat16},
+    {"torch.LongStorage", at::kLong},
+    {"torch.IntStorage", at::kInt},
+    {"torch.ShortStorage", at::kShort},
+    {"torch.CharStorage", at::kChar},
+    {"torch.ByteStorage", at::kByte},
+    {"torch.BoolStorage", at::kBool},
+}};
+
+std::optional<at::ScalarType> storage_dtype(std::string_view name) {
+  for (const auto& [storage, dtype] : kStorages) {
+    if (storage == name) return dtype;
+  }
+  return std::nullopt;
+}
+
+bool is_dtype(std::string_view name) {
+  static const std::set<std::string_view> kNames = {
+      "torch.float64", "torch.float32", "torch.float16", "torch.bfloat16", "torch.int64",
+      "torch.int32",   "torch.int16",   "torch.int8",    "torch.uint8",    "torch.bool"};
+  return kNames.contains(name);
+}
+
+// The largest index that is reached, plus one; nothing when it does not fit 64 bits.
+std::optional<std::int64_t> span_of(const PickleTensor& tensor) {
+  std::int64_t last = tensor.offset;
+  for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
+    if (tensor.sizes[i] == 0) return tensor.offset;
+    std::int64_t step = 0;
+    if (__builtin_mul_overflow(tensor.sizes[i] - 1, tensor.strides[i], &step) ||
+        __builtin_add_overflow(last, step, &last)) {
+      return std::nullopt;
+    }
+  }
+  std::int64_t end = 0;
+  return __builtin_add_overflow(last, std::int64_t{1}, &end) ? std::nullopt : std::optional(end);
+}
+
+// Whether LibTorch can count the elements, and their bytes, without overflow. Zeros are left out: strides
+// ignore them.
+bool is_countable(const PickleTensor& tensor) {
+  std::int64_t product = static_cast<std::int64_t>(c10::elementSize(tensor.dtype));
+  return std::none_of(tensor.sizes.begin(), tensor.sizes.end(), [&](std::int64_t size) {
+    return size != 0 && __builtin_mul_overflow(product, size, &product);
+  });
+}
+
+}  // namespace
+
+PickleBuilder::PickleBuilder(std::string path, std::map<std::string, std::uint64_t> storage_bytes,
+                             PickleArena& arena)
+    : path_(std::move(path)), storage_bytes_(std::move(storage_bytes)), arena_(arena) {}
+
+void PickleBuilder::damaged(const std::string& what) const {
+  throw_user_error("'{}' is damaged: {}; copy or download it again", path_, what);
+}
+
+void PickleBuilder::spend(std::size_t num_values) {
+  num_spent_ += num_values;
+  if (num_spent_ > kMostValues) throw_user_error("'{}' holds more than {} values", path_, kMostValues);
+}
+
+PickleNode& PickleBuilder::node(Kind kind) {
+  spend(2);
+  return arena_.nodes.emplace_back(PickleNode{kind, {}, {}, {}});
+}
+
+const std::map<std::string_view, PickleBuilder::Call>& PickleBuilder::calls() {
+  static const std::map<std::string_view, Call> kCalls = {
+      {"collections.OrderedDict", &PickleBuilder::dictionary},
+      {"torch._utils._rebuild_tensor_v2", &PickleBuilder::tensor},
+      {"torch._utils._rebuild_parameter", &PickleBuilder::first},
+      {"torch.Size", &PickleBuilder::first},
+      {"torch.device", &PickleBuilder::all},
+      {"__builtin__.set", &PickleBuilder::set},
+      {"builtins.set", &PickleBuilder::set},
+      {"torch.jit._pickle.restore_type_tag", &PickleBuilder::first},
+      {"torch.jit._pickle.build_intlist", &PickleBuilder::first},
+      {"torch.jit._pickle.build_doublelist", &PickleBuilder::first},
+      {"torch.jit._pickle.build_boollist", &PickleBuilder::first},
+      {"torch.jit._pickle.build_tensorlist", &PickleBuilder::first},
+  };
+  return kCalls;
+}
+
+PickleValue PickleBuilder::global(const std::string& name) {
+  if (!calls().contains(name) && !storage_dtype(name) && !is_dtype(name) &&
+      !name.starts_with(kTorchScriptPrefix)) {
+    throw_user_error(
+        "'{}' asks for {}, which is not data; the file is not read, because no code of a file is ever "
+        "run. Where you trust it, save its state_dict alone and read that",
+        path_, in_quotes(name));
+  }
+  PickleNode& result = node(Kind::global);
+  result.text = name;
+  return &result;
+}
+
+PickleValue PickleBuilder::call(const PickleValue& function, const PickleValue& arguments) {
+  const PickleNode* const name = as_node(function, Kind::global);
+  const PickleNode* const tuple = as_node(arguments, Kind::tuple);
+  if (!name || !tuple) damaged("its pickle calls what is not a function");
+  const auto found = calls().find(name->text);
+  if (found == calls().end()) damaged(fmt::format("its pickle calls {}", in_quotes(name->text)));
+  spend(tuple->items.size());
+  return (this->*found->second)(tuple->items);
+}
+
+PickleValue PickleBuilder::object(const PickleValue& type) {
+  const PickleNode* const name = as_node(type, Kind::global);
+  if (!name || !name->text.starts_with(kTorchScriptPrefix))
+    damaged("its pickle makes an object of what is no class");
+  PickleNode& result = node(Kind::object);
+  result.text = name->text;
+  return &result;
+}
+
+PickleValue PickleBuilder::first(const Items& arguments) {
+  if (arguments.empty()) damaged("its pickle calls a function without arguments");
+  return arguments.front();
+}
+
+PickleValue PickleBuilder::all(const Items& arguments) {
+  PickleNode& result = node(Kind::tuple);
+  result.items = arguments;
+  return &result;
+}
+
+PickleValue PickleBuilder::dictionary(const Items& arguments) {
+  PickleNode& result = node(Kind::dictionary);
+  if (arguments.empty()) return &result;
+  const PickleNode* const pairs = as_node(arguments[0], Kind::list);
+  if (!pairs) damaged("its pickle makes an OrderedDict of what is no list");
+  spend(pairs->items.size());
+  for (const PickleValue& item : pairs->items) {
+    const PickleNode* pair = as_node(item, Kind::tuple);
+    if (!pair) pair = as_node(item, Kind::list);
+    if (!pair || pair->items.size() != 2) damaged("its pickle makes an OrderedDict of what are no pairs");
+    result.entries.emplace_back(pair->items[0], pair->items[1]);
+  }
+  return &result;
+}
+
+PickleValue PickleBuilder::set(const Items& arguments) {
+  const PickleNode* const list = arguments.size() == 1 ? as_node(arguments[0], Kind::list) : nullptr;
+  if (!list) damaged("its pickle makes a set of what is no list");
+  spend(list->items.size());
+  PickleNode& result = node(Kind::set);
+  result.items = list->items;
+  return &result;
+}
+
+PickleValue PickleBuilder::storage(const PickleValue& id) {
+  const PickleNode* const tuple = as_node(id, Kind::tuple);
+  if (!tuple || tuple->items.size() < 5) damaged("its pickle names a storage in an unknown way");
+  const PickleNode* const type = as_node(tuple->items[1], Kind::global);
+  const PickleNode* const key = as_node(tuple->items[2], Kind::text);
+  const auto* const count = std::get_if<std::int64_t>(&tuple->items[4]);
+  const auto dtype = type ? storage_dtype(type->text) : std::nullopt;
+  if (!dtype || !key || !count) damaged("its pickle names a storage in an unknown way");
+  const auto bytes = storage_bytes_.find(key->text);
+  if (bytes == storage_bytes_.end()) damaged(fmt::format("it has no storage {}", in_quotes(key->text)));
+  const std::uint64_t element = c10::elementSize(*dtype);
+  if (*count < 0 || bytes->second / element != static_cast<std::uint64_t>(*count)) {
+    damaged(fmt::format("its storage {} has {} bytes, which are not {} elements", in_quotes(key->text),
+                        bytes->second, *count));
+  }
+  spend(4);
+  return &arena_.tensors.emplace_back(PickleTensor{key->text, *dtype, 0, {*count}, {1}});
+}
+
+std::vector<std::int64_t> PickleBuilder::counts(const PickleValue& value) {
+  const PickleNode* const tuple = as_node(value, Kind::tuple);
+  if (!tuple || tuple->items.size() > kMostDimensions) damaged("a tensor's shape is no tuple of counts");
+  spend(tuple->items.size());
+  std::vector<std::int64_t> result;
+  result.reserve(tuple->items.size());
+  for (const PickleValue& item : tuple->items) {
+    const auto* const count = std::get_if<std::int64_t>(&item);
+    if (!count || *count < 0) damaged("a tensor's shape is no tuple of counts");
+    result.push_back(*count);
+  }
+  return result;
+}
+
+// (storage, offset, sizes, strides, requires_grad, hooks, ...)
+PickleValue PickleBuilder::tensor(const Items& arguments) {
+  const auto* const storage =
+      arguments.size() >= 4 ? std::get_if<const PickleTensor*>(&arguments[0]) : nullptr;
+  const auto* const offset = storage ? std::get_if<std::int64_t>(&arguments[1]) : nullptr;
+  if (!offset) damaged("its pickle builds a tensor in an unknown way");
+  spend(4);
+  const PickleTensor result{(*storage)->storage, (*storage)->dtype, *offset, counts(arguments[2]),
+                            counts(arguments[3])};
+  check_bounds(result,
+               static_cast<std::int64_t>(storage_bytes_.at(result.storage) / c10::elementSize(result.dtype)));
+  return &arena_.tensors.emplace_back(result);
+}
+
+void PickleBuilder::check_bounds(const PickleTensor& tensor, std::int64_t num_stored) const {
+  const bool valid =
+      tensor.sizes.size() == tensor.strides.size() && tensor.offset >= 0 && is_countable(tensor);
+  const auto span = valid ? span_of(tensor) : std::nullopt;
+  if (!span || *span > num_stored) {
+    damaged(fmt::format("a tensor of shape [{}] reaches beyond its storage {} of {} elements",
+                        fmt::join(tensor.sizes, ", "), in_quotes(tensor.storage), num_stored));
+  }
+}
+
+}  // namespace cloob

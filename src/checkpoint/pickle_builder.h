@@ -1,0 +1,61 @@
+// What a pickle may build: the values, and the few Python names that stand for data.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "cloob/checkpoint/torch_file.h"
+
+namespace cloob {
+
+/// Everything that the values of one pickle point to. Containers may refer to each other in circles.
+struct PickleArena {
+  std::deque<PickleNode> nodes;
+  std::deque<PickleTensor> tensors;
+};
+
+class PickleBuilder {
+ public:
+  /// `storage_bytes`: sizes of the storages that the archive holds, by their keys. `path` is for messages.
+  PickleBuilder(std::string path, std::map<std::string, std::uint64_t> storage_bytes, PickleArena& arena);
+
+  [[noreturn]] void damaged(const std::string& what) const;
+
+  /// Counts values that are about to be copied or made. Their sum is limited, because a few bytes of a pickle
+  /// are enough to ask for very many.
+  void spend(std::size_t num_values);
+  PickleNode& node(PickleNode::Kind kind);
+  /// The Python name `module.name`, if it is one that stands for data; refused otherwise.
+  PickleValue global(const std::string& name);
+  /// What calling such a name with a tuple of arguments makes.
+  PickleValue call(const PickleValue& function, const PickleValue& arguments);
+  /// An object of a TorchScript class, still without attributes.
+  PickleValue object(const PickleValue& type);
+  /// The storage that a persistent id ('storage', type, key, location, number of elements) names, as a flat
+  /// tensor.
+  PickleValue storage(const PickleValue& id);
+
+ private:
+  using Items = std::vector<PickleValue>;
+  using Call = PickleValue (PickleBuilder::*)(const Items&);
+  static const std::map<std::string_view, Call>& calls();
+
+  PickleValue first(const Items& arguments);
+  PickleValue all(const Items& arguments);
+  PickleValue dictionary(const Items& arguments);
+  PickleValue set(const Items& arguments);
+  PickleValue tensor(const Items& arguments);
+
+  std::vector<std::int64_t> counts(const PickleValue& value);
+  void check_bounds(const PickleTensor& tensor, std::int64_t num_stored) const;
+
+  std::string path_;
+  std::map<std::string, std::uint64_t> storage_bytes_;
+  PickleArena& arena_;
+  std::size_t num_spent_ = 0;
+};
+
+}  // namespace cloob

@@ -1,0 +1,173 @@
+#include "checkpoint/weights_file.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+
+#include "checkpoint/printable.h"
+#include "checkpoint/safetensors_header.h"
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "cloob/checkpoint/torch_file.h"
+
+namespace cloob {
+namespace {
+
+using Kind = PickleNode::Kind;
+
+class SafetensorsWeights final : public WeightsFile {
+ public:
+  explicit SafetensorsWeights(const std::filesystem::path& path)
+      : path_(path), header_(read_safetensors_header(RandomAccessFile(path)).header) {
+    metadata_ = header_.metadata;
+  }
+  std::string_view format() const override { return "safetensors"; }
+  std::map<std::string, TensorInfo> list() const override {
+    std::map<std::string, TensorInfo> result;
+    for (const TensorEntry& entry : header_.entries) result[entry.name] = {entry.dtype, entry.shape};
+    return result;
+  }
+  NamedTensors load() const override { return read_safetensors(path_).tensors; }
+
+ private:
+  std::filesystem::path path_;
+  SafetensorsHeader header_;
+};
+
+std::optional<std::string> plain_text(const PickleValue& value) {
+  if (const auto* const flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* const integer = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *integer);
+  if (const auto* const real = std::get_if<double>(&value)) return shortest(*real);
+  if (const PickleNode* const text = as_node(value, Kind::text)) return text->text;
+  return std::nullopt;
+}
+
+class TorchWeights final : public WeightsFile {
+ public:
+  explicit TorchWeights(const std::filesystem::path& path) : path_(path), file_(path) {
+    if (const PickleNode* const object = as_node(file_.root(), Kind::object)) {
+      collect_attributes(*object, "", 0);
+    } else if (const PickleNode* const dictionary = as_node(file_.root(), Kind::dictionary)) {
+      const PickleValue* const inner = dictionary->find("state_dict");
+      const PickleNode* const weights = inner ? as_node(*inner, Kind::dictionary) : nullptr;
+      if (weights) read_surroundings(*dictionary);
+      collect_entries(weights ? *weights : *dictionary);
+    }
+    if (tensors_.empty()) fail_without_tensors();
+    check_memory();
+  }
+  std::string_view format() const override { return file_.is_torchscript() ? "TorchScript" : "torch.save"; }
+  std::map<std::string, TensorInfo> list() const override {
+    std::map<std::string, TensorInfo> result;
+    for (const auto& [name, tensor] : tensors_) result[name] = {tensor->dtype, tensor->sizes};
+    return result;
+  }
+  NamedTensors load() const override {
+    NamedTensors result;
+    for (const auto& [name, tensor] : tensors_) result[name] = file_.load(*tensor);
+    return result;
+  }
+
+ private:
+  void collect_entries(const PickleNode& dictionary) {
+    for (const auto& [key, value] : dictionary.entries) {
+      const PickleNode* const name = as_node(key, Kind::text);
+      const auto* const tensor = std::get_if<const PickleTensor*>(&value);
+      if (name && tensor) {
+        tensors_[name->text] = *tensor;
+      } else if (name) {
+        notes_.push_back(fmt::format("{} is not a tensor and was left out", in_quotes(name->text)));
+      }
+    }
+  }
+
+  // A module's parameters, buffers and children are all attributes. Shared children could be met more often
+  // than there is time, so the visits are counted.
+  void collect_attributes(const PickleNode& object, const std::string& prefix, int depth) {
+    constexpr int kDeepest = 64;
+    constexpr std::size_t kMostVisits = 1'000'000;
+    if (depth > kDeepest || num_visits_ > kMostVisits) {
+      throw_user_error("'{}': its modules are nested too deeply", path_.string());
+    }
+    for (const auto& [key, value] : object.entries) {
+      ++num_visits_;
+      const PickleNode* const name = as_node(key, Kind::text);
+      if (!name) continue;
+      if (const auto* const tensor = std::get_if<const PickleTensor*>(&value)) {
+        tensors_[prefix + name->text] = *tensor;
+      } else if (const PickleNode* const child = as_node(value, Kind::object)) {
+        collect_attributes(*child, prefix + name->text + ".", depth + 1);
+      }
+    }
+  }
+
+  void read_surroundings(const PickleNode& checkpoint) {
+    for (const auto& [key, value] : checkpoint.entries) {
+      const PickleNode* const name = as_node(key, Kind::text);
+      if (!name || name->text == "state_dict") continue;
+      if (const auto text = plain_text(value)) {
+        metadata_[name->text] = *text;
+      } else {
+        notes_.push_back(fmt::format("{} beside the state_dict was left out", in_quotes(name->text)));
+      }
+    }
+  }
+
+  [[noreturn]] void fail_without_tensors() const {
+    std::string found = "something that is no dictionary";
+    if (const PickleNode* const dictionary = as_node(file_.root(), Kind::dictionary)) {
+      std::vector<std::string> keys;
+      for (const auto& [key, value] :
+           std::span(dictionary->entries).first(std::min<std::size_t>(dictionary->entries.size(), 8))) {
+        const PickleNode* const name = as_node(key, Kind::text);
+        keys.push_back(name ? in_quotes(name->text) : "a key that is no text");
+      }
+      found = keys.empty() ? "an empty dictionary" : "a dictionary of " + join(keys, ", ");
+    }
+    throw_user_error("'{}' holds no weights: it has {}, and a state_dict of tensors was expected",
+                     path_.string(), found);
+  }
+
+  // Views can repeat their storage, so a small file could ask for any amount of memory once they are copied.
+  void check_memory() const {
+    constexpr double kMostGrowth = 16;
+    double bytes = 0;
+    for (const auto& [name, tensor] : tensors_) {
+      double count = sizeof(float);
+      for (const std::int64_t size : tensor->sizes) count *= static_cast<double>(size);
+      bytes += count;
+    }
+    const auto file_bytes = static_cast<double>(std::filesystem::file_size(path_));
+    if (bytes > kMostGrowth * std::max(file_bytes, double{1 << 20})) {
+      throw_user_error(
+          "'{}': its tensors repeat their elements {} times over; save contiguous copies of them",
+          path_.string(), static_cast<std::int64_t>(bytes / file_bytes));
+    }
+  }
+
+  std::filesystem::path path_;
+  TorchFile file_;
+  std::map<std::string, const PickleTensor*> tensors_;
+  std::size_t num_visits_ = 0;
+};
+
+bool begins_as_safetensors(const std::filesystem::path& path) {
+  const RandomAccessFile file(path);
+  std::array<std::byte, 9> head{};
+  file.read(0, std::span(head).first(std::min<std::uint64_t>(head.size(), file.size())));
+  return head.back() == std::byte{'{'};
+}
+
+}  // namespace
+
+std::unique_ptr<WeightsFile> open_weights(const std::filesystem::path& path) {
+  if (begins_as_safetensors(path)) return std::make_unique<SafetensorsWeights>(path);
+  return std::make_unique<TorchWeights>(path);
+}
+
+}  // namespace cloob

@@ -1,0 +1,39 @@
+// The stored (not compressed) entries of a zip archive, which is where PyTorch keeps all data.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace cloob {
+
+/// Opened for reading. Not thread-safe. Failures are UserErrors that name the file.
+class ZipArchive {
+ public:
+  /// Checks that the stored entries fit into the file, so that their sizes can be trusted.
+  explicit ZipArchive(std::filesystem::path path);
+  ~ZipArchive();
+  ZipArchive(const ZipArchive&) = delete;
+  ZipArchive& operator=(const ZipArchive&) = delete;
+
+  /// Names of the stored entries with their sizes in bytes. Compressed ones (code in TorchScript archives)
+  /// are left out.
+  const std::map<std::string, std::uint64_t>& sizes() const { return sizes_; }
+  /// Reads a whole entry, `into` being of its size, and compares its checksum.
+  void read(const std::string& name, std::span<std::byte> into) const;
+  std::string read(const std::string& name) const;
+
+ private:
+  void list_entries();
+
+  struct Handle;
+  std::filesystem::path path_;
+  std::unique_ptr<Handle> handle_;
+  std::map<std::string, std::uint64_t> sizes_;
+};
+
+}  // namespace cloob

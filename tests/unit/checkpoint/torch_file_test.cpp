@@ -1,0 +1,200 @@
+#include "cloob/checkpoint/torch_file.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "files.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using Kind = PickleNode::Kind;
+using testing::expect_user_error;
+using testing::TempDir;
+
+std::filesystem::path golden(const std::string& name) { return testing::golden_path("checkpoint/" + name); }
+
+const PickleNode& node(const PickleValue& value, Kind kind) {
+  const PickleNode* const found = as_node(value, kind);
+  if (!found) throw std::runtime_error("a value of another kind");
+  return *found;
+}
+
+const PickleValue& at_key(const PickleNode& dictionary, const std::string& key) {
+  const PickleValue* const found = dictionary.find(key);
+  if (!found) throw std::runtime_error("no value " + key);
+  return *found;
+}
+
+std::int64_t integer(const PickleValue& value) { return std::get<std::int64_t>(value); }
+
+void expect_refused(const std::filesystem::path& path, std::initializer_list<std::string> parts) {
+  expect_user_error([&] { const TorchFile file(path); }, parts);
+}
+
+TEST(TorchFile, ReadsTensorsHoweverTheyLieInTheirStorage) {
+  const TorchFile file(golden("strided.pt"));
+  const NamedTensors expected = read_safetensors(golden("strided.safetensors")).tensors;
+  const PickleNode& root = node(file.root(), Kind::dictionary);
+  ASSERT_EQ(root.entries.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    const at::Tensor actual = file.load(*std::get<const PickleTensor*>(at_key(root, name)));
+    EXPECT_EQ(actual.scalar_type(), tensor.scalar_type()) << name;
+    EXPECT_TRUE(at::equal(actual, tensor)) << name;
+  }
+}
+
+TEST(TorchFile, SharesTheMemoryOfTensorsThatSharedIt) {
+  const TorchFile file(golden("strided.pt"));
+  const PickleNode& root = node(file.root(), Kind::dictionary);
+  const at::Tensor plain = file.load(*std::get<const PickleTensor*>(at_key(root, "plain")));
+  const at::Tensor row = file.load(*std::get<const PickleTensor*>(at_key(root, "row")));
+  EXPECT_EQ(row.data_ptr(), plain[2].data_ptr());
+}
+
+class TorchFileValues : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(TorchFileValues, AreWhatPythonSaved) {
+  const TorchFile file(golden(GetParam()));
+  EXPECT_FALSE(file.is_torchscript());
+  const PickleNode& root = node(file.root(), Kind::dictionary);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(at_key(root, "none")));
+  EXPECT_TRUE(std::get<bool>(at_key(root, "true")));
+  EXPECT_FALSE(std::get<bool>(at_key(root, "false")));
+  EXPECT_EQ(integer(at_key(root, "zero")), 0);
+  EXPECT_EQ(integer(at_key(root, "byte")), 200);
+  EXPECT_EQ(integer(at_key(root, "short")), 60000);
+  EXPECT_EQ(integer(at_key(root, "negative")), -5);
+  EXPECT_EQ(integer(at_key(root, "long")), std::int64_t{1} << 40);
+  EXPECT_EQ(integer(at_key(root, "longest")), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(std::get<double>(at_key(root, "huge")), std::ldexp(1.0, 70));
+  EXPECT_EQ(std::get<double>(at_key(root, "real")), 0.1);
+  EXPECT_EQ(node(at_key(root, "text"), Kind::text).text, "caf\xc3\xa9");
+  EXPECT_EQ(node(at_key(root, "empty_text"), Kind::text).text, "");
+  const PickleNode& list = node(at_key(root, "list"), Kind::list);
+  ASSERT_EQ(list.items.size(), 3u);
+  EXPECT_EQ(node(node(list.items[1], Kind::list).items[1], Kind::text).text, "three");
+  EXPECT_EQ(integer(node(at_key(root, "tuple"), Kind::tuple).items.at(3)), 4);
+  EXPECT_EQ(integer(node(at_key(root, "pair"), Kind::tuple).items.at(0)), 1);
+  EXPECT_EQ(integer(node(at_key(root, "set"), Kind::set).items.at(0)), 5);
+  const PickleNode& ordered = node(at_key(root, "ordered"), Kind::dictionary);
+  EXPECT_EQ(node(ordered.entries.at(0).first, Kind::text).text, "b");
+  EXPECT_EQ(integer(at_key(ordered, "a")), 2);
+  EXPECT_EQ(integer(node(at_key(root, "size"), Kind::tuple).items.at(1)), 3);
+  EXPECT_EQ(node(at_key(root, "dtype"), Kind::global).text, "torch.bfloat16");
+  EXPECT_EQ(node(node(at_key(root, "device"), Kind::tuple).items.at(0), Kind::text).text, "cpu");
+  const PickleNode& nested =
+      node(at_key(node(at_key(root, "nested"), Kind::dictionary), "x"), Kind::dictionary);
+  const auto* const tensor = std::get<const PickleTensor*>(node(at_key(nested, "y"), Kind::list).items.at(0));
+  EXPECT_TRUE(at::equal(file.load(*tensor), at::ones({1})));
+  EXPECT_EQ(root.find("absent"), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(Protocols, TorchFileValues, ::testing::Values("values.pt", "values_protocol_5.pt"));
+
+TEST(TorchFile, ReadsTorchScriptObjectsAsAttributes) {
+  for (const char* name : {"openai_scripted.pt", "openai_traced.pt"}) {
+    SCOPED_TRACE(name);
+    const TorchFile file(golden(name));
+    EXPECT_TRUE(file.is_torchscript());
+    const PickleNode& root = node(file.root(), Kind::object);
+    EXPECT_THAT(root.text, ::testing::StartsWith("__torch__."));
+    const PickleNode& norm = node(at_key(root, "ln_final"), Kind::object);
+    const at::Tensor weight = file.load(*std::get<const PickleTensor*>(at_key(norm, "weight")));
+    EXPECT_EQ(weight.scalar_type(), at::kHalf);
+    EXPECT_EQ(weight.sizes(), (at::IntArrayRef{4}));
+    EXPECT_FALSE(std::get<bool>(at_key(norm, "training")));
+  }
+}
+
+TEST(TorchFile, RefusesEverythingThatIsNotData) {
+  expect_refused(golden("calls_os_system.pt"),
+                 {"calls_os_system.pt' asks for 'posix.system'", "not data", "not read"});
+  expect_refused(golden("calls_eval.pt"), {"'__builtin__.eval'"});
+  expect_refused(golden("calls_getattr_inside.pt"), {"'__builtin__.getattr'"});
+  expect_refused(golden("calls_by_stack_global.pt"), {"'posix.system'"});
+  expect_refused(golden("asks_for_a_class.pt"), {"'__main__.Calls'"});
+  expect_refused(golden("whole_module.pt"), {"'torch.nn.modules.linear.Linear'", "save its state_dict"});
+}
+
+TEST(TorchFile, SaysHowToConvertOldFormats) {
+  expect_refused(golden("legacy.pt"), {"before PyTorch 1.6", "torch.save(torch.load("});
+  expect_refused(golden("big_endian.pt"), {"byte order 'big'"});
+}
+
+TEST(TorchFile, SaysWhatOtherFilesAre) {
+  const TempDir folder;
+  testing::write_quickly(folder / "empty", "");
+  testing::write_quickly(folder / "text", "hello");
+  expect_refused(folder / "empty", {"neither safetensors nor an archive", "it is empty"});
+  expect_refused(folder / "text", {"neither safetensors nor an archive"});
+  expect_refused(folder / "absent", {"absent'", "No such file"});
+  expect_refused(folder.path(), {"Is a directory"});
+}
+
+// Opens a changed file and loads all its tensors; whether that was refused. Nothing but a UserError may come
+// out.
+bool is_refused(const std::filesystem::path& path) {
+  try {
+    const TorchFile file(path);
+    for (const auto& entry : node(file.root(), Kind::dictionary).entries) {
+      if (const auto* const tensor = std::get_if<const PickleTensor*>(&entry.second))
+        file.load(**tensor).sum();
+    }
+    return false;
+  } catch (const UserError& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    EXPECT_THAT(error.what(), ::testing::HasSubstr(path.string()));
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;  // still an archive, with something else in it
+  }
+}
+
+TEST(TorchFile, RefusesEveryTruncation) {
+  const TempDir folder;
+  const std::string whole = read_file(golden("strided.pt"));
+  for (std::size_t length = 0; length < whole.size(); length += 7) {
+    testing::write_quickly(folder / "x", whole.substr(0, length));
+    EXPECT_TRUE(is_refused(folder / "x")) << length;
+  }
+  testing::write_quickly(folder / "x", whole.substr(0, whole.size() / 2));
+  expect_refused(folder / "x", {"truncated or damaged", "again"});
+}
+
+TEST(TorchFile, NoticesEveryFlippedByteOfATensor) {
+  const TempDir folder;
+  const std::string whole = read_file(golden("strided.pt"));
+  const std::size_t place = whole.find(std::string("\0\0\x80\x3f\0\0\0\x40", 8));  // 1.0f, 2.0f
+  ASSERT_NE(place, std::string::npos);
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::string damaged = whole;
+    damaged[place + i] = static_cast<char>(damaged[place + i] ^ 4);
+    testing::write_quickly(folder / "x", damaged);
+    const TorchFile file(folder / "x");
+    const auto* const tensor =
+        std::get<const PickleTensor*>(at_key(node(file.root(), Kind::dictionary), "plain"));
+    expect_user_error([&] { file.load(*tensor); }, {"damaged", "data/0'", "CRC"});
+  }
+}
+
+TEST(TorchFile, NeverCrashesOnADamagedArchive) {
+  const TempDir folder;
+  for (const char* name : {"strided.pt", "values_protocol_5.pt", "openai_scripted.pt"}) {
+    const std::string whole = read_file(golden(name));
+    for (std::size_t place = 0; place < whole.size(); place += 5) {
+      std::string damaged = whole;
+      damaged[place] = static_cast<char>(damaged[place] ^ (1 << (place % 8)));
+      testing::write_quickly(folder / "x", damaged);
+      is_refused(folder / "x");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cloob
