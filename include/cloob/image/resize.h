@@ -1,4 +1,4 @@
-// Resampling, bit for bit as Pillow does it for 8-bit pixels.
+// Resampling, bit for bit as Pillow 13 does it for 8-bit pixels.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,10 @@ ResizePlan resize_whole(ImageSize picture, ImageSize size, ResampleFilter filter
 using RowSink = std::function<void(int y, std::span<const std::uint8_t> row)>;
 
 /// Runs the plan and hands out the rows from top to bottom. A picture that is not RGB yet is resampled as
-/// Pillow resamples that mode, and then converted. Separable and antialiased; horizontal pass first, rounded
-/// to 8 bits between the passes; weights with 22 fractional bits. Thread-safe.
+/// Pillow resamples that mode, and then converted.
+///
+/// Separable, antialiased, rounded to 8 bits between the passes, weights with 22 fractional bits, the order
+/// of the passes as in Pillow 13. Thread-safe.
 void resize_rows(const ImageU8& image, const ResizePlan& plan, const RowSink& sink);
 
 /// The same into a picture.

@@ -1,0 +1,130 @@
+#include "cloob/image/contact_sheet.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "image/mat.h"
+
+namespace cloob {
+namespace {
+
+constexpr int kPicture = 168;    // side of a picture on the sheet
+constexpr int kGap = 14;         // around pictures
+constexpr int kLineHeight = 15;  // of a caption
+constexpr int kMostLines = 4;
+constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
+constexpr double kFontScale = 0.4;
+const cv::Scalar kPaper(250, 249, 247);
+const cv::Scalar kInk(45, 48, 54);
+const cv::Scalar kFrame(205, 207, 212);
+
+// One '?' for every character outside ASCII; control characters become spaces.
+std::string drawable(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool continues = (byte & 0xC0u) == 0x80u;
+    if (byte >= 0x80) {
+      if (!continues) out += '?';
+    } else {
+      out += byte < 0x20 || byte == 0x7F ? ' ' : c;
+    }
+  }
+  return out;
+}
+
+bool fits(const std::string& line) {
+  int baseline = 0;
+  return cv::getTextSize(line, kFont, kFontScale, 1, &baseline).width <= kPicture;
+}
+
+// Breaks at spaces, and inside words that are wider than a line. What does not fit is cut with three dots.
+std::vector<std::string> wrap(const std::string& text) {
+  std::vector<std::string> lines(1);
+  for (std::string word : split(text, ' ')) {
+    if (word.empty()) continue;
+    if (!lines.back().empty() && !fits(lines.back() + ' ' + word)) lines.emplace_back();
+    if (!lines.back().empty()) lines.back() += ' ';
+    for (const char letter : word) {
+      if (!fits(lines.back() + letter)) lines.emplace_back();
+      lines.back() += letter;
+    }
+  }
+  if (lines.size() > kMostLines) {
+    lines.resize(kMostLines);
+    std::string& last = lines.back();
+    while (!last.empty() && !fits(last + "...")) last.pop_back();
+    last += "...";
+  }
+  return lines;
+}
+
+// Normalised CHW floats back to pixels.
+ImageU8 denormalize(const at::Tensor& image_CHW, const ImageConfig& config) {
+  const auto channel_values = [](const std::vector<double>& values) {
+    return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({3, 1, 1});
+  };
+  const at::Tensor levels =
+      (image_CHW.to(at::kCPU, at::kFloat) * channel_values(config.std) + channel_values(config.mean)) * 255;
+  const at::Tensor bytes_HWC = levels.round().clamp(0, 255).to(at::kByte).permute({1, 2, 0}).contiguous();
+  ImageU8 image =
+      make_image({static_cast<int>(bytes_HWC.size(0)), static_cast<int>(bytes_HWC.size(1))}, PixelMode::rgb);
+  std::copy_n(bytes_HWC.data_ptr<std::uint8_t>(), image.pixels.size(), image.pixels.data());
+  return image;
+}
+
+void draw_picture(cv::Mat& sheet, ImageU8 image, const cv::Rect& place) {
+  // Small pictures keep their hard pixels; photographs are shrunk smoothly.
+  const bool enlarged = image.width < place.width;
+  cv::Mat scaled;
+  cv::resize(as_mat(image), scaled, place.size(), 0, 0, enlarged ? cv::INTER_NEAREST : cv::INTER_AREA);
+  scaled.copyTo(sheet(place));
+  cv::rectangle(sheet, place, kFrame, 1);
+}
+
+}  // namespace
+
+ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string> captions,
+                      const ImageConfig& config, int max_images) {
+  CLOOB_CHECK(images_BCHW.dim() == 4 && images_BCHW.size(1) == 3, "images of {} dimensions",
+              images_BCHW.dim());
+  CLOOB_CHECK(captions.size() == static_cast<std::size_t>(images_BCHW.size(0)), "{} captions",
+              captions.size());
+  const int num_images = std::min(max_images, static_cast<int>(images_BCHW.size(0)));
+  CLOOB_CHECK(num_images >= 1, "a sheet of no pictures");
+  // Captions make cells tall, so there are more columns than rows; then the columns that so many rows really
+  // need.
+  const int most_columns = static_cast<int>(std::ceil(std::sqrt(1.5 * num_images)));
+  const int rows = (num_images + most_columns - 1) / most_columns;
+  const int columns = (num_images + rows - 1) / rows;
+
+  std::vector<std::vector<std::string>> wrapped;
+  std::size_t most_lines = 1;
+  for (int i = 0; i < num_images; ++i) {
+    wrapped.push_back(wrap(drawable(captions[static_cast<std::size_t>(i)])));
+    most_lines = std::max(most_lines, wrapped.back().size());
+  }
+  const int cell_width = kPicture + kGap;
+  const int cell_height = kPicture + kGap + kLineHeight * static_cast<int>(most_lines) + kGap / 2;
+  ImageU8 out = make_image({rows * cell_height + kGap, columns * cell_width + kGap}, PixelMode::rgb);
+  cv::Mat sheet = as_mat(out);
+  sheet.setTo(kPaper);
+  for (int i = 0; i < num_images; ++i) {
+    const cv::Rect place(kGap + i % columns * cell_width, kGap + i / columns * cell_height, kPicture,
+                         kPicture);
+    draw_picture(sheet, denormalize(images_BCHW[i], config), place);
+    cv::Point baseline(place.x, place.y + kPicture + kLineHeight);
+    for (const std::string& line : wrapped[static_cast<std::size_t>(i)]) {
+      cv::putText(sheet, line, baseline, kFont, kFontScale, kInk, 1, cv::LINE_AA);
+      baseline.y += kLineHeight;
+    }
+  }
+  return out;
+}
+
+}  // namespace cloob
