@@ -1,0 +1,52 @@
+// Captions to tokens.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cloob/text/text_config.h"
+
+namespace cloob {
+
+struct EncodedText {
+  std::vector<std::int64_t> ids;  // start token ... end token, no padding
+  std::int64_t end_position = 0;  // where the text encoder pools: an index into `ids`
+};
+
+/// Turns captions into token ids. Thread-safe: one tokenizer serves all threads.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  /// At most `context_length` ids, at least one. Bytes that are not UTF-8 count as U+FFFD.
+  virtual EncodedText encode(std::string_view text, std::int64_t context_length) const = 0;
+
+  /// The text that ids stand for, for people: without the start token and without everything from the end
+  /// token on.
+  virtual std::string decode(std::span<const std::int64_t> ids) const = 0;
+
+  virtual std::int64_t vocab_size() const = 0;
+
+  /// What fills a row behind the end. Any id of the vocabulary would do: the text encoder is causal and pools
+  /// at `end_position`, so nothing that counts ever looks at it.
+  virtual std::int64_t pad_id() const = 0;
+};
+
+struct TokenBatch {
+  at::Tensor tokens_BL;        // int64, each row padded with `pad_id` to the context length
+  at::Tensor end_positions_B;  // int64
+};
+
+TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
+                        std::int64_t context_length);
+
+/// Reads the vocabulary or the model. Throws UserError when a file is missing or broken, or a setting is.
+std::shared_ptr<const Tokenizer> make_tokenizer(const TextConfig& config);
+
+}  // namespace cloob
