@@ -1,0 +1,66 @@
+// One checkpoint: a folder with everything that a run needs to go on, or that a model needs to be used.
+//
+//   weights.safetensors    the model under open_clip's names
+//   training.safetensors   optimizer, objective, loss scaler, random numbers; absent in imported checkpoints
+//   config.yaml            the resolved settings
+//   state.json             format version, position of the run, metrics, size and checksum of every file
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "cloob/base/named_tensors.h"
+
+namespace cloob {
+
+/// Where a run stands.
+struct TrainingState {
+  std::int64_t step = 0;          ///< optimizer steps taken
+  std::int64_t epoch = 0;         ///< epochs completed: the number of the one that is under way
+  std::int64_t epoch_step = 0;    ///< steps taken in that epoch: the position in the data
+  std::int64_t samples_seen = 0;  ///< pairs, over all epochs
+  double time_s = 0;              ///< seconds of training, over all restarts
+  std::map<std::string, double>
+      metrics;  ///< measured on exactly these weights; what is not finite comes back as NaN
+};
+
+struct Checkpoint {
+  NamedTensors weights;
+  std::map<std::string, std::string> weights_metadata;
+  NamedTensors training;  ///< by dotted names, the owner first: "optimizer.<parameter>.exp_avg"; may be empty
+  TrainingState state;
+  std::string config_yaml;
+};
+
+enum class CheckpointPart { weights, everything };
+
+/// Reads a checkpoint folder and compares sizes and checksums; `CheckpointPart::weights` leaves `training`
+/// empty.
+///
+/// Throws a UserError of one line: which file is damaged or missing and how, and which whole checkpoint lies
+/// beside this one; or that a newer program wrote it.
+Checkpoint load_checkpoint(const std::filesystem::path& folder, CheckpointPart part);
+
+/// Reads the position alone, without the tensors.
+TrainingState load_training_state(const std::filesystem::path& folder);
+
+/// Writes a new folder; a crash or a full disk leaves nothing at `folder`. Throws UserError, also where
+/// something is there already.
+void write_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint);
+
+/// What a path of the user stands for.
+struct CheckpointLocation {
+  enum class Kind { checkpoint, weights_file };
+  Kind kind;
+  std::filesystem::path path;
+};
+
+/// Finds what the user means: a checkpoint folder; a run folder, or its folder `checkpoints`, for the newest
+/// checkpoint;
+/// `<run>/best` or `<run>/latest`; or a weights file of any program. Throws UserError that says what was
+/// found instead.
+CheckpointLocation resolve_checkpoint(const std::filesystem::path& path);
+
+}  // namespace cloob

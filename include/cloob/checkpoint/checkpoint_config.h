@@ -1,0 +1,54 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "cloob/config/field.h"
+
+namespace cloob {
+
+enum class BestMode { max, min };
+
+template <>
+struct EnumNames<BestMode> {
+  static constexpr std::array<std::pair<std::string_view, BestMode>, 2> names = {
+      {{"max", BestMode::max}, {"min", BestMode::min}}};
+};
+
+struct CheckpointConfig {
+  std::int64_t every_steps = 0;
+  std::int64_t every_epochs = 1;
+  double every_minutes = 0;
+  bool at_end = true;
+  std::int64_t keep_last = 3;
+  std::string best_metric;
+  BestMode best_mode = BestMode::max;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field("every_steps", &CheckpointConfig::every_steps,
+              "Saves a checkpoint after every so many optimizer steps; 0 does not.", {0, 1e12}),
+        field("every_epochs", &CheckpointConfig::every_epochs,
+              "Saves a checkpoint after every so many epochs; 0 does not.", {0, 1e9}),
+        field("every_minutes", &CheckpointConfig::every_minutes,
+              "Saves a checkpoint when so many minutes have passed since the last one; 0 does not.",
+              {0, 1e6}),
+        field("at_end", &CheckpointConfig::at_end,
+              "Saves a checkpoint when the run ends. When it is interrupted, one is saved in any case."),
+        field("keep_last", &CheckpointConfig::keep_last,
+              "Number of newest checkpoints that are kept, beside the best one; 0 keeps all.", {0, 1e9}),
+        field("best_metric", &CheckpointConfig::best_metric,
+              "Metric whose best checkpoint is kept however old it is, for example val/image_to_text_R@1; "
+              "empty "
+              "keeps none for its metric. A checkpoint takes part when the metric was measured at its step."),
+        field("best_mode", &CheckpointConfig::best_mode,
+              "Whether the largest (max) or the smallest (min) value of best_metric is the best."));
+  }
+};
+static_assert(lists_every_member<CheckpointConfig>);
+
+}  // namespace cloob

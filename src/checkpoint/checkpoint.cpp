@@ -1,0 +1,155 @@
+#include "cloob/checkpoint/checkpoint.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <ranges>
+#include <span>
+#include <utility>
+
+#include "checkpoint/checkpoint_files.h"
+#include "checkpoint/safetensors_digest.h"
+#include "checkpoint/staged_folder.h"
+#include "checkpoint/state_file.h"
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/checkpoint/checkpoint_store.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+FileDigest digest_text(std::string_view text) {
+  FileDigest digest;
+  digest.update(std::as_bytes(std::span(text.data(), text.size())));
+  return digest;
+}
+
+void compare(const fs::path& path, const FileDigest& found, const FileDigest& written) {
+  const auto count = [](std::uint64_t bytes) { return with_thousands(static_cast<std::int64_t>(bytes)); };
+  if (found.bytes != written.bytes) {
+    throw_user_error("'{}' is {}: it has {} bytes and {} were written", path.string(),
+                     found.bytes < written.bytes ? "truncated" : "damaged", count(found.bytes),
+                     count(written.bytes));
+  }
+  if (found.crc32 != written.crc32)
+    throw_user_error("'{}' is damaged: its checksum does not fit", path.string());
+}
+
+/// Reads one folder, file by file, each against its digest.
+class Reader {
+ public:
+  explicit Reader(fs::path folder) : folder_(std::move(folder)), content_(read_state_file(folder_)) {}
+
+  const TrainingState& state() const { return content_.state; }
+  bool has(const char* name) const { return content_.files.contains(name); }
+
+  SafetensorsFile tensors(const char* name) const {
+    const FileDigest& written = expect_size(name);
+    FileDigest found;
+    SafetensorsFile file = read_safetensors(folder_ / name, found);
+    compare(folder_ / name, found, written);
+    return file;
+  }
+  std::string text(const char* name) const {
+    const FileDigest& written = expect_size(name);
+    std::string content = read_file(folder_ / name);
+    compare(folder_ / name, digest_text(content), written);
+    return content;
+  }
+  void verify_all() const {
+    for (const auto& [name, written] : content_.files) {
+      compare(folder_ / name, digest_file(folder_ / name), written);
+    }
+  }
+
+ private:
+  // Size before content, so that a truncated file is called that and not something that its header says.
+  const FileDigest& expect_size(const char* name) const {
+    const auto found = content_.files.find(name);
+    if (found == content_.files.end()) throw_user_error("'{}' has no {}", folder_.string(), name);
+    const std::uint64_t size = RandomAccessFile(folder_ / name).size();
+    if (size != found->second.bytes) compare(folder_ / name, {size, 0}, found->second);
+    return found->second;
+  }
+
+  fs::path folder_;
+  StateFile content_;
+};
+
+bool is_whole(const fs::path& folder) {
+  try {
+    Reader(folder).verify_all();
+    return true;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
+// Which checkpoint to take instead of a damaged one.
+std::string advice(const fs::path& damaged) {
+  const auto entries = list_checkpoints(fs::absolute(damaged).lexically_normal().parent_path());
+  for (const CheckpointEntry& entry : entries | std::views::reverse) {
+    if (entry.path.filename() != damaged.filename() && is_whole(entry.path)) {
+      return fmt::format("; the newest whole checkpoint beside it is '{}'",
+                         (damaged.parent_path() / entry.path.filename()).string());
+    }
+  }
+  return "; there is no whole checkpoint beside it";
+}
+
+}  // namespace
+
+Checkpoint load_checkpoint(const fs::path& folder, CheckpointPart part) try {
+  const Reader reader(folder);
+  Checkpoint checkpoint;
+  checkpoint.state = reader.state();
+  checkpoint.config_yaml = reader.text(kConfigFile);
+  SafetensorsFile weights = reader.tensors(kWeightsFile);
+  checkpoint.weights = std::move(weights.tensors);
+  checkpoint.weights_metadata = std::move(weights.metadata);
+  if (part == CheckpointPart::everything && reader.has(kTrainingFile)) {
+    checkpoint.training = reader.tensors(kTrainingFile).tensors;
+  }
+  return checkpoint;
+} catch (const UserError& error) {
+  throw UserError(error.what() + advice(folder));
+}
+
+TrainingState load_training_state(const fs::path& folder) { return read_state_file(folder).state; }
+
+std::uint64_t bytes_needed(const Checkpoint& checkpoint) {
+  std::uint64_t bytes = checkpoint.config_yaml.size();
+  for (const NamedTensors* tensors : {&checkpoint.weights, &checkpoint.training}) {
+    for (const auto& [name, tensor] : *tensors) bytes += tensor.nbytes() + name.size();
+  }
+  return bytes;
+}
+
+void write_checkpoint_files(const fs::path& folder, const Checkpoint& checkpoint) {
+  StateFile content{checkpoint.state, {}, {}};
+  content.files[kWeightsFile] =
+      write_safetensors_in_place(folder / kWeightsFile, checkpoint.weights, checkpoint.weights_metadata);
+  if (!checkpoint.training.empty()) {
+    content.files[kTrainingFile] =
+        write_safetensors_in_place(folder / kTrainingFile, checkpoint.training, {});
+  }
+  OutputFile config(folder / kConfigFile);
+  config.write(checkpoint.config_yaml);
+  config.finish();
+  content.files[kConfigFile] = digest_text(checkpoint.config_yaml);
+  write_state_file(folder, content);
+}
+
+void write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
+  std::error_code error;
+  if (fs::exists(folder, error))
+    throw_user_error("'{}' exists already: choose another name", folder.string());
+  const fs::path target = folder.has_filename() ? folder : folder.parent_path();  // "name/" is "name"
+  StagedFolder staged(target);
+  write_checkpoint_files(staged.path(), checkpoint);
+  staged.publish();
+}
+
+}  // namespace cloob

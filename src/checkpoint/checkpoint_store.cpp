@@ -1,0 +1,129 @@
+#include "cloob/checkpoint/checkpoint_store.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "checkpoint/checkpoint_files.h"
+#include "checkpoint/staged_folder.h"
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kStepPrefix = "step_";
+constexpr const char* kBestLink = "best";
+
+std::string folder_name(std::int64_t step) { return fmt::format("{}{:08}", kStepPrefix, step); }
+
+std::string describe_shortage(const fs::path& folder, std::uint64_t needed) {
+  std::error_code error;
+  const std::uintmax_t available = fs::space(folder, error).available;
+  if (error || available >= needed) return "";
+  return fmt::format(
+      "; a checkpoint needs {} and {} are free in '{}', so make room there or lower checkpoint.keep_last",
+      human_bytes(needed), human_bytes(available), folder.string());
+}
+
+}  // namespace
+
+std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
+  std::vector<CheckpointEntry> entries;
+  std::error_code error;
+  if (fs::status(folder, error).type() == fs::file_type::not_found) return entries;
+  for (const fs::path& path : paths_in(folder)) {
+    const std::string name = path.filename().string();
+    if (!name.starts_with(kStepPrefix)) continue;
+    const auto step = parse_integer(std::string_view(name).substr(kStepPrefix.size()));
+    if (step && name == folder_name(*step)) entries.push_back({*step, path});
+  }
+  std::ranges::sort(entries, {}, &CheckpointEntry::step);
+  return entries;
+}
+
+CheckpointStore::CheckpointStore(fs::path folder, const CheckpointConfig& config)
+    : folder_(std::move(folder)), config_(config) {
+  make_directories(folder_);
+  remove_leftovers(folder_);
+}
+
+fs::path CheckpointStore::save(const Checkpoint& checkpoint) {
+  const fs::path target = folder_ / folder_name(checkpoint.state.step);
+  try {
+    StagedFolder staged(target);
+    write_checkpoint_files(staged.path(), checkpoint);
+    staged.publish();
+  } catch (const UserError& error) {
+    throw UserError(error.what() + describe_shortage(folder_, bytes_needed(checkpoint)));
+  }
+  // The new checkpoint stands; trouble with the old ones is no reason to stop the run.
+  try {
+    link_best();
+    let_go_of_old();
+  } catch (const UserError& error) {
+    log_warning("checkpoint", "{}", error.what());
+  }
+  return target;
+}
+
+std::optional<CheckpointEntry> CheckpointStore::latest() const {
+  const auto entries = list();
+  return entries.empty() ? std::nullopt : std::optional(entries.back());
+}
+
+std::optional<CheckpointEntry> CheckpointStore::best() const {
+  std::optional<CheckpointEntry> best;
+  double best_value = 0;
+  for (const CheckpointEntry& entry : list()) {
+    TrainingState state;
+    try {
+      state = load_training_state(entry.path);
+    } catch (const UserError&) {
+      continue;  // a damaged one cannot be the best
+    }
+    const auto metric = state.metrics.find(config_.best_metric);
+    if (metric == state.metrics.end() || !std::isfinite(metric->second)) continue;
+    const bool is_better =
+        config_.best_mode == BestMode::max ? metric->second > best_value : metric->second < best_value;
+    if (best && !is_better) continue;
+    best = entry;
+    best_value = metric->second;
+  }
+  return best;
+}
+
+void CheckpointStore::link_best() const {
+  const auto entry = best();
+  std::error_code error;
+  if (!entry) {
+    fs::remove(folder_ / kBestLink, error);
+    return;
+  }
+  const fs::path temporary = folder_ / fmt::format(".{}", kBestLink);
+  fs::remove(temporary, error);
+  fs::create_directory_symlink(entry->path.filename(), temporary, error);
+  if (!error) fs::rename(temporary, folder_ / kBestLink, error);
+  if (error) {
+    throw_user_error("cannot link '{}' to '{}': {}", (folder_ / kBestLink).string(), entry->path.string(),
+                     error.message());
+  }
+}
+
+void CheckpointStore::let_go_of_old() const {
+  if (config_.keep_last == 0) return;
+  const auto entries = list();
+  const auto kept_best = best();
+  const auto num_kept = std::min(entries.size(), static_cast<std::size_t>(config_.keep_last));
+  for (std::size_t i = 0; i + num_kept < entries.size(); ++i) {
+    if (!kept_best || entries[i].step != kept_best->step) remove_folder(entries[i].path);
+  }
+}
+
+}  // namespace cloob

@@ -1,0 +1,104 @@
+#include "checkpoint/state_file.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/base/version.h"
+
+namespace cloob {
+namespace {
+
+using Json = nlohmann::json;
+
+// 1: the first. A change that older programs would misread gets a new number, and the old ones stay readable.
+constexpr std::int64_t kFormatVersion = 1;
+constexpr const char* kChecksumKey = "crc32";
+
+std::string checksum_of(const Json& json) {
+  const std::string text = json.dump();
+  FileDigest digest;
+  digest.update(std::as_bytes(std::span(text.data(), text.size())));
+  return fmt::format("{:08x}", digest.crc32);
+}
+
+Json to_json(const TrainingState& state) {
+  return {{"step", state.step},
+          {"epoch", state.epoch},
+          {"epoch_step", state.epoch_step},
+          {"samples_seen", state.samples_seen},
+          {"time_s", state.time_s},
+          {"metrics", state.metrics}};  // what is not finite becomes null
+}
+
+TrainingState state_from(const Json& json) {
+  TrainingState state;
+  state.step = json.at("step").get<std::int64_t>();
+  state.epoch = json.at("epoch").get<std::int64_t>();
+  state.epoch_step = json.at("epoch_step").get<std::int64_t>();
+  state.samples_seen = json.at("samples_seen").get<std::int64_t>();
+  state.time_s = json.at("time_s").get<double>();
+  for (const auto& [name, value] : json.at("metrics").items()) {
+    state.metrics[name] = value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+  }
+  return state;
+}
+
+StateFile content_from(const Json& json) {
+  StateFile content{state_from(json.at("state")), {}, json.at("created_by").get<std::string>()};
+  for (const auto& [name, file] : json.at("files").items()) {
+    const auto crc32 = std::stoul(file.at("crc32").get<std::string>(), nullptr, 16);
+    content.files[name] = {file.at("bytes").get<std::uint64_t>(), static_cast<std::uint32_t>(crc32)};
+  }
+  return content;
+}
+
+void check_format_version(const std::string& path, const Json& json) {
+  const auto version = json.at("format_version").get<std::int64_t>();
+  if (version >= 1 && version <= kFormatVersion) return;
+  const std::string writer = json.value("created_by", "an unknown program");
+  throw_user_error(
+      "'{}' has format version {}, written by {}; this program ({}) reads versions 1 to {}, so use a newer "
+      "one",
+      path, version, writer, kVersion, kFormatVersion);
+}
+
+}  // namespace
+
+void write_state_file(const std::filesystem::path& folder, const StateFile& content) {
+  Json json = {{"format_version", kFormatVersion},
+               {"created_by", fmt::format("cloob {}", kVersion)},
+               {"state", to_json(content.state)},
+               {"files", Json::object()}};
+  for (const auto& [name, digest] : content.files) {
+    json["files"][name] = {{"bytes", digest.bytes}, {"crc32", fmt::format("{:08x}", digest.crc32)}};
+  }
+  json[kChecksumKey] = checksum_of(json);
+  OutputFile file(folder / kStateFile);
+  file.write(json.dump(2) + "\n");
+  file.finish();
+}
+
+StateFile read_state_file(const std::filesystem::path& folder) {
+  const std::string path = (folder / kStateFile).string();
+  const std::string text = read_file(path);
+  try {
+    Json json = Json::parse(text);
+    check_format_version(path, json);
+    const auto checksum = json.at(kChecksumKey).get<std::string>();
+    json.erase(kChecksumKey);
+    if (checksum != checksum_of(json)) throw_user_error("'{}' is damaged: its checksum does not fit", path);
+    return content_from(json);
+  } catch (const Json::exception&) {
+    throw_user_error("'{}' is damaged: it has {} bytes that are not the state of a checkpoint", path,
+                     with_thousands(static_cast<std::int64_t>(text.size())));
+  }
+}
+
+}  // namespace cloob
