@@ -69,7 +69,7 @@ TEST(ProgressBar, NeverReachesTheLastColumn) {
       const std::string line =
           progress_bar(half_way(), {.columns = columns, .unicode = true, .color = color});
       EXPECT_LE(visible_width(line), columns - 1);
-      EXPECT_EQ(line.find("\u2501") != line.npos, columns >= 31) << columns;
+      EXPECT_EQ(line.find("\u2501") != line.npos, columns >= 32) << columns;
     }
   }
 }

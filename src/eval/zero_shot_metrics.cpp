@@ -1,0 +1,104 @@
+// Shapes: N images, B images of one batch, K classes, T prompts of a class, D features.
+#include "cloob/eval/zero_shot_metrics.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
+#include "eval/ranks.h"
+
+namespace cloob {
+namespace {
+
+at::Tensor normalised(const at::Tensor& rows) {
+  return rows / at::linalg_vector_norm(rows, 2, -1, /*keepdim=*/true);
+}
+
+}  // namespace
+
+ZeroShotMeter::ZeroShotMeter(std::int64_t num_classes) : classes_(static_cast<std::size_t>(num_classes)) {
+  CLOOB_CHECK(num_classes >= 1, "{} classes", num_classes);
+}
+
+void ZeroShotMeter::add(const at::Tensor& scores_BK, std::span<const std::int64_t> labels) {
+  const auto num_classes = static_cast<std::int64_t>(classes_.size());
+  CLOOB_CHECK(
+      scores_BK.size(0) == static_cast<std::int64_t>(labels.size()) && scores_BK.size(1) == num_classes,
+      "{} x {} scores for {} labels and {} classes", scores_BK.size(0), scores_BK.size(1), labels.size(),
+      num_classes);
+  for (const std::int64_t label : labels) {
+    if (label < 0 || label >= num_classes) {
+      throw_user_error(
+          "a sample has the label {}, but there are {} class names (labels 0 to {}): give as many names as "
+          "the data has classes",
+          label, num_classes, num_classes - 1);
+    }
+  }
+  require_finite_features(scores_BK, "image");
+  const at::Tensor label_B =
+      at::tensor(at::ArrayRef(labels.data(), labels.size()), at::kLong).to(scores_BK.device());
+  const at::Tensor rank_B = ranks_in_rows(scores_BK, label_B).cpu();
+  const std::int64_t* const rank = rank_B.const_data_ptr<std::int64_t>();
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    ClassCounts& counts = classes_[static_cast<std::size_t>(labels[i])];
+    ++counts.num_samples;
+    if (rank[i] == 0) ++counts.num_right;
+    if (rank[i] < 5) ++num_in_first_5_;
+  }
+}
+
+ZeroShotMetrics ZeroShotMeter::metrics() const {
+  std::int64_t num_samples = 0;
+  std::int64_t num_right = 0;
+  std::int64_t num_occurring = 0;
+  double sum_of_recalls = 0;
+  for (const ClassCounts& counts : classes_) {
+    if (counts.num_samples == 0) continue;
+    num_samples += counts.num_samples;
+    num_right += counts.num_right;
+    ++num_occurring;
+    sum_of_recalls += static_cast<double>(counts.num_right) / static_cast<double>(counts.num_samples);
+  }
+  if (num_samples == 0)
+    throw_user_error("zero-shot classification needs at least one image, the data has none");
+  const auto share = [&](std::int64_t count) {
+    return static_cast<double>(count) / static_cast<double>(num_samples);
+  };
+  return {.acc1 = share(num_right),
+          .acc5 = classes_.size() >= 5 ? std::optional(share(num_in_first_5_)) : std::nullopt,
+          .mean_per_class_recall = sum_of_recalls / static_cast<double>(num_occurring),
+          .num_samples = num_samples};
+}
+
+at::Tensor zero_shot_classifier(const at::Tensor& prompt_features_KTD) {
+  const OutsideAutocast full_precision;
+  return normalised(normalised(at_least_fp32(prompt_features_KTD)).mean(1));
+}
+
+ZeroShotMetrics zero_shot_metrics(const at::Tensor& image_features_ND, const at::Tensor& classifier_KD,
+                                  std::span<const std::int64_t> labels) {
+  const OutsideAutocast full_precision;
+  const at::Tensor image_ND = at_least_fp32(image_features_ND);
+  const at::Tensor class_DK = at_least_fp32(classifier_KD).t();
+  ZeroShotMeter meter(classifier_KD.size(0));
+  const std::int64_t block = rows_per_block(classifier_KD.size(0));
+  for (std::int64_t begin = 0; begin < image_ND.size(0); begin += block) {
+    const std::int64_t end = std::min(begin + block, image_ND.size(0));
+    meter.add(image_ND.slice(0, begin, end).matmul(class_DK),
+              labels.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+  }
+  return meter.metrics();
+}
+
+NamedNumbers named_numbers(const ZeroShotMetrics& metrics) {
+  return {{"acc1", metrics.acc1},
+          {"acc5", metrics.acc5.value_or(std::numeric_limits<double>::quiet_NaN())},
+          {"mean_per_class_recall", metrics.mean_per_class_recall},
+          {"num_samples", static_cast<double>(metrics.num_samples)}};
+}
+
+}  // namespace cloob

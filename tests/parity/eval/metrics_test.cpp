@@ -1,0 +1,83 @@
+// Against numbers of open_clip_train, clip_benchmark, scikit-learn and numpy (tools/goldens/make_eval.py).
+#include <ATen/Functions.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "cloob/base/files.h"
+#include "cloob/eval/retrieval_metrics.h"
+#include "cloob/eval/zero_shot_metrics.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using Json = nlohmann::json;
+
+const Json& golden() {
+  static const Json content = Json::parse(read_file(testing::golden_path("eval/metrics.json")));
+  return content;
+}
+
+void append_numbers(const Json& nested, std::vector<double>& numbers) {
+  if (!nested.is_array()) return numbers.push_back(nested.get<double>());
+  for (const Json& part : nested) append_numbers(part, numbers);
+}
+
+// Nested lists of numbers.
+at::Tensor tensor_of(const Json& nested) {
+  std::vector<std::int64_t> sizes;
+  for (const Json* level = &nested; level->is_array(); level = &level->front()) {
+    sizes.push_back(static_cast<std::int64_t>(level->size()));
+  }
+  std::vector<double> numbers;
+  append_numbers(nested, numbers);
+  return at::tensor(numbers).reshape(sizes);
+}
+
+void expect_equal(const NamedNumbers& actual, const Json& expected) {
+  std::size_t num_compared = 0;
+  for (const auto& [name, value] : actual) {
+    if (!expected.contains(name)) continue;
+    ++num_compared;
+    if (expected[name].is_null()) {
+      EXPECT_TRUE(std::isnan(value)) << name;
+    } else {
+      EXPECT_NEAR(value, expected[name].get<double>(), 1e-12) << name;
+    }
+  }
+  EXPECT_EQ(num_compared, expected.size());
+}
+
+class RetrievalParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(RetrievalParity, EqualsTheReferences) {
+  const Json& one = golden().at("retrieval").at(GetParam());
+  const auto image_of_text = one.at("image_of_text").get<std::vector<std::int64_t>>();
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const RetrievalMetrics metrics = retrieval_metrics(tensor_of(one.at("images")).to(type),
+                                                       tensor_of(one.at("texts")).to(type), image_of_text);
+    expect_equal(named_numbers(metrics), one.at("expected"));
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Cases, RetrievalParity, ::testing::Values("pairs", "captions", "ties", "published"));
+
+class ZeroShotParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ZeroShotParity, EqualsTheReferences) {
+  const Json& one = golden().at("zero_shot").at(GetParam());
+  const ZeroShotMetrics metrics =
+      zero_shot_metrics(tensor_of(one.at("images")), tensor_of(one.at("classifier")),
+                        one.at("labels").get<std::vector<std::int64_t>>());
+  expect_equal(named_numbers(metrics), one.at("expected"));
+}
+INSTANTIATE_TEST_SUITE_P(Cases, ZeroShotParity, ::testing::Values("ten_classes", "three_classes"));
+
+TEST(ZeroShotClassifier, EqualsClipBenchmarks) {
+  const Json& one = golden().at("classifier");
+  testing::expect_close(zero_shot_classifier(tensor_of(one.at("prompts"))), tensor_of(one.at("expected")), 0,
+                        1e-12);
+}
+
+}  // namespace
+}  // namespace cloob

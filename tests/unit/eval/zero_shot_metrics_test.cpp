@@ -1,0 +1,83 @@
+#include "cloob/eval/zero_shot_metrics.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <cmath>
+#include <limits>
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using Labels = std::vector<std::int64_t>;
+
+TEST(ZeroShotMeter, CountsHitsAndAveragesRecallOverTheClassesThatOccur) {
+  ZeroShotMeter meter(/*num_classes=*/6);
+  const at::Tensor scores = at::eye(6);
+  meter.add(scores.slice(0, 0, 3), Labels{0, 0, 2});  // two of three right
+  meter.add(scores.slice(0, 3, 4), Labels{0});        // wrong
+  const ZeroShotMetrics metrics = meter.metrics();
+  EXPECT_DOUBLE_EQ(metrics.acc1, 0.5);
+  EXPECT_DOUBLE_EQ(metrics.mean_per_class_recall, (1.0 / 3 + 1) / 2);
+  EXPECT_DOUBLE_EQ(metrics.acc5.value(), 1);
+  EXPECT_EQ(metrics.num_samples, 4);
+}
+
+TEST(ZeroShotMeter, PutsTheLowerOfEqualClassesFirst) {
+  ZeroShotMeter meter(/*num_classes=*/6);
+  meter.add(at::zeros({6, 6}), Labels{0, 1, 2, 3, 4, 5});
+  EXPECT_DOUBLE_EQ(meter.metrics().acc1, 1.0 / 6);
+  EXPECT_DOUBLE_EQ(meter.metrics().acc5.value(), 5.0 / 6);
+}
+
+TEST(ZeroShotMeter, HasNoTopFiveBelowFiveClasses) {
+  ZeroShotMeter meter(/*num_classes=*/4);
+  meter.add(at::eye(4), Labels{0, 1, 2, 3});
+  EXPECT_FALSE(meter.metrics().acc5);
+  EXPECT_EQ(to_json(named_numbers(meter.metrics())),
+            R"({"acc1": 1, "acc5": null, "mean_per_class_recall": 1, "num_samples": 4})");
+}
+
+TEST(ZeroShotMeter, RefusesLabelsWithoutAName) {
+  ZeroShotMeter meter(/*num_classes=*/2);
+  testing::expect_user_error([&] { meter.add(at::eye(2), Labels{0, 2}); }, {"label 2", "2 class names"});
+  testing::expect_user_error([&] { meter.add(at::eye(2), Labels{-1, 0}); }, {"label -1"});
+}
+
+TEST(ZeroShotMeter, RefusesScoresThatAreNotFiniteAndNoDataAtAll) {
+  ZeroShotMeter meter(/*num_classes=*/2);
+  const at::Tensor scores = at::full({1, 2}, std::numeric_limits<float>::infinity());
+  testing::expect_user_error([&] { meter.add(scores, Labels{0}); }, {"not finite"});
+  testing::expect_user_error([&] { meter.metrics(); }, {"at least one image"});
+}
+
+TEST(ZeroShotMetrics, AreTheSameInBlocksAsBatchByBatch) {
+  constexpr std::int64_t kNumClasses = 5000;
+  constexpr std::int64_t kNumImages = 4000;  // 20 million scores: two blocks
+  at::manual_seed(1);
+  const at::Tensor classifier = at::randn({kNumClasses, 3});
+  const at::Tensor images = classifier.slice(0, 0, kNumImages) + 0.01 * at::randn({kNumImages, 3});
+  Labels labels(kNumImages);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::int64_t>(i);
+  ZeroShotMeter meter(kNumClasses);
+  for (std::int64_t begin = 0; begin < kNumImages; begin += 500) {
+    meter.add(images.slice(0, begin, begin + 500).matmul(classifier.t()),
+              std::span(labels).subspan(static_cast<std::size_t>(begin), 500));
+  }
+  const ZeroShotMetrics metrics = zero_shot_metrics(images, classifier, labels);
+  EXPECT_EQ(metrics.num_samples, kNumImages);
+  EXPECT_GT(metrics.acc1, 0);
+  EXPECT_NEAR(metrics.acc1, meter.metrics().acc1, 1e-3);
+  EXPECT_NEAR(metrics.acc5.value(), meter.metrics().acc5.value(), 1e-3);
+}
+
+TEST(ZeroShotClassifier, AveragesDirectionsNotLengths) {
+  const at::Tensor prompts = at::tensor({100.0, 0.0, 0.0, 1.0}).reshape({1, 2, 2});
+  const double half = std::sqrt(0.5);
+  testing::expect_close(zero_shot_classifier(prompts), at::tensor({half, half}).reshape({1, 2}), 0, 1e-12);
+}
+
+}  // namespace
+}  // namespace cloob

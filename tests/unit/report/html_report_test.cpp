@@ -1,0 +1,124 @@
+#include "cloob/report/html_report.h"
+
+#include <cmath>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "report/svg_chart.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Chart chart_of(std::vector<ChartSeries> series) {
+  return {.title = "Loss", .x_label = "samples seen", .y_label = "loss", .series = std::move(series)};
+}
+
+int count_of(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) ++count;
+  return count;
+}
+
+TEST(AxisTicks, AreRoundNumbersWithinTheInterval) {
+  EXPECT_THAT(axis_ticks(0, 1, 5).labels, ElementsAre("0", "0.2", "0.4", "0.6", "0.8", "1.0"));
+  EXPECT_THAT(axis_ticks(-0.13, 0.28, 5).labels, ElementsAre("-0.1", "0", "0.1", "0.2"));
+  EXPECT_THAT(axis_ticks(0, 40960, 6).labels, ElementsAre("0", "10k", "20k", "30k", "40k"));
+  EXPECT_THAT(axis_ticks(0, 2.4e6, 5).labels, ElementsAre("0", "0.5M", "1.0M", "1.5M", "2.0M"));
+  EXPECT_THAT(axis_ticks(100, 103, 3).labels, ElementsAre("100", "101", "102", "103"));
+  EXPECT_THAT(axis_ticks(0, 3e-4, 3).labels, ElementsAre("0", "0.0001", "0.0002", "0.0003"));
+}
+
+TEST(SvgChart, DrawsEachPointInItsPlace) {
+  // The plot reaches from (52, 256) to (544, 26); 0 and 4 are round numbers, so the axes end there.
+  const std::string svg = svg_chart(chart_of({{"CLIP", {{0, 4}, {5, 0}, {10, 2}}}}), {"s0"});
+  EXPECT_THAT(svg, HasSubstr(R"(class="curve s0" d="M52.0 26.0L298.0 256.0L544.0 141.0")"));
+  EXPECT_THAT(svg, HasSubstr("<title>CLIP: 2 at 10</title>"));
+}
+
+TEST(SvgChart, LeavesAGapWhereAValueIsNotFinite) {
+  const std::string svg = svg_chart(chart_of({{"CLIP", {{0, 4}, {5, std::nan("")}, {10, 2}}}}), {"s0"});
+  EXPECT_THAT(svg, HasSubstr(R"(d="M52.0 )"));
+  EXPECT_THAT(svg, HasSubstr("M544.0 "));
+  EXPECT_THAT(svg, Not(HasSubstr("nan")));
+}
+
+TEST(SvgChart, CopesWithNothingAndWithConstants) {
+  EXPECT_THAT(svg_chart(chart_of({{"CLIP", {}}}), {"s0"}), Not(HasSubstr("nan")));
+  EXPECT_THAT(svg_chart(chart_of({{"CLIP", {{3, 7}}}}), {"s0"}), Not(HasSubstr("nan")));
+  const double next = std::nextafter(1e20, 1e21);
+  EXPECT_THAT(svg_chart(chart_of({{"CLIP", {{3, 1e20}, {4, next}}}}), {"s0"}), Not(HasSubstr("nan")));
+}
+
+TEST(SvgChart, ShowsLevelsWithinThePlot) {
+  Chart chart = chart_of({{"CLIP", {{0, 0.5}, {10, 0.6}}}});
+  chart.levels = {{"chance", 0}};
+  EXPECT_THAT(svg_chart(chart, {"s0"}), HasSubstr(R"(class="level" d="M52 256.0H544")"));
+}
+
+HtmlReport sample_report() {
+  HtmlReport report{.title = "A <b>", .summary = "x & y", .tables = {}, .charts = {}, .pictures = {}};
+  report.tables.push_back({.title = "Results", .header = {"run", "acc1"}, .rows = {{"<CLIP>", "0.5"}}});
+  report.charts.push_back(chart_of({{"CLIP", {{0, 1}, {1, 2}}}, {"CLOOB", {{0, 2}, {1, 3}}}}));
+  report.charts.push_back(chart_of({{"CLOOB", {{0, 1}, {1, 2}}}}));
+  report.pictures.push_back({.title = "Data", .note = "first batch", .png = "PNG!"});
+  return report;
+}
+
+TEST(HtmlReport, NeedsNothingButItself) {
+  const std::string page = render_html(sample_report());
+  for (const std::string outside : {"http:", "https:", "url(", "@import", "<link", "<script"}) {
+    EXPECT_THAT(page, Not(HasSubstr(outside)));
+  }
+  EXPECT_THAT(page, HasSubstr("src=\"data:image/png;base64,UE5HIQ==\""));
+}
+
+TEST(HtmlReport, TreatsAllTextAsText) {
+  const std::string page = render_html(sample_report());
+  EXPECT_THAT(page, HasSubstr("<h1>A &lt;b&gt;</h1>"));
+  EXPECT_THAT(page, HasSubstr("x &amp; y"));
+  EXPECT_THAT(page, HasSubstr("<td>&lt;CLIP&gt;</td><td>0.5</td>"));
+  EXPECT_EQ(html_escaped("\"a\" < 'b' & c"), "&quot;a&quot; &lt; 'b' &amp; c");
+}
+
+TEST(HtmlReport, GivesANameOneColourInAllCharts) {
+  const std::string page = render_html(sample_report());
+  EXPECT_EQ(count_of(page, "class=\"curve s0\""), 1);  // CLIP
+  EXPECT_EQ(count_of(page, "class=\"curve s1\""), 2);  // CLOOB
+  EXPECT_EQ(count_of(page, "<span class=\"s1\"><i></i>CLOOB"), 2);
+}
+
+TEST(HtmlReport, RefusesARowThatDoesNotFitTheHeader) {
+  HtmlReport report = sample_report();
+  report.tables[0].rows.push_back({"only one"});
+  EXPECT_THROW(render_html(report), InternalError);
+}
+
+TEST(HtmlReport, IsWrittenAsAFile) {
+  const testing::TempDir folder;
+  write_html_report(folder / "index.html", sample_report());
+  EXPECT_EQ(read_file(folder / "index.html"), render_html(sample_report()));
+}
+
+TEST(MetricCurve, TakesTheRecordsThatHaveTheMetric) {
+  const std::vector<MetricsRecord> records = {
+      {.step = 1,
+       .epoch = 0,
+       .samples_seen = 8,
+       .time_s = 0,
+       .metrics = {{"train/loss", 3.0}, {"train/lr", 0.1}}},
+      {.step = 2, .epoch = 0, .samples_seen = 16, .time_s = 0, .metrics = {{"val/loss", 5.0}}},
+      {.step = 3, .epoch = 0, .samples_seen = 24, .time_s = 0, .metrics = {{"train/loss", 2.0}}}};
+  const ChartSeries series = metric_curve("CLIP", records, "train/loss");
+  EXPECT_EQ(series.name, "CLIP");
+  ASSERT_EQ(series.points.size(), 2U);
+  EXPECT_EQ(series.points[1].x, 24);
+  EXPECT_EQ(series.points[1].y, 2.0);
+}
+
+}  // namespace
+}  // namespace cloob
