@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/mm.h>
 
 #include <limits>
@@ -35,24 +34,37 @@ Operands prepare(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const
   return {anchor_BD.to(type) * scale, sample_ND.to(type), scale, first_row};
 }
 
-// s a_i.b_i, by row products: taking the diagonal of the logits would make its gradient a second B x N
-// matrix.
+// s a_i.b_i, by row products: taking the diagonal of the logits would make its gradient a B x N matrix.
 at::Tensor positive_logits(const Operands& operands) {
   const at::Tensor partner_BD =
       operands.sample_ND.narrow(0, operands.first_row, operands.scaled_anchor_BD.size(0));
   return (operands.scaled_anchor_BD * partner_BD).sum(1);
 }
 
-at::Tensor all_logits(const Operands& operands) {
-  return at::mm(operands.scaled_anchor_BD, operands.sample_ND.t());
-}
+enum class Positive { in_denominator, left_out };
 
-// Excludes the positives in place. Neither the matrix product nor logsumexp needs the old values for its
-// gradient, and logsumexp passes exactly zero to an entry of -inf, so the change needs no gradient of its
-// own.
-void exclude_positives(const at::Tensor& logits_BN, std::int64_t first_row) {
-  const at::NoGradGuard no_grad;
-  logits_BN.detach().diagonal(first_row).fill_(-std::numeric_limits<double>::infinity());
+// logsumexp_j(s a_i.b_j), with a single B x N matrix in memory.
+//
+// The gradient of logsumexp is the softmax P. So the value is computed outside of autograd, turning the
+// logits into P in place, and the gradient is that of sum_j P_ij (s a_i.b_j) with P held fixed, added as a
+// term of value zero. The result can be differentiated once.
+at::Tensor log_denominators(const Operands& operands, Positive positive) {
+  at::Tensor log_sum_B, softmax_BN;
+  {
+    const at::NoGradGuard no_grad;
+    at::Tensor logits_BN = at::mm(operands.scaled_anchor_BD, operands.sample_ND.t());
+    if (positive == Positive::left_out) {
+      logits_BN.diagonal(operands.first_row).fill_(-std::numeric_limits<double>::infinity());
+    }
+    const at::Tensor largest_B1 = logits_BN.amax(1, /*keepdim=*/true);
+    logits_BN.sub_(largest_B1).exp_();
+    const at::Tensor sum_B1 = logits_BN.sum(1, /*keepdim=*/true);
+    log_sum_B = (largest_B1 + sum_B1.log()).squeeze(1);
+    softmax_BN = logits_BN.div_(sum_B1);
+  }
+  const at::Tensor expected_logit_B =
+      (operands.scaled_anchor_BD * at::mm(softmax_BN, operands.sample_ND)).sum(1);
+  return log_sum_B + (expected_logit_B - expected_logit_B.detach());
 }
 
 }  // namespace
@@ -62,7 +74,7 @@ at::Tensor info_nce(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, co
   if (anchor_BD.size(0) == 0) throw_user_error("InfoNCE needs at least one pair, this batch has none");
   const OutsideAutocast outside_autocast;
   const Operands operands = prepare(anchor_BD, sample_ND, inv_tau, first_row);
-  return (at::logsumexp(all_logits(operands), 1) - positive_logits(operands)).mean();
+  return (log_denominators(operands, Positive::in_denominator) - positive_logits(operands)).mean();
 }
 
 at::Tensor info_loob(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
@@ -75,9 +87,8 @@ at::Tensor info_loob(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, c
   }
   const OutsideAutocast outside_autocast;
   const Operands operands = prepare(anchor_BD, sample_ND, inv_tau, first_row);
-  const at::Tensor logits_BN = all_logits(operands);
-  exclude_positives(logits_BN, first_row);
-  return (at::logsumexp(logits_BN, 1) - positive_logits(operands)).mean() / operands.inv_tau;
+  const at::Tensor terms_B = log_denominators(operands, Positive::left_out) - positive_logits(operands);
+  return terms_B.mean() / operands.inv_tau;
 }
 
 }  // namespace cloob

@@ -1,5 +1,6 @@
 #include "cloob/retrieval/hopfield.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -18,14 +19,25 @@ at::Tensor with_unit_rows(const at::Tensor& rows) {
   return rows / rows.norm(2, 1, /*keepdim=*/true).clamp_min(1e-12);
 }
 
+// LibTorch's attention on the CPU runs heads in parallel, but goes through the rows of one head with a
+// barrier after every small product. So the rows are dealt out as heads, one for each thread. Each head gets
+// gradients of the stored patterns of its own, which bounds how many are worth it.
+std::int64_t num_parts(const at::Tensor& state_BD) {
+  constexpr std::int64_t kMostParts = 8;
+  const std::int64_t rows = state_BD.size(0);
+  std::int64_t parts = state_BD.is_cpu() ? std::min<std::int64_t>(at::get_num_threads(), kMostParts) : 1;
+  while (rows % parts != 0) --parts;
+  return parts;
+}
+
 // softmax(scaled_state stored^T) stored is attention with the stored patterns as keys and as values.
 at::Tensor associate(const at::Tensor& scaled_state_BD, const at::Tensor& stored_MD) {
-  const at::Tensor stored_11MD = stored_MD.unsqueeze(0).unsqueeze(0);
-  const at::Tensor state_11BD = scaled_state_BD.unsqueeze(0).unsqueeze(0);
-  return at::scaled_dot_product_attention(state_11BD, stored_11MD, stored_11MD, /*attn_mask=*/std::nullopt,
-                                          /*dropout_p=*/0.0, /*is_causal=*/false, /*scale=*/1.0)
-      .squeeze(0)
-      .squeeze(0);
+  const std::int64_t parts = num_parts(scaled_state_BD), dim = stored_MD.size(1);
+  const at::Tensor stored = stored_MD.expand({1, parts, -1, -1});
+  return at::scaled_dot_product_attention(scaled_state_BD.reshape({1, parts, -1, dim}), stored, stored,
+                                          /*attn_mask=*/std::nullopt, /*dropout_p=*/0.0, /*is_causal=*/false,
+                                          /*scale=*/1.0)
+      .reshape({-1, dim});
 }
 
 }  // namespace
