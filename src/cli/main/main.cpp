@@ -1,5 +1,3 @@
-#include <fmt/core.h>
+#include "cloob/cli/program.h"
 
-#include "cloob/base/version.h"
-
-int main() { fmt::print("cloob {}\n", cloob::kVersion); }
+int main(int argc, char** argv) { return cloob::run_program(argc, argv); }

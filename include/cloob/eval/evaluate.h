@@ -1,0 +1,46 @@
+// The three evaluations of a model on data: retrieval, zero-shot classification, validation loss.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cloob/data/labeled_source.h"
+#include "cloob/data/source.h"
+#include "cloob/eval/eval_config.h"
+#include "cloob/eval/feature_encoder.h"
+#include "cloob/eval/retrieval_metrics.h"
+#include "cloob/eval/zero_shot_metrics.h"
+#include "cloob/objective/contrastive_objective.h"
+
+namespace cloob {
+
+/// Retrieval among the usable images of a source and their captions, by the features themselves: Hopfield retrieval plays
+/// no part in evaluation. Throws UserError when an image has no caption or too many images are unusable.
+RetrievalMetrics evaluate_retrieval(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
+                                    EvalCaptions captions, const EncodeOptions& options);
+
+/// Names of the classes and prompts with "{c}" in the place of the name.
+struct ZeroShotPrompts {
+  std::vector<std::string> class_names;
+  std::vector<std::string> templates;
+};
+
+/// Prompts for a data set: `class_names` and `templates` (see EvalConfig) where they are set, else what the data brings,
+/// else a default. Throws UserError when there are not as many names as classes.
+ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
+                                  const std::optional<std::string>& templates);
+
+/// Classification of the usable images of a source by the mean features of every class's prompts.
+ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder, const std::shared_ptr<const LabeledSource>& source,
+                                   const ZeroShotPrompts& prompts, const EncodeOptions& options);
+
+/// Mean of the objective over whole batches of `loss_batch_size` pairs of a source, in its order and with first captions;
+/// pairs of a last, smaller batch are left out. Where the source is smaller than one batch, all of it is the batch.
+/// Retrieval counts fully, whatever its warm-up.
+double evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
+                     const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
+                     const EncodeOptions& options);
+
+}  // namespace cloob

@@ -1,0 +1,108 @@
+// Everything that a run can be told: the sum of the rooms' settings.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cloob/checkpoint/checkpoint_config.h"
+#include "cloob/config/field.h"
+#include "cloob/data/data_config.h"
+#include "cloob/eval/eval_config.h"
+#include "cloob/image/image_config.h"
+#include "cloob/model/model_config.h"
+#include "cloob/nn/autocast.h"
+#include "cloob/nn/device.h"
+#include "cloob/objective/objective_config.h"
+#include "cloob/optim/optim_config.h"
+#include "cloob/optim/reference.h"
+#include "cloob/report/report_config.h"
+#include "cloob/retrieval/retrieval_config.h"
+#include "cloob/text/text_config.h"
+
+namespace cloob {
+
+struct TrainConfig {
+  std::int64_t global_batch_size = 256;
+  std::optional<double> epochs;
+  std::optional<std::int64_t> steps;
+  std::optional<std::int64_t> samples;
+  std::int64_t seed = 0;
+  Precision precision = Precision::fp32;
+  DeviceChoice device = DeviceChoice::auto_;
+  std::int64_t threads = 0;
+  std::string initial_weights;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field("global_batch_size", &TrainConfig::global_batch_size,
+              "Pairs in one optimizer step over all processes; every pair sees all others as negatives.", {2, 1e9}),
+        field("epochs", &TrainConfig::epochs,
+              "Length of the run in passes over the data. Exactly one of epochs, steps and samples is set.", {0, 1e9}),
+        field("steps", &TrainConfig::steps, "Length of the run in optimizer steps.", {1, 1e12}),
+        field("samples", &TrainConfig::samples,
+              "Length of the run in pairs seen; rounded up to whole optimizer steps.", {1, 1e15}),
+        field("seed", &TrainConfig::seed,
+              "Seed of the initial weights, the order of the samples, the augmentation and the choice of captions.",
+              {0, 9e15}),
+        field("precision", &TrainConfig::precision,
+              "What the towers compute in: fp32, or bf16 or fp16 by autocast with fp32 weights. Features, retrieval and "
+              "loss are fp32 in any case."),
+        field("device", &TrainConfig::device, "Where to compute; auto takes the GPU where there is one."),
+        field("threads", &TrainConfig::threads,
+              "Threads of one tensor operation on the CPU; 0 takes all cores. Another number of threads can round sums "
+              "differently.", {0, 4096}),
+        field("initial_weights", &TrainConfig::initial_weights,
+              "Checkpoint, run folder or weights file to start from (see 'cloob weights'); empty starts from random "
+              "weights. Position embeddings are resampled for another image size or context length."));
+  }
+  void validate() const;
+};
+static_assert(lists_every_member<TrainConfig>);
+
+/// A whole run. Every room is handed its own section only.
+struct RunConfig {
+  Reference reference = Reference::open_clip;
+  ModelConfig model;
+  DataConfig data;
+  ImageConfig image;
+  TextConfig text;
+  LossConfig loss;
+  RetrievalConfig retrieval;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  TrainConfig train;
+  CheckpointConfig checkpoint;
+  EvalConfig eval;
+  ReportConfig report;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field("reference", &RunConfig::reference,
+              "Whose parameter groups, warm-up and clamp of the inverse temperature to follow: open_clip decays tensors of "
+              "two and more dimensions and warms up with lr (t+1)/w; cloob repeats the CLOOB authors' code: groups by "
+              "name, lr t/w, so that the first step has a learning rate of zero."),
+        field("model", &RunConfig::model, "The two towers."),
+        field("data", &RunConfig::data, "Where the pairs come from."),
+        field("image", &RunConfig::image, "Preprocessing and augmentation of images."),
+        field("text", &RunConfig::text, "The tokenizer."),
+        field("loss", &RunConfig::loss, "The contrastive loss and its temperature."),
+        field("retrieval", &RunConfig::retrieval, "Modern Hopfield retrieval before the loss."),
+        field("optimizer", &RunConfig::optimizer, "AdamW."),
+        field("schedule", &RunConfig::schedule, "The learning rate over the run."),
+        field("train", &RunConfig::train, "Length, batch, seed, precision and device of the run."),
+        field("checkpoint", &RunConfig::checkpoint, "When to save and what to keep."),
+        field("eval", &RunConfig::eval, "Evaluation during the run."),
+        field("report", &RunConfig::report, "What a run shows and writes while it goes on."));
+  }
+  void validate() const;
+};
+static_assert(lists_every_member<RunConfig>);
+
+/// Optimizer steps of a run over `num_samples` samples. Throws UserError when an epoch has not a single whole batch.
+std::int64_t total_steps(const TrainConfig& config, std::int64_t num_samples);
+
+/// Whole global batches of one epoch.
+std::int64_t steps_per_epoch(const TrainConfig& config, std::int64_t num_samples);
+
+}  // namespace cloob

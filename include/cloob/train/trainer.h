@@ -1,0 +1,107 @@
+// Trains one model: the loop, and the state that lets it go on where it stopped.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "cloob/base/gather.h"
+#include "cloob/base/timer.h"
+#include "cloob/checkpoint/checkpoint.h"
+#include "cloob/checkpoint/checkpoint_store.h"
+#include "cloob/data/loader.h"
+#include "cloob/data/source.h"
+#include "cloob/model/dual_encoder.h"
+#include "cloob/objective/contrastive_objective.h"
+#include "cloob/optim/adamw.h"
+#include "cloob/optim/gradients.h"
+#include "cloob/optim/loss_scaler.h"
+#include "cloob/report/meters.h"
+#include "cloob/report/progress.h"
+#include "cloob/report/reporter.h"
+#include "cloob/text/tokenizer.h"
+#include "cloob/train/run_config.h"
+#include "cloob/train/run_directory.h"
+#include "cloob/train/validation.h"
+
+namespace cloob {
+
+/// How a run ended.
+struct RunResult {
+  std::int64_t steps = 0;  ///< optimizer steps since the very beginning
+  int stop_signal = 0;     ///< the signal that stopped it before its end, or 0
+};
+
+/// What is counted from the very beginning of a run, across stops.
+struct TrainState {
+  std::int64_t step = 0;
+  std::int64_t samples_seen = 0;
+  std::int64_t bad_samples = 0;
+  std::int64_t evaluated_step = -1;  ///< the last step after which the model was evaluated
+  double seconds = 0;                ///< of work
+};
+
+/// Everything that one training run is made of.
+class Trainer {
+ public:
+  /// Opens the data, builds the model, and goes on from `resumed` if that is given. Throws UserError.
+  Trainer(const RunConfig& config, const RunDirectory& directory, const std::optional<Checkpoint>& resumed);
+
+  /// Trains to the end of the schedule, or until SIGINT or SIGTERM, and saves.
+  RunResult run();
+
+ private:
+  // What one step leaves behind; tensors stay on the device until a report is due.
+  struct StepReport {
+    at::Tensor loss;
+    GradientNorms norms;
+    double lr = 0;
+    std::int64_t num_pairs = 0;
+  };
+
+  StepReport step(const Batch& batch);
+  void update_weights(StepReport& report);
+  void observe(const StepReport& report, double step_seconds, double data_seconds);
+  void write_metrics(const StepReport& report);
+  void show_progress();
+  void validate();
+  void save();
+  void restore(const Checkpoint& checkpoint);
+  void write_contact_sheet(const Batch& batch);
+
+  bool evaluation_is_due() const;
+  bool save_is_due() const;
+  bool at_end_of_epoch(std::int64_t every_epochs) const;
+  double epoch() const;
+  MetricsRecord record(NamedNumbers metrics) const;
+
+  RunConfig config_;
+  const RunDirectory& directory_;
+  c10::Device device_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  Loader loader_;
+  std::int64_t total_steps_;
+  std::int64_t steps_per_epoch_;
+  DualEncoder model_;
+  ContrastiveObjective objective_;
+  SingleProcess gather_;
+  NamedTensors parameters_;
+  AdamW optimizer_;
+  std::optional<LossScaler> scaler_;
+  Validation validation_;
+  CheckpointStore checkpoints_;
+  Reporter reporter_;
+  ProgressDisplay progress_;
+  StepMeter meter_;
+  TrainState state_;
+  at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
+  std::int64_t loss_count_ = 0;
+  std::optional<double> shown_loss_;
+  Timer since_save_;
+  NamedNumbers validation_result_;  ///< of state_.evaluated_step
+};
+
+}  // namespace cloob

@@ -1,0 +1,127 @@
+// cloob eval retrieval|zero-shot|loss
+
+#include <ATen/Parallel.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/model_arguments.h"
+#include "cloob/base/log.h"
+#include "cloob/eval/evaluate.h"
+#include "cloob/report/named_numbers.h"
+#include "cloob/train/load_model.h"
+
+namespace cloob {
+namespace {
+
+struct PairArguments {
+  ModelArguments model;
+  std::vector<std::string> data;
+  std::string image_root;
+  std::string captions = "all";
+  std::int64_t loss_batch_size = EvalConfig{}.loss_batch_size;
+  std::string json = "-";
+};
+
+std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
+  if (!arguments.image_root.empty()) data.image_root = arguments.image_root;
+  // The format of the training data says nothing about this data.
+  data.format = DataFormat::automatic;
+  return make_source(data, arguments.data, Purpose::evaluation);
+}
+
+int eval_retrieval(const PairArguments& arguments) {
+  OpenedModel opened = open_model(arguments.model);
+  const auto source = open_pairs(arguments, opened.options.data);
+  const EvalCaptions captions = arguments.captions == "first" ? EvalCaptions::first : EvalCaptions::all;
+  const RetrievalMetrics metrics = evaluate_retrieval(opened.encoder, source, captions, opened.options);
+  write_json_line(arguments.json, to_json(named_numbers(metrics)));
+  return 0;
+}
+
+int eval_loss(const PairArguments& arguments) {
+  OpenedModel opened = open_model(arguments.model);
+  const auto source = open_pairs(arguments, opened.options.data);
+  ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval, opened.encoder.device());
+  objective.load_state(opened.loaded.objective);
+  const double loss =
+      evaluate_loss(opened.encoder, objective, source, arguments.loss_batch_size, opened.options);
+  write_json_line(arguments.json, to_json({{"loss", loss},
+                                           {"loss_batch_size", static_cast<double>(arguments.loss_batch_size)}}));
+  return 0;
+}
+
+struct ZeroShotArguments {
+  ModelArguments model;
+  std::string data;
+  std::string split = "test";
+  std::string class_names;
+  std::string templates;
+  std::string json = "-";
+};
+
+std::optional<std::string> if_set(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+int eval_zero_shot(const ZeroShotArguments& arguments) {
+  const OpenedModel opened = open_model(arguments.model);
+  const auto source = open_labeled_source(arguments.data, arguments.split, opened.options.data.threads);
+  const ZeroShotPrompts prompts =
+      zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
+  NamedNumbers numbers = named_numbers(evaluate_zero_shot(opened.encoder, source, prompts, opened.options));
+  numbers.emplace_back("num_classes", static_cast<double>(prompts.class_names.size()));
+  write_json_line(arguments.json, to_json(numbers));
+  return 0;
+}
+
+void add_json_option(CLI::App& command, std::string& json) {
+  command.add_option("--json", json, "Where the result goes; - is standard output")->capture_default_str();
+}
+
+void add_pair_options(CLI::App& command, PairArguments& arguments) {
+  add_model_arguments(command, arguments.model);
+  command.add_option("--data", arguments.data, "Table (.csv, .tsv) or tar shards")->required();
+  command.add_option("--image-root", arguments.image_root, "Folder that image paths of a table start from");
+  add_json_option(command, arguments.json);
+}
+
+}  // namespace
+
+void add_eval_commands(CLI::App& app, Action& action) {
+  CLI::App* const group = app.add_subcommand("eval", "Evaluate a checkpoint or a weights file");
+  group->require_subcommand(1);
+
+  CLI::App* const retrieval = group->add_subcommand("retrieval", "Image-text retrieval in both directions");
+  const auto pairs = std::make_shared<PairArguments>();
+  add_pair_options(*retrieval, *pairs);
+  retrieval->add_option("--captions", pairs->captions, "Captions of an image that take part: all, or first")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"all", "first"}));
+  retrieval->callback([pairs, &action] { action = [pairs] { return eval_retrieval(*pairs); }; });
+
+  CLI::App* const loss = group->add_subcommand("loss", "Validation loss, at a fixed batch");
+  const auto loss_pairs = std::make_shared<PairArguments>();
+  add_pair_options(*loss, *loss_pairs);
+  loss->add_option("--loss-batch-size", loss_pairs->loss_batch_size, "Pairs of one loss; only equal ones compare")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1'000'000));
+  loss->callback([loss_pairs, &action] { action = [loss_pairs] { return eval_loss(*loss_pairs); }; });
+
+  CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
+  const auto classes = std::make_shared<ZeroShotArguments>();
+  add_model_arguments(*zero_shot, classes->model);
+  zero_shot->add_option("--data", classes->data, "Folder with a folder of images per class, or clip-benchmark's")
+      ->required();
+  zero_shot->add_option("--split", classes->split, "Split of a clip-benchmark folder")->capture_default_str();
+  zero_shot->add_option("--classnames", classes->class_names,
+                        "File with a name a line, JSON file, or data set of clip-benchmark such as cifar10");
+  zero_shot->add_option("--templates", classes->templates, "Prompts with {c}, given like the class names");
+  add_json_option(*zero_shot, classes->json);
+  zero_shot->callback([classes, &action] { action = [classes] { return eval_zero_shot(*classes); }; });
+}
+
+}  // namespace cloob

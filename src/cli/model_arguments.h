@@ -1,0 +1,39 @@
+// What every command that uses a trained model asks for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cloob/eval/feature_encoder.h"
+#include "cloob/nn/autocast.h"
+#include "cloob/nn/device.h"
+#include "cloob/train/load_model.h"
+
+namespace CLI {
+class App;
+}
+
+namespace cloob {
+
+struct ModelArguments {
+  std::string checkpoint;
+  std::string device = "auto";
+  std::string precision = "fp32";
+  std::string activation;
+  std::int64_t batch_size = 64;
+  std::int64_t threads = 0;
+};
+
+/// Adds the checkpoint as a positional argument, and the options.
+void add_model_arguments(CLI::App& command, ModelArguments& arguments);
+
+struct OpenedModel {
+  LoadedModel loaded;
+  FeatureEncoder encoder;
+  EncodeOptions options;
+};
+
+/// Loads the model. Throws UserError.
+OpenedModel open_model(const ModelArguments& arguments);
+
+}  // namespace cloob

@@ -1,0 +1,155 @@
+// cloob report
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+#include "cloob/report/html_report.h"
+#include "cloob/report/metrics.h"
+
+namespace cloob {
+namespace {
+
+struct ReportArguments {
+  std::vector<std::string> runs;
+  std::string title = "Comparison of runs";
+  std::string out = ".";
+};
+
+struct ComparedRun {
+  std::string name;
+  std::filesystem::path folder;
+  std::vector<MetricsRecord> records;
+  nlohmann::json zero_shot;  // what `cloob eval zero-shot --json RUN/zero_shot.json` wrote
+};
+
+ComparedRun read_run(const std::string& argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw_user_error("'{}' is not NAME=RUN_FOLDER", argument);
+  }
+  ComparedRun run{.name = argument.substr(0, equals), .folder = argument.substr(equals + 1), .records = {}, .zero_shot = {}};
+  run.records = read_metrics(run.folder);
+  const auto file = run.folder / "zero_shot.json";
+  run.zero_shot = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  for (const char* key : {"acc1", "num_samples", "num_classes"}) {
+    if (!run.zero_shot.is_object() || !run.zero_shot.contains(key)) {
+      throw_user_error("'{}' has no '{}': write it with cloob eval zero-shot --json", file.string(), key);
+    }
+  }
+  return run;
+}
+
+double number(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number() ? found->get<double>() : std::nan("");
+}
+
+std::string percent(double fraction) { return std::isnan(fraction) ? "-" : fmt::format("{:.1f} %", 100 * fraction); }
+
+ReportTable results_table(const std::vector<ComparedRun>& runs, double chance) {
+  ReportTable table{.title = "Zero-shot classification of classes never seen in training",
+                    .header = {"system", "top-1", "top-5", "mean per class", "x chance", "pairs seen", "training time"},
+                    .rows = {},
+                    .note = fmt::format("{} images, chance {}",
+                                        with_thousands(runs.front().zero_shot["num_samples"].get<std::int64_t>()),
+                                        percent(chance))};
+  for (const ComparedRun& run : runs) {
+    const double acc1 = number(run.zero_shot, "acc1");
+    table.rows.push_back({run.name, percent(acc1), percent(number(run.zero_shot, "acc5")),
+                          percent(number(run.zero_shot, "mean_per_class_recall")), fmt::format("{:.1f}", acc1 / chance),
+                          run.records.empty() ? "-" : with_thousands(run.records.back().samples_seen),
+                          run.records.empty() ? "-" : human_seconds(run.records.back().time_s)});
+  }
+  return table;
+}
+
+void print_table(const ReportTable& table) {
+  std::vector<std::size_t> widths(table.header.size(), 0);
+  const auto widen = [&](const std::vector<std::string>& cells) {
+    for (std::size_t column = 0; column < cells.size(); ++column) {
+      widths[column] = std::max(widths[column], cells[column].size());
+    }
+  };
+  const auto print_row = [&](const std::vector<std::string>& cells) {
+    fmt::print("{:<{}}", cells[0], widths[0]);
+    for (std::size_t column = 1; column < cells.size(); ++column) fmt::print("  {:>{}}", cells[column], widths[column]);
+    fmt::print("\n");
+  };
+  widen(table.header);
+  for (const auto& row : table.rows) widen(row);
+  fmt::print("{}\n\n", table.title);
+  print_row(table.header);
+  for (const auto& row : table.rows) print_row(row);
+  fmt::print("\n{}\n", table.note);
+}
+
+Chart chart_of(const std::vector<ComparedRun>& runs, const std::string& title, const std::string& metric) {
+  Chart chart{.title = title, .x_label = "pairs seen", .y_label = metric, .series = {}, .levels = {}};
+  for (const ComparedRun& run : runs) {
+    ChartSeries series = metric_curve(run.name, run.records, metric);
+    if (!series.points.empty()) chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
+std::vector<Chart> charts_of(const std::vector<ComparedRun>& runs) {
+  std::vector<Chart> charts;
+  for (const auto& [title, metric] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"Training loss (its scale depends on the objective)", "train/loss"},
+           {"Retrieval of captions, validation", "val/image_to_text_R@1"},
+           {"Retrieval of images, validation", "val/text_to_image_R@1"},
+           {"Gradient norm", "train/grad_norm"},
+           {"Learning rate", "train/lr"}}) {
+    Chart chart = chart_of(runs, title, metric);
+    if (!chart.series.empty()) charts.push_back(std::move(chart));
+  }
+  return charts;
+}
+
+int report(const ReportArguments& arguments) {
+  std::vector<ComparedRun> runs;
+  for (const std::string& argument : arguments.runs) runs.push_back(read_run(argument));
+  const double chance = 1.0 / number(runs.front().zero_shot, "num_classes");
+  const ReportTable table = results_table(runs, chance);
+
+  nlohmann::ordered_json results = {{"chance", chance}, {"num_images", runs.front().zero_shot["num_samples"]}};
+  for (const ComparedRun& run : runs) results[run.name] = run.zero_shot;
+  const std::filesystem::path out = arguments.out;
+  make_directories(out);
+  write_file_atomically(out / "results.json", results.dump(2) + "\n");
+
+  HtmlReport page{.title = arguments.title, .summary = "Trained with the same model, data and number of pairs.",
+                  .tables = {table}, .charts = charts_of(runs), .pictures = {}};
+  const auto picture = runs.front().folder / "first_batch.png";
+  if (std::filesystem::exists(picture)) {
+    page.pictures.push_back({"Training data", "Pictures and captions of the first batch.", read_file(picture)});
+  }
+  write_html_report(out / "index.html", page);
+  print_table(table);
+  log_info("report", "{} and {} written", (out / "results.json").string(), (out / "index.html").string());
+  return 0;
+}
+
+}  // namespace
+
+void add_report_command(CLI::App& app, Action& action) {
+  CLI::App* const command = app.add_subcommand("report", "Compare trained and evaluated runs: table, JSON and HTML page");
+  const auto arguments = std::make_shared<ReportArguments>();
+  command->add_option("runs", arguments->runs, "NAME=RUN_FOLDER of each, with zero_shot.json in it")->required();
+  command->add_option("--title", arguments->title, "Title of the page")->capture_default_str();
+  command->add_option("--out", arguments->out, "Folder for results.json and index.html")->capture_default_str();
+  command->callback([arguments, &action] { action = [arguments] { return report(*arguments); }; });
+}
+
+}  // namespace cloob

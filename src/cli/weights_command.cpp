@@ -1,0 +1,87 @@
+// cloob weights import|export|inspect
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/commands.h"
+#include "cloob/base/error.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+#include "cloob/checkpoint/checkpoint.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "cloob/config/config.h"
+#include "cloob/train/import_model.h"
+
+namespace cloob {
+namespace {
+
+struct WeightsArguments {
+  std::string input;
+  std::string out;
+  std::string activation;
+};
+
+std::map<std::string, std::string> metadata_for(Activation activation) {
+  return {{"format", "pt"}, {"activation", std::string(enum_name(activation))}};
+}
+
+int import(const WeightsArguments& arguments) {
+  std::optional<Activation> activation;
+  if (!arguments.activation.empty()) {
+    activation = arguments.activation == "gelu" ? Activation::gelu : Activation::quick_gelu;
+  }
+  const ImportedModel imported = import_model(arguments.input, activation);
+  write_checkpoint(arguments.out, {.weights = imported.weights,
+                                   .weights_metadata = metadata_for(imported.config.model.activation),
+                                   .training = {},
+                                   .state = {},
+                                   .config_yaml = print_config(imported.config)});
+  log_info("weights", "{} tensors written to the checkpoint {}", imported.weights.size(), arguments.out);
+  return 0;
+}
+
+int export_weights(const WeightsArguments& arguments) {
+  const CheckpointLocation location = resolve_checkpoint(arguments.input);
+  NamedTensors weights;
+  std::map<std::string, std::string> metadata;
+  if (location.kind == CheckpointLocation::Kind::checkpoint) {
+    Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights);
+    weights = std::move(checkpoint.weights);
+    metadata = std::move(checkpoint.weights_metadata);
+  } else {
+    ImportedModel imported = import_model(location.path, std::nullopt);
+    weights = std::move(imported.weights);
+    metadata = metadata_for(imported.config.model.activation);
+  }
+  write_safetensors(arguments.out, weights, metadata);
+  log_info("weights", "{} tensors written to {}", weights.size(), arguments.out);
+  return 0;
+}
+
+}  // namespace
+
+void add_weights_commands(CLI::App& app, Action& action) {
+  CLI::App* const group = app.add_subcommand("weights", "Import, export and look at weights");
+  group->require_subcommand(1);
+
+  const auto arguments = std::make_shared<WeightsArguments>();
+  CLI::App* const importing = group->add_subcommand("import", "Turn a file of open_clip, OpenAI or CLOOB into a checkpoint");
+  importing->add_option("file", arguments->input, "safetensors, .pt, .pth or .bin")->required();
+  importing->add_option("--out", arguments->out, "Checkpoint folder to write")->required();
+  importing->add_option("--activation", arguments->activation,
+                        "gelu or quick_gelu (quick_gelu for OpenAI and CLOOB files when not given, gelu otherwise)")
+      ->check(CLI::IsMember({"gelu", "quick_gelu"}));
+  importing->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
+
+  CLI::App* const exporting = group->add_subcommand("export", "Write the weights as safetensors that open_clip loads");
+  exporting->add_option("checkpoint", arguments->input, "Checkpoint folder, run folder or weights file")->required();
+  exporting->add_option("--out", arguments->out, "safetensors file to write")->required();
+  exporting->callback([arguments, &action] { action = [arguments] { return export_weights(*arguments); }; });
+}
+
+}  // namespace cloob

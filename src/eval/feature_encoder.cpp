@@ -1,0 +1,84 @@
+#include "cloob/eval/feature_encoder.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/data/loader.h"
+#include "cloob/nn/eval_mode.h"
+
+namespace cloob {
+namespace {
+
+at::Tensor to_host(const at::Tensor& features_BD) { return features_BD.to(at::kCPU, at::kFloat); }
+
+}  // namespace
+
+FeatureEncoder::FeatureEncoder(DualEncoder model, c10::Device device, const ImageConfig& image,
+                               std::shared_ptr<const Tokenizer> tokenizer)
+    : model_(std::move(model)), device_(device), image_(image), tokenizer_(std::move(tokenizer)) {
+  const std::int64_t rows = model_->config().text.vocab_size;
+  if (tokenizer_->vocab_size() > rows) {
+    throw_user_error("the tokenizer has {} tokens, but model.text.vocab_size is {}: set it to at least {}",
+                     tokenizer_->vocab_size(), rows, tokenizer_->vocab_size());
+  }
+}
+
+Preprocess FeatureEncoder::preprocess(const EncodeOptions& options) const {
+  const ModelConfig& config = model_->config();
+  return with_text(make_image_preprocess(image_, Purpose::evaluation, config.image.image_size,
+                                         options.data.max_image_pixels),
+                   tokenizer_, config.text.context_length);
+}
+
+ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source,
+                                            const EncodeOptions& options) const {
+  const c10::NoGradGuard no_grad;
+  DualEncoder model = model_;
+  const EvalMode eval_mode(*model);
+  const std::int64_t total = source->size();
+  const Preprocess images_alone = make_image_preprocess(
+      image_, Purpose::evaluation, model->config().image.image_size, options.data.max_image_pixels);
+  Loader loader(std::move(source), images_alone,
+                make_loader_options(options.data, Purpose::evaluation, options.batch_size, /*seed=*/0));
+  std::vector<at::Tensor> parts;
+  ImageFeatures result;
+  while (!loader.finished()) {
+    const Batch batch = loader.next();
+    if (batch.size() > 0) {
+      const Autocast autocast(device_.type(), options.precision);
+      parts.push_back(to_host(model->encode_image(batch.images_BCHW.to(device_))));
+      result.indices.insert(result.indices.end(), batch.indices.begin(), batch.indices.end());
+    }
+    if (options.progress) options.progress(loader.position(), total);
+  }
+  result.features_ND = at::cat(parts);
+  return result;
+}
+
+at::Tensor FeatureEncoder::encode_texts(std::span<const std::string> texts,
+                                        const EncodeOptions& options) const {
+  if (texts.empty()) throw_user_error("there are no texts to encode");
+  const c10::NoGradGuard no_grad;
+  DualEncoder model = model_;
+  const EvalMode eval_mode(*model);
+  const auto batch_size = static_cast<std::size_t>(options.batch_size);
+  std::vector<at::Tensor> parts;
+  for (std::size_t first = 0; first < texts.size(); first += batch_size) {
+    const auto part = texts.subspan(first, std::min(batch_size, texts.size() - first));
+    const TokenBatch tokens = encode_batch(*tokenizer_, part, model->config().text.context_length);
+    const Autocast autocast(device_.type(), options.precision);
+    parts.push_back(
+        to_host(model->encode_text(tokens.tokens_BL.to(device_), tokens.end_positions_B.to(device_))));
+    if (options.progress) {
+      options.progress(static_cast<std::int64_t>(first + part.size()),
+                       static_cast<std::int64_t>(texts.size()));
+    }
+  }
+  return at::cat(parts);
+}
+
+}  // namespace cloob

@@ -1,0 +1,67 @@
+#include "cloob/train/dry_run.h"
+
+#include <fmt/core.h>
+
+#include "cloob/base/text.h"
+#include "cloob/model/flops.h"
+#include "cloob/model/training_memory.h"
+#include "cloob/model/weights.h"
+#include "cloob/objective/objective_system.h"
+
+namespace cloob {
+namespace {
+
+double giga(std::int64_t number) { return static_cast<double>(number) / 1e9; }
+
+std::string describe_size(const RunConfig& config) {
+  const ParameterCount parameters = count_parameters(config.model);
+  const Flops flops = count_flops(config.model);
+  constexpr const char* kRow = "# {:<12}  {:>14}  {:>16}\n";
+  std::string text = fmt::format(kRow, "", "parameters", "GFLOP a sample");
+  text += fmt::format(kRow, "image tower", with_thousands(parameters.image), fmt::format("{:.3f}", giga(flops.image)));
+  text += fmt::format(kRow, "text tower", with_thousands(parameters.text), fmt::format("{:.3f}", giga(flops.text)));
+  text += fmt::format(kRow, "both", with_thousands(parameters.total),
+                      fmt::format("{:.3f}", giga(flops.image + flops.text)));
+  return text + "# FLOPs are those of one forward pass, two for a multiply-add; a training step takes three times as many.\n";
+}
+
+std::string describe_memory(const RunConfig& config) {
+  const TrainingMemory memory =
+      estimate_training_memory(config.model, config.train.global_batch_size, config.train.precision);
+  std::string text = fmt::format("# memory of a step of {} pairs in one process, estimated\n",
+                                 with_thousands(config.train.global_batch_size));
+  const auto add_row = [&](const char* name, std::int64_t bytes) {
+    text += fmt::format("# {:<22}  {:>10}\n", name, human_bytes(static_cast<std::uint64_t>(bytes)));
+  };
+  add_row("program and LibTorch", memory.process);
+  add_row("weights", memory.weights);
+  add_row("optimizer state", memory.optimizer_state);
+  add_row("gradients", memory.gradients);
+  add_row("activations", memory.activations);
+  add_row("peak", memory.peak);
+  return text;
+}
+
+}  // namespace
+
+std::string describe_run(const RunConfig& config, const Origins& origins) {
+  return fmt::format("{}\n# {} with the objective {}\n#\n{}#\n{}", print_config(config, origins), config.model.name,
+                     enum_name(system_of(config.loss.kind, config.retrieval.kind)), describe_size(config),
+                     describe_memory(config));
+}
+
+std::vector<std::string> settings_without_effect(const RunConfig& config, const Origins& origins) {
+  std::vector<std::string> settings = settings_without_effect(config.loss, config.retrieval);
+  for (std::string& setting : settings_without_effect(config.schedule)) settings.push_back(std::move(setting));
+  const auto is_set = [&](const char* name) { return origins.contains(name); };
+  if (config.data.val.empty() && is_set("eval.captions")) settings.push_back("eval.captions (data.val is not set)");
+  if (config.data.val.empty() && is_set("eval.loss_batch_size")) {
+    settings.push_back("eval.loss_batch_size (data.val is not set)");
+  }
+  if (config.eval.zero_shot.empty() && (is_set("eval.templates") || is_set("eval.class_names"))) {
+    settings.push_back("eval.templates or eval.class_names (eval.zero_shot is not set)");
+  }
+  return settings;
+}
+
+}  // namespace cloob

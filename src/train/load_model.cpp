@@ -1,0 +1,55 @@
+#include "cloob/train/load_model.h"
+
+#include "cloob/base/error.h"
+#include "cloob/base/log.h"
+#include "cloob/checkpoint/checkpoint.h"
+#include "cloob/checkpoint/import_weights.h"
+#include "cloob/config/config.h"
+#include "cloob/model/weights.h"
+#include "cloob/train/import_model.h"
+
+namespace cloob {
+namespace {
+
+LoadedModel load_from_checkpoint(const std::filesystem::path& folder) {
+  // The learned beta of the objective lies beside the optimizer's state.
+  const Checkpoint checkpoint = load_checkpoint(folder, CheckpointPart::everything);
+  LoadedModel loaded;
+  loaded.config = read_config<RunConfig>(
+      ConfigSource::from_text(checkpoint.config_yaml, (folder / "config.yaml").string()));
+  loaded.model = DualEncoder(loaded.config.model, Initializer::unset());
+  load_weights(loaded.model, checkpoint.weights, folder.string());
+  constexpr std::string_view kObjective = "objective.";
+  for (const auto& [name, tensor] : checkpoint.training) {
+    if (name.starts_with(kObjective)) loaded.objective.emplace(name.substr(kObjective.size()), tensor);
+  }
+  return loaded;
+}
+
+}  // namespace
+
+LoadedModel load_model(const std::string& path, c10::Device device, std::optional<Activation> activation) {
+  const CheckpointLocation location = resolve_checkpoint(path);
+  LoadedModel loaded;
+  if (location.kind == CheckpointLocation::Kind::checkpoint) {
+    loaded = load_from_checkpoint(location.path);
+    if (activation && *activation != loaded.config.model.activation) {
+      throw_user_error("'{}' was trained with the activation {}, not {}: leave out --activation", path,
+                       enum_name(loaded.config.model.activation), enum_name(*activation));
+    }
+  } else {
+    const ImportedModel imported = import_model(location.path, activation);
+    loaded.config = imported.config;
+    loaded.model = DualEncoder(loaded.config.model, Initializer::unset());
+    load_weights(loaded.model, imported.weights, path);
+  }
+  loaded.model->to(device);
+  loaded.model->eval();
+  return loaded;
+}
+
+FeatureEncoder make_feature_encoder(const LoadedModel& loaded, c10::Device device) {
+  return FeatureEncoder(loaded.model, device, loaded.config.image, make_tokenizer(loaded.config.text));
+}
+
+}  // namespace cloob

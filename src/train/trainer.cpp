@@ -1,0 +1,220 @@
+#include "cloob/train/trainer.h"
+
+#include <ATen/ATen.h>
+#include <fmt/core.h>
+
+#include <cmath>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+#include "cloob/config/config.h"
+#include "cloob/image/contact_sheet.h"
+#include "cloob/image/encode.h"
+#include "cloob/model/weights.h"
+#include "cloob/nn/autocast.h"
+#include "cloob/nn/device.h"
+#include "cloob/optim/logit_scale.h"
+#include "cloob/optim/schedule.h"
+#include "cloob/train/stop_signal.h"
+#include "train/training_parts.h"
+
+namespace cloob {
+namespace {
+
+constexpr double kSpeedWindowSeconds = 30;
+constexpr int kContactSheetImages = 32;
+
+// Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a resume.
+struct EvaluationInterrupted {};
+
+// "loss 3.21, image_to_text_R@1 0.04": what a person wants to see of an evaluation.
+std::string summary_of(const NamedNumbers& metrics) {
+  std::string summary;
+  for (const auto& [name, value] : metrics) {
+    if (name.ends_with("_rank") || name.ends_with("R@5")) continue;
+    summary += fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
+  }
+  return summary;
+}
+
+NamedTensors trained_tensors(const DualEncoder& model, const ContrastiveObjective& objective) {
+  NamedTensors parameters = objective.parameters();
+  for (const auto& item : model->named_parameters()) parameters.emplace(item.key(), item.value());
+  return parameters;
+}
+
+}  // namespace
+
+Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, const std::optional<Checkpoint>& resumed)
+    : config_(config),
+      directory_(directory),
+      device_(select_device(config.train.device)),
+      tokenizer_(make_tokenizer(config.text)),
+      loader_(make_train_loader(config, tokenizer_)),
+      total_steps_(total_steps(config.train, loader_.source().size())),
+      steps_per_epoch_(steps_per_epoch(config.train, loader_.source().size())),
+      model_(make_model(config, device_)),
+      objective_(config.loss, config.retrieval, device_),
+      parameters_(trained_tensors(model_, objective_)),
+      optimizer_(parameters_, config.optimizer, config.reference),
+      validation_(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_),
+      checkpoints_(directory.checkpoints(), config.checkpoint),
+      reporter_(config.report, directory.path(),
+                resumed ? std::optional(resumed->state.step) : std::nullopt),
+      progress_(config.report.progress, config.report.every_steps),
+      meter_(kSpeedWindowSeconds),
+      loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))) {
+  if (config.train.precision == Precision::fp16) scaler_.emplace(LossScalerOptions{}, device_);
+  if (resumed) restore(*resumed);
+  write_file_atomically(directory_.config_file(), print_config(config_));
+}
+
+RunResult Trainer::run() {
+  const StopSignal signal;
+  log_info("train", "{} pairs, {} steps of {} pairs, {} of them in an epoch{}", with_thousands(loader_.source().size()),
+           with_thousands(total_steps_), with_thousands(config_.train.global_batch_size),
+           with_thousands(steps_per_epoch_),
+           state_.step > 0 ? fmt::format(", going on after step {}", with_thousands(state_.step)) : "");
+  since_save_.restart();
+  if (evaluation_is_due()) validate();
+  while (state_.step < total_steps_ && StopSignal::received() == 0) {
+    Timer timer;
+    const Batch batch = loader_.next();
+    const double data_seconds = timer.seconds();
+    if (state_.step == 0) write_contact_sheet(batch);
+    const StepReport report = step(batch);
+    observe(report, timer.seconds(), data_seconds);
+    if (evaluation_is_due()) validate();
+    if (save_is_due()) save();
+  }
+  progress_.finish();
+  return {state_.step, state_.step < total_steps_ ? StopSignal::received() : 0};
+}
+
+Trainer::StepReport Trainer::step(const Batch& batch) {
+  optimizer_.zero_grad();
+  at::Tensor image_BD, text_BD;
+  {
+    const Autocast autocast(device_.type(), config_.train.precision);
+    image_BD = model_->encode_image(batch.images_BCHW.to(device_));
+    text_BD = model_->encode_text(batch.tokens_BL.to(device_), batch.end_positions_B.to(device_));
+  }
+  StepReport report;
+  report.loss = objective_.evaluate(image_BD, text_BD, model_->inv_tau(), gather_, state_.step).loss;
+  report.num_pairs = batch.size();
+  report.lr = lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
+  (scaler_ ? scaler_->scale(report.loss) : report.loss).backward();
+  update_weights(report);
+  report.loss = report.loss.detach();
+  ++state_.step;
+  state_.samples_seen += batch.size();
+  state_.bad_samples += batch.num_bad;
+  return report;
+}
+
+void Trainer::update_weights(StepReport& report) {
+  const bool overflowed = scaler_ && !scaler_->unscale(parameters_);
+  report.norms = gradient_norms(parameters_);
+  // Gradients that overflowed in fp16 cost the step and lower the scale; a loss that is not finite is never mended so.
+  if (!overflowed || !std::isfinite(report.loss.item<double>())) {
+    require_finite(report.loss, report.norms, state_.step + 1);
+    if (config_.optimizer.grad_clip_norm) {
+      clip_gradients(parameters_, report.norms.all, *config_.optimizer.grad_clip_norm);
+    }
+    optimizer_.step(report.lr);
+    clamp_logit_scale(model_->logit_scale(), logit_scale_bounds(config_.loss.inv_tau_min, config_.loss.inv_tau_max,
+                                                                config_.reference));
+  }
+  if (scaler_) scaler_->update();
+}
+
+void Trainer::observe(const StepReport& report, double step_seconds, double data_seconds) {
+  meter_.add(step_seconds, data_seconds, report.num_pairs);
+  state_.seconds += step_seconds;
+  loss_sum_ += report.loss;
+  ++loss_count_;
+  if (state_.step % config_.report.every_steps == 0 || state_.step == total_steps_) write_metrics(report);
+  show_progress();
+}
+
+void Trainer::write_metrics(const StepReport& report) {
+  shown_loss_ = loss_sum_.item<double>() / static_cast<double>(loss_count_);
+  loss_sum_.zero_();
+  loss_count_ = 0;
+  NamedNumbers metrics = {{"train/loss", *shown_loss_},
+                          {"train/lr", report.lr},
+                          {"train/logit_scale", model_->inv_tau().item<double>()},
+                          {"train/grad_norm", report.norms.all.item<double>()},
+                          {"train/grad_norm_image", report.norms.image.item<double>()},
+                          {"train/grad_norm_text", report.norms.text.item<double>()},
+                          {"train/samples_per_second", meter_.samples_per_second()},
+                          {"train/data_time", meter_.data_seconds_per_step()},
+                          {"train/batch_time", meter_.seconds_per_step()},
+                          {"train/bad_samples", static_cast<double>(state_.bad_samples)}};
+  if (config_.retrieval.learn_beta) metrics.emplace_back("train/beta", objective_.beta().item<double>());
+  if (scaler_) metrics.emplace_back("train/loss_scale", scaler_->current_scale());
+  reporter_.write(record(std::move(metrics)));
+}
+
+void Trainer::show_progress() {
+  progress_.update({.label = "train",
+                    .step = state_.step,
+                    .num_steps = total_steps_,
+                    .epoch = epoch(),
+                    .loss = shown_loss_,
+                    .samples_per_second = meter_.samples_per_second(),
+                    .data_wait = meter_.data_wait(),
+                    .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
+}
+
+void Trainer::validate() {
+  const Timer timer;
+  try {
+    const NamedNumbers metrics = validation_.run([this](std::int64_t done, std::int64_t total) {
+      if (StopSignal::received() != 0) throw EvaluationInterrupted();
+      progress_.update({.label = "eval", .step = done, .num_steps = total});
+    });
+    state_.seconds += timer.seconds();
+    state_.evaluated_step = state_.step;
+    validation_result_ = metrics;
+    reporter_.write(record(metrics));
+    log_info("eval", "step {}: {}", with_thousands(state_.step), summary_of(metrics));
+  } catch (const EvaluationInterrupted&) {
+    log_info("eval", "stopped; a resumed run evaluates step {} again", with_thousands(state_.step));
+  }
+}
+
+void Trainer::write_contact_sheet(const Batch& batch) {
+  if (!config_.report.contact_sheet) return;
+  const std::string png =
+      encode_png(contact_sheet(batch.images_BCHW, batch.captions, config_.image, kContactSheetImages));
+  write_file_atomically(directory_.contact_sheet(), png);
+  reporter_.write_image(0, "train/first_batch", png);
+}
+
+bool Trainer::at_end_of_epoch(std::int64_t every_epochs) const {
+  return every_epochs > 0 && state_.step > 0 && state_.step % (steps_per_epoch_ * every_epochs) == 0;
+}
+
+bool Trainer::evaluation_is_due() const {
+  const EvalConfig& eval = config_.eval;
+  if (validation_.empty() || state_.evaluated_step == state_.step) return false;
+  if (state_.step == 0) return eval.before_training;
+  return state_.step == total_steps_ || at_end_of_epoch(eval.every_epochs) ||
+         (eval.every_steps && state_.step % *eval.every_steps == 0);
+}
+
+double Trainer::epoch() const { return static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_); }
+
+MetricsRecord Trainer::record(NamedNumbers metrics) const {
+  return {.step = state_.step,
+          .epoch = epoch(),
+          .samples_seen = state_.samples_seen,
+          .time_s = state_.seconds,
+          .metrics = std::move(metrics)};
+}
+
+}  // namespace cloob

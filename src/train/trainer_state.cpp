@@ -1,0 +1,109 @@
+// What a trainer saves and how it goes on: everything that the next step depends on.
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <mutex>
+
+#include "cloob/base/error.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+#include "cloob/config/config.h"
+#include "cloob/model/weights.h"
+#include "cloob/train/stop_signal.h"
+#include "cloob/train/trainer.h"
+
+namespace cloob {
+namespace {
+
+void add_with_prefix(NamedTensors& all, const std::string& prefix, const NamedTensors& some) {
+  for (const auto& [name, tensor] : some) all.emplace(prefix + name, tensor);
+}
+
+NamedTensors with_prefix_removed(const NamedTensors& all, const std::string& prefix) {
+  NamedTensors some;
+  for (auto at = all.lower_bound(prefix); at != all.end() && at->first.starts_with(prefix); ++at) {
+    some.emplace(at->first.substr(prefix.size()), at->second);
+  }
+  return some;
+}
+
+at::Tensor random_state() {
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const std::scoped_lock lock(generator.mutex());
+  return generator.get_state();
+}
+
+void restore_random_state(const at::Tensor& state) {
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const std::scoped_lock lock(generator.mutex());
+  generator.set_state(state);
+}
+
+at::Tensor counter(std::int64_t value) { return at::scalar_tensor(value, at::kLong); }
+
+const at::Tensor& tensor_named(const NamedTensors& tensors, const std::string& name) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) {
+    throw_user_error("the checkpoint holds no training state '{}': it can start a run (train.initial_weights), but a run "
+                     "cannot be resumed from it", name);
+  }
+  return found->second;
+}
+
+}  // namespace
+
+bool Trainer::save_is_due() const {
+  const CheckpointConfig& checkpoint = config_.checkpoint;
+  if (StopSignal::received() != 0) return true;
+  if (state_.step == total_steps_) return checkpoint.at_end;
+  return at_end_of_epoch(checkpoint.every_epochs) ||
+         (checkpoint.every_steps > 0 && state_.step % checkpoint.every_steps == 0) ||
+         (checkpoint.every_minutes > 0 && since_save_.seconds() >= 60 * checkpoint.every_minutes);
+}
+
+void Trainer::save() {
+  Checkpoint checkpoint;
+  checkpoint.weights = weights_of(model_);
+  checkpoint.weights_metadata = {{"format", "pt"}, {"activation", std::string(enum_name(config_.model.activation))}};
+  checkpoint.config_yaml = print_config(config_);
+  checkpoint.state = {.step = state_.step,
+                      .epoch = state_.step / steps_per_epoch_,
+                      .epoch_step = state_.step % steps_per_epoch_,
+                      .samples_seen = state_.samples_seen,
+                      .time_s = state_.seconds,
+                      .metrics = {}};
+  if (state_.evaluated_step == state_.step) checkpoint.state.metrics = {validation_result_.begin(), validation_result_.end()};
+  add_with_prefix(checkpoint.training, "optimizer.", optimizer_.state());
+  add_with_prefix(checkpoint.training, "objective.", objective_.state());
+  if (scaler_) add_with_prefix(checkpoint.training, "scaler.", scaler_->state());
+  checkpoint.training.emplace("random.cpu", random_state());
+  checkpoint.training.emplace("data.position", counter(loader_.position()));
+  checkpoint.training.emplace("run.bad_samples", counter(state_.bad_samples));
+  checkpoint.training.emplace("run.evaluated_step", counter(state_.evaluated_step));
+  checkpoint.training.emplace("run.loss_sum", loss_sum_);
+  checkpoint.training.emplace("run.loss_count", counter(loss_count_));
+  const auto folder = checkpoints_.save(checkpoint);
+  log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
+  since_save_.restart();
+}
+
+void Trainer::restore(const Checkpoint& checkpoint) {
+  const NamedTensors& training = checkpoint.training;
+  load_weights(model_, checkpoint.weights, "the checkpoint");
+  optimizer_.load_state(with_prefix_removed(training, "optimizer."));
+  objective_.load_state(with_prefix_removed(training, "objective."));
+  if (scaler_) scaler_->load_state(with_prefix_removed(training, "scaler."));
+  restore_random_state(tensor_named(training, "random.cpu"));
+  loader_.seek(tensor_named(training, "data.position").item<std::int64_t>());
+  state_ = {.step = checkpoint.state.step,
+            .samples_seen = checkpoint.state.samples_seen,
+            .bad_samples = tensor_named(training, "run.bad_samples").item<std::int64_t>(),
+            .evaluated_step = tensor_named(training, "run.evaluated_step").item<std::int64_t>(),
+            .seconds = checkpoint.state.time_s};
+  validation_result_ = {checkpoint.state.metrics.begin(), checkpoint.state.metrics.end()};
+  loss_sum_.copy_(tensor_named(training, "run.loss_sum"));
+  loss_count_ = tensor_named(training, "run.loss_count").item<std::int64_t>();
+}
+
+}  // namespace cloob

@@ -1,0 +1,53 @@
+#include "cloob/train/validation.h"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+
+namespace cloob {
+namespace {
+
+// "data/cifar10/test/" -> "test"
+std::string last_part(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
+  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+}
+
+void append(NamedNumbers& all, const NamedNumbers& some, const std::string& prefix) {
+  for (const auto& [name, value] : some) {
+    if (!name.starts_with("num_")) all.emplace_back(prefix + name, value);
+  }
+}
+
+}  // namespace
+
+Validation::Validation(const RunConfig& config, FeatureEncoder encoder, const ContrastiveObjective& objective)
+    : config_(config.eval),
+      options_{.precision = config.train.precision, .batch_size = config.eval.batch_size, .data = config.data,
+               .progress = {}},
+      encoder_(std::move(encoder)),
+      objective_(objective) {
+  if (!config.data.val.empty()) pairs_ = make_source(config.data, config.data.val, Purpose::evaluation);
+  for (const std::string& folder : config.eval.zero_shot) {
+    const auto source = open_labeled_source(folder, "test", config.data.threads);
+    zero_shot_.push_back(
+        {last_part(folder), source, zero_shot_prompts(*source, config.eval.class_names, config.eval.templates)});
+  }
+}
+
+NamedNumbers Validation::run(const std::function<void(std::int64_t done, std::int64_t total)>& progress) const {
+  EncodeOptions options = options_;
+  options.progress = progress;
+  NamedNumbers metrics;
+  if (pairs_ != nullptr) {
+    metrics.emplace_back("val/loss", evaluate_loss(encoder_, objective_, pairs_, config_.loss_batch_size, options));
+    append(metrics, named_numbers(evaluate_retrieval(encoder_, pairs_, config_.captions, options)), "val/");
+  }
+  for (const ZeroShotData& data : zero_shot_) {
+    append(metrics, named_numbers(evaluate_zero_shot(encoder_, data.source, data.prompts, options)),
+           fmt::format("val/{}_", data.name));
+  }
+  return metrics;
+}
+
+}  // namespace cloob
