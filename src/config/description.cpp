@@ -3,6 +3,44 @@
 #include <algorithm>
 
 namespace cloob {
+namespace {
+
+void* follow(const Path& path, void* root) {
+  for (const auto locate : path) root = locate(root);
+  return root;
+}
+
+// Following a path changes nothing on its way.
+const void* follow(const Path& path, const void* root) { return follow(path, const_cast<void*>(root)); }
+
+// Adds a section and everything below it.
+void add_section(const SectionInfo& section, Description& description) {
+  description.sections.push_back(section);
+  for (const FieldEntry& field : section.type->fields) {
+    std::string name = dotted_name(section.name, field.name);
+    Path path = section.path;
+    path.push_back(field.locate);
+    if (field.section != nullptr) {
+      add_section({std::move(name), std::string(field.doc), std::move(path), field.section}, description);
+    } else {
+      const MemberType& type = *field.type;
+      description.settings.push_back({.name = std::move(name),
+                                      .doc = std::string(field.doc),
+                                      .kind = type.kind,
+                                      .shape = type.shape,
+                                      .range = field.range,
+                                      .choices = {type.choices.begin(), type.choices.end()},
+                                      .path = std::move(path),
+                                      .type = field.type});
+    }
+  }
+}
+
+}  // namespace
+
+Values SettingInfo::get(const void* root) const { return type->read(follow(path, root)); }
+
+void SettingInfo::set(void* root, const Values& values) const { type->write(follow(path, root), values); }
 
 const SettingInfo* Description::find_setting(std::string_view name) const {
   const auto found = std::find_if(settings.begin(), settings.end(),
@@ -28,8 +66,21 @@ std::vector<std::string> Description::members_of(std::string_view section) const
   return members;
 }
 
+void Description::validate(const void* root) const {
+  // A section stands before everything within it.
+  for (auto section = sections.rbegin(); section != sections.rend(); ++section) {
+    if (section->type->validate != nullptr) section->type->validate(follow(section->path, root));
+  }
+}
+
 std::string dotted_name(std::string_view section, std::string_view member) {
   return section.empty() ? std::string(member) : fmt::format("{}.{}", section, member);
+}
+
+Description describe(const SectionType& root) {
+  Description description;
+  add_section({.name = "", .doc = "", .path = {}, .type = &root}, description);
+  return description;
 }
 
 }  // namespace cloob

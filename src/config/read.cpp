@@ -135,7 +135,7 @@ class Reader {
 
 void validate(const Description& description, const ConfigSource& source, const void* root) {
   try {
-    for (const auto& validator : description.validators) validator(root);
+    description.validate(root);
   } catch (const UserError& error) {
     throw_user_error("{}: {}", source.name(), error.what());
   }

@@ -1,14 +1,17 @@
 // A declaration (field.h) with the C++ types taken out, so that reading, printing and documenting are
-// compiled once and not for every struct.
+// compiled once and not for every struct. The templates here only fill constant tables.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,39 +28,75 @@ using Values = std::vector<Scalar>;
 enum class ScalarKind { boolean, integer, number, text, choice };
 enum class Shape { single, optional, list };
 
+/// What all members of one C++ type have in common.
+struct MemberType {
+  ScalarKind kind;
+  Shape shape;
+  std::span<const std::string_view> choices;  // of a choice
+  Values (*read)(const void* member);
+  void (*write)(void* member, const Values& values);
+};
+
+struct SectionType;
+
+/// A field; exactly one of `type` and `section` is set.
+struct FieldEntry {
+  std::string_view name;
+  std::string_view doc;
+  Range range;
+  void* (*locate)(void* owner);  // the member within the struct that owns it
+  const MemberType* type;
+  const SectionType* section;
+};
+
+struct SectionType {
+  std::span<const FieldEntry> fields;
+  void (*validate)(const void* section);  // null: no rules between its settings
+};
+
+/// The way from the struct that was described down to a member, one `locate` after the other.
+using Path = std::vector<void* (*)(void* owner)>;
+
 struct SettingInfo {
   std::string name;  // dotted, from the root: "optimizer.lr"
   std::string doc;
   ScalarKind kind;
   Shape shape;
   Range range;
-  std::vector<std::string> choices;  // of a choice
+  std::vector<std::string> choices;
+  Path path;
+  const MemberType* type;
+
   /// `root` is the struct that was described, not the section that owns the member.
-  std::function<Values(const void* root)> get;
-  std::function<void(void* root, const Values& values)> set;
+  Values get(const void* root) const;
+  void set(void* root, const Values& values) const;
 };
 
 struct SectionInfo {
   std::string name;  // dotted; empty for the root
   std::string doc;
+  Path path;
+  const SectionType* type;
 };
 
 /// All of a struct's settings and sections, in declared order.
 struct Description {
   std::vector<SectionInfo> sections;
   std::vector<SettingInfo> settings;
-  /// The sections' `validate`, inner sections before the ones that hold them.
-  std::vector<std::function<void(const void* root)>> validators;
 
   /// Nothing when there is no such setting.
   const SettingInfo* find_setting(std::string_view name) const;
   bool has_section(std::string_view name) const;
   /// Names (without the section's) of the settings and sections right below a section, in declared order.
   std::vector<std::string> members_of(std::string_view section) const;
+  /// Calls every section's `validate`, inner sections before the ones that hold them.
+  void validate(const void* root) const;
 };
 
 /// "a" and "b" -> "a.b"; below the root just "b".
 std::string dotted_name(std::string_view section, std::string_view member);
+
+Description describe(const SectionType& root);
 
 namespace detail {
 
@@ -96,6 +135,22 @@ constexpr ScalarKind scalar_kind() {
   }
 }
 
+template <NamedEnum E>
+inline constexpr auto kChoices = [] {
+  std::array<std::string_view, std::size(EnumNames<E>::names)> words;
+  for (std::size_t i = 0; i < words.size(); ++i) words[i] = EnumNames<E>::names[i].first;
+  return words;
+}();
+
+template <class Element>
+constexpr std::span<const std::string_view> choices() {
+  if constexpr (NamedEnum<Element>) {
+    return kChoices<Element>;
+  } else {
+    return {};
+  }
+}
+
 template <class Element>
 Scalar to_scalar(const Element& element) {
   if constexpr (NamedEnum<Element>) {
@@ -119,8 +174,9 @@ Element from_scalar(const Scalar& scalar) {
 }
 
 template <class Member>
-Values to_values(const Member& member) {
+Values read_member(const void* address) {
   using Traits = MemberTraits<Member>;
+  const auto& member = *static_cast<const Member*>(address);
   Values values;
   if constexpr (Traits::kShape == Shape::single) {
     values.push_back(to_scalar(member));
@@ -133,78 +189,78 @@ Values to_values(const Member& member) {
 }
 
 template <class Member>
-Member from_values(const Values& values) {
+void write_member(void* address, const Values& values) {
   using Traits = MemberTraits<Member>;
   using Element = typename Traits::Element;
+  auto& member = *static_cast<Member*>(address);
   if constexpr (Traits::kShape == Shape::single) {
-    return from_scalar<Element>(values.at(0));
+    member = from_scalar<Element>(values.at(0));
   } else if constexpr (Traits::kShape == Shape::optional) {
-    return values.empty() ? Member() : Member(from_scalar<Element>(values.at(0)));
+    member = values.empty() ? Member() : Member(from_scalar<Element>(values[0]));
   } else {
-    Member member;
+    member.clear();
     for (const Scalar& value : values) member.push_back(from_scalar<Element>(value));
-    return member;
   }
 }
 
-// `locate` leads from the root to the owner of the members: locate(root) -> T&, const when the root is.
-template <class Root, Section T, class Locate>
-void describe_section(const std::string& name, std::string_view doc, Locate locate, Description& description);
+template <class Member>
+inline constexpr MemberType kMemberType = {.kind = scalar_kind<typename MemberTraits<Member>::Element>(),
+                                           .shape = MemberTraits<Member>::kShape,
+                                           .choices = choices<typename MemberTraits<Member>::Element>(),
+                                           .read = read_member<Member>,
+                                           .write = write_member<Member>};
 
-template <class Root, class Owner, class Member, class Locate>
-void describe_member(const std::string& section, const Field<Owner, Member>& field, Locate locate,
-                     Description& description) {
-  const auto locate_member = [ locate, member = field.member ](auto& root) -> auto& {
-    return locate(root).*member;
-  };
-  const std::string name = dotted_name(section, field.name);
+template <Section T, std::size_t I>
+void* locate_member(void* owner) {
+  constexpr auto member = std::get<I>(T::fields()).member;
+  return &(static_cast<T*>(owner)->*member);
+}
+
+template <Section T>
+struct SectionTable;
+
+template <Section T, std::size_t I>
+constexpr FieldEntry field_entry() {
+  constexpr auto field = std::get<I>(T::fields());
+  using Member = typename decltype(field)::Type;
+  FieldEntry entry{field.name, field.doc, field.range, locate_member<T, I>, nullptr, nullptr};
   if constexpr (Section<Member>) {
-    describe_section<Root, Member>(name, field.doc, locate_member, description);
+    entry.section = &SectionTable<Member>::kType;
   } else {
-    using Element = typename MemberTraits<Member>::Element;
-    SettingInfo setting{
-        .name = name,
-        .doc = std::string(field.doc),
-        .kind = scalar_kind<Element>(),
-        .shape = MemberTraits<Member>::kShape,
-        .range = field.range,
-        .choices = {},
-        .get = [locate_member](
-                   const void* root) { return to_values(locate_member(*static_cast<const Root*>(root))); },
-        .set =
-            [locate_member](void* root, const Values& values) {
-              locate_member(*static_cast<Root*>(root)) = from_values<Member>(values);
-            }};
-    if constexpr (NamedEnum<Element>) {
-      for (const auto& entry : EnumNames<Element>::names) setting.choices.emplace_back(entry.first);
-    }
-    description.settings.push_back(std::move(setting));
+    entry.type = &kMemberType<Member>;
   }
+  return entry;
 }
 
-template <class Root, Section T, class Locate>
-void describe_section(const std::string& name, std::string_view doc, Locate locate,
-                      Description& description) {
-  description.sections.push_back({name, std::string(doc)});
-  std::apply([&](const auto&... field) { (describe_member<Root>(name, field, locate, description), ...); },
-             T::fields());
-  if constexpr (requires(const T& section) { section.validate(); }) {
-    description.validators.emplace_back(
-        [locate](const void* root) { locate(*static_cast<const Root*>(root)).validate(); });
+template <Section T>
+constexpr auto field_entries() {
+  return []<std::size_t... I>(std::index_sequence<I...>) {
+    return std::array<FieldEntry, sizeof...(I)>{field_entry<T, I>()...};
   }
+  (std::make_index_sequence<std::tuple_size_v<decltype(T::fields())>>{});
 }
+
+template <Section T>
+constexpr auto validator() {
+  void (*validate)(const void*) = nullptr;
+  if constexpr (requires(const T& section) { section.validate(); }) {
+    validate = [](const void* section) { static_cast<const T*>(section)->validate(); };
+  }
+  return validate;
+}
+
+template <Section T>
+struct SectionTable {
+  static constexpr auto kFields = field_entries<T>();
+  static constexpr SectionType kType = {kFields, validator<T>()};
+};
 
 }  // namespace detail
 
 /// The description of a struct, made once. Thread-safe.
 template <Section T>
 const Description& description_of() {
-  static const Description description = [] {
-    Description made;
-    detail::describe_section<T, T>(
-        "", "", [](auto& root) -> auto& { return root; }, made);
-    return made;
-  }();
+  static const Description description = describe(detail::SectionTable<T>::kType);
   return description;
 }
 

@@ -79,18 +79,10 @@ constexpr bool is_brace_constructible(std::index_sequence<I...>) {
   return requires { T{(static_cast<void>(I), AnyMember{})...}; };
 }
 
-template <class T, std::size_t N = 0, std::size_t Last = 0>
-constexpr std::size_t count_members() {
-  // Optional and string members make some smaller counts fail, so the largest count that works is taken.
-  constexpr std::size_t kMost = 48;
-  if constexpr (N > kMost) {
-    return Last;
-  } else if constexpr (is_brace_constructible<T>(std::make_index_sequence<N>{})) {
-    return count_members<T, N + 1, N>();
-  } else {
-    return count_members<T, N + 1, Last>();
-  }
-}
+// More initializers than members never compile, fewer always do.
+template <class T, std::size_t N>
+inline constexpr bool has_exactly = is_brace_constructible<T>(std::make_index_sequence<N>{}) &&
+                                    !is_brace_constructible<T>(std::make_index_sequence<N + 1>{});
 
 template <class A, class B>
 constexpr bool is_same_member(const A& a, const B& b) {
@@ -109,8 +101,7 @@ constexpr bool are_distinct(const Fields&... fields) {
 
 /// Whether `fields()` lists every member of the struct once, under a name of its own.
 template <Section T>
-inline constexpr bool lists_every_member =
-    std::tuple_size_v<decltype(T::fields())> == detail::count_members<T>() &&
+inline constexpr bool lists_every_member = detail::has_exactly<T, std::tuple_size_v<decltype(T::fields())>>&&
     std::apply([](const auto&... fields) { return detail::are_distinct(fields...); }, T::fields());
 
 }  // namespace cloob

@@ -8,8 +8,7 @@
 #include <tuple>
 #include <vector>
 
-namespace cloob::testing {
-namespace {
+namespace cloob::testing::field_test {
 
 enum class Color { red };
 struct Inner {
@@ -41,10 +40,13 @@ struct Long {
   std::vector<std::int64_t> d0, d1, d2, d3, d4, d5, d6, d7, d8;
   Inner inner;
 };
-static_assert(detail::count_members<Texts>() == 2);
-static_assert(detail::count_members<Optionals>() == 3);
-static_assert(detail::count_members<Mixed>() == 6);
-static_assert(detail::count_members<Long>() == 40);
+static_assert(detail::has_exactly<Texts, 2>);
+static_assert(detail::has_exactly<Optionals, 3>);
+static_assert(detail::has_exactly<Mixed, 6>);
+static_assert(detail::has_exactly<Long, 40>);
+static_assert(!detail::has_exactly<Long, 39>);
+static_assert(!detail::has_exactly<Mixed, 1>);
+static_assert(!detail::has_exactly<Texts, 3>);
 
 struct Complete {
   double a = 0, b = 0;
@@ -77,5 +79,4 @@ TEST(ListsEveryMember, HoldsOnlyWhenEachMemberHasANameOfItsOwn) {
   EXPECT_FALSE(lists_every_member<NameTwice>);
 }
 
-}  // namespace
-}  // namespace cloob::testing
+}  // namespace cloob::testing::field_test
