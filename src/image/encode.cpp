@@ -11,28 +11,17 @@ namespace {
 
 std::string encode(const ImageU8& image, const std::string& suffix, const std::vector<int>& settings) {
   CLOOB_CHECK(image.mode == PixelMode::rgb && image.height > 0 && image.width > 0, "not an RGB picture");
+  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
   std::vector<unsigned char> bytes;
-  CLOOB_CHECK(cv::imencode(suffix, to_bgr(image), bytes, settings), "cannot encode {}", suffix);
+  CLOOB_CHECK(cv::imencode(suffix, bgr, bytes, settings), "cannot encode {}", suffix);
   return {bytes.begin(), bytes.end()};
 }
 
 }  // namespace
 
-ImageU8 from_bgr(const cv::Mat& bgr) {
-  ImageU8 image = make_image({bgr.rows, bgr.cols}, PixelMode::rgb);
-  cv::Mat rgb = as_mat(image);
-  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
-  return image;
-}
-
 cv::Mat as_mat(ImageU8& image) { return cv::Mat(image.height, image.width, CV_8UC3, image.pixels.data()); }
-
-cv::Mat to_bgr(const ImageU8& image) {
-  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  return bgr;
-}
 
 std::string encode_png(const ImageU8& image) { return encode(image, ".png", {}); }
 

@@ -1,4 +1,4 @@
-// Between our pictures (RGB) and OpenCV's (BGR).
+// Our pictures as OpenCV sees them.
 #pragma once
 
 #include <opencv2/core.hpp>
@@ -6,9 +6,6 @@
 #include "cloob/image/image.h"
 
 namespace cloob {
-
-ImageU8 from_bgr(const cv::Mat& bgr);
-cv::Mat to_bgr(const ImageU8& image);
 
 /// A view of the picture's own pixels, in RGB order, to draw on.
 cv::Mat as_mat(ImageU8& image);

@@ -28,11 +28,11 @@ AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, 
   const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel: that is the antialiasing
   const double support = stretch * (filter == ResampleFilter::bicubic ? 2.0 : 1.0);
   AxisWeights axis;
-  axis.num_taps = static_cast<int>(std::ceil(support)) * 2 + 1;
+  axis.num_taps = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
   axis.first.reserve(static_cast<std::size_t>(num_outputs));
   axis.count.reserve(static_cast<std::size_t>(num_outputs));
-  axis.weight.assign(static_cast<std::size_t>(num_outputs) * static_cast<std::size_t>(axis.num_taps), 0);
-  std::vector<double> window(static_cast<std::size_t>(axis.num_taps));
+  axis.weight.assign(static_cast<std::size_t>(num_outputs) * axis.num_taps, 0);
+  std::vector<double> window(axis.num_taps);
   for (int output = 0; output < num_outputs; ++output) {
     const double center = (begin + output + 0.5) * scale;
     const int first = std::max(0, static_cast<int>(center - support + 0.5));

@@ -1,7 +1,9 @@
 // One axis of separable resampling: which source pixels make up each output pixel, and with what weights.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "cloob/image/resize.h"
@@ -14,15 +16,15 @@ inline constexpr int kWeightBits = 32 - 8 - 2;
 /// Weights of the outputs [begin, begin + num_outputs) of an axis that goes from `in_size` to `out_size`
 /// pixels.
 struct AxisWeights {
-  int num_taps = 0;                  ///< room for the widest window
+  std::size_t num_taps = 0;          ///< room for the widest window
   std::vector<int> first;            ///< by output: first source pixel
   std::vector<int> count;            ///< by output: source pixels used
   std::vector<std::int32_t> weight;  ///< by output and tap
 
   int first_source() const { return first.front(); }
   int end_source() const { return first.back() + count.back(); }
-  const std::int32_t* weights_of(int output) const {
-    return weight.data() + static_cast<std::size_t>(output) * static_cast<std::size_t>(num_taps);
+  std::span<const std::int32_t> weights_of(std::size_t output) const {
+    return {weight.data() + output * num_taps, static_cast<std::size_t>(count[output])};
   }
 };
 

@@ -34,17 +34,15 @@ bool keeps_size(const ResizePlan& plan) {
   return plan.resized == ImageSize{plan.crop.height, plan.crop.width};
 }
 
-// Memory that stays with its thread: a fresh buffer a picture would cost more page faults than arithmetic.
+// Memory that stays with its thread: a fresh buffer for each picture would cost more page faults than
+// arithmetic.
 struct Scratch {
-  std::vector<std::uint8_t> padded_row;
-  std::vector<std::uint8_t>
-      narrowed;  // the rows of the crop that the window needs, after the horizontal pass
-  std::vector<std::int32_t> sums;
+  KernelScratch kernels;
+  std::vector<std::uint8_t> between;  // what the first pass hands to the second
   std::vector<std::uint8_t> out_row;
 };
 
-template <class T>
-std::span<T> grown(std::vector<T>& buffer, std::size_t size) {
+std::span<std::uint8_t> grown(std::vector<std::uint8_t>& buffer, std::size_t size) {
   if (buffer.size() < size) buffer.resize(size);
   return std::span(buffer).first(size);
 }
@@ -62,41 +60,36 @@ const std::uint8_t* narrow_rows(const ImageU8& image, const ResizePlan& plan, in
                                 Scratch& scratch) {
   const PixelBox& window = plan.window;
   const std::size_t row_bytes = num_bytes(window.width, image);
-  std::uint8_t* narrowed =
-      grown(scratch.narrowed, row_bytes * static_cast<std::size_t>(end - first) + kRowPadding).data();
-  if (plan.crop.width == plan.resized.width) {
-    for (int y = first; y < end; ++y) {
-      const std::uint8_t* in = crop_row(image, plan.crop, y) + num_bytes(window.left, image);
-      std::memcpy(narrowed + static_cast<std::size_t>(y - first) * row_bytes, in, row_bytes);
+  const bool same_width = plan.crop.width == plan.resized.width;
+  const AxisWeights columns = axis_weights(plan.crop.width, plan.resized.width, window.left,
+                                           same_width ? 0 : window.width, plan.filter);
+  std::uint8_t* const begin =
+      grown(scratch.between, row_bytes * static_cast<std::size_t>(end - first)).data();
+  std::uint8_t* out = begin;
+  for (int y = first; y < end; ++y, out += row_bytes) {
+    const std::uint8_t* in = crop_row(image, plan.crop, y);
+    if (same_width) {
+      std::memcpy(out, in + num_bytes(window.left, image), row_bytes);
+    } else {
+      resample_row({in, num_bytes(plan.crop.width, image)}, image.channels(), columns, scratch.kernels, out);
     }
-    return narrowed;
   }
-  const AxisWeights columns =
-      axis_weights(plan.crop.width, plan.resized.width, window.left, window.width, plan.filter);
-  const std::size_t crop_bytes = num_bytes(plan.crop.width, image);
-  std::uint8_t* padded = grown(scratch.padded_row, crop_bytes + kRowPadding).data();
-  for (int y = first; y < end; ++y) {
-    std::memcpy(padded, crop_row(image, plan.crop, y), crop_bytes);
-    resample_row(padded, image.channels(), columns,
-                 narrowed + static_cast<std::size_t>(y - first) * row_bytes);
-  }
-  return narrowed;
+  return begin;
 }
 
 void resample_horizontal_first(const ImageU8& image, const ResizePlan& plan, const RowSink& sink,
                                Scratch& scratch) {
   const PixelBox& window = plan.window;
-  const AxisWeights axis =
+  const AxisWeights rows =
       axis_weights(plan.crop.height, plan.resized.height, window.top, window.height, plan.filter);
-  const int first = axis.first_source();
-  const std::uint8_t* narrowed = narrow_rows(image, plan, first, axis.end_source(), scratch);
+  const int first = rows.first_source();
+  const std::uint8_t* narrowed = narrow_rows(image, plan, first, rows.end_source(), scratch);
   const std::size_t row_bytes = num_bytes(window.width, image);
   const std::span<std::uint8_t> out = grown(scratch.out_row, row_bytes);
-  std::int32_t* sums = grown(scratch.sums, row_bytes).data();
   for (int y = 0; y < window.height; ++y) {
-    const auto i = static_cast<std::size_t>(y);
-    const std::uint8_t* begin = narrowed + static_cast<std::size_t>(axis.first[i] - first) * row_bytes;
-    resample_column(begin, row_bytes, axis.weights_of(y), axis.count[i], row_bytes, sums, out.data());
+    const auto output = static_cast<std::size_t>(y);
+    const std::uint8_t* begin = narrowed + static_cast<std::size_t>(rows.first[output] - first) * row_bytes;
+    resample_column(begin, row_bytes, rows.weights_of(output), scratch.kernels, out);
     sink(y, out);
   }
 }
@@ -109,18 +102,16 @@ void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const
   AxisWeights columns =
       axis_weights(plan.crop.width, plan.resized.width, window.left, window.width, plan.filter);
   const int first = columns.first_source();
-  const std::size_t needed_bytes = num_bytes(columns.end_source() - first, image);
+  const std::span<std::uint8_t> shortened =
+      grown(scratch.between, num_bytes(columns.end_source() - first, image));
   for (int& column : columns.first) column -= first;
-  std::uint8_t* shortened = grown(scratch.padded_row, needed_bytes + kRowPadding).data();
-  std::int32_t* sums = grown(scratch.sums, needed_bytes).data();
-  const std::span<std::uint8_t> out = grown(scratch.out_row, num_bytes(window.width, image) + kRowPadding);
+  const std::span<std::uint8_t> out = grown(scratch.out_row, num_bytes(window.width, image));
   for (int y = 0; y < window.height; ++y) {
-    const auto i = static_cast<std::size_t>(y);
-    const std::uint8_t* begin = crop_row(image, plan.crop, rows.first[i]) + num_bytes(first, image);
-    resample_column(begin, image.row_bytes(), rows.weights_of(y), rows.count[i], needed_bytes, sums,
-                    shortened);
-    resample_row(shortened, image.channels(), columns, out.data());
-    sink(y, out.first(out.size() - kRowPadding));
+    const auto output = static_cast<std::size_t>(y);
+    const std::uint8_t* begin = crop_row(image, plan.crop, rows.first[output]) + num_bytes(first, image);
+    resample_column(begin, image.row_bytes(), rows.weights_of(output), scratch.kernels, shortened);
+    resample_row(shortened, image.channels(), columns, scratch.kernels, out.data());
+    sink(y, out);
   }
 }
 

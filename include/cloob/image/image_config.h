@@ -59,53 +59,49 @@ struct ImageConfig {
             "Mean of red, green and blue (of 0 to 1), subtracted from every pixel. The default is OpenAI's.",
             Range{0.0, 1.0}),
         field("std", &ImageConfig::std,
-              "Standard deviation of red, green and blue, by which every pixel is then divided. The default "
-              "is OpenAI's.",
+              "Standard deviation of red, green and blue, by which pixels are then divided. The default is "
+              "OpenAI's.",
               Range{1e-6, 1e6}),
         field("interpolation", &ImageConfig::interpolation,
               "Filter of every resize, antialiased as in Pillow. random draws bicubic or bilinear for each "
-              "training "
-              "picture and evaluates with bicubic."),
+              "training picture, and evaluates with bicubic."),
         field("resize_mode", &ImageConfig::resize_mode,
-              "How a picture becomes a square in evaluation. shortest: the shorter side is made image_size "
-              "and the centre "
-              "is cut out; longest: the longer side is made image_size and the rest is filled; squash: the "
-              "aspect ratio "
-              "is given up."),
+              "How evaluation makes a picture square. shortest: the shorter side becomes image_size and the "
+              "centre is cut out; longest: the longer side becomes image_size and the rest is filled; "
+              "squash: the aspect ratio is given up."),
         field("fill_color", &ImageConfig::fill_color,
               "Grey level around the picture with resize_mode longest.", Range{0, 255}),
         field("train_crop", &ImageConfig::train_crop,
-              "How a training picture is cut. random_resized: a random box (crop_scale, crop_ratio) is "
-              "resized to the "
-              "square; random_crop: the whole picture is squashed to squash_size and a random square is cut "
-              "out."),
+              "How a training picture is cut. random_resized: a random box (crop_scale, crop_ratio) becomes "
+              "the square; random_crop: the whole picture is squashed to squash_size and a random square is "
+              "cut out."),
         field("crop_scale", &ImageConfig::crop_scale,
               "Smallest and largest share of the picture's area that a random_resized box covers.",
               Range{0.0, 1.0}),
         field("crop_ratio", &ImageConfig::crop_ratio,
               "Smallest and largest aspect ratio (width by height) of a random_resized box.",
               Range{0.01, 100.0}),
-        field("squash_size", &ImageConfig::squash_size,
-              "Side in pixels of the square that random_crop cuts from; unset means image_size plus a "
-              "seventh of it "
-              "(73 for 64, 256 for 224).",
-              Range{1, 65536}),
+        field(
+            "squash_size", &ImageConfig::squash_size,
+            "Side in pixels of the square that random_crop cuts from; unset means image_size plus a seventh "
+            "of it (73 for 64, 256 for 224).",
+            Range{1, 65536}),
         field("horizontal_flip_probability", &ImageConfig::horizontal_flip_probability,
               "Probability that a training picture is mirrored. Wrong for captions that say left and right.",
               Range{0.0, 1.0}),
-        field("color_jitter", &ImageConfig::color_jitter,
-              "Strengths of brightness, contrast, saturation and hue jitter in training; empty means none. A "
-              "strength b "
-              "draws a factor from [max(0, 1 - b), 1 + b]; hue is a shift of at most half the colour circle.",
-              Range{0.0, 100.0}),
+        field(
+            "color_jitter", &ImageConfig::color_jitter,
+            "Strengths of brightness, contrast, saturation and hue jitter in training; empty means none. A "
+            "strength b draws a factor from [max(0, 1 - b), 1 + b]; the fourth is the largest turn of hues, "
+            "at most 0.5, half the colour circle.",
+            Range{0.0, 100.0}),
         field("color_jitter_probability", &ImageConfig::color_jitter_probability,
               "Probability that the colours of a training picture are jittered.", Range{0.0, 1.0}),
         field("gray_scale_probability", &ImageConfig::gray_scale_probability,
               "Probability that a training picture loses its colours.", Range{0.0, 1.0}),
         field("resize_before_rgb", &ImageConfig::resize_before_rgb,
               "Resample before converting to RGB, as the references do for CSV data: palette pictures by "
-              "nearest "
-              "neighbour, alpha premultiplied. Only to repeat a published run."));
+              "nearest neighbour, alpha premultiplied. Only to repeat a published run."));
   }
   /// Throws UserError for lists of the wrong length or order and for settings that contradict each other.
   void validate() const;

@@ -1,0 +1,138 @@
+#include "cloob/image/decode.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "cloob/base/files.h"
+#include "cloob/base/random.h"
+#include "cloob/image/encode.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+std::span<const std::byte> as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+std::string golden(const std::string& name) { return read_file(testing::golden_path("image/" + name)); }
+
+DecodeErrorKind failure(std::string_view file) {
+  try {
+    decode_image(as_bytes(file));
+  } catch (const DecodeError& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    return error.kind();
+  }
+  ADD_FAILURE() << "decoded";
+  return DecodeErrorKind::not_an_image;
+}
+
+std::string cut(const std::string& file, std::size_t bytes) { return file.substr(0, file.size() - bytes); }
+
+TEST(Decode, ReportsFilesThatEndTooEarly) {
+  for (const std::string name : {"jpeg_420.jpg", "jpeg_progressive.jpg", "jpeg_grey.jpg", "jpeg_cmyk.jpg"}) {
+    for (const std::size_t bytes : {1u, 2u, 3u, 50u, 200u}) {
+      EXPECT_EQ(failure(cut(golden(name), bytes)), DecodeErrorKind::truncated)
+          << name << " without " << bytes;
+    }
+  }
+  for (const std::string name :
+       {"png_rgb.png", "png_interlaced.png", "webp_lossy.webp", "webp_lossless.webp", "bmp_rgb.bmp"}) {
+    EXPECT_EQ(failure(cut(golden(name), 100)), DecodeErrorKind::truncated) << name;
+  }
+  for (const std::string name : {"jpeg_420.jpg", "png_rgb.png", "webp_lossy.webp", "bmp_rgb.bmp"}) {
+    EXPECT_EQ(failure(golden(name).substr(0, 20)), DecodeErrorKind::truncated) << name;
+  }
+}
+
+TEST(Decode, NeedsNothingAfterThePixelsOfAPng) {
+  const std::string whole = golden("png_rgb.png");
+  constexpr std::size_t kEndChunk = 12;
+  EXPECT_EQ(decode_image(as_bytes(cut(whole, kEndChunk))).pixels, decode_image(as_bytes(whole)).pixels);
+}
+
+TEST(Decode, TellsWhatIsNoPicture) {
+  EXPECT_EQ(failure(""), DecodeErrorKind::not_an_image);
+  EXPECT_EQ(failure("<!DOCTYPE html><html>404 Not Found</html>"), DecodeErrorKind::not_an_image);
+  EXPECT_EQ(failure("GIF89a\1\0\1\0"), DecodeErrorKind::unsupported_format);
+  EXPECT_EQ(failure(std::string_view("II*\0\x08\0\0\0", 8)), DecodeErrorKind::unsupported_format);
+}
+
+TEST(Decode, ReportsDamagedData) {
+  std::string png = golden("png_rgb.png");
+  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 0x55);
+  EXPECT_EQ(failure(png), DecodeErrorKind::corrupt);
+  std::string webp = golden("webp_lossless.webp");
+  std::fill(webp.begin() + 25, webp.begin() + 200, '\xff');
+  EXPECT_EQ(failure(webp), DecodeErrorKind::corrupt);
+}
+
+TEST(Decode, RefusesSizesThatWouldExhaustMemory) {
+  std::string png = golden("png_rgb.png");
+  png.replace(16, 8, std::string_view("\0\1\0\0\0\1\0\0", 8));  // 65,536 x 65,536
+  EXPECT_EQ(failure(png), DecodeErrorKind::too_large);
+  EXPECT_THROW(image_size_of(as_bytes(png)), DecodeError);
+}
+
+TEST(Decode, ReadsTheSizeFromTheHeaderAlone) {
+  const ImageSize size{31, 45};
+  for (const std::string name :
+       {"jpeg_exif_rotated.jpg", "png_rgba.png", "webp_lossy_alpha.webp", "bmp_palette.bmp"}) {
+    const std::string file = golden(name);
+    const std::size_t header = name.starts_with("jpeg") ? file.find("\xff\xda") + 14 : 64;
+    EXPECT_EQ(image_size_of(as_bytes(file.substr(0, header))), size) << name;
+  }
+}
+
+TEST(Decode, KeepsModesOnlyWhereAsked) {
+  const auto stored_mode = [](const std::string& name) {
+    return decode_image_as_stored(as_bytes(golden(name))).mode;
+  };
+  EXPECT_EQ(stored_mode("png_palette.png"), PixelMode::indexed);
+  EXPECT_EQ(stored_mode("png_one_bit.png"), PixelMode::indexed);
+  EXPECT_EQ(stored_mode("png_grey_alpha.png"), PixelMode::rgba);
+  EXPECT_EQ(stored_mode("webp_lossy_alpha.webp"), PixelMode::rgba);
+  EXPECT_EQ(stored_mode("jpeg_cmyk.jpg"), PixelMode::cmyk);
+  EXPECT_EQ(stored_mode("png_grey.png"), PixelMode::rgb);
+  EXPECT_EQ(decode_image(as_bytes(golden("png_rgba.png"))).mode, PixelMode::rgb);
+}
+
+// Whatever is wrong with a file, the answer is a picture or a DecodeError, and standard error stays clean.
+TEST(Decode, SurvivesRandomDamageInSilence) {
+  ::testing::internal::CaptureStderr();
+  RandomStream stream(RandomUse::synthetic_data, {1});
+  int num_errors = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(testing::golden_path("image"))) {
+    if (entry.path().extension() == ".safetensors" || entry.path().extension() == ".json") continue;
+    for (int trial = 0; trial < 30; ++trial) {
+      std::string file = read_file(entry.path());
+      for (int i = 0; i < 4; ++i) file[stream.below(file.size())] = static_cast<char>(stream.below(256));
+      if (trial % 3 == 0) file.resize(stream.below(file.size()));
+      try {
+        decode_image_as_stored(as_bytes(file));
+      } catch (const DecodeError&) {
+        ++num_errors;
+      }
+    }
+  }
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_GT(num_errors, 100);
+}
+
+TEST(Encode, PngKeepsEveryPixelAndJpegComesClose) {
+  const ImageU8 picture = decode_image(as_bytes(golden("source_wide.png")));
+  EXPECT_EQ(decode_image(as_bytes(encode_png(picture))).pixels, picture.pixels);
+  const ImageU8 smooth = decode_image(as_bytes(golden("jpeg_quality_30.jpg")));
+  const ImageU8 jpeg = decode_image(as_bytes(encode_jpeg(smooth, 95)));
+  ASSERT_EQ(jpeg.size(), smooth.size());
+  double difference = 0.0;
+  for (std::size_t i = 0; i < jpeg.pixels.size(); ++i)
+    difference += std::abs(jpeg.pixels[i] - smooth.pixels[i]);
+  EXPECT_LT(difference / static_cast<double>(jpeg.pixels.size()), 5.0);
+}
+
+}  // namespace
+}  // namespace cloob

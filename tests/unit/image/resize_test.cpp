@@ -1,0 +1,97 @@
+#include "cloob/image/resize.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "cloob/base/random.h"
+
+namespace cloob {
+namespace {
+
+ImageU8 noise(ImageSize size, PixelMode mode) {
+  ImageU8 image = make_image(size, mode);
+  RandomStream stream(RandomUse::synthetic_data, {7});
+  for (std::uint8_t& value : image.pixels) value = static_cast<std::uint8_t>(stream.below(256));
+  return image;
+}
+
+ImageU8 grey_row(std::initializer_list<std::uint8_t> levels) {
+  ImageU8 image{1, static_cast<int>(levels.size()), {}};
+  for (const std::uint8_t level : levels) image.pixels.insert(image.pixels.end(), 3, level);
+  return image;
+}
+
+std::vector<int> resized_row(std::initializer_list<std::uint8_t> levels, int width, ResampleFilter filter) {
+  const ImageU8 picture = grey_row(levels);
+  const ImageU8 out = resize(picture, resize_whole(picture.size(), {1, width}, filter));
+  std::vector<int> row;
+  for (std::size_t i = 0; i < out.pixels.size(); i += 3) row.push_back(out.pixels[i]);
+  return row;
+}
+
+TEST(Resize, WeighsNeighboursByTheStretchedTriangle) {
+  // Halving: the triangle reaches two pixels to each side of a centre between pixels; weights 1, 3, 3, 1, cut
+  // and normalised at the border.
+  EXPECT_EQ(resized_row({0, 70, 70, 0}, 2, ResampleFilter::bilinear), (std::vector<int>{40, 40}));
+  // Doubling: the nearer pixel counts three quarters.
+  EXPECT_EQ(resized_row({0, 100}, 4, ResampleFilter::bilinear), (std::vector<int>{0, 25, 75, 100}));
+}
+
+TEST(Resize, CubicOvershootsAreCut) {
+  EXPECT_EQ(resized_row({255, 255, 0, 0}, 8, ResampleFilter::bicubic),
+            (std::vector<int>{255, 255, 255, 203, 52, 0, 0, 0}));
+}
+
+TEST(Resize, KeepsAFlatPictureFlat) {
+  ImageU8 flat = make_image({37, 51}, PixelMode::rgb);
+  std::ranges::fill(flat.pixels, std::uint8_t{91});
+  for (const ImageSize size : {ImageSize{5, 90}, ImageSize{90, 5}, ImageSize{11, 11}, ImageSize{1, 1}}) {
+    const ImageU8 out = resize(flat, resize_whole(flat.size(), size, ResampleFilter::bicubic));
+    EXPECT_TRUE(std::ranges::all_of(out.pixels, [](int level) { return level == 91; })) << size.height;
+  }
+}
+
+TEST(Resize, IsACopyWhenTheSizeStays) {
+  const ImageU8 picture = noise({13, 17}, PixelMode::rgb);
+  EXPECT_EQ(resize(picture, resize_whole(picture.size(), picture.size(), ResampleFilter::bicubic)).pixels,
+            picture.pixels);
+}
+
+// A window must hold exactly the pixels of the whole result, in every mode and in both orders of the passes.
+TEST(Resize, WindowIsPartOfTheWholeResult) {
+  for (const PixelMode mode : {PixelMode::rgb, PixelMode::indexed, PixelMode::rgba, PixelMode::cmyk}) {
+    for (const ImageSize size : {ImageSize{12, 40}, ImageSize{50, 16}, ImageSize{33, 21}}) {
+      const ImageU8 picture = noise({40, 30}, mode);
+      ResizePlan plan = resize_whole(picture.size(), size, ResampleFilter::bicubic);
+      const ImageU8 whole = resize(picture, plan);
+      plan.window = {3, 2, 9, 7};
+      const ImageU8 part = resize(picture, plan);
+      for (int y = 0; y < 7; ++y) {
+        ASSERT_TRUE(std::equal(part.row(y), part.row(y) + 27, whole.row(y + 2) + 9))
+            << size.height << " row " << y;
+      }
+    }
+  }
+}
+
+TEST(Resize, SeesNothingOutsideTheCrop) {
+  ImageU8 picture = noise({20, 20}, PixelMode::rgb);
+  ResizePlan plan{{5, 6, 8, 9}, {31, 4}, {0, 0, 4, 31}, ResampleFilter::bicubic};
+  const ImageU8 before = resize(picture, plan);
+  for (int y = 0; y < 20; ++y) {
+    for (int x = 0; x < 20; ++x) {
+      if (x < 5 || x >= 13 || y < 6 || y >= 15) std::fill_n(picture.row(y) + 3 * x, 3, std::uint8_t{0});
+    }
+  }
+  EXPECT_EQ(resize(picture, plan).pixels, before.pixels);
+}
+
+TEST(Resize, TransparentColorsDoNotBleed) {
+  ImageU8 picture{1, 2, {200, 0, 0, 255, 0, 0, 250, 0}, PixelMode::rgba};  // opaque red beside invisible blue
+  const ImageU8 out = resize(picture, resize_whole(picture.size(), {1, 1}, ResampleFilter::bilinear));
+  EXPECT_EQ(out.pixels, (std::vector<std::uint8_t>{199, 0, 0}));
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,154 @@
+#include "cloob/image/transform.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+ImageU8 noise(ImageSize size) {
+  ImageU8 image = make_image(size, PixelMode::rgb);
+  RandomStream stream(RandomUse::synthetic_data, {8});
+  for (std::uint8_t& value : image.pixels) value = static_cast<std::uint8_t>(stream.below(256));
+  return image;
+}
+
+std::vector<float> run(const ImageTransform& transform, const ImageU8& image, std::uint64_t seed) {
+  std::vector<float> chw(transform.num_floats(), NAN);
+  RandomStream stream(RandomUse::augmentation, {seed});
+  transform(image, stream, chw);
+  return chw;
+}
+
+TEST(TrainTransform, DependsOnPictureAndStreamAlone) {
+  ImageConfig config;
+  config.color_jitter = {0.4, 0.4, 0.4, 0.1};
+  config.color_jitter_probability = 0.8;
+  config.gray_scale_probability = 0.2;
+  config.interpolation = Interpolation::random;
+  const TrainTransform transform(config, 16);
+  const ImageU8 picture = noise({40, 30});
+  const std::vector<float> first = run(transform, picture, 1);
+  run(transform, noise({90, 80}), 5);
+  EXPECT_EQ(run(transform, picture, 1), first);
+  EXPECT_NE(run(transform, picture, 2), first);
+}
+
+TEST(TrainTransform, FlipMirrorsTheSameCrop) {
+  ImageConfig config;
+  const ImageU8 picture = noise({40, 30});
+  const std::vector<float> straight = run(TrainTransform(config, 16), picture, 3);
+  config.horizontal_flip_probability = 1.0;
+  const std::vector<float> flipped = run(TrainTransform(config, 16), picture, 3);
+  for (std::size_t i = 0; i < flipped.size(); ++i)
+    ASSERT_EQ(flipped[i], straight[i / 16 * 16 + (15 - i % 16)]) << i;
+}
+
+TEST(TrainTransform, GreyPicturesHaveEqualChannels) {
+  ImageConfig config;
+  config.gray_scale_probability = 1.0;
+  config.mean = {0.5, 0.5, 0.5};
+  config.std = {0.25, 0.25, 0.25};
+  const std::vector<float> chw = run(TrainTransform(config, 8), noise({20, 20}), 4);
+  for (std::size_t i = 0; i < 64; ++i) {
+    ASSERT_EQ(chw[i], chw[64 + i]);
+    ASSERT_EQ(chw[i], chw[128 + i]);
+  }
+}
+
+// squash_size 6 equals the picture's size, so every result is one of the nine 4 x 4 windows of the picture
+// itself.
+TEST(TrainTransform, RandomCropReachesEveryWindowOfTheSquashedPicture) {
+  ImageConfig config;
+  config.train_crop = TrainCrop::random_crop;
+  config.squash_size = 6;
+  config.mean = {0.0, 0.0, 0.0};
+  config.std = {1.0, 1.0, 1.0};
+  const TrainTransform transform(config, 4);
+  const ImageU8 picture = noise({6, 6});
+  std::set<std::pair<int, int>> seen;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    const std::vector<float> chw = run(transform, picture, seed);
+    for (int top = 0; top < 3; ++top) {
+      for (int left = 0; left < 3; ++left) {
+        bool equal = true;
+        for (int i = 0; i < 16; ++i) {
+          const std::uint8_t red = picture.row(top + i / 4)[3 * (left + i % 4)];
+          equal = equal && chw[static_cast<std::size_t>(i)] == static_cast<float>(red) / 255.0f;
+        }
+        if (equal) seen.emplace(top, left);
+      }
+    }
+  }
+  EXPECT_EQ(seen.size(), 9u);
+}
+
+TEST(TrainTransform, SquashSizeDefaultsToASeventhMore) {
+  ImageConfig config;
+  config.train_crop = TrainCrop::random_crop;
+  ImageConfig explicit_config = config;
+  explicit_config.squash_size = 73;
+  const ImageU8 picture = noise({50, 90});
+  EXPECT_EQ(run(TrainTransform(config, 64), picture, 1),
+            run(TrainTransform(explicit_config, 64), picture, 1));
+}
+
+TEST(TrainTransform, RefusesASquashSizeBelowTheModelsSize) {
+  ImageConfig config;
+  config.train_crop = TrainCrop::random_crop;
+  config.squash_size = 60;
+  testing::expect_user_error([&] { TrainTransform(config, 64); }, {"image.squash_size is 60", "64"});
+}
+
+TEST(EvalTransform, NormalisesAndFillsTheBorder) {
+  ImageConfig config;
+  config.resize_mode = ResizeMode::longest;
+  config.fill_color = 255;
+  config.mean = {0.5, 0.25, 0.0};
+  config.std = {0.5, 0.5, 2.0};
+  ImageU8 black = make_image({8, 16}, PixelMode::rgb);
+  const std::vector<float> chw = run(EvalTransform(config, 8), black, 0);
+  const std::array<float, 3> inside{-1.0f, -0.5f, 0.0f}, border{1.0f, 1.5f, 0.5f};
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t y = 0; y < 8; ++y) {
+      EXPECT_EQ(chw[c * 64 + y * 8], y < 2 || y >= 6 ? border[c] : inside[c]) << c << " " << y;
+    }
+  }
+}
+
+TEST(ImageConfig, RefusesSettingsThatContradictEachOther) {
+  const auto expect_error = [](auto change, std::initializer_list<std::string> parts) {
+    ImageConfig config;
+    change(config);
+    testing::expect_user_error([&] { config.validate(); }, parts);
+  };
+  ImageConfig().validate();
+  expect_error([](ImageConfig& c) { c.mean = {0.5}; }, {"image.mean has 1 value, needs 3"});
+  expect_error(
+      [](ImageConfig& c) {
+        c.crop_scale = {1.0, 0.5};
+      },
+      {"image.crop_scale", "smaller value comes first"});
+  expect_error([](ImageConfig& c) { c.crop_scale = {0.0, 0.5}; }, {"image.crop_scale"});
+  expect_error([](ImageConfig& c) { c.squash_size = 73; },
+               {"image.squash_size has no effect", "random_crop"});
+  expect_error([](ImageConfig& c) { c.color_jitter_probability = 0.8; }, {"image.color_jitter is empty"});
+  expect_error(
+      [](ImageConfig& c) {
+        c.color_jitter = {0.1, 0.1, 0.1, 0.1};
+      },
+      {"color_jitter_probability is 0"});
+  expect_error(
+      [](ImageConfig& c) {
+        c.color_jitter = {0.1, 0.1, 0.1, 0.7};
+        c.color_jitter_probability = 0.5;
+      },
+      {"image.color_jitter", "[0, 0.5]"});
+}
+
+}  // namespace
+}  // namespace cloob
