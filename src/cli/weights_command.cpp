@@ -13,6 +13,7 @@
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint.h"
+#include "cloob/checkpoint/inspect.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/config/config.h"
 #include "cloob/train/import_model.h"
@@ -63,6 +64,15 @@ int export_weights(const WeightsArguments& arguments) {
   return 0;
 }
 
+int inspect(const WeightsArguments& arguments) {
+  if (arguments.out.empty()) {
+    fmt::print("{}", inspect_as_text(arguments.input));
+  } else {
+    write_json_line(arguments.out, inspect_as_json(arguments.input));
+  }
+  return 0;
+}
+
 }  // namespace
 
 void add_weights_commands(CLI::App& app, Action& action) {
@@ -82,6 +92,11 @@ void add_weights_commands(CLI::App& app, Action& action) {
   exporting->add_option("checkpoint", arguments->input, "Checkpoint folder, run folder or weights file")->required();
   exporting->add_option("--out", arguments->out, "safetensors file to write")->required();
   exporting->callback([arguments, &action] { action = [arguments] { return export_weights(*arguments); }; });
+
+  CLI::App* const inspecting = group->add_subcommand("inspect", "Say what a checkpoint or a weights file holds");
+  inspecting->add_option("path", arguments->input, "Checkpoint folder, run folder or weights file")->required();
+  inspecting->add_option("--json", arguments->out, "Write it as JSON to a file, or - for standard output");
+  inspecting->callback([arguments, &action] { action = [arguments] { return inspect(*arguments); }; });
 }
 
 }  // namespace cloob

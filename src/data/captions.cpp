@@ -37,8 +37,9 @@ std::vector<std::string> captions_in_json(std::span<const std::byte> text, const
       nlohmann::json::parse(content.begin(), content.end(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) throw BadSample(BadKind::no_caption, "the .json member is no JSON object");
   const auto found = json.find(field);
-  if (found == json.end())
+  if (found == json.end()) {
     throw BadSample(BadKind::no_caption, fmt::format("the .json member has no '{}'", field));
+  }
   std::vector<std::string> captions;
   for (const auto& item : found->is_array() ? *found : nlohmann::json::array({*found})) {
     if (item.is_null()) continue;

@@ -22,15 +22,17 @@ void check_suffixes(const std::vector<std::string>& suffixes, std::string_view s
 std::optional<char> CsvConfig::separator_character() const {
   if (!separator) return std::nullopt;
   if (*separator == "tab" || *separator == "\\t") return '\t';
-  if (separator->size() == 1 && *separator != "\"" && *separator != "\n" && *separator != "\r")
+  if (separator->size() == 1 && *separator != "\"" && *separator != "\n" && *separator != "\r") {
     return separator->front();
+  }
   throw_user_error("data.csv.separator is '{}': it has to be one character, or 'tab'", *separator);
 }
 
 void CsvConfig::validate() const {
   separator_character();
-  if (caption_columns.empty())
+  if (caption_columns.empty()) {
     throw_user_error("data.csv.caption_columns is empty: it needs at least one column");
+  }
 }
 
 void WebdatasetConfig::validate() const {

@@ -102,8 +102,9 @@ std::vector<fs::path> list_numbered_shards(const fs::path& folder) {
   const auto count = parse_integer(trim(read_file(count_file)));
   if (!count || *count < 1) throw_user_error("'{}' has to hold the number of shards", count_file.string());
   std::vector<fs::path> shards;
-  for (std::int64_t number = 0; number < *count; ++number)
+  for (std::int64_t number = 0; number < *count; ++number) {
     shards.push_back(folder / fmt::format("{}.tar", number));
+  }
   return shards;
 }
 
@@ -112,7 +113,8 @@ class ClipBenchmarkSource final : public LabeledSource {
   ClipBenchmarkSource(const fs::path& root, const std::string& split, std::int64_t threads)
       : classes_{read_lines(root / "classnames.txt"),
                  lines_if_there(root / "zeroshot_classification_templates.txt")},
-        reader_(list_numbered_shards(root / split), {image_suffixes(), {"cls"}}, threads) {}
+        reader_(list_numbered_shards(root / split), {image_suffixes(), {"cls"}, "labels are members .cls"},
+                threads) {}
 
   std::int64_t size() const override { return reader_.size(); }
   RawSample read(std::int64_t index) const override {
@@ -158,8 +160,9 @@ std::vector<std::string> read_lines(const fs::path& path) {
 std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, const std::string& split,
                                                          std::int64_t threads) {
   if (!fs::is_directory(root)) throw_user_error("'{}' is not a folder", root.string());
-  if (fs::exists(root / split / "nshards.txt"))
+  if (fs::exists(root / split / "nshards.txt")) {
     return std::make_shared<ClipBenchmarkSource>(root, split, threads);
+  }
   if (fs::exists(root / "zeroshot_classification_templates.txt")) {
     throw_user_error("'{}' does not exist: choose a split that '{}' has",
                      (root / split / "nshards.txt").string(), root.string());

@@ -40,22 +40,23 @@ Loader::Loader(std::shared_ptr<const Source> source, Preprocess preprocess, cons
     throw_user_error("the training data has {} samples, fewer than one batch: train.global_batch_size is {}",
                      with_thousands(source_->size()), with_thousands(options.batch_size));
   }
-  seek(0);
 }
 
 Loader::~Loader() = default;
 
 void Loader::seek(std::int64_t position) {
   CLOOB_CHECK(position >= 0, "position {}", position);
-  prefetcher_.reset();  // stops its threads before others begin
+  prefetcher_.reset();
   position_ = position;
-  prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, sampler_, options_, position_);
 }
 
-std::int64_t Loader::ready_batches() const { return prefetcher_->num_ready(); }
+std::int64_t Loader::ready_batches() const { return prefetcher_ ? prefetcher_->num_ready() : 0; }
 
 Batch Loader::next() {
   const Timer timer;
+  if (!prefetcher_) {
+    prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, sampler_, options_, position_);
+  }
   FilledBatch filled = prefetcher_->take();
   wait_seconds_ += timer.seconds();
   count(filled);
@@ -76,8 +77,9 @@ void Loader::count(const FilledBatch& filled) {
     const auto example = [&] { return fmt::format("{}: {}", source_->describe(bad.index), bad.message); };
     const bool is_first = bad_.count(bad.kind) == 0;
     bad_.add(bad.kind, example);
-    if (is_first)
+    if (is_first) {
       log_warning("data", "unusable sample ({}): {}", bad_kind_name(bad.kind), bad_.examples(bad.kind)[0]);
+    }
   }
   if (!filled.bad.empty()) check_bad_share();
 }

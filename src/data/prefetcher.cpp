@@ -80,8 +80,9 @@ void Prefetcher::prepare_next_slot() {
 }
 
 bool Prefetcher::has_row() {
-  while (num_given_ < num_prepared_ && slot(num_given_).next_row == slot(num_given_).rows.size())
+  while (num_given_ < num_prepared_ && slot(num_given_).next_row == slot(num_given_).rows.size()) {
     ++num_given_;
+  }
   return num_given_ < num_prepared_;
 }
 
@@ -186,8 +187,9 @@ FilledBatch Prefetcher::collect(Slot& slot) {
 std::int64_t Prefetcher::num_ready() const {
   const std::lock_guard lock(mutex_);
   std::int64_t ready = 0;
-  for (std::int64_t batch = num_taken_; batch < num_prepared_; ++batch)
+  for (std::int64_t batch = num_taken_; batch < num_prepared_; ++batch) {
     ready += slot(batch).unfinished == 0 ? 1 : 0;
+  }
   return ready;
 }
 

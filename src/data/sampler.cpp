@@ -53,8 +53,9 @@ BatchPlaces Sampler::batch_at(std::int64_t position) const {
   BatchPlaces places{position / size_, position % size_, batch_size_, position + batch_size_};
   const std::int64_t left = size_ - places.first;
   if (left >= batch_size_) return places;
-  if (purpose_ == Purpose::training)
+  if (purpose_ == Purpose::training) {
     return {places.epoch + 1, 0, batch_size_, (places.epoch + 1) * size_ + batch_size_};
+  }
   return {places.epoch, places.first, left, position + left};
 }
 

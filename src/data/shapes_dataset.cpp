@@ -58,10 +58,13 @@ std::string folder_of_class(std::string name) {
   return name;
 }
 
-void write_class_folders(const fs::path& folder, const ShapesConfig& config, std::int64_t count, std::int64_t threads) {
+void write_class_folders(const fs::path& folder, const ShapesConfig& config, std::int64_t count,
+                         std::int64_t threads) {
   // The lines of classnames.txt stand in the order of the folders' names.
   std::map<std::string, std::string> name_of_folder;
-  for (const std::string& name : shape_classes(ShapesSplit::held_out)) name_of_folder[folder_of_class(name)] = name;
+  for (const std::string& name : shape_classes(ShapesSplit::held_out)) {
+    name_of_folder[folder_of_class(name)] = name;
+  }
   std::string names;
   for (const auto& [folder_name, name] : name_of_folder) {
     make_directories(folder / folder_name);
@@ -71,7 +74,8 @@ void write_class_folders(const fs::path& folder, const ShapesConfig& config, std
   write_text(folder / "templates.txt", join(shape_templates(), "\n") + "\n");
   parallel_for(count, threads, [&](std::int64_t index) {
     const ShapeSample sample = render_shape_sample(config, ShapesSplit::held_out, index);
-    write_text(folder / folder_of_class(sample.class_name) / fmt::format("{:06}.png", index), encode_png(sample.image));
+    write_text(folder / folder_of_class(sample.class_name) / fmt::format("{:06}.png", index),
+               encode_png(sample.image));
   });
 }
 
@@ -80,13 +84,22 @@ void write_class_folders(const fs::path& folder, const ShapesConfig& config, std
 void write_shapes_dataset(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
                           std::int64_t threads) {
   CLOOB_CHECK(size.samples_per_shard >= 1, "shards of {} samples", size.samples_per_shard);
+  const fs::path place = (fs::absolute(folder).lexically_normal() / "").parent_path();  // no slash at its end
   std::error_code error;
-  if (fs::exists(folder, error) && !fs::is_empty(folder, error)) {
-    throw_user_error("'{}' is not empty: name a new folder, or remove it first", folder.string());
+  if (fs::exists(place, error) && !fs::is_empty(place, error)) {
+    throw_user_error("'{}' is not empty: name a new folder, or remove it first", place.string());
   }
-  write_shards(folder / "train", config, ShapesSplit::train, size.num_train, size, threads);
-  write_shards(folder / "validation", config, ShapesSplit::validation, size.num_validation, size, threads);
-  if (size.num_held_out > 0) write_class_folders(folder / "held_out", config, size.num_held_out, threads);
+  // Moved into place when it is complete, so that a folder that is there is a whole data set.
+  const fs::path partial = place.string() + ".partial";
+  fs::remove_all(partial, error);
+  make_directories(partial);
+  write_shards(partial / "train", config, ShapesSplit::train, size.num_train, size, threads);
+  write_shards(partial / "validation", config, ShapesSplit::validation, size.num_validation, size, threads);
+  if (size.num_held_out > 0) write_class_folders(partial / "held_out", config, size.num_held_out, threads);
+  fs::rename(partial, place, error);
+  if (error) {
+    throw_user_error("cannot move '{}' to '{}': {}", partial.string(), place.string(), error.message());
+  }
 }
 
 }  // namespace cloob

@@ -81,7 +81,8 @@ class SampleCutter {
 }
 
 ShardScan scan_shard(const std::filesystem::path& path, const WantedMembers& wanted) {
-  constexpr std::size_t kWindowBytes = 16 << 10;  // skips large images, reads small ones along
+  constexpr std::size_t kWindowBytes = 16 << 10;   // skips large images, reads small ones along
+  constexpr std::uint64_t kMostPadding = 1 << 20;  // writers fill up their last record, 10 KiB by habit
   const RandomAccessFile file(path);
   ShardScan scan;
   SampleCutter cutter(wanted, scan);
@@ -90,6 +91,11 @@ ShardScan scan_shard(const std::filesystem::path& path, const WantedMembers& wan
     if (file.size() == 0) throw TarError(TarDamage::cut_short, 0, "it is empty (0 bytes)");
     while (const auto member = scanner.next()) cutter.add(*member);
     cutter.finish_sample();
+    if (file.size() - scanner.offset() > kMostPadding) {
+      log_warning("data",
+                  "'{}' has {} behind its end mark that are not read: are these several tar files joined?",
+                  path.string(), human_bytes(file.size() - scanner.offset()));
+    }
   } catch (const TarError& error) {
     if (error.offset() == 0 && error.damage() == TarDamage::bad_header) throw_not_a_tar_file(file, error);
     cutter.mark_fault(error);
@@ -99,8 +105,9 @@ ShardScan scan_shard(const std::filesystem::path& path, const WantedMembers& wan
 
 std::string list_suffixes(const SuffixCounts& suffixes) {
   std::vector<std::string> parts;
-  for (const auto& [suffix, count] : suffixes)
+  for (const auto& [suffix, count] : suffixes) {
     parts.push_back(fmt::format(".{} ({})", suffix, with_thousands(count)));
+  }
   constexpr std::size_t kMost = 12;
   if (parts.size() > kMost) {
     const std::size_t more = parts.size() - kMost;
@@ -114,25 +121,34 @@ std::string one_of(const std::vector<std::string>& suffixes) {
   return fmt::format(".{}", join(suffixes, " or ."));
 }
 
-[[noreturn]] void throw_no_usable_sample(const std::filesystem::path& first,
+// Why not one sample has all that is wanted, as far as the shards show.
+std::string explain_no_sample(const std::vector<std::filesystem::path>& shards,
+                              const std::vector<ShardScan>& scans, const SuffixCounts& suffixes,
+                              const WantedMembers& wanted) {
+  for (std::size_t i = 0; i < scans.size(); ++i) {
+    if (!scans[i].fault.empty()) {
+      return fmt::format("'{}' is damaged: {}", shards[i].string(), scans[i].fault);
+    }
+  }
+  const auto occurs = [&](const std::vector<std::string>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& suffix) { return suffixes.contains(suffix); });
+  };
+  if (!occurs(wanted.image) || !occurs(wanted.companion)) return wanted.advice;
+  return "both occur, but not side by side: the members of one sample must follow each other in the shard";
+}
+
+[[noreturn]] void throw_no_usable_sample(const std::vector<std::filesystem::path>& shards,
                                          const std::vector<ShardScan>& scans, const WantedMembers& wanted) {
   SuffixCounts suffixes;
   for (const ShardScan& scan : scans) {
     for (const auto& [suffix, count] : scan.suffixes) suffixes[suffix] += count;
   }
-  const auto seen = [&](const std::vector<std::string>& list) {
-    return std::any_of(list.begin(), list.end(),
-                       [&](const auto& suffix) { return suffixes.contains(suffix); });
-  };
-  const char* const advice =
-      seen(wanted.image) && seen(wanted.companion)
-          ? "both occur, but not side by side: the members of one sample must follow each other in the shard"
-          : "set data.webdataset.image_members, caption_members or json_caption_field to the suffixes in the "
-            "shards";
   throw_user_error("'{}'{} no usable sample: each needs {} and {}, the member suffixes are {}; {}",
-                   first.string(),
+                   shards.at(0).string(),
                    scans.size() > 1 ? fmt::format(" and {} more shards have", scans.size() - 1) : " has",
-                   one_of(wanted.image), one_of(wanted.companion), list_suffixes(suffixes), advice);
+                   one_of(wanted.image), one_of(wanted.companion), list_suffixes(suffixes),
+                   explain_no_sample(shards, scans, suffixes, wanted));
 }
 
 }  // namespace
@@ -154,7 +170,7 @@ ShardIndex::ShardIndex(const std::vector<std::filesystem::path>& shards, const W
   });
   const auto complete = [](std::int64_t sum, const ShardScan& scan) { return sum + scan.num_complete; };
   if (std::accumulate(scans.begin(), scans.end(), std::int64_t{0}, complete) == 0) {
-    throw_no_usable_sample(shards.at(0), scans, wanted);
+    throw_no_usable_sample(shards, scans, wanted);
   }
   for (std::size_t i = 0; i < scans.size(); ++i) {
     first_sample_.push_back(size());

@@ -23,6 +23,7 @@ MemberName split_member_name(std::string_view name);
 struct WantedMembers {
   std::vector<std::string> image;
   std::vector<std::string> companion;  ///< captions or labels
+  std::string advice;                  ///< what to do where no sample has both
 };
 
 /// The samples of a list of shards. Members of one sample follow each other; a new one begins where the key

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "data/tar_scanner.h"
 
@@ -48,8 +49,10 @@ ShardSample ShardReader::read(std::int64_t index, const std::vector<std::string>
       if (name.suffix.empty()) continue;
       sample.key = name.key;
       if (std::find(suffixes.begin(), suffixes.end(), name.suffix) != suffixes.end()) {
-        if (member->size > kMostMemberBytes)
-          throw BadSample(BadKind::too_large, fmt::format("'{}'", member->name));
+        if (member->size > kMostMemberBytes) {
+          throw BadSample(BadKind::too_large,
+                          fmt::format("'{}' has {}", member->name, human_bytes(member->size)));
+        }
         sample.members.emplace(name.suffix, scanner.read(*member));
       }
       sample.suffixes.push_back(std::move(name.suffix));

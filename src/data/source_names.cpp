@@ -87,8 +87,9 @@ std::vector<std::string> expand_body(std::string_view body) {
 
 std::vector<std::string> expand_glob(const std::string& pattern) {
   std::error_code error;
-  if (pattern.find_first_of("*?[") == std::string::npos || std::filesystem::exists(pattern, error))
+  if (pattern.find_first_of("*?[") == std::string::npos || std::filesystem::exists(pattern, error)) {
     return {pattern};
+  }
   glob_t found{};
   const int status = ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found);
   std::vector<std::string> names(found.gl_pathv, found.gl_pathv + found.gl_pathc);
@@ -111,8 +112,9 @@ std::vector<std::string> expand_braces(std::string_view pattern) {
     check_number(bodies.size() * tails.size(), pattern);
     std::vector<std::string> names;
     for (const std::string& body : bodies) {
-      for (const std::string& tail : tails)
+      for (const std::string& tail : tails) {
         names.push_back(fmt::format("{}{}{}", pattern.substr(0, open), body, tail));
+      }
     }
     return names;
   }
@@ -136,8 +138,9 @@ std::vector<std::filesystem::path> expand_source_names(const std::vector<std::st
                                 name)
                   : std::string());
         }
-        if (!seen.insert(path).second)
+        if (!seen.insert(path).second) {
           throw_user_error("'{}' is named twice: each file may be used once", path);
+        }
         paths.emplace_back(std::move(path));
       }
     }

@@ -12,6 +12,10 @@ namespace {
 
 using Block = std::span<const std::byte>;
 
+[[noreturn]] void throw_bad_header(std::uint64_t offset, fmt::format_string<std::uint64_t&> message) {
+  throw TarError(TarDamage::bad_header, offset, fmt::format(message, offset));
+}
+
 // Text of a header field: up to the first NUL.
 std::string_view text_field(Block block, std::size_t offset, std::size_t size) {
   const auto* first = reinterpret_cast<const char*>(block.data()) + offset;
@@ -59,12 +63,9 @@ struct Header {
 };
 
 Header parse_header(Block block, std::uint64_t offset) {
-  if (!checksum_holds(block))
-    throw TarError(TarDamage::bad_header, offset, fmt::format("no valid tar header at byte {}", offset));
+  if (!checksum_holds(block)) throw_bad_header(offset, "no valid tar header at byte {}");
   const auto size = number_field(block, 124, 12);
-  if (!size)
-    throw TarError(TarDamage::bad_header, offset,
-                   fmt::format("the tar header at byte {} has no valid size", offset));
+  if (!size) throw_bad_header(offset, "the tar header at byte {} has no valid size");
   Header header{std::string(text_field(block, 0, 100)), *size, static_cast<char>(block[156])};
   // The prefix belongs to POSIX's format; GNU's ("ustar" and two spaces) keeps other things there.
   if (text_field(block, 257, 6) == "ustar") {
@@ -89,9 +90,7 @@ void parse_pax(std::string_view records, std::uint64_t offset, Extension& extens
     const bool fits = space != std::string_view::npos && length &&
                       *length > static_cast<std::int64_t>(space) + 1 &&
                       static_cast<std::size_t>(*length) <= records.size();
-    if (!fits)
-      throw TarError(TarDamage::bad_header, offset,
-                     fmt::format("the pax header at byte {} is damaged", offset));
+    if (!fits) throw_bad_header(offset, "the pax header at byte {} is damaged");
     const std::string_view record = records.substr(space + 1, static_cast<std::size_t>(*length) - space - 2);
     records.remove_prefix(static_cast<std::size_t>(*length));
     const std::size_t equals = record.find('=');
@@ -100,9 +99,7 @@ void parse_pax(std::string_view records, std::uint64_t offset, Extension& extens
     if (key == "path") extension.name = std::string(value);
     if (key == "size") {
       const auto size = parse_integer(value);
-      if (!size || *size < 0)
-        throw TarError(TarDamage::bad_header, offset,
-                       fmt::format("the pax header at byte {} is damaged", offset));
+      if (!size || *size < 0) throw_bad_header(offset, "the pax header at byte {} is damaged");
       extension.size = static_cast<std::uint64_t>(*size);
     }
   }
@@ -122,9 +119,10 @@ std::optional<TarMember> TarScanner::next() {
   member.begin = offset_;
   Extension extension;
   while (offset_ < end_) {
-    if (end_ - offset_ < kTarBlock)
+    if (end_ - offset_ < kTarBlock) {
       throw TarError(TarDamage::cut_short, offset_,
                      fmt::format("it ends inside the header at byte {}", offset_));
+    }
     const Block block = window_at(offset_, kTarBlock);
     const auto is_zero = [](std::byte value) { return value == std::byte{0}; };
     if (std::all_of(block.begin(), block.end(), is_zero)) return std::nullopt;
@@ -133,7 +131,10 @@ std::optional<TarMember> TarScanner::next() {
     const bool is_extension =
         header.type == 'L' || header.type == 'K' || header.type == 'x' || header.type == 'g';
     const std::uint64_t size = is_extension ? header.size : extension.size.value_or(header.size);
-    if (size > end_ - data_offset || (is_extension && size > kMostExtensionBytes)) {
+    if (is_extension && size > kMostExtensionBytes) {
+      throw_bad_header(offset_, "the tar header at byte {} has no valid size");
+    }
+    if (size > end_ - data_offset) {
       throw TarError(TarDamage::cut_short, offset_,
                      fmt::format("it ends inside the member '{}' at byte {}", header.name, offset_));
     }

@@ -49,6 +49,8 @@ class TarScanner {
   std::optional<TarMember> next();
   /// The content of a member that `next` returned.
   std::vector<std::byte> read(const TarMember& member);
+  /// Where `next` goes on; at the end of the archive, where the end mark begins.
+  std::uint64_t offset() const { return offset_; }
 
  private:
   std::span<const std::byte> window_at(std::uint64_t offset, std::size_t size);

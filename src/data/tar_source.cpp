@@ -28,7 +28,11 @@ TarSource::TarSource(const WebdatasetConfig& config, std::vector<std::filesystem
       all_suffixes_(joined(image_suffixes_, caption_suffixes_)),
       text_(config.text),
       json_field_(config.json_caption_field),
-      reader_(std::move(shards), {image_suffixes_, caption_suffixes_}, threads) {}
+      reader_(std::move(shards),
+              {image_suffixes_, caption_suffixes_,
+               "set data.webdataset.image_members, caption_members or json_caption_field to the suffixes in "
+               "the shards"},
+              threads) {}
 
 RawSample TarSource::read(std::int64_t index) const {
   ShardSample sample = reader_.read(index, all_suffixes_);

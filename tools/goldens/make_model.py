@@ -132,7 +132,8 @@ def one_query_pool(pool, x):
         k_proj_weight=pool.k_proj.weight, v_proj_weight=pool.v_proj.weight)
 
 
-def forward_flops(config):
+def costs(config):
+    """Parameters and forward FLOPs of one sample."""
     with torch.device("meta"):
         model = CLIP(**config).eval()
         size = config["vision_cfg"]["image_size"]
@@ -143,7 +144,11 @@ def forward_flops(config):
             pool = model.visual.attnpool
             features = torch.empty(1, pool.k_proj.in_features, size // 32, size // 32)
             image += count_flops(lambda: one_query_pool(pool, features)) - count_flops(lambda: pool(features))
-        return {"image": image, "text": count_flops(lambda: model.encode_text(tokens))}
+        text = count_flops(lambda: model.encode_text(tokens))
+        image_parameters = sum(parameter.numel() for parameter in model.visual.parameters())
+        text_parameters = sum(parameter.numel() for parameter in model.parameters()) - image_parameters - 1
+        return {"image_parameters": image_parameters, "text_parameters": text_parameters, "image_flops": image,
+                "text_flops": text}
 
 
 def main():
@@ -158,8 +163,8 @@ def main():
         (FOLDER / f"{name}.names.txt").write_text(names_and_shapes(name))
     configs = {name: open_clip.get_model_config(name) for name in
                ("RN50", "RN101", "RN50x4", "RN50x16", "ViT-S-32", "ViT-S-16", "ViT-B-32", "ViT-B-16", "ViT-L-14")}
-    (FOLDER / "flops.json").write_text(
-        json.dumps({name: forward_flops(config) for name, config in configs.items()}, indent=1) + "\n")
+    (FOLDER / "costs.json").write_text(
+        json.dumps({name: costs(config) for name, config in configs.items()}, indent=1) + "\n")
     for file in FOLDER.iterdir():
         file.chmod(0o644)  # safetensors makes its files private
 

@@ -44,12 +44,12 @@ struct EnumNames<TextMember> {
 
 /// How tables of image paths and captions are read.
 struct CsvConfig {
-  std::optional<std::string> separator;
+  std::optional<std::string> separator = std::nullopt;
   CsvQuoting quoting = CsvQuoting::double_quotes;
   bool header = true;
   std::string filepath_column = "filepath";
   std::vector<std::string> caption_columns = {"title"};
-  std::optional<bool> group_captions;
+  std::optional<bool> group_captions = std::nullopt;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -82,7 +82,7 @@ struct WebdatasetConfig {
   std::vector<std::string> image_members = {"jpg", "jpeg", "png", "webp"};
   std::vector<std::string> caption_members = {"txt"};
   TextMember text = TextMember::whole;
-  std::optional<std::string> json_caption_field;
+  std::optional<std::string> json_caption_field = std::nullopt;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -108,7 +108,7 @@ struct DataConfig {
   std::vector<std::string> train;
   std::vector<std::string> val;
   DataFormat format = DataFormat::automatic;
-  std::optional<std::string> image_root;
+  std::optional<std::string> image_root = std::nullopt;
   CsvConfig csv;
   WebdatasetConfig webdataset;
   CaptionChoice caption_choice = CaptionChoice::random;

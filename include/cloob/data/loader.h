@@ -20,8 +20,8 @@ struct LoaderOptions {
   Purpose purpose = Purpose::training;
   std::int64_t batch_size = 0;  ///< of the global batch
   std::uint64_t seed = 0;
-  std::int64_t rank =
-      0;  ///< this loader delivers slice `rank` of `world_size` equal slices of every global batch
+  /// The loader delivers slice `rank` of `world_size` slices of every global batch.
+  std::int64_t rank = 0;
   std::int64_t world_size = 1;
   CaptionChoice caption_choice = CaptionChoice::first;
   double max_bad_share = 0;
@@ -39,7 +39,7 @@ LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std
 /// ones, bit for bit. An unusable sample leaves its place empty and is counted; the first of each kind is
 /// logged. `next` throws UserError when there are more than `max_bad_share` of them, or nothing else, and
 /// passes on what else went wrong in a thread; it then throws the same again until `seek`. One thread uses a
-/// loader. It may be destroyed at any time.
+/// loader; the threads start with the first `next`. It may be destroyed at any time.
 class Loader {
  public:
   /// Throws UserError when the source is smaller than one training batch.

@@ -28,8 +28,8 @@ struct EnumNames<Truncation> {
 
 struct TextConfig {
   TokenizerKind tokenizer = TokenizerKind::clip;
-  std::string model_file;
-  std::string vocabulary_file;
+  std::string model_file = "";
+  std::string vocabulary_file = "";
   Truncation truncation = Truncation::keep_end;
 
   static constexpr auto fields() {

@@ -62,6 +62,7 @@ TEST(Text, ParsesWholeNumbersOnly) {
   EXPECT_EQ(parse_integer("12"), 12);
   EXPECT_EQ(parse_integer("+12"), 12);
   EXPECT_FALSE(parse_integer("12x"));
+  EXPECT_FALSE(parse_integer("+-12"));
   EXPECT_FALSE(parse_integer(""));
   EXPECT_FALSE(parse_integer("99999999999999999999"));
   EXPECT_EQ(parse_double("1e-3"), 1e-3);

@@ -1,13 +1,19 @@
 #include "cloob/data/loader.h"
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
 #include <numeric>
 #include <set>
+#include <stdexcept>
+#include <thread>
+#include <tuple>
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
-#include "data_testing.h"
+#include "number_source.h"
+#include "support/support.h"
 
 namespace cloob {
 namespace {
@@ -79,12 +85,14 @@ TEST(Loader, ContinuesTheSameOrderWithAnotherBatchSize) {
   }
   Loader first = make_loader(source, training_options(4));
   std::vector<std::int64_t> actual;
-  for (const Batch& batch : take_batches(first, 3))
+  for (const Batch& batch : take_batches(first, 3)) {
     actual.insert(actual.end(), batch.indices.begin(), batch.indices.end());
+  }
   Loader second = make_loader(source, training_options(6));
   second.seek(first.position());
-  for (const Batch& batch : take_batches(second, 6))
+  for (const Batch& batch : take_batches(second, 6)) {
     actual.insert(actual.end(), batch.indices.begin(), batch.indices.end());
+  }
   EXPECT_EQ(actual, expected);
 }
 

@@ -18,8 +18,9 @@ double chi_square(const std::vector<std::int64_t>& counts) {
   for (const std::int64_t count : counts) total += static_cast<double>(count);
   const double expected = total / static_cast<double>(counts.size());
   double sum = 0;
-  for (const std::int64_t count : counts)
+  for (const std::int64_t count : counts) {
     sum += std::pow(static_cast<double>(count) - expected, 2) / expected;
+  }
   return sum;
 }
 

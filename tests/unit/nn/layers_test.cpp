@@ -28,7 +28,7 @@ TEST(Linear, StartsAsLibTorchOrAsAsked) {
 
 TEST(LayerNorm, OfNarrowInputIsTheRoundedResultInFloat32) {
   Initializer initializer = Initializer::drawn(1);
-  const LayerNorm norm(64, initializer);
+  LayerNorm norm(64, initializer);
   at::NoGradGuard no_grad;
   parameter(*norm, "weight").uniform_(0.5, 1.5);
   const at::Tensor x = at::randn({8, 64}).to(at::kBFloat16);
@@ -39,7 +39,7 @@ TEST(LayerNorm, OfNarrowInputIsTheRoundedResultInFloat32) {
 
 TEST(LayerNorm, SumsGradientsOfManyNarrowTokensInFloat32) {
   Initializer initializer = Initializer::drawn(1);
-  const LayerNorm norm(16, initializer);
+  LayerNorm norm(16, initializer);
   const at::Tensor x = at::randn({5000, 16}).to(at::kBFloat16);
   const at::Tensor slope = (at::randn({5000, 16}) + 0.5).to(at::kBFloat16);
   norm->forward(x).backward(slope);

@@ -1,45 +1,21 @@
-// What the tests of this room share: files of text, shards, and a source whose samples are numbers.
+// A source whose samples are numbers, and what tests of the loader do with batches.
 #pragma once
 
 #include <ATen/ops/equal.h>
 #include <fmt/core.h>
+#include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
-#include <thread>
-#include <utility>
 #include <vector>
 
-#include "cloob/base/files.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/loader.h"
-#include "cloob/data/tar_writer.h"
-#include "support/support.h"
 
 namespace cloob::testing {
-
-inline std::filesystem::path write_text(const std::filesystem::path& path, std::string_view text) {
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << text;
-  return path;
-}
-
-using Members = std::vector<std::pair<std::string, std::string>>;
-
-inline std::filesystem::path write_tar(const std::filesystem::path& path, const Members& members) {
-  TarWriter writer(path);
-  for (const auto& [name, content] : members) writer.add(name, content);
-  writer.finish();
-  return path;
-}
-
-inline std::string as_string(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 /// Sample i has its number as image and two captions. Numbers in `bad` are unusable.
 class NumberSource final : public Source {
@@ -49,8 +25,9 @@ class NumberSource final : public Source {
   std::int64_t size() const override { return size_; }
   RawSample read(std::int64_t index) const override {
     if (on_read) on_read(index);
-    if (const auto found = bad.find(index); found != bad.end())
+    if (const auto found = bad.find(index); found != bad.end()) {
       throw BadSample(found->second, "it is broken");
+    }
     RawSample sample;
     sample.key = std::to_string(index);
     sample.image_bytes.resize(sizeof(index));

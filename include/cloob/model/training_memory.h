@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+
+#include "cloob/model/model_config.h"
+#include "cloob/nn/autocast.h"
+
+namespace cloob {
+
+/// Bytes that training needs, with AdamW and gradients dropped after every step.
+///
+/// What the data pipeline holds is not in it, nor the objective's matrices of similarities, which begin to
+/// count where the batch has several thousand pairs.
+struct TrainingMemory {
+  std::int64_t process = 0;          ///< the program and LibTorch before any tensor, on the CPU
+  std::int64_t weights = 0;          ///< parameters, and their narrow copies under autocast
+  std::int64_t optimizer_state = 0;  ///< two moments for every parameter
+  std::int64_t gradients = 0;
+  std::int64_t activations = 0;  ///< what the forward pass keeps for the backward pass
+  /// The most at any time. Less than the sum: gradients grow while activations shrink.
+  std::int64_t peak = 0;
+};
+
+/// For texts that fill the context. The config must be valid.
+TrainingMemory estimate_training_memory(const ModelConfig& config, std::int64_t batch_size,
+                                        Precision precision);
+
+}  // namespace cloob

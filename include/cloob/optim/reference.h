@@ -1,0 +1,21 @@
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "cloob/config/field.h"
+
+namespace cloob {
+
+/// Whose training conventions are followed, where the two codes differ: which tensors decay, the form of the
+/// warm-up and the upper bound of the scale. The top-level setting `reference`.
+enum class Reference { open_clip, cloob };
+
+template <>
+struct EnumNames<Reference> {
+  static constexpr std::array<std::pair<std::string_view, Reference>, 2> names = {
+      {{"open_clip", Reference::open_clip}, {"cloob", Reference::cloob}}};
+};
+
+}  // namespace cloob

@@ -1,0 +1,158 @@
+#include "cloob/model/training_memory.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "cloob/model/weights.h"
+#include "cloob/nn/transformer.h"
+#include "model/resnet_stages.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::int64_t kProcess = 190 * kMiB;
+constexpr std::int64_t kWide = 4;  // bytes of a float32
+
+/// What a layer holds: `wide` elements are float32 in any precision, `narrow` ones have the type of matrix
+/// products.
+struct Layer {
+  std::int64_t parameters = 0;
+  std::int64_t cast_parameters = 0;  ///< of them, those that autocast copies
+  std::int64_t wide = 0;             ///< saved for one sample
+  std::int64_t narrow = 0;           ///< saved for one sample
+};
+
+/// Both norms keep their input, every matrix product its input, attention also what it was given and its
+/// sums.
+Layer transformer_block(std::int64_t tokens, std::int64_t width, std::int64_t heads) {
+  const std::int64_t matrices = (3 + 1 + 2 * kMlpRatio) * width * width;
+  const std::int64_t linear_biases = (3 + 1 + kMlpRatio + 1) * width;
+  const std::int64_t attention = (1 + 3 + 1) * width;    // normalised input, queries, keys, values, result
+  const std::int64_t mlp = (1 + 2 * kMlpRatio) * width;  // normalised input, before and after the activation
+  return {.parameters = matrices + linear_biases + 4 * width,
+          .cast_parameters = matrices + linear_biases,
+          .wide = tokens * (2 * width + 4 + heads),
+          .narrow = tokens * (attention + mlp)};
+}
+
+/// A convolution keeps its input, a norm its own, which is the convolution's output; ReLU its output, which
+/// is the next convolution's input.
+Layer bottleneck(const BottleneckShape& shape, std::int64_t size) {
+  const std::int64_t places = size * size;
+  const std::int64_t out_places = places / (shape.stride * shape.stride);
+  const std::int64_t inner = shape.inner_channels, outer = shape.out_channels();
+  Layer layer{.parameters = 4 * inner + 2 * outer,
+              .cast_parameters = shape.in_channels * inner + 9 * inner * inner + inner * outer,
+              .wide = 0,
+              .narrow = 4 * inner * places + 2 * outer * out_places};
+  if (shape.stride > 1) layer.narrow += inner * out_places;
+  if (shape.has_downsample()) {
+    layer.parameters += 2 * outer;
+    layer.cast_parameters += shape.in_channels * outer;
+    layer.narrow += (outer + (shape.stride > 1 ? shape.in_channels : 0)) * out_places;
+  }
+  layer.parameters += layer.cast_parameters;
+  return layer;
+}
+
+Layer resnet_stem(const ImageEncoderConfig& image) {
+  const std::int64_t pixels = 3 * image.image_size * image.image_size;
+  const std::int64_t half_places = pixels / (3 * 4);
+  const std::int64_t half = image.width / 2;
+  const std::int64_t convolutions = 9 * half * (3 + half + image.width);
+  return {.parameters = convolutions + 4 * image.width,
+          .cast_parameters = convolutions,
+          .wide = pixels,
+          .narrow = pixels + half_places * (4 * half + 2 * image.width) + half_places / 4 * image.width};
+}
+
+Layer attention_pool(const ImageEncoderConfig& image, std::int64_t embed_dim) {
+  const std::int64_t tokens = image.grid_size() * image.grid_size() + 1;
+  const std::int64_t width = image.feature_width();
+  const std::int64_t linear = 3 * width * (width + 1) + (width + 1) * embed_dim;
+  // Under autocast keys and values each keep a narrow copy of the tokens; otherwise they share the tokens.
+  return {.parameters = linear + tokens * width,
+          .cast_parameters = linear,
+          .wide = 0,
+          .narrow = 4 * tokens * width};
+}
+
+void append_resnet(const ImageEncoderConfig& image, std::int64_t embed_dim, std::vector<Layer>& layers) {
+  layers.push_back(resnet_stem(image));
+  std::int64_t size = image.image_size / 4;
+  for (const std::vector<BottleneckShape>& stage : resnet_stages(image)) {
+    for (const BottleneckShape& shape : stage) {
+      layers.push_back(bottleneck(shape, size));
+      size /= shape.stride;
+    }
+  }
+  layers.push_back(attention_pool(image, embed_dim));
+}
+
+void append_vit(const ImageEncoderConfig& image, std::int64_t embed_dim, std::vector<Layer>& layers) {
+  const std::int64_t pixels = 3 * image.image_size * image.image_size;
+  const std::int64_t tokens = image.grid_size() * image.grid_size() + 1;
+  const std::int64_t patches = 3 * image.patch_size.value() * image.patch_size.value() * image.width;
+  layers.push_back({.parameters = patches + (tokens + 3) * image.width,
+                    .cast_parameters = patches,
+                    .wide = pixels + tokens * image.width,
+                    .narrow = 0});
+  const Layer block = transformer_block(tokens, image.width, image.heads());
+  layers.insert(layers.end(), static_cast<std::size_t>(image.layers.at(0)), block);
+  layers.push_back({.parameters = image.width * (embed_dim + 2), .cast_parameters = image.width * embed_dim});
+}
+
+void append_text(const TextEncoderConfig& text, std::int64_t embed_dim, std::vector<Layer>& layers) {
+  constexpr std::int64_t kIdWidth = 2;  // an int64 is as large as two float32
+  layers.push_back({.parameters = (text.vocab_size + text.context_length) * text.width,
+                    .wide = kIdWidth * text.context_length});
+  const Layer block = transformer_block(text.context_length, text.width, text.heads);
+  layers.insert(layers.end(), static_cast<std::size_t>(text.layers), block);
+  layers.push_back({.parameters = text.width * (embed_dim + 2), .cast_parameters = text.width * embed_dim});
+}
+
+/// In the order of the forward pass.
+std::vector<Layer> layers_of(const ModelConfig& config) {
+  std::vector<Layer> layers;
+  if (config.image.kind == ImageEncoderKind::resnet) {
+    append_resnet(config.image, config.embed_dim, layers);
+  } else {
+    append_vit(config.image, config.embed_dim, layers);
+  }
+  append_text(config.text, config.embed_dim, layers);
+  return layers;
+}
+
+}  // namespace
+
+TrainingMemory estimate_training_memory(const ModelConfig& config, std::int64_t batch_size,
+                                        Precision precision) {
+  const bool is_wide = precision == Precision::fp32;
+  const std::int64_t narrow_bytes = is_wide ? kWide : kWide / 2;
+  const std::vector<Layer> layers = layers_of(config);
+  const auto activations = [&](const Layer& layer) {
+    return batch_size * (layer.wide * kWide + layer.narrow * narrow_bytes);
+  };
+
+  TrainingMemory memory{.process = kProcess};
+  for (const Layer& layer : layers) {
+    memory.weights += layer.parameters * kWide + (is_wide ? 0 : layer.cast_parameters * narrow_bytes);
+    memory.gradients += layer.parameters * kWide;
+    memory.activations += activations(layer);
+  }
+  memory.optimizer_state = 2 * memory.gradients;
+
+  // The backward pass goes through the layers from the last to the first; the gradients of a layer's
+  // activations are as large as what it kept.
+  std::int64_t now = memory.activations, most = now;
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    now += layer->parameters * kWide;
+    most = std::max(most, now + activations(*layer));
+    now -= activations(*layer);
+  }
+  memory.peak = memory.process + memory.weights + memory.optimizer_state + std::max(most, memory.gradients);
+  return memory;
+}
+
+}  // namespace cloob

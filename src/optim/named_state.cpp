@@ -1,0 +1,49 @@
+#include "optim/named_state.h"
+
+#include <ATen/core/grad_mode.h>
+#include <fmt/ranges.h>
+
+#include <string>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+// "3 (for example 'a', 'b')" of the names that are in one but not in the other; empty when there are none.
+std::string names_only_in(const NamedTensors& one, const NamedTensors& other) {
+  constexpr std::size_t kMostShown = 3;
+  std::size_t count = 0;
+  std::vector<std::string> shown;
+  for (const auto& [name, tensor] : one) {
+    if (other.contains(name)) continue;
+    if (++count <= kMostShown) shown.push_back(fmt::format("'{}'", name));
+  }
+  return count == 0 ? std::string() : fmt::format("{} (for example {})", count, join(shown, ", "));
+}
+
+}  // namespace
+
+void copy_state(std::string_view what, const NamedTensors& saved, const NamedTensors& live) {
+  const std::string missing = names_only_in(live, saved), unknown = names_only_in(saved, live);
+  if (!missing.empty() || !unknown.empty()) {
+    throw_user_error(
+        "the saved {} state belongs to another model or other settings: tensors that it lacks: {}; tensors "
+        "that are not known here: {}; resume with the settings of the run that saved it",
+        what, missing.empty() ? "none" : missing, unknown.empty() ? "none" : unknown);
+  }
+  for (const auto& [name, tensor] : live) {
+    const at::Tensor& source = saved.at(name);
+    if (source.sizes() == tensor.sizes()) continue;
+    throw_user_error(
+        "the saved {} state has '{}' of shape ({}), this model needs ({}): resume with the model settings of "
+        "the run that saved it",
+        what, name, fmt::join(source.sizes(), ", "), fmt::join(tensor.sizes(), ", "));
+  }
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : live) tensor.copy_(saved.at(name));
+}
+
+}  // namespace cloob

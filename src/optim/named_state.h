@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string_view>
+
+#include "cloob/base/named_tensors.h"
+
+namespace cloob {
+
+/// Copies every tensor of `saved` into the one of the same name in `live`. Throws UserError, before anything
+/// is copied, when the two differ in names or shapes; `what` names the thing in the message.
+void copy_state(std::string_view what, const NamedTensors& saved, const NamedTensors& live);
+
+}  // namespace cloob

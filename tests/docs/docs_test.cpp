@@ -1,0 +1,37 @@
+// What is written about the program agrees with the program.
+
+#include "cloob/base/files.h"
+#include "cloob/config/config.h"
+#include "cloob/train/run_config.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(Docs, TheReferenceOfSettingsIsUpToDate) {
+  EXPECT_EQ(read_file(testing::source_dir() / "docs" / "config.md"), config_docs<RunConfig>())
+      << "write it anew: cloob config docs > docs/config.md";
+}
+
+TEST(Docs, EveryRecipeParses) {
+  int num_files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(testing::source_dir() / "configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    EXPECT_NO_THROW(read_config<RunConfig>(ConfigSource::from_file(entry.path()))) << entry.path();
+    ++num_files;
+  }
+  EXPECT_GE(num_files, 20);
+}
+
+TEST(Docs, EverySettingIsExplainedInASentence) {
+  const std::string docs = config_docs<RunConfig>();
+  for (const std::string& name : setting_names<RunConfig>()) {
+    const std::string last = name.substr(name.rfind('.') + 1);
+    EXPECT_NE(docs.find(last), std::string::npos) << name;
+  }
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,106 @@
+// What a user's mistakes look like: one line that says what to do, exit status 2, nothing lost.
+
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <limits>
+
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "e2e/fixture.h"
+#include "e2e/program.h"
+#include "support/support.h"
+
+namespace cloob::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+// The last line of standard error: what the user reads.
+std::string error_line(const ProgramResult& result) {
+  std::vector<std::string> lines = split(std::string(trim(result.errors)), '\n');
+  return lines.back();
+}
+
+void expect_error(const std::vector<std::string>& arguments, std::initializer_list<std::string> parts) {
+  const ProgramResult result = run_cloob(tiny_project(), arguments);
+  EXPECT_EQ(result.exit_status, 2) << result.errors;
+  const std::string line = error_line(result);
+  EXPECT_THAT(line, ::testing::StartsWith("error: "));
+  for (const std::string& part : parts) EXPECT_THAT(line, HasSubstr(part));
+}
+
+TEST(Errors, NameTheSettingThatIsWrong) {
+  expect_error({"train", "no_such.yaml"}, {"no_such.yaml", "No such file"});
+  expect_error(train_arguments("e", {"--optimizer.lrr", "1e-3"}), {"optimizer.lrr", "did you mean"});
+  expect_error(train_arguments("e", {"--optimizer.lr", "fast"}), {"optimizer.lr", "fast"});
+  expect_error(train_arguments("e", {"--optimizer.lr", "99"}), {"optimizer.lr", "must be in"});
+  expect_error(train_arguments("e", {"--loss.kind", "infoloob"}), {"loss.kind", "info_nce|info_loob"});
+  expect_error(train_arguments("e", {"--train.epochs", "3"}), {"train.epochs", "train.steps"});
+}
+
+TEST(Errors, NameTheDataThatIsWrong) {
+  expect_error(train_arguments("e", {"--data.train", "nowhere/*.tar"}), {"nowhere"});
+  expect_error(train_arguments("e", {"--train.global_batch_size", "1000"}), {"96", "1,000", "train.global_batch_size"});
+  expect_error(train_arguments("e", {"--data.webdataset.image_members", "jpg"}), {"png", "jpg"});
+  expect_error(train_arguments("e", {"--model.text.vocab_size", "100"}), {"49408", "model.text.vocab_size"});
+}
+
+TEST(Errors, ARunFolderIsNotOverwrittenUnasked) {
+  ASSERT_EQ(run_cloob(tiny_project(), train_arguments("kept", {"--train.steps", "1"})).exit_status, 0);
+  expect_error(train_arguments("kept", {"--train.steps", "1"}), {"kept", "--resume auto", "--overwrite"});
+  EXPECT_EQ(run_cloob(tiny_project(), train_arguments("kept", {"--train.steps", "1", "--overwrite"})).exit_status, 0);
+}
+
+TEST(Errors, ATruncatedCheckpointIsNamedAndTheOneBeforeItSuggested) {
+  ASSERT_EQ(run_cloob(tiny_project(), train_arguments("cut", {"--train.steps", "6"})).exit_status, 0);
+  const fs::path weights = tiny_project() / "cut/checkpoints/step_00000006/weights.safetensors";
+  fs::resize_file(weights, fs::file_size(weights) / 2);
+  expect_error(train_arguments("cut", {"--resume", "auto"}), {"weights.safetensors", "step_00000003"});
+  expect_error({"eval", "retrieval", "cut", "--data", "data/validation/00000.tar"}, {"weights.safetensors"});
+}
+
+TEST(Errors, AFullDiskLosesNothing) {
+  if (::geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
+  const fs::path small = tiny_project() / "small_disk";
+  fs::create_directory(small);
+  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=60m") != 0) GTEST_SKIP() << "cannot mount a tmpfs here";
+  const ProgramResult result =
+      run_cloob(tiny_project(), train_arguments((small / "run").string(), {"--checkpoint.keep_last", "0"}));
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(error_line(result), HasSubstr("No space left on device"));
+  // The checkpoint before still loads.
+  const ProgramResult eval =
+      run_cloob(tiny_project(), {"eval", "retrieval", (small / "run").string(), "--data", "data/validation/00000.tar"});
+  EXPECT_EQ(eval.exit_status, 0) << eval.errors;
+  ::umount(small.c_str());
+}
+
+TEST(Errors, WhatIsNotFiniteStopsARunBeforeTheStep) {
+  ASSERT_EQ(run_cloob(tiny_project(), train_arguments("sound", {"--train.steps", "1"})).exit_status, 0);
+  const fs::path file = tiny_project() / "broken.safetensors";
+  ASSERT_EQ(run_cloob(tiny_project(), {"weights", "export", "sound", "--out", file.string()}).exit_status, 0);
+  SafetensorsFile weights = read_safetensors(file);
+  weights.tensors.at("visual.conv1.weight").fill_(std::numeric_limits<float>::quiet_NaN());
+  write_safetensors(file, weights.tensors, weights.metadata);
+  expect_error(train_arguments("not_finite", {"--train.initial_weights", file.string()}), {"step 1", "finite"});
+}
+
+TEST(Program, StartsAndExplainsItself) {
+  const ProgramResult version = run_cloob(tiny_project(), {"--version"});
+  EXPECT_EQ(version.exit_status, 0);
+  EXPECT_THAT(version.output, ::testing::StartsWith("cloob "));
+  EXPECT_EQ(run_cloob(tiny_project(), {"--help"}).exit_status, 0);
+  EXPECT_EQ(run_cloob(tiny_project(), {"no-such-verb"}).exit_status, 2);
+}
+
+TEST(Program, TokenizesLineByLine) {
+  const ProgramResult result = run_cloob(tiny_project(), {"tokenize"}, "a photo of a cat\n\n");
+  EXPECT_EQ(result.exit_status, 0) << result.errors;
+  EXPECT_EQ(result.output, "49406 320 1125 539 320 2368 49407\n49406 49407\n");
+}
+
+}  // namespace
+}  // namespace cloob::testing

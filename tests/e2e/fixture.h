@@ -1,0 +1,19 @@
+// A rendered data set and a recipe that trains on it in seconds, shared by all tests of one executable.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/support.h"
+
+namespace cloob::testing {
+
+/// Folder with `data/` (render-shapes: 96 training pairs in shards of 40) and `tiny.yaml` (a ResNet with batch norm, CLOOB,
+/// random crops and captions, two threads, 4 steps an epoch). Made once, removed at the end of the process.
+const std::filesystem::path& tiny_project();
+
+/// "train tiny.yaml --run-dir DIR ..." for run_cloob.
+std::vector<std::string> train_arguments(const std::string& run_dir, const std::vector<std::string>& more);
+
+}  // namespace cloob::testing

@@ -1,0 +1,41 @@
+// Runs the built program as a user would.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace cloob::testing {
+
+struct ProgramResult {
+  int exit_status = 0;  ///< as a shell shows it: 128 + n when signal n ended it
+  std::string output;   ///< standard output
+  std::string errors;   ///< standard error
+};
+
+/// Runs `cloob ARGUMENTS...` in `folder` to its end, `input` on its standard input.
+ProgramResult run_cloob(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                        const std::string& input = "");
+
+/// A program in the background. Its output is dropped.
+class BackgroundProgram {
+ public:
+  BackgroundProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
+  ~BackgroundProgram();
+  BackgroundProgram(const BackgroundProgram&) = delete;
+  BackgroundProgram& operator=(const BackgroundProgram&) = delete;
+
+  void send_signal(int signal_number) const;
+  bool is_running();
+  /// Waits for the end; the exit status as in ProgramResult.
+  int wait();
+
+ private:
+  pid_t pid_;
+  bool ended_ = false;
+  int status_ = 0;
+};
+
+}  // namespace cloob::testing

@@ -1,0 +1,124 @@
+// A run that is killed and resumed ends as if nothing had happened: weights, optimizer, random numbers, metrics.
+
+#include <signal.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "cloob/base/files.h"
+#include "cloob/base/random.h"
+#include "cloob/base/text.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "e2e/fixture.h"
+#include "e2e/program.h"
+#include "support/support.h"
+
+namespace cloob::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Every tensor of the last checkpoint.
+NamedTensors final_tensors(const fs::path& run) {
+  NamedTensors all;
+  for (const char* file : {"weights.safetensors", "training.safetensors"}) {
+    for (auto& [name, tensor] : read_safetensors(run / "checkpoints" / "step_00000016" / file).tensors) {
+      all.emplace(std::string(file) + ":" + name, tensor);
+    }
+  }
+  return all;
+}
+
+// metrics.jsonl without what depends on the speed of the machine.
+std::vector<nlohmann::json> lasting_metrics(const fs::path& run) {
+  static const std::set<std::string> kTimes = {"time_s", "train/samples_per_second", "train/data_time",
+                                               "train/batch_time"};
+  std::vector<nlohmann::json> records;
+  for (const std::string& line : split(read_file(run / "metrics.jsonl"), '\n')) {
+    if (line.empty()) continue;
+    nlohmann::json record = nlohmann::json::parse(line);
+    for (const std::string& name : kTimes) record.erase(name);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+void expect_same_run(const fs::path& actual, const fs::path& expected) {
+  const NamedTensors a = final_tensors(actual);
+  const NamedTensors e = final_tensors(expected);
+  ASSERT_EQ(a.size(), e.size());
+  for (const auto& [name, tensor] : e) {
+    ASSERT_TRUE(a.contains(name)) << name;
+    EXPECT_TRUE(tensor.equal(a.at(name))) << name;
+  }
+  EXPECT_EQ(lasting_metrics(actual), lasting_metrics(expected));
+}
+
+class Resume : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const ProgramResult straight = run_cloob(tiny_project(), train_arguments("straight", {}));
+    ASSERT_EQ(straight.exit_status, 0) << straight.errors;
+  }
+};
+
+TEST_F(Resume, TwoStraightRunsAreEqual) {
+  ASSERT_EQ(run_cloob(tiny_project(), train_arguments("again", {})).exit_status, 0);
+  expect_same_run(tiny_project() / "again", tiny_project() / "straight");
+}
+
+TEST_F(Resume, KilledAtRandomMomentsARunEndsTheSame) {
+  RandomStream moments(RandomUse::synthetic_data, {2026});
+  const std::vector<std::string> arguments = train_arguments("killed", {"--resume", "auto"});
+  // The moments lie between the start of the program and its end; some fall into a save, several across an epoch.
+  for (int kill = 0; kill < 10; ++kill) {
+    BackgroundProgram program(tiny_project(), arguments);
+    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.3, 2.5)));
+    program.send_signal(SIGKILL);
+    program.wait();
+  }
+  const ProgramResult last = run_cloob(tiny_project(), arguments);
+  ASSERT_EQ(last.exit_status, 0) << last.errors;
+  expect_same_run(tiny_project() / "killed", tiny_project() / "straight");
+}
+
+TEST_F(Resume, KilledInsideASaveARunEndsTheSame) {
+  const fs::path run = tiny_project() / "killed_in_save";
+  BackgroundProgram program(tiny_project(), train_arguments(run.string(), {}));
+  // A save in progress shows as an entry of the folder that is not a checkpoint yet.
+  bool seen = false;
+  while (program.is_running() && !seen) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(run / "checkpoints", ignored)) {
+      seen = seen || !entry.path().filename().string().starts_with("step_");
+    }
+  }
+  program.send_signal(SIGKILL);
+  program.wait();
+  ASSERT_TRUE(seen) << "the run ended before a save was seen";
+  const ProgramResult last = run_cloob(tiny_project(), train_arguments(run.string(), {"--resume", "auto"}));
+  ASSERT_EQ(last.exit_status, 0) << last.errors;
+  expect_same_run(run, tiny_project() / "straight");
+}
+
+TEST_F(Resume, StoppedBySigtermARunSavesAndExitsWith143) {
+  const fs::path run = tiny_project() / "terminated";
+  BackgroundProgram program(tiny_project(), train_arguments(run.string(), {}));
+  while (program.is_running() && !fs::exists(run / "metrics.jsonl")) std::this_thread::yield();
+  program.send_signal(SIGTERM);
+  EXPECT_EQ(program.wait(), 128 + SIGTERM);
+  EXPECT_FALSE(fs::is_empty(run / "checkpoints"));
+  const ProgramResult last = run_cloob(tiny_project(), train_arguments(run.string(), {"--resume", "auto"}));
+  ASSERT_EQ(last.exit_status, 0) << last.errors;
+  expect_same_run(run, tiny_project() / "straight");
+}
+
+TEST_F(Resume, AnotherNumberOfLoaderThreadsGivesTheSameRun) {
+  ASSERT_EQ(run_cloob(tiny_project(), train_arguments("one_thread", {"--data.threads", "1"})).exit_status, 0);
+  expect_same_run(tiny_project() / "one_thread", tiny_project() / "straight");
+}
+
+}  // namespace
+}  // namespace cloob::testing

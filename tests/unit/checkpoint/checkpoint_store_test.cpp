@@ -1,0 +1,289 @@
+#include "cloob/checkpoint/checkpoint_store.h"
+
+#include <ATen/ops/zeros.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <functional>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/random.h"
+#include "files.h"
+#include "sample_checkpoint.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using testing::expect_is_sample;
+using testing::expect_user_error;
+using ::testing::HasSubstr;
+using testing::sample_checkpoint;
+using testing::TempDir;
+
+constexpr auto kEverything = CheckpointPart::everything;
+
+CheckpointConfig keep(std::int64_t last, const std::string& best_metric) {
+  CheckpointConfig config;
+  config.keep_last = last;
+  config.best_metric = best_metric;
+  return config;
+}
+
+Checkpoint with_metric(std::int64_t step, double value) {
+  Checkpoint checkpoint = sample_checkpoint(step);
+  checkpoint.state.metrics["val/R@1"] = value;
+  return checkpoint;
+}
+
+std::vector<std::int64_t> steps_in(const fs::path& folder) {
+  std::vector<std::int64_t> steps;
+  for (const CheckpointEntry& entry : list_checkpoints(folder)) steps.push_back(entry.step);
+  return steps;
+}
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::ranges::sort(names);
+  return names;
+}
+
+TEST(CheckpointStore, NamesCheckpointsByStepAndFindsTheLatest) {
+  const TempDir folder;
+  CheckpointStore store(folder / "checkpoints", keep(0, ""));
+  EXPECT_FALSE(store.latest());
+  for (const int step : {9, 230, 100'000'000}) store.save(sample_checkpoint(step));
+  EXPECT_EQ(names_in(folder / "checkpoints"),
+            (std::vector<std::string>{"step_00000009", "step_00000230", "step_100000000"}));
+  EXPECT_EQ(store.latest()->step, 100'000'000);
+  expect_is_sample(load_checkpoint(store.latest()->path, kEverything));
+}
+
+TEST(CheckpointStore, KeepsTheNewest) {
+  const TempDir folder;
+  CheckpointStore store(folder.path(), keep(2, ""));
+  for (int step = 1; step <= 5; ++step) store.save(sample_checkpoint(step));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("step_00000004", "step_00000005"));
+}
+
+TEST(CheckpointStore, KeepsTheBestHoweverOld) {
+  const TempDir folder;
+  CheckpointStore store(folder.path(), keep(1, "val/R@1"));
+  EXPECT_FALSE(store.best());
+  for (const auto& [step, value] : {std::pair(1, 0.2), {2, 0.5}, {3, 0.5}, {4, NAN}, {5, 0.1}}) {
+    store.save(with_metric(step, value));
+  }
+  EXPECT_THAT(steps_in(folder.path()), ElementsAre(2, 5));
+  EXPECT_EQ(store.best()->step, 2);
+  EXPECT_EQ(load_training_state(folder / "best").step, 2);
+  store.save(with_metric(6, 0.6));
+  EXPECT_THAT(steps_in(folder.path()), ElementsAre(6));
+  EXPECT_EQ(load_training_state(folder / "best").step, 6);
+}
+
+TEST(CheckpointStore, KeepsTheSmallestWhereThatIsBest) {
+  const TempDir folder;
+  CheckpointConfig config = keep(1, "val/R@1");
+  config.best_mode = BestMode::min;
+  CheckpointStore store(folder.path(), config);
+  for (const auto& [step, value] : {std::pair(1, 3.0), {2, -1.0}, {3, 0.0}})
+    store.save(with_metric(step, value));
+  EXPECT_THAT(steps_in(folder.path()), ElementsAre(2, 3));
+}
+
+TEST(CheckpointStore, LeavesCheckpointsWithoutTheMetricOut) {
+  const TempDir folder;
+  CheckpointStore store(folder.path(), keep(1, "val/loss"));
+  store.save(sample_checkpoint(1));
+  EXPECT_FALSE(store.best());
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("step_00000001"));
+}
+
+TEST(CheckpointStore, ForgetsTheBestWhenNothingIsBestAnyMore) {
+  const TempDir folder;
+  CheckpointStore(folder.path(), keep(1, "val/R@1")).save(sample_checkpoint(1));
+  CheckpointStore(folder.path(), keep(1, "")).save(sample_checkpoint(2));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("step_00000002"));
+}
+
+TEST(CheckpointStore, FindsTheBestOfAnEarlierProcess) {
+  const TempDir folder;
+  CheckpointStore(folder.path(), keep(1, "val/R@1")).save(with_metric(1, 0.9));
+  CheckpointStore(folder.path(), keep(1, "val/R@1")).save(with_metric(2, 0.1));
+  EXPECT_THAT(steps_in(folder.path()), ElementsAre(1, 2));
+}
+
+TEST(CheckpointStore, ReplacesACheckpointOfTheSameStep) {
+  const TempDir folder;
+  CheckpointStore store(folder.path(), keep(3, ""));
+  store.save(with_metric(1, 0.1));
+  store.save(with_metric(1, 0.7));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("step_00000001"));
+  EXPECT_EQ(load_training_state(store.latest()->path).metrics.at("val/R@1"), 0.7);
+}
+
+TEST(CheckpointStore, RemovesWhatCrashedSavesLeftAndNothingElse) {
+  const TempDir folder;
+  for (const char* name :
+       {".saving_step_00000007", ".removing_step_00000001", "step_7", "step_notes", "mine"}) {
+    fs::create_directory(folder / name);
+    testing::write_quickly(folder / name / "weights.safetensors", "half");
+  }
+  const CheckpointStore store(folder.path(), keep(1, ""));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("mine", "step_7", "step_notes"));
+  EXPECT_FALSE(store.latest());
+}
+
+TEST(CheckpointStore, IgnoresADamagedCheckpointWhenItLooksForTheBest) {
+  const TempDir folder;
+  CheckpointStore store(folder.path(), keep(2, "val/R@1"));
+  store.save(with_metric(1, 0.9));
+  testing::write_quickly(folder / "step_00000001" / "state.json", "{");
+  store.save(with_metric(2, 0.2));
+  EXPECT_EQ(store.best()->step, 2);
+}
+
+// What the action reports in a child process: empty for success, otherwise the message of the UserError.
+std::string in_child(const std::function<void()>& action) {
+  int ends[2];
+  if (::pipe(ends) != 0) return "no pipe";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::string report;
+    try {
+      action();
+    } catch (const std::exception& error) {
+      report = error.what();
+    }
+    const ssize_t written = ::write(ends[1], report.data(), report.size());
+    ::_exit(written == static_cast<ssize_t>(report.size()) ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string report(4096, '\0');
+  const ssize_t count = ::read(ends[0], report.data(), report.size());
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
+  report.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  return report;
+}
+
+TEST(CheckpointStore, SaysWhichFolderItMayNotUse) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  const TempDir folder;  // for its owner alone
+  write_checkpoint(folder / "step_00000001", sample_checkpoint(1));
+  const auto as_nobody = [](const std::function<void()>& action) {
+    return in_child([&] {
+      if (::setuid(65534) != 0) throw std::runtime_error("cannot become nobody");
+      action();
+    });
+  };
+  const std::string checkpoint = (folder / "step_00000001").string();
+  EXPECT_THAT(as_nobody([&] { resolve_checkpoint(folder.path() / ""); }), HasSubstr("Permission denied"));
+  EXPECT_THAT(as_nobody([&] { load_checkpoint(folder / "step_00000001", kEverything); }),
+              HasSubstr("cannot open '" + checkpoint + "/state.json': Permission denied"));
+  EXPECT_THAT(as_nobody([&] { CheckpointStore(folder / "new", keep(1, "")); }),
+              HasSubstr("cannot create the folder '" + (folder / "new").string() + "': Permission denied"));
+}
+
+/// A file system of so many bytes.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const fs::path& place) : place_(place) {
+    fs::create_directory(place_);
+    mounted_ = ::mount("tmpfs", place_.c_str(), "tmpfs", 0, "size=1m") == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) ::umount(place_.c_str());
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool mounted() const { return mounted_; }
+
+ private:
+  fs::path place_;
+  bool mounted_ = false;
+};
+
+TEST(CheckpointStore, LosesNothingOnAFullDisk) {
+  const TempDir folder;
+  const SmallDisk disk(folder / "disk");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount a small file system";
+  CheckpointStore store(folder / "disk" / "checkpoints", keep(0, ""));
+  store.save(sample_checkpoint(1));
+  Checkpoint large = sample_checkpoint(2);
+  large.weights["large"] = at::zeros({500'000});
+  expect_user_error([&] { store.save(large); },
+                    {".saving_step_00000002/weights.safetensors", "No space left on device",
+                     "a checkpoint needs 1.9 MiB and", "are free in", "make room"});
+  EXPECT_THAT(names_in(folder / "disk" / "checkpoints"), ElementsAre("step_00000001"));
+  expect_is_sample(load_checkpoint(store.latest()->path, kEverything));
+  store.save(sample_checkpoint(3));  // the room that the failed one took is free again
+  EXPECT_EQ(store.latest()->step, 3);
+}
+
+TEST(CheckpointStore, LosesNothingWhenTheDiskFillsAtAnyByte) {
+  const TempDir folder;
+  const SmallDisk disk(folder / "disk");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount a small file system";
+  CheckpointStore store(folder / "disk" / "checkpoints", keep(1, ""));
+  store.save(sample_checkpoint(1));
+  const fs::path filler = folder / "disk" / "filler";
+  int num_saved = 1, num_refused = 0;
+  for (std::uintmax_t free_pages = 0; free_pages < 12; ++free_pages) {
+    fs::remove(filler);
+    const auto free = fs::space(folder / "disk").available;
+    testing::write_quickly(filler, std::string(free - free_pages * 4096, 'x'));
+    try {
+      store.save(sample_checkpoint(num_saved + 1));
+      ++num_saved;
+    } catch (const UserError& error) {
+      ++num_refused;
+      EXPECT_THAT(error.what(), HasSubstr("No space left on device"));
+    }
+    EXPECT_THAT(steps_in(folder / "disk" / "checkpoints"), ElementsAre(num_saved));
+    expect_is_sample(load_checkpoint(store.latest()->path, kEverything));
+  }
+  EXPECT_GT(num_saved, 2);
+  EXPECT_GT(num_refused, 2);
+}
+
+// Saves one checkpoint after the other, with rotation, until it is killed.
+[[noreturn]] void save_until_killed(const fs::path& folder) {
+  CheckpointStore store(folder, keep(2, "val/R@1"));
+  const auto latest = store.latest();
+  for (std::int64_t step = latest ? latest->step : 1;; ++step) store.save(sample_checkpoint(step));
+}
+
+TEST(CheckpointStore, SurvivesKillingAtAnyMoment) {
+  const TempDir folder;
+  const fs::path checkpoints = folder / "checkpoints";
+  RandomStream random(RandomUse::synthetic_data, {1});
+  std::int64_t last_step = 0;
+  for (int round = 0; round < 40; ++round) {
+    const pid_t child = ::fork();
+    if (child == 0) save_until_killed(checkpoints);
+    ::usleep(static_cast<useconds_t>(1000 + random.below(40'000)));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    const auto entries = list_checkpoints(checkpoints);
+    if (entries.empty()) continue;  // killed before the first was there
+    ASSERT_GE(entries.back().step, last_step);
+    last_step = entries.back().step;
+    for (const CheckpointEntry& entry : entries) {
+      const Checkpoint read = load_checkpoint(entry.path, kEverything);
+      ASSERT_EQ(read.state.step, entry.step);
+      expect_is_sample(read);
+    }
+    ASSERT_EQ(resolve_checkpoint(folder.path()).path, entries.back().path);
+  }
+  EXPECT_GT(last_step, 10);
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,221 @@
+#include "cloob/checkpoint/checkpoint.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "files.h"
+#include "sample_checkpoint.h"
+
+namespace cloob {
+namespace {
+
+using testing::expect_is_sample;
+using testing::expect_user_error;
+using testing::sample_checkpoint;
+using testing::TempDir;
+using testing::write_quickly;
+
+constexpr auto kEverything = CheckpointPart::everything;
+
+TEST(Checkpoint, GivesBackWhatWasWritten) {
+  const TempDir folder;
+  write_checkpoint(folder / "a", sample_checkpoint(123));
+  const Checkpoint read = load_checkpoint(folder / "a", kEverything);
+  EXPECT_EQ(read.state.step, 123);
+  expect_is_sample(read);
+  EXPECT_EQ(load_training_state(folder / "a").step, 123);
+}
+
+TEST(Checkpoint, LeavesTheTrainingStateOutWhenOnlyWeightsAreWanted) {
+  const TempDir folder;
+  write_checkpoint(folder / "a", sample_checkpoint(1));
+  std::filesystem::remove(folder / "a" / "training.safetensors");
+  EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights).training.empty());
+  expect_user_error([&] { load_checkpoint(folder / "a", kEverything); },
+                    {"training.safetensors", "No such file"});
+}
+
+TEST(Checkpoint, MayHaveNoTrainingState) {
+  const TempDir folder;
+  Checkpoint imported = sample_checkpoint(0);
+  imported.training.clear();
+  write_checkpoint(folder / "a", imported);
+  EXPECT_FALSE(std::filesystem::exists(folder / "a" / "training.safetensors"));
+  EXPECT_TRUE(load_checkpoint(folder / "a", kEverything).training.empty());
+}
+
+TEST(Checkpoint, KeepsMetricsThatAreNotFiniteAsNan) {
+  const TempDir folder;
+  Checkpoint checkpoint = sample_checkpoint(1);
+  checkpoint.state.metrics = {{"a", INFINITY}, {"b", 0.1}, {"c", NAN}};
+  write_checkpoint(folder / "a", checkpoint);
+  const auto metrics = load_training_state(folder / "a").metrics;
+  EXPECT_TRUE(std::isnan(metrics.at("a")));
+  EXPECT_EQ(metrics.at("b"), 0.1);
+  EXPECT_TRUE(std::isnan(metrics.at("c")));
+}
+
+TEST(Checkpoint, GivesTheSameBytesEveryTime) {
+  const TempDir folder;
+  for (const char* name : {"a", "b"}) write_checkpoint(folder / name, sample_checkpoint(5));
+  for (const char* name : {"weights.safetensors", "training.safetensors", "config.yaml", "state.json"}) {
+    EXPECT_EQ(read_file(folder / "a" / name), read_file(folder / "b" / name)) << name;
+  }
+}
+
+TEST(Checkpoint, IsNotWrittenOverWhatIsThere) {
+  const TempDir folder;
+  write_checkpoint(folder / "a", sample_checkpoint(1));
+  expect_user_error([&] { write_checkpoint(folder / "a", sample_checkpoint(2)); }, {"exists already"});
+  EXPECT_EQ(load_training_state(folder / "a").step, 1);
+  write_checkpoint(folder / "new" / "b" / "", sample_checkpoint(3));
+  EXPECT_EQ(load_training_state(folder / "new" / "b").step, 3);
+}
+
+// Reads the checkpoint 'step_00000002' after a change to one of its files, beside a whole 'step_00000001'.
+class DamagedCheckpoint : public ::testing::Test {
+ protected:
+  DamagedCheckpoint() {
+    write_checkpoint(folder_ / "step_00000001", sample_checkpoint(1));
+    write_checkpoint(damaged_, sample_checkpoint(2));
+  }
+  void expect_refused(std::initializer_list<std::string> parts) const {
+    expect_user_error([&] { load_checkpoint(damaged_, kEverything); }, parts);
+  }
+
+  const TempDir folder_;
+  const std::filesystem::path damaged_ = folder_ / "step_00000002";
+};
+
+TEST_F(DamagedCheckpoint, IsRefusedAtEveryTruncation) {
+  for (const char* name : {"weights.safetensors", "training.safetensors", "config.yaml", "state.json"}) {
+    const std::string whole = read_file(damaged_ / name);
+    const std::size_t stride = std::max<std::size_t>(1, whole.size() / 150);
+    for (std::size_t length = 0; length < whole.size() - 1; length += stride) {
+      SCOPED_TRACE(std::string(name) + " " + std::to_string(length));
+      write_quickly(damaged_ / name, whole.substr(0, length));
+      expect_refused({(damaged_ / name).string(), "newest whole checkpoint beside it is", "step_00000001'"});
+    }
+    write_quickly(damaged_ / name, whole);
+  }
+  expect_is_sample(load_checkpoint(damaged_, kEverything));
+}
+
+TEST_F(DamagedCheckpoint, IsRefusedAtEveryFlippedByte) {
+  for (const char* name : {"weights.safetensors", "training.safetensors", "config.yaml", "state.json"}) {
+    const std::string whole = read_file(damaged_ / name);
+    const std::size_t stride = std::max<std::size_t>(1, whole.size() / 150);
+    for (std::size_t place = 0; place < whole.size(); place += stride) {
+      std::string flipped = whole;
+      flipped[place] = static_cast<char>(flipped[place] ^ 2);
+      // White space of the JSON text may turn into other white space.
+      if (name == std::string("state.json") && nlohmann::json::accept(flipped) &&
+          nlohmann::json::parse(flipped) == nlohmann::json::parse(whole)) {
+        continue;
+      }
+      SCOPED_TRACE(std::string(name) + " " + std::to_string(place));
+      write_quickly(damaged_ / name, flipped);
+      expect_refused({"step_00000002"});
+    }
+    write_quickly(damaged_ / name, whole);
+  }
+}
+
+TEST_F(DamagedCheckpoint, IsDescribedInOneLine) {
+  const std::string whole = read_file(damaged_ / "weights.safetensors");
+  write_quickly(damaged_ / "weights.safetensors", whole.substr(0, 900));
+  expect_refused(
+      {"step_00000002/weights.safetensors' is truncated: it has 900 bytes and 1,", "were written"});
+  write_quickly(damaged_ / "weights.safetensors", whole + "x");
+  expect_refused({"is damaged: it has 1,"});
+  std::filesystem::remove(damaged_ / "state.json");
+  expect_refused({"step_00000002/state.json", "No such file"});
+}
+
+TEST_F(DamagedCheckpoint, SaysWhenThereIsNoOther) {
+  std::filesystem::remove_all(folder_ / "step_00000001");
+  write_quickly(damaged_ / "config.yaml", "");
+  expect_refused({"config.yaml' is truncated", "no whole checkpoint beside it"});
+}
+
+TEST_F(DamagedCheckpoint, PassesOverAnotherDamagedOne) {
+  write_checkpoint(folder_ / "step_00000003", sample_checkpoint(3));
+  write_quickly(folder_ / "step_00000003" / "config.yaml", "");
+  write_quickly(damaged_ / "config.yaml", "");
+  expect_refused({"step_00000001'"});
+}
+
+TEST(CheckpointFormat, OfANewerProgramIsRefused) {
+  const TempDir folder;
+  write_checkpoint(folder / "a", sample_checkpoint(1));
+  auto json = nlohmann::json::parse(read_file(folder / "a" / "state.json"));
+  for (const int version : {0, 2}) {
+    json["format_version"] = version;
+    json["created_by"] = "cloob 9.0";
+    write_quickly(folder / "a" / "state.json", json.dump());
+    expect_user_error(
+        [&] { load_checkpoint(folder / "a", kEverything); },
+        {"format version " + std::to_string(version), "written by cloob 9.0", "reads versions 1 to 1"});
+  }
+}
+
+// Written by the first program that had format 1; every later program must read it.
+TEST(CheckpointFormat, OneIsStillRead) {
+  const Checkpoint read = load_checkpoint(testing::golden_path("checkpoint/format_1"), kEverything);
+  EXPECT_EQ(read.state.step, 42);
+  expect_is_sample(read);
+}
+
+class ResolveCheckpoint : public ::testing::Test {
+ protected:
+  ResolveCheckpoint() {
+    for (const int step : {1, 2}) {
+      write_checkpoint(run_ / "checkpoints" / ("step_0000000" + std::to_string(step)),
+                       sample_checkpoint(step));
+    }
+  }
+  void expect_found(const std::filesystem::path& path, const std::filesystem::path& expected) {
+    const CheckpointLocation location = resolve_checkpoint(path);
+    EXPECT_EQ(location.kind, CheckpointLocation::Kind::checkpoint);
+    EXPECT_EQ(location.path, expected);
+  }
+
+  const TempDir folder_;
+  const std::filesystem::path run_ = folder_ / "run";
+  const std::filesystem::path newest_ = run_ / "checkpoints" / "step_00000002";
+};
+
+TEST_F(ResolveCheckpoint, TakesACheckpointARunOrAName) {
+  const auto first = run_ / "checkpoints" / "step_00000001";
+  expect_found(first, first);
+  expect_found(first / "", first);
+  expect_found(run_, newest_);
+  expect_found(run_ / "", newest_);
+  expect_found(run_ / "checkpoints", newest_);
+  expect_found(run_ / "latest", newest_);
+  std::filesystem::create_directory_symlink("step_00000001", run_ / "checkpoints" / "best");
+  expect_found(run_ / "best", run_ / "checkpoints" / "best");
+  expect_found(run_ / "checkpoints" / "best", run_ / "checkpoints" / "best");
+}
+
+TEST_F(ResolveCheckpoint, TakesAWeightsFile) {
+  const auto weights = newest_ / "weights.safetensors";
+  EXPECT_EQ(resolve_checkpoint(weights).kind, CheckpointLocation::Kind::weights_file);
+  EXPECT_EQ(resolve_checkpoint(weights).path, weights);
+}
+
+TEST_F(ResolveCheckpoint, SaysWhatItFoundInstead) {
+  expect_user_error([&] { resolve_checkpoint(folder_ / "absent"); }, {"absent' does not exist"});
+  expect_user_error([&] { resolve_checkpoint(run_ / "best"); },
+                    {"no best checkpoint", "run/latest' is the newest"});
+  expect_user_error([&] { resolve_checkpoint(folder_.path()); }, {"neither a checkpoint", "it holds 'run'"});
+  std::filesystem::create_directories(folder_ / "empty" / "checkpoints");
+  expect_user_error([&] { resolve_checkpoint(folder_ / "empty"); }, {"it holds 'checkpoints'"});
+  expect_user_error([&] { resolve_checkpoint(folder_ / "empty" / "checkpoints"); }, {"it holds nothing"});
+  expect_user_error([&] { resolve_checkpoint(folder_ / "empty" / "latest"); }, {"holds no checkpoint"});
+}
+
+}  // namespace
+}  // namespace cloob

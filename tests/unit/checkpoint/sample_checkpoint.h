@@ -1,0 +1,50 @@
+#pragma once
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+
+#include "cloob/checkpoint/checkpoint.h"
+#include "support/support.h"
+
+namespace cloob::testing {
+
+/// A checkpoint of a few kilobytes whose every part depends on its step.
+inline Checkpoint sample_checkpoint(std::int64_t step) {
+  const auto value = static_cast<double>(step);
+  Checkpoint checkpoint;
+  checkpoint.weights = {{"logit_scale", at::full({}, value)},
+                        {"visual.conv1.weight", at::full({8, 3, 2, 2}, value)},
+                        {"token_embedding.weight", at::full({16, 8}, value)},
+                        {"visual.bn1.num_batches_tracked", at::full({}, step, at::kLong)}};
+  checkpoint.weights_metadata = {{"format", "pt"}};
+  checkpoint.training = {{"optimizer.logit_scale.exp_avg", at::full({}, value / 2)},
+                         {"rng.cpu", at::full({100}, step % 256, at::kByte)}};
+  checkpoint.state = {step, step / 10, step % 10, step * 32, value * 0.1, {{"val/R@1", value / 1000}}};
+  checkpoint.config_yaml = "train:\n  seed: " + std::to_string(step) + "\n";
+  return checkpoint;
+}
+
+inline void expect_same_tensors(const NamedTensors& actual, const NamedTensors& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    ASSERT_TRUE(actual.contains(name)) << name;
+    EXPECT_EQ(actual.at(name).scalar_type(), tensor.scalar_type()) << name;
+    EXPECT_TRUE(at::equal(actual.at(name), tensor)) << name;
+  }
+}
+
+/// That `actual` is the whole sample of its step.
+inline void expect_is_sample(const Checkpoint& actual) {
+  const Checkpoint expected = sample_checkpoint(actual.state.step);
+  expect_same_tensors(actual.weights, expected.weights);
+  expect_same_tensors(actual.training, expected.training);
+  EXPECT_EQ(actual.weights_metadata, expected.weights_metadata);
+  EXPECT_EQ(actual.config_yaml, expected.config_yaml);
+  EXPECT_EQ(actual.state.epoch, expected.state.epoch);
+  EXPECT_EQ(actual.state.epoch_step, expected.state.epoch_step);
+  EXPECT_EQ(actual.state.samples_seen, expected.state.samples_seen);
+  EXPECT_EQ(actual.state.time_s, expected.state.time_s);
+  EXPECT_EQ(actual.state.metrics, expected.state.metrics);
+}
+
+}  // namespace cloob::testing

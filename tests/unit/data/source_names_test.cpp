@@ -1,0 +1,71 @@
+#include "data/source_names.h"
+
+#include "cloob/base/error.h"
+#include "support/support.h"
+#include "test_files.h"
+
+namespace cloob {
+namespace {
+
+using testing::TempDir;
+using Names = std::vector<std::string>;
+
+TEST(ExpandBraces, WorksAsAShellDoes) {
+  const std::vector<std::pair<std::string, Names>> cases = {
+      {"a.tar", {"a.tar"}},
+      {"{0..2}", {"0", "1", "2"}},
+      {"x{00000..00002}.tar", {"x00000.tar", "x00001.tar", "x00002.tar"}},
+      {"{8..11}", {"8", "9", "10", "11"}},
+      {"{08..11}", {"08", "09", "10", "11"}},
+      {"{8..011}", {"008", "009", "010", "011"}},
+      {"{2..0}", {"2", "1", "0"}},
+      {"{5..5}", {"5"}},
+      {"{a,b}/{0..1}", {"a/0", "a/1", "b/0", "b/1"}},
+      {"{a,b{1..2},}c", {"ac", "b1c", "b2c", "c"}},
+      {"{{a,b},c}", {"a", "b", "c"}},
+      {"{abc}", {"{abc}"}},
+      {"{a,b", {"{a,b"}},
+      {"a}{0..1}", {"a}0", "a}1"}},
+      {"{x}{0..1}", {"{x}0", "{x}1"}},
+      {"{1..x}", {"{1..x}"}},
+      {"{}", {"{}"}},
+  };
+  for (const auto& [pattern, names] : cases) EXPECT_EQ(expand_braces(pattern), names) << pattern;
+}
+
+TEST(ExpandBraces, RefusesAbsurdNumbers) {
+  testing::expect_user_error([] { expand_braces("{0..9999999999}"); }, {"more than 1,000,000 names"});
+  testing::expect_user_error([] { expand_braces("{0..9999}{0..9999}"); }, {"more than 1,000,000 names"});
+}
+
+TEST(ExpandSourceNames, ExpandsGlobsByNameAndKeepsTheOrderOfTheList) {
+  const TempDir folder;
+  for (const std::string name : {"b2.tar", "b10.tar", "a.tar", "[x].tar"}) {
+    testing::write_text(folder / name, "");
+  }
+  const std::string root = folder.path().string();
+  Names names;
+  for (const auto& path : expand_source_names({root + "/b*.tar", root + "/{a,[x]}.tar"})) {
+    names.push_back(path.filename().string());
+  }
+  EXPECT_EQ(names, (Names{"b10.tar", "b2.tar", "a.tar", "[x].tar"}));
+}
+
+TEST(ExpandSourceNames, SaysWhatIsMissing) {
+  const TempDir folder;
+  testing::write_text(folder / "0.tar", "");
+  const std::string root = folder.path().string();
+  testing::expect_user_error([&] { expand_source_names({root + "/1.tar"}); }, {"/1.tar' does not exist"});
+  testing::expect_user_error([&] { expand_source_names({root + "/{0..3}.tar"}); },
+                             {"/1.tar' does not exist", "{0..3}.tar' asks for it", "'*.tar'"});
+  testing::expect_user_error([&] { expand_source_names({root + "/x*.tar"}); },
+                             {"no file matches '", "/x*.tar'"});
+  testing::expect_user_error(
+      [&] {
+        expand_source_names({root + "/0.tar", root + "/*.tar"});
+      },
+      {"/0.tar' is named twice"});
+}
+
+}  // namespace
+}  // namespace cloob

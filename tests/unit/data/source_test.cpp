@@ -1,0 +1,355 @@
+#include "cloob/data/source.h"
+
+#include <fmt/core.h>
+
+#include <iterator>
+#include <tuple>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/log.h"
+#include "cloob/base/random.h"
+#include "cloob/data/bad_samples.h"
+#include "data/shard_index.h"
+#include "support/support.h"
+#include "test_files.h"
+
+namespace cloob {
+namespace {
+
+using testing::as_string;
+using testing::expect_user_error;
+using testing::Members;
+using testing::TempDir;
+using testing::write_tar;
+using testing::write_text;
+using Captions = std::vector<std::string>;
+
+const bool quiet = (set_log_level(LogLevel::error), true);
+
+std::shared_ptr<const Source> open_source(const std::filesystem::path& path, const DataConfig& config = {},
+                                          Purpose purpose = Purpose::training) {
+  return make_source(config, {path.string()}, purpose);
+}
+
+void expect_bad(const Source& source, std::int64_t index, BadKind kind, const std::string& part) {
+  try {
+    source.read(index);
+    ADD_FAILURE() << "sample " << index << " is usable";
+  } catch (const BadSample& bad) {
+    EXPECT_EQ(bad.kind(), kind) << bad.what();
+    EXPECT_THAT(bad.what(), ::testing::HasSubstr(part));
+  }
+}
+
+DataConfig with_json(const std::string& field) {
+  DataConfig config;
+  config.webdataset.json_caption_field = field;
+  return config;
+}
+
+TEST(SplitMemberName, CutsAtTheFirstDotOfTheFileName) {
+  const std::vector<std::tuple<std::string, std::string, std::string>> cases = {
+      {"a.jpg", "a", "jpg"},          {"v1.0/a.JPG", "v1.0/a", "jpg"},
+      {"a.b.Txt", "a", "b.txt"},      {"noextension", "noextension", ""},
+      {"d/.hidden", "d/.hidden", ""}, {"./a.jpg", "./a", "jpg"}};
+  for (const auto& [name, key, suffix] : cases) {
+    EXPECT_EQ(split_member_name(name).key, key) << name;
+    EXPECT_EQ(split_member_name(name).suffix, suffix) << name;
+  }
+}
+
+TEST(TarSource, GroupsMembersByKey) {
+  const TempDir folder;
+  write_tar(folder / "0.tar",
+            {{"readme", "x"}, {"a.jpg", "A"}, {"a.txt", " of a \n"}, {"b.txt", "of b"}, {"b.PNG", "B"}});
+  write_tar(folder / "1.tar", {{"b.jpeg", "B2"}, {"b.txt", "of b2"}, {"b.jpeg", "B3"}, {"b.txt", "of b3"}});
+  const auto source = open_source(folder / "{0..1}.tar");
+  ASSERT_EQ(source->size(), 4);
+  const std::vector<std::tuple<std::string, std::string, std::string>> expected = {
+      {"a", "A", "of a"}, {"b", "B", "of b"}, {"b", "B2", "of b2"}, {"b", "B3", "of b3"}};
+  for (std::int64_t index = 3; index >= 0; --index) {
+    const auto& [key, image, caption] = expected[static_cast<std::size_t>(index)];
+    const RawSample sample = source->read(index);
+    EXPECT_EQ(sample.key, key);
+    EXPECT_EQ(as_string(sample.image_bytes), image);
+    EXPECT_EQ(sample.captions, Captions{caption});
+    EXPECT_EQ(source->read_captions(index), Captions{caption});
+  }
+  EXPECT_EQ(source->describe(2), (folder / "1.tar").string() + ", sample 0");
+}
+
+TEST(TarSource, TakesTheMemberThatIsNamedFirst) {
+  const TempDir folder;
+  const auto path =
+      write_tar(folder / "0.tar", {{"a.jpg", "J"}, {"a.png", "P"}, {"a.txt", "t"}, {"a.cap", "c"}});
+  DataConfig config;
+  config.webdataset.image_members = {"webp", "png", "jpg"};
+  config.webdataset.caption_members = {"cap", "txt"};
+  const RawSample sample = open_source(path, config)->read(0);
+  EXPECT_EQ(as_string(sample.image_bytes), "P");
+  EXPECT_EQ(sample.captions, Captions{"c"});
+}
+
+TEST(TarSource, ReadsCaptionsFromJsonAndLines) {
+  const TempDir folder;
+  const auto path = write_tar(folder / "0.tar", {{"a.jpg", "A"},
+                                                 {"a.json", R"({"caption": "one \u00e9", "n": 1})"},
+                                                 {"a.txt", "x\ny\r\n\n z "},
+                                                 {"b.jpg", "B"},
+                                                 {"b.json", R"({"caption": ["one", "", null, " two "]})"},
+                                                 {"b.txt", "\n"}});
+  const auto source = open_source(path, with_json("caption"));
+  EXPECT_EQ(source->read(0).captions, Captions{"one \xc3\xa9"});
+  EXPECT_EQ(source->read(1).captions, (Captions{"one", "two"}));
+  DataConfig lines;
+  lines.webdataset.text = TextMember::lines;
+  EXPECT_EQ(open_source(path, lines)->read(0).captions, (Captions{"x", "y", "z"}));
+  EXPECT_EQ(open_source(path)->read(0).captions, Captions{"x\ny\r\n\n z"});
+  expect_bad(*open_source(path), 1, BadKind::no_caption, "the caption of 'b' is empty");
+}
+
+TEST(TarSource, SaysWhatASampleLacks) {
+  const TempDir folder;
+  const auto path = write_tar(folder / "0.tar", {{"ok.jpg", "A"},
+                                                 {"ok.json", R"({"caption": "x"})"},
+                                                 {"b.json", R"({"caption": "x"})"},
+                                                 {"c.jpg", "C"},
+                                                 {"c.txt", "c"},
+                                                 {"d.jpg", "D"},
+                                                 {"d.json", "{"},
+                                                 {"e.jpg", "E"},
+                                                 {"e.json", R"({"title": "x"})"},
+                                                 {"f.jpg", "F"},
+                                                 {"f.json", R"({"caption": 3})"},
+                                                 {"g.jpg", "G"},
+                                                 {"g.json", R"({"caption": ""})"}});
+  const auto source = open_source(path, with_json("caption"));
+  ASSERT_EQ(source->size(), 7);
+  EXPECT_EQ(source->read(0).captions, Captions{"x"});
+  expect_bad(*source, 1, BadKind::no_image, "'b' has .json");
+  expect_bad(*source, 2, BadKind::no_caption, "'c' has .jpg .txt");
+  expect_bad(*source, 3, BadKind::no_caption, "no JSON object");
+  expect_bad(*source, 4, BadKind::no_caption, "has no 'caption'");
+  expect_bad(*source, 5, BadKind::no_caption, "no text and no list of texts");
+  expect_bad(*source, 6, BadKind::no_caption, "is empty");
+}
+
+Members five_samples() {
+  Members members;
+  for (const std::string key : {"a", "b", "c", "d", "e"}) {
+    members.emplace_back(key + ".jpg", std::string(700, key[0]));
+    members.emplace_back(key + ".txt", "of " + key);
+  }
+  return members;
+}
+
+// Each sample takes 512 + 1024 bytes for its image and 512 + 512 for its caption.
+constexpr std::size_t kSampleBytes = 2560;
+
+TEST(TarSource, UsesWhatComesBeforeTheDamageAndCountsTheRestAsOne) {
+  const TempDir folder;
+  const std::string whole = read_file(write_tar(folder / "whole.tar", five_samples()));
+  write_tar(folder / "9.tar", {{"z.jpg", "Z"}, {"z.txt", "of z"}});
+  const auto expect_usable = [&](const std::string& content, std::int64_t usable,
+                                 const std::string& message) {
+    write_text(folder / "0.tar", content);
+    const auto source = open_source(folder / "[09].tar");
+    ASSERT_EQ(source->size(), usable + 2) << message;
+    for (std::int64_t index = 0; index < usable; ++index) {
+      EXPECT_EQ(source->read(index).image_bytes.size(), 700u);
+    }
+    expect_bad(*source, usable, BadKind::broken_shard, message);
+    EXPECT_EQ(source->read(usable + 1).key, "z");
+  };
+  expect_usable(whole.substr(0, 2 * kSampleBytes + 900), 2, "it ends inside the member 'c.jpg' at byte 5120");
+  expect_usable(whole.substr(0, 2 * kSampleBytes + 1600), 2, "it ends inside the header at byte 6656");
+  expect_usable(whole.substr(0, 3 * kSampleBytes + 20), 3, "it ends inside the header at byte 7680");
+  expect_usable("", 0, "it is empty (0 bytes)");
+  std::string damaged = whole;
+  damaged[3 * kSampleBytes + 150] = '9';
+  expect_usable(damaged, 3, "no valid tar header at byte 7680");
+}
+
+TEST(TarSource, ReportsShardsThatChangeOrVanishDuringARun) {
+  const TempDir folder;
+  const auto path = write_tar(folder / "0.tar", five_samples());
+  const auto source = open_source(path);
+  const std::string whole = read_file(path);
+  std::filesystem::resize_file(path, 3 * kSampleBytes);
+  EXPECT_EQ(source->read(1).key, "b");
+  expect_bad(*source, 4, BadKind::unreadable, "0.tar' ends at byte");
+  const auto other = open_source(write_tar(folder / "1.tar", five_samples()));
+  std::filesystem::remove(folder / "1.tar");
+  expect_bad(*other, 0, BadKind::unreadable, "1.tar': No such file");
+}
+
+TEST(TarSource, RefusesWhatIsNoTarFile) {
+  const TempDir folder;
+  write_text(folder / "a.tar", std::string(2000, 'x'));
+  expect_user_error([&] { open_source(folder / "a.tar"); }, {"a.tar' is not a tar file", "byte 0"});
+  write_text(folder / "b.tar", "\x1f\x8b" + std::string(2000, 'x'));
+  expect_user_error([&] { open_source(folder / "b.tar"); }, {"b.tar' is compressed by gzip", "unpack"});
+  std::filesystem::create_directory(folder / "c.tar");
+  expect_user_error([&] { open_source(folder / "c.tar"); }, {"c.tar'", "Is a directory"});
+}
+
+TEST(TarSource, SaysAtOnceWhyNoSampleIsUsable) {
+  const TempDir folder;
+  const auto wrong =
+      write_tar(folder / "0.tar", {{"a.input.jpg", "A"}, {"a.cap", "a"}, {"b.input.jpg", "B"}});
+  expect_user_error([&] { open_source(wrong); },
+                    {"0.tar' has no usable sample: each needs .jpg or .jpeg or .png or .webp and .txt",
+                     ".cap (1), .input.jpg (2)", "set data.webdataset.image_members"});
+  const auto apart =
+      write_tar(folder / "1.tar", {{"a.jpg", "A"}, {"b.jpg", "B"}, {"a.txt", "a"}, {"b.txt", "b"}});
+  expect_user_error([&] { open_source(apart); }, {"but not side by side"});
+  const auto none = write_tar(folder / "2.tar", {});
+  expect_user_error([&] { open_source(none, with_json("caption")); },
+                    {"and .json, the member suffixes are none"});
+}
+
+TEST(ShardIndex, FindsEverySampleOfRandomLayouts) {
+  RandomStream random(RandomUse::synthetic_data, {4});
+  for (int trial = 0; trial < 10; ++trial) {
+    const TempDir folder;
+    std::vector<std::string> keys;
+    const auto num_shards = static_cast<std::size_t>(random.below(5) + 1);
+    for (std::size_t shard = 0; shard < num_shards; ++shard) {
+      Members members;
+      const std::uint64_t num_samples = shard == 0 ? 1 + random.below(6) : random.below(30);
+      for (std::uint64_t i = 0; i < num_samples; ++i) {
+        const std::string key = fmt::format("{}_{}", shard, i) + std::string(random.below(80), 'k');
+        members.emplace_back(key + ".jpg", key + std::string(random.below(3000), 'x'));
+        members.emplace_back(key + ".txt", key);
+        if (random.bernoulli(0.3)) members.emplace_back(key + ".json", "{}");
+        keys.push_back(key);
+      }
+      write_tar(folder / fmt::format("{:02}.tar", shard), members);
+    }
+    DataConfig config;
+    config.threads = static_cast<std::int64_t>(random.below(4) + 1);
+    const auto source = open_source(folder / "*.tar", config);
+    ASSERT_EQ(source->size(), static_cast<std::int64_t>(keys.size()));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const RawSample sample = source->read(static_cast<std::int64_t>(i));
+      EXPECT_EQ(sample.key, keys[i]);
+      EXPECT_EQ(sample.captions, Captions{keys[i]});
+      EXPECT_THAT(as_string(sample.image_bytes),
+                  ::testing::StartsWith(keys[i] + (sample.image_bytes.size() > keys[i].size() ? "x" : "")));
+    }
+  }
+}
+
+TEST(TarSource, ReadsMoreShardsThanMayBeOpen) {
+  const TempDir folder;
+  for (int shard = 0; shard < 300; ++shard) {
+    write_tar(folder / fmt::format("{:03}.tar", shard), {{"a.jpg", std::to_string(shard)}, {"a.txt", "x"}});
+  }
+  const auto source = open_source(folder / "*.tar");
+  for (std::int64_t index : {0, 299, 1, 150}) {
+    EXPECT_EQ(as_string(source->read(index).image_bytes), std::to_string(index));
+  }
+  for (std::int64_t index = 0; index < 300; ++index) {
+    EXPECT_EQ(as_string(source->read(index).image_bytes), std::to_string(index));
+  }
+  const auto descriptors = std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  EXPECT_LT(descriptors, 290);
+}
+
+TEST(CsvSource, ResolvesPathsAgainstTheTableOrTheImageRoot) {
+  const TempDir folder;
+  write_text(folder / "images/a.jpg", "A");
+  write_text(folder / "elsewhere/images/a.jpg", "A2");
+  const auto path = write_text(folder / "t.tsv", "filepath\ttitle\nimages/a.jpg\tof a\n" +
+                                                     (folder / "images/a.jpg").string() + "\tabsolute\n");
+  EXPECT_EQ(as_string(open_source(path)->read(0).image_bytes), "A");
+  DataConfig config;
+  config.image_root = (folder / "elsewhere").string();
+  const auto source = open_source(path, config);
+  EXPECT_EQ(as_string(source->read(0).image_bytes), "A2");
+  EXPECT_EQ(as_string(source->read(1).image_bytes), "A");
+  EXPECT_EQ(source->read(0).key, "images/a.jpg");
+  EXPECT_EQ(source->describe(1), path.string() + ":3");
+}
+
+TEST(CsvSource, GroupsTheCaptionsOfAnImageInEvaluation) {
+  const TempDir folder;
+  for (const std::string name : {"a.jpg", "b.jpg"}) write_text(folder / name, name);
+  const auto path =
+      write_text(folder / "t.tsv", "filepath\ttitle\na.jpg\t1\nb.jpg\t2\na.jpg\t3\nbroken\nb.jpg\t \n");
+  DataConfig config;
+  EXPECT_EQ(open_source(path, config, Purpose::training)->size(), 5);
+  const auto grouped = open_source(path, config, Purpose::evaluation);
+  ASSERT_EQ(grouped->size(), 3);
+  EXPECT_EQ(grouped->read(0).captions, (Captions{"1", "3"}));
+  EXPECT_EQ(grouped->read_captions(1), Captions{"2"});
+  expect_bad(*grouped, 2, BadKind::malformed_row, "it has 1 columns");
+  config.csv.group_captions = false;
+  EXPECT_EQ(open_source(path, config, Purpose::evaluation)->size(), 5);
+}
+
+TEST(CsvSource, ReportsBadSamplesByKind) {
+  const TempDir folder;
+  write_text(folder / "a.jpg", "A");
+  std::filesystem::create_directory(folder / "folder.jpg");
+  const auto path = write_text(folder / "t.csv",
+                               "filepath,title,more\na.jpg,,extra\nnone.jpg,x,\nfolder.jpg,x,\na.jpg, ,\n");
+  DataConfig config;
+  config.csv.caption_columns = {"title", "more"};
+  const auto source = open_source(path, config);
+  EXPECT_EQ(source->read(0).captions, Captions{"extra"});
+  expect_bad(*source, 1, BadKind::missing_file, "none.jpg': No such file");
+  expect_bad(*source, 2, BadKind::unreadable, "folder.jpg': Is a directory");
+  expect_bad(*source, 3, BadKind::no_caption, "empty");
+}
+
+TEST(CsvSource, SaysAtOnceWhereItLookedForImages) {
+  const TempDir folder;
+  const auto path = write_text(folder / "t.csv", "filepath,title\nimg/a.jpg,x\nimg/b.jpg,x\n");
+  expect_user_error([&] { open_source(path); },
+                    {"not one of 2 images", (folder / "img/a.jpg").string(), "set data.image_root"});
+}
+
+TEST(MakeSource, JoinsTablesAndKnowsFormatsByTheirNames) {
+  const TempDir folder;
+  write_text(folder / "a.jpg", "A");
+  write_text(folder / "1.csv", "filepath,title\na.jpg,1\n");
+  write_text(folder / "2.tsv", "filepath\ttitle\na.jpg\t2\na.jpg\t3\n");
+  const auto source =
+      make_source({}, {(folder / "1.csv").string(), (folder / "2.tsv").string()}, Purpose::training);
+  ASSERT_EQ(source->size(), 3);
+  EXPECT_EQ(source->read_captions(0), Captions{"1"});
+  EXPECT_EQ(source->read(2).captions, Captions{"3"});
+  EXPECT_EQ(source->describe(1), (folder / "2.tsv").string() + ":2");
+
+  write_text(folder / "table.txt", "filepath,title\na.jpg,4\n");
+  expect_user_error([&] { open_source(folder / "table.txt"); },
+                    {"table.txt' ends neither", "set data.format"});
+  DataConfig csv;
+  csv.format = DataFormat::csv;
+  EXPECT_EQ(open_source(folder / "table.txt", csv)->read_captions(0), Captions{"4"});
+  write_tar(folder / "s.tar", {{"a.jpg", "A"}, {"a.txt", "x"}});
+  expect_user_error([&] { open_source(folder / "{1.csv,s.tar}"); }, {"different formats"});
+  expect_user_error([&] { make_source({}, {}, Purpose::training); }, {"no data is named"});
+}
+
+TEST(MakeImageFileSource, ReadsFilesInTheirOrder) {
+  const TempDir folder;
+  write_text(folder / "b.jpg", "B");
+  const auto source = make_image_file_source({folder / "b.jpg", folder / "a.jpg"});
+  EXPECT_EQ(as_string(source->read(0).image_bytes), "B");
+  EXPECT_TRUE(source->read(0).captions.empty());
+  expect_bad(*source, 1, BadKind::missing_file, "a.jpg");
+}
+
+TEST(WebdatasetConfig, ChecksSuffixes) {
+  for (const std::string suffix : {"", ".jpg", "JPG"}) {
+    expect_user_error([&] { WebdatasetConfig{.image_members = {suffix}}.validate(); },
+                      {"data.webdataset.image_members has '" + suffix + "'"});
+  }
+  expect_user_error([] { WebdatasetConfig{.caption_members = {}}.validate(); }, {"caption_members is empty"});
+}
+
+}  // namespace
+}  // namespace cloob

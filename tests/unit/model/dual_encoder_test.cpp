@@ -1,0 +1,102 @@
+#include "cloob/model/dual_encoder.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "cloob/base/error.h"
+#include "cloob/model/weights.h"
+#include "cloob/nn/autocast.h"
+#include "support/support.h"
+#include "tiny_models.h"
+
+namespace cloob {
+namespace {
+
+using testing::drawn;
+using testing::tiny_resnet;
+using testing::tiny_vit;
+
+at::Tensor images(const ModelConfig& config) {
+  return at::randn({4, 3, config.image.image_size, config.image.image_size});
+}
+at::Tensor tokens() { return at::randint(40, {4, 10}, at::kLong); }
+at::Tensor ends() { return at::tensor({2, 4, 9, 7}, at::kLong); }
+
+void expect_unit_rows(const at::Tensor& features) {
+  EXPECT_EQ(features.sizes(), at::IntArrayRef({4, 12}));
+  EXPECT_EQ(features.scalar_type(), at::kFloat);
+  testing::expect_close(features.norm(2, 1), at::ones({4}), 0, 1e-6);
+}
+
+TEST(DualEncoder, GivesUnitRowsInFloat32WhateverItComputesIn) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
+    DualEncoder model = drawn(config, 1);
+    const at::Tensor pixels = images(config), ids = tokens();
+    const at::Tensor image = model->encode_image(pixels), text = model->encode_text(ids, ends());
+    expect_unit_rows(image);
+    expect_unit_rows(text);
+    for (const Precision precision : {Precision::bf16, Precision::fp16}) {
+      const Autocast autocast(at::kCPU, precision);
+      const at::Tensor narrow_image = model->encode_image(pixels),
+                       narrow_text = model->encode_text(ids, ends());
+      expect_unit_rows(narrow_image);
+      expect_unit_rows(narrow_text);
+      testing::expect_relative_norm(narrow_image, image, 0.03);
+      testing::expect_relative_norm(narrow_text, text, 0.03);
+    }
+  }
+}
+
+TEST(DualEncoder, KeepsFloat64) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  model->to(at::kDouble);
+  EXPECT_EQ(model->encode_image(images(tiny_vit()).to(at::kDouble)).scalar_type(), at::kDouble);
+  EXPECT_EQ(model->encode_text(tokens(), ends()).scalar_type(), at::kDouble);
+}
+
+TEST(DualEncoder, IsBlindToWhatStandsBehindTheEndOfAText) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  const at::Tensor ids = tokens();
+  const at::Tensor short_ends = at::tensor({2, 4, 5, 1}, at::kLong);
+  const at::Tensor features = model->encode_text(ids, short_ends);
+  at::Tensor padded = ids.clone();
+  padded.narrow(1, 6, 4).zero_();
+  testing::expect_close(model->encode_text(padded, short_ends), features, 0, 1e-6, "other padding");
+  testing::expect_close(model->encode_text(ids.narrow(1, 0, 6), short_ends), features, 0, 1e-6, "cut");
+}
+
+TEST(DualEncoder, DrawsTheSameWeightsFromTheSameSeed) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
+    const NamedTensors first = weights_of(drawn(config, 3)), second = weights_of(drawn(config, 3)),
+                       other = weights_of(drawn(config, 4));
+    for (const auto& [name, tensor] : first) EXPECT_TRUE(tensor.equal(second.at(name))) << name;
+    EXPECT_FALSE(first.at("text_projection").equal(other.at("text_projection")));
+    EXPECT_FALSE(first.at("visual.conv1.weight").equal(other.at("visual.conv1.weight")));
+  }
+}
+
+TEST(DualEncoder, HoldsItsTemperatureAsALogarithm) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  model->set_inv_tau(30, /*learned=*/false);
+  EXPECT_NEAR(model->inv_tau().item<double>(), 30, 1e-4);
+  EXPECT_NEAR(weights_of(model).at("logit_scale").item<double>(), std::log(30.0), 1e-6);
+  EXPECT_FALSE(model->inv_tau().requires_grad());
+  model->set_inv_tau(1 / 0.07, /*learned=*/true);
+  EXPECT_TRUE(model->inv_tau().requires_grad());
+}
+
+TEST(DualEncoder, RefusesImagesOfAnotherSize) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  EXPECT_THROW(model->encode_image(at::zeros({1, 3, 32, 32})), InternalError);
+  EXPECT_THROW(model->encode_text(at::zeros({1, 11}, at::kLong), at::zeros({1}, at::kLong)), InternalError);
+}
+
+TEST(DualEncoder, MovesBothTowersToAnotherType) {
+  DualEncoder model = drawn(tiny_resnet(), 1);
+  model->to(at::kDouble);
+  for (const auto& [name, tensor] : weights_of(model)) EXPECT_NE(tensor.scalar_type(), at::kFloat) << name;
+}
+
+}  // namespace
+}  // namespace cloob

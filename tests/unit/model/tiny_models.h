@@ -1,0 +1,37 @@
+// The smallest models that have every part.
+#pragma once
+
+#include "cloob/model/dual_encoder.h"
+
+namespace cloob::testing {
+
+inline ModelConfig tiny_resnet() {
+  return {.name = "tiny",
+          .embed_dim = 12,
+          .activation = Activation::quick_gelu,
+          .image = {.kind = ImageEncoderKind::resnet,
+                    .image_size = 64,
+                    .layers = {2, 1, 1, 1},
+                    .width = 8,
+                    .patch_size = std::nullopt,
+                    .head_width = 64},
+          .text = {.context_length = 10, .vocab_size = 40, .width = 64, .heads = 1, .layers = 2},
+          .round_init_to_fp16 = false};
+}
+
+inline ModelConfig tiny_vit() {
+  ModelConfig config = tiny_resnet();
+  config.image = {.kind = ImageEncoderKind::vit,
+                  .image_size = 24,
+                  .layers = {2},
+                  .width = 64,
+                  .patch_size = 8,
+                  .head_width = 64};
+  return config;
+}
+
+inline DualEncoder drawn(const ModelConfig& config, std::uint64_t seed) {
+  return DualEncoder(config, Initializer::drawn(seed));
+}
+
+}  // namespace cloob::testing

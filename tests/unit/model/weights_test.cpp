@@ -1,0 +1,127 @@
+#include "cloob/model/weights.h"
+
+#include <ATen/ATen.h>
+
+#include "cloob/base/error.h"
+#include "support/support.h"
+#include "tiny_models.h"
+
+namespace cloob {
+namespace {
+
+using testing::drawn;
+using testing::tiny_resnet;
+using testing::tiny_vit;
+
+NamedTensors copies(const DualEncoder& model) {
+  NamedTensors weights = weights_of(model);
+  for (auto& [name, tensor] : weights) tensor = tensor.clone();
+  return weights;
+}
+
+void expect_equal(const NamedTensors& actual, const NamedTensors& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(actual.at(name).equal(tensor)) << name;
+}
+
+TEST(Weights, MoveFromModelToModel) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
+    DualEncoder source = drawn(config, 1);
+    source->set_inv_tau(14.3, /*learned=*/true);
+    if (config.image.kind == ImageEncoderKind::resnet) source->encode_image(at::randn({2, 3, 64, 64}));
+    DualEncoder target(config, Initializer::unset());
+    load_weights(target, weights_of(source), "test");
+    expect_equal(weights_of(target), weights_of(source));
+  }
+}
+
+TEST(Weights, OfTheModelShareItsMemory) {
+  const DualEncoder model = drawn(tiny_vit(), 1);
+  weights_of(model).at("visual.proj").fill_(5);
+  EXPECT_TRUE(weights_of(model).at("visual.proj").eq(5).all().item<bool>());
+}
+
+TEST(Weights, AreConvertedToTheModelsType) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  NamedTensors weights = copies(model);
+  for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
+  weights.at("logit_scale") = at::full({1}, 2.5);  // some files hold a vector of one
+  load_weights(model, weights, "test");
+  EXPECT_EQ(weights_of(model).at("visual.proj").scalar_type(), at::kFloat);
+  EXPECT_TRUE(weights_of(model).at("visual.proj").equal(weights.at("visual.proj").to(at::kFloat)));
+  EXPECT_EQ(weights_of(model).at("logit_scale").item<double>(), 2.5);
+}
+
+TEST(Weights, ThatDoNotFitAreListedAndChangeNothing) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  const NamedTensors before = copies(model);
+  NamedTensors weights = copies(drawn(tiny_vit(), 2));
+  weights.erase("visual.ln_pre.bias");
+  weights["visual.extra"] = at::zeros({1});
+  weights.at("visual.proj") = at::zeros({64, 13});
+  testing::expect_user_error(
+      [&] { load_weights(model, weights, "some.safetensors"); },
+      {"some.safetensors: ", "1 missing (visual.ln_pre.bias)", "1 unexpected (visual.extra)",
+       "1 of another shape (visual.proj is (64, 13), the model's is (64, 12))"});
+  expect_equal(weights_of(model), before);
+}
+
+TEST(Weights, ListOnlyTheFirstFewOfMany) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  testing::expect_user_error([&] { load_weights(model, {}, "empty"); },
+                             {"missing (ln_final.bias, ln_final.weight, logit_scale, ", ", ...)"});
+}
+
+TEST(Weights, FitAnotherImageSizeAndContextLength) {
+  for (ModelConfig config : {tiny_resnet(), tiny_vit()}) {
+    const NamedTensors weights = copies(drawn(config, 1));
+    config.image.image_size = config.image.kind == ImageEncoderKind::vit ? 40 : 96;
+    config.text.context_length = 16;
+    DualEncoder model = drawn(config, 2);
+    load_weights(model, weights, "test");
+    EXPECT_TRUE(weights_of(model).at("visual.conv1.weight").equal(weights.at("visual.conv1.weight")));
+  }
+}
+
+TEST(InferModelConfig, FindsTheArchitectureOfItsOwnModels) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
+    const ModelConfig found = infer_model_config(weights_of(DualEncoder(config, Initializer::shapes_only())));
+    EXPECT_EQ(found.embed_dim, config.embed_dim);
+    EXPECT_EQ(found.image.kind, config.image.kind);
+    EXPECT_EQ(found.image.image_size, config.image.image_size);
+    EXPECT_EQ(found.image.layers, config.image.layers);
+    EXPECT_EQ(found.image.width, config.image.width);
+    EXPECT_EQ(found.image.patch_size, config.image.patch_size);
+    EXPECT_EQ(found.image.heads(), config.image.heads());
+    EXPECT_EQ(found.text.context_length, config.text.context_length);
+    EXPECT_EQ(found.text.vocab_size, config.text.vocab_size);
+    EXPECT_EQ(found.text.width, config.text.width);
+    EXPECT_EQ(found.text.heads, config.text.heads);
+    EXPECT_EQ(found.text.layers, config.text.layers);
+  }
+}
+
+TEST(InferModelConfig, CountsTenBlocksAndMore) {
+  ModelConfig config = tiny_vit();
+  config.text.layers = 11;
+  EXPECT_EQ(infer_model_config(weights_of(DualEncoder(config, Initializer::shapes_only()))).text.layers, 11);
+}
+
+TEST(InferModelConfig, SaysWhatIsMissing) {
+  const NamedTensors weights = weights_of(DualEncoder(tiny_vit(), Initializer::shapes_only()));
+  const auto expect_refused = [&](const std::string& name, const at::Tensor& tensor,
+                                  std::initializer_list<std::string> parts) {
+    NamedTensors broken = weights;
+    broken.erase(name);
+    if (tensor.defined()) broken[name] = tensor;
+    testing::expect_user_error([&] { infer_model_config(broken); }, parts);
+  };
+  expect_refused("ln_final.weight", {}, {"no tensor 'ln_final.weight'", "open_clip"});
+  expect_refused("visual.conv1.weight", at::zeros({4}), {"'visual.conv1.weight' has 1 dimensions"});
+  expect_refused("visual.positional_embedding", at::zeros({12, 64}), {"has 12 rows"});
+  expect_refused("ln_final.weight", at::zeros({100}), {"100 wide", "multiple of 64"});
+  testing::expect_user_error([] { infer_model_config({}); }, {"0 tensors"});
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,110 @@
+#include "cloob/optim/schedule.h"
+
+#include <string>
+#include <vector>
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<double> rates(const ScheduleConfig& schedule, Reference reference, std::int64_t total_steps,
+                          std::int64_t num_steps) {
+  std::vector<double> lr;
+  for (std::int64_t step = 0; step < num_steps; ++step)
+    lr.push_back(lr_at(schedule, 1.0, reference, step, total_steps));
+  return lr;
+}
+
+void expect_rates(const std::vector<double>& actual, std::int64_t first,
+                  const std::vector<double>& expected) {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto step = static_cast<std::size_t>(first) + i;
+    EXPECT_NEAR(actual.at(step), expected[i], 5e-7) << "step " << step;  // expected has six decimals
+  }
+}
+
+TEST(LrAt, GivesTheReferenceCosineOfCloob) {
+  const ScheduleConfig schedule{.kind = ScheduleKind::cosine, .warmup_steps = 4};
+  const std::vector<double> lr = rates(schedule, Reference::cloob, 20, 22);
+  expect_rates(lr, 0, {0, .25, .5, .75, 1, .990393, .96194, .915735, .853553});
+  expect_rates(lr, 19, {.009607, 0, .009607});
+}
+
+TEST(LrAt, GivesTheReferenceRestartsOfCloob) {
+  const ScheduleConfig schedule{
+      .kind = ScheduleKind::cosine_restarts, .warmup_steps = 4, .restart_cycles = 2};
+  const std::vector<double> lr = rates(schedule, Reference::cloob, 20, 22);
+  expect_rates(lr, 0, {0, .25, .5, .75, 1, .96194, .853553, .691342, .5, .308658, .146447, .03806, 1});
+  expect_rates(lr, 19, {.03806, 0, 0});
+}
+
+TEST(LrAt, StartsAboveZeroInOpenClipAndAtZeroInCloob) {
+  for (const auto& [name, kind] : EnumNames<ScheduleKind>::names) {
+    const ScheduleConfig schedule{.kind = kind, .warmup_steps = 4, .cooldown_steps = 5};
+    EXPECT_DOUBLE_EQ(lr_at(schedule, 2.0, Reference::open_clip, 0, 20), 0.5) << name;
+    EXPECT_DOUBLE_EQ(lr_at(schedule, 2.0, Reference::cloob, 0, 20), 0.0) << name;
+  }
+}
+
+TEST(LrAt, ReachesItsPeakRightAfterWarmupAndStaysBetweenZeroAndIt) {
+  for (const auto& [name, kind] : EnumNames<ScheduleKind>::names) {
+    for (const Reference reference : {Reference::open_clip, Reference::cloob}) {
+      for (const std::int64_t warmup_steps : {0, 1, 4}) {
+        const ScheduleConfig schedule{
+            .kind = kind, .warmup_steps = warmup_steps, .restart_cycles = 3, .cooldown_steps = 5};
+        EXPECT_DOUBLE_EQ(lr_at(schedule, 2.0, reference, warmup_steps, 20), 2.0) << name;
+        for (const double lr : rates(schedule, reference, 20, 20)) {
+          EXPECT_GE(lr, 0.0) << name;
+          EXPECT_LE(lr, 1.0) << name;
+        }
+      }
+    }
+  }
+}
+
+TEST(LrAt, IsDefinedForRunsThatEndWithinTheWarmupOrRightAfterIt) {
+  for (const auto& [name, kind] : EnumNames<ScheduleKind>::names) {
+    const ScheduleConfig schedule{.kind = kind, .warmup_steps = 10, .cooldown_steps = 30};
+    EXPECT_DOUBLE_EQ(lr_at(schedule, 1.0, Reference::open_clip, 4, 5), 0.5) << name;
+    const double after = lr_at(schedule, 1.0, Reference::open_clip, 10, 10);
+    EXPECT_TRUE(after >= 0.0 && after <= 1.0) << name << ": " << after;
+  }
+}
+
+TEST(LrAt, CoolsDownToTheEndLr) {
+  const ScheduleConfig schedule{.kind = ScheduleKind::constant_cooldown,
+                                .warmup_steps = 2,
+                                .cooldown_steps = 4,
+                                .cooldown_end_lr = 0.2,
+                                .cooldown_power = 2.0};
+  const std::vector<double> lr = rates(schedule, Reference::open_clip, 10, 12);
+  // 0.8 (k / 4)^2 + 0.2 with k steps left
+  expect_rates(lr, 5, {1, 1, 0.65, 0.4, 0.25, 0.2, 0.2});
+}
+
+TEST(ScheduleConfig, RefusesACooldownOfNoSteps) {
+  testing::expect_user_error([] { ScheduleConfig{.kind = ScheduleKind::constant_cooldown}.validate(); },
+                             {"schedule.cooldown_steps is 0"});
+  EXPECT_NO_THROW(ScheduleConfig().validate());
+}
+
+TEST(SettingsWithoutEffect, NamesSettingsOfOtherSchedules) {
+  ScheduleConfig schedule{
+      .restart_cycles = 10, .cooldown_steps = 5, .cooldown_end_lr = 1e-5, .cooldown_power = 2};
+  EXPECT_THAT(settings_without_effect(schedule),
+              ElementsAre("schedule.restart_cycles (schedule.kind is cosine)",
+                          "schedule.cooldown_steps (schedule.kind is cosine)",
+                          "schedule.cooldown_end_lr (schedule.kind is cosine)",
+                          "schedule.cooldown_power (schedule.kind is cosine)"));
+  schedule.kind = ScheduleKind::constant_cooldown;
+  EXPECT_THAT(settings_without_effect(schedule),
+              ElementsAre("schedule.restart_cycles (schedule.kind is constant_cooldown)"));
+  EXPECT_THAT(settings_without_effect(ScheduleConfig{}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace cloob
