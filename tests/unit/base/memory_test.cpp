@@ -1,0 +1,34 @@
+#include "cloob/base/memory.h"
+
+#include <cstddef>
+#include <vector>
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::uint64_t kMebibyte = 1 << 20;
+
+// Memory counts once it is written to.
+std::vector<std::byte> occupy(std::uint64_t bytes) { return std::vector<std::byte>(bytes, std::byte{1}); }
+
+TEST(RssBytes, GrowWithWhatIsHeldAndThePeakRemains) {
+  const std::uint64_t before = current_rss_bytes();
+  {
+    const std::vector<std::byte> held = occupy(64 * kMebibyte);
+    EXPECT_GT(current_rss_bytes(), before + 60 * kMebibyte);
+  }
+  EXPECT_LT(current_rss_bytes(), before + 32 * kMebibyte);
+  EXPECT_GT(peak_rss_bytes(), before + 60 * kMebibyte);
+}
+
+TEST(ResetPeakRss, ForgetsAnEarlierPeak) {
+  occupy(64 * kMebibyte);
+  const std::uint64_t peak = peak_rss_bytes();
+  if (!reset_peak_rss()) GTEST_SKIP() << "the kernel does not permit a reset";
+  EXPECT_LT(peak_rss_bytes(), peak - 32 * kMebibyte);
+}
+
+}  // namespace
+}  // namespace cloob
