@@ -89,7 +89,12 @@ bool is_whole(const fs::path& folder) {
 
 // Which checkpoint to take instead of a damaged one.
 std::string advice(const fs::path& damaged) {
-  const auto entries = list_checkpoints(fs::absolute(damaged).lexically_normal().parent_path());
+  std::vector<CheckpointEntry> entries;
+  try {
+    entries = list_checkpoints(fs::absolute(damaged).lexically_normal().parent_path());
+  } catch (const UserError&) {
+    return "";  // a folder that cannot be read: the reason is the same, and the message has it already
+  }
   for (const CheckpointEntry& entry : entries | std::views::reverse) {
     if (entry.path.filename() != damaged.filename() && is_whole(entry.path)) {
       return fmt::format("; the newest whole checkpoint beside it is '{}'",

@@ -48,10 +48,11 @@ ResumePlan plan_resume(const std::filesystem::path& run_dir, const std::string& 
   if (resume == "none") return {overwrite ? ExistingRun::overwrite : ExistingRun::refuse, std::nullopt};
   const auto newest = newest_checkpoint(run_dir);
   if (resume == "auto") {
-    if (!newest && RunDirectory::holds_a_run(run_dir)) {
+    if (newest) return {ExistingRun::resume, newest};
+    if (RunDirectory::holds_a_run(run_dir)) {
       log_info("train", "'{}' holds no checkpoint yet: starting from the beginning", run_dir.string());
     }
-    return {ExistingRun::resume, newest};
+    return {ExistingRun::overwrite, std::nullopt};
   }
   const CheckpointLocation location = resolve_checkpoint(resume);
   if (location.kind != CheckpointLocation::Kind::checkpoint) {

@@ -68,6 +68,7 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, const s
       meter_(kSpeedWindowSeconds),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))) {
   if (config.train.precision == Precision::fp16) scaler_.emplace(LossScalerOptions{}, device_);
+  at::manual_seed(static_cast<std::uint64_t>(config.train.seed));
   if (resumed) restore(*resumed);
   write_file_atomically(directory_.config_file(), print_config(config_));
 }

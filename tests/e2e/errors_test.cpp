@@ -85,7 +85,7 @@ TEST(Errors, WhatIsNotFiniteStopsARunBeforeTheStep) {
   SafetensorsFile weights = read_safetensors(file);
   weights.tensors.at("visual.conv1.weight").fill_(std::numeric_limits<float>::quiet_NaN());
   write_safetensors(file, weights.tensors, weights.metadata);
-  expect_error(train_arguments("not_finite", {"--train.initial_weights", file.string()}), {"step 1", "finite"});
+  expect_error(train_arguments("not_finite", {"--train.initial_weights", file.string()}), {"step 1", "the loss is nan", "left as they were"});
 }
 
 TEST(Program, StartsAndExplainsItself) {

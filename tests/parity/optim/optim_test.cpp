@@ -32,7 +32,8 @@ E enum_value(const std::string& word) {
 }
 
 TEST(ParameterGroups, AreTheReferencesForEveryTensor) {
-  for (const auto& [model, parameters] : read_golden("groups.json").items()) {
+  const nlohmann::json models = read_golden("groups.json");
+  for (const auto& [model, parameters] : models.items()) {
     for (const auto& [name, row] : parameters.items()) {
       const auto num_dimensions = row[0].get<std::int64_t>();
       EXPECT_EQ(has_weight_decay(name, num_dimensions, Reference::open_clip), row[1].get<bool>())
@@ -45,7 +46,8 @@ TEST(ParameterGroups, AreTheReferencesForEveryTensor) {
 
 TEST(ParameterGroups, OfTheResNet50HaveTheReferenceCounts) {
   int decayed = 0, undecayed = 0;
-  for (const auto& [name, row] : read_golden("groups.json").at("RN50").items()) {
+  const nlohmann::json rows = read_golden("groups.json").at("RN50");
+  for (const auto& [name, row] : rows.items()) {
     ++(has_weight_decay(name, row[0].get<std::int64_t>(), Reference::cloob) ? decayed : undecayed);
   }
   EXPECT_EQ(decayed, 116);

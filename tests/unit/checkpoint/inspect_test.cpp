@@ -19,13 +19,13 @@ TEST(Inspect, DescribesAWeightsFile) {
   EXPECT_EQ(json.at("format"), "torch.save");
   EXPECT_EQ(json.at("source"), "cloob");
   EXPECT_EQ(json.at("num_tensors"), 18);
-  EXPECT_EQ(json.at("num_parameters"), 175);
+  EXPECT_EQ(json.at("num_parameters"), 160);
   EXPECT_EQ(json.at("metadata").at("model_config_file"), "RN50.json");
   EXPECT_EQ(json.at("tensors").at("module.visual.conv1.weight"),
             (Json{{"dtype", "F32"}, {"shape", {2, 3, 1, 1}}}));
   const std::string text = inspect_as_text(golden("cloob.pt"));
   EXPECT_THAT(text, HasSubstr("cloob.pt: torch.save, weights of cloob\n"));
-  EXPECT_THAT(text, HasSubstr("weights: 18 tensors, 175 parameters, 716 B\n"));
+  EXPECT_THAT(text, HasSubstr("weights: 18 tensors, 160 parameters, 664 B\n"));
   EXPECT_THAT(text, HasSubstr("'module.visual.conv1.weight'"));
   EXPECT_THAT(text, HasSubstr("F32      [2, 3, 1, 1]\n"));
 }
