@@ -106,7 +106,12 @@ TEST_F(Resume, KilledInsideASaveARunEndsTheSame) {
 TEST_F(Resume, StoppedBySigtermARunSavesAndExitsWith143) {
   const fs::path run = tiny_project() / "terminated";
   BackgroundProgram program(tiny_project(), train_arguments(run.string(), {}));
-  while (program.is_running() && !fs::exists(run / "metrics.jsonl")) std::this_thread::yield();
+  // The first line of metrics says that training has begun.
+  const auto has_begun = [&] {
+    std::error_code error;
+    return fs::file_size(run / "metrics.jsonl", error) > 0 && !error;
+  };
+  while (program.is_running() && !has_begun()) std::this_thread::yield();
   program.send_signal(SIGTERM);
   EXPECT_EQ(program.wait(), 128 + SIGTERM);
   EXPECT_FALSE(fs::is_empty(run / "checkpoints"));
