@@ -5,13 +5,16 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 TORCH_VERSION=2.15.0
-CUDA_RUNTIME_VERSION='13.2.*'   # what the torch wheel's metadata pins
 PYTHON_TAG=3.11                 # which of the wheel's builds to take; no Python is needed to use it
 DEPS=${CLOOB_DEPS_DIR:-$PWD/.deps}
 PACKAGES=(g++ cmake ninja-build ccache pkg-config git ca-certificates unzip python3 python3-pip
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libpng-dev libwebp-dev
   libsentencepiece-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev
   libutf8proc-dev libgtest-dev libgmock-dev)
+
+# Debian 12 has glibc 2.36, so every tag up to it will do.
+PLATFORMS=(--platform any --platform manylinux2014_x86_64)
+for minor in {17..36}; do PLATFORMS+=(--platform "manylinux_2_${minor}_x86_64"); done
 
 with_cuda=0
 case "${1:-}" in
@@ -42,35 +45,40 @@ install_debian_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-pip_download() {  # pip_download TARGET REQUIREMENT...: unpacks wheels as pip lays them out, without running any of them
-  local target=$1; shift
+pip_download() {  # pip_download ARGUMENT...: unpacks wheels as pip lays them out, without running any of them
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-warn-conflicts \
-    --no-deps --no-compile --upgrade --only-binary=:all: --python-version $PYTHON_TAG --implementation cp \
-    --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
-    --platform manylinux2014_x86_64 --platform any --target "$target" "$@"
+    --no-compile --upgrade --only-binary=:all: --python-version $PYTHON_TAG --implementation cp \
+    "${PLATFORMS[@]}" --target "$DEPS/python" "$@"
 }
 
-# What LibTorch for CUDA needs beside torch itself, in the versions that the wheel's metadata pins.
-cuda_requirements() {
-  sed -n 's/^Requires-Dist: \(nvidia-[^;]*\);.*/\1/p' "$DEPS"/python/torch-$TORCH_VERSION.dist-info/METADATA | tr -d ' '
-  python3 - "$DEPS" <<'PY'
-import glob, re, sys
-metadata = open(glob.glob(sys.argv[1] + "/python/torch-*.dist-info/METADATA")[0]).read()
-extras, version = re.search(r"Requires-Dist: cuda-toolkit\[([^\]]*)\]==([\d.]+)", metadata).groups()
-print("cuda-toolkit==" + version)
-PY
+# require_from_metadata PATTERN: what the torch wheel's own metadata requires on Linux, for the names that match.
+require_from_metadata() {
+  sed -n 's/^Requires-Dist: \([^;]*\); platform_system == "Linux"$/\1/p' \
+    "$DEPS/python/torch-$TORCH_VERSION.dist-info/METADATA" | grep -E "$1"
 }
+
+# LibTorch for the CPU needs the CUDA runtime and CUPTI at run time, and nothing else of CUDA. The metadata names a
+# version of the cuda-toolkit package, which in turn pins the versions of its parts.
+cpu_requirements() { require_from_metadata '^cuda-toolkit' | sed 's/\[[^]]*\]/[cudart,cupti]/'; }
+cuda_requirements() { require_from_metadata '^(cuda-toolkit|nvidia-)'; }
 
 install_torch() {
-  local lib=$DEPS/python/torch/lib stamp=$DEPS/python/.torch-$TORCH_VERSION
+  local stamp=$DEPS/python/.torch-$TORCH_VERSION
   if [ ! -e "$stamp" ]; then
     say "downloading LibTorch $TORCH_VERSION (about 540 MB) into $DEPS"
     rm -rf "$DEPS/python"
     mkdir -p "$DEPS/python"
-    pip_download "$DEPS/python" "torch==$TORCH_VERSION"
-    pip_download "$DEPS/python" "nvidia-cuda-runtime==$CUDA_RUNTIME_VERSION" "nvidia-cuda-cupti==$CUDA_RUNTIME_VERSION"
-    [ -e "$lib/libtorch_cpu.so" ] || fail "the torch wheel holds no libtorch_cpu.so"
+    pip_download --no-deps "torch==$TORCH_VERSION"
+    [ -e "$DEPS/python/torch/lib/libtorch_cpu.so" ] || fail "the torch wheel holds no libtorch_cpu.so"
+    # shellcheck disable=SC2046 # one requirement a word
+    pip_download $(cpu_requirements)
     touch "$stamp"
+  fi
+  if [ $with_cuda -eq 1 ] && [ ! -e "$stamp-cuda" ]; then
+    say "downloading the CUDA libraries of LibTorch (about 3 GB) into $DEPS"
+    # shellcheck disable=SC2046
+    pip_download $(cuda_requirements)
+    touch "$stamp-cuda"
   fi
 }
 

@@ -8,8 +8,7 @@
 namespace cloob {
 
 /// (1 + g^2, D) -> (1 + grid_size^2, D): row 0 (class token or mean) is kept, the g x g grid of the others is
-/// resized bicubically with antialiasing. Returns nothing useful for what is no such table: the tensor
-/// itself.
+/// resized bicubically with antialiasing. What is no such table is returned as it is.
 at::Tensor resample_image_positions(const at::Tensor& positions_PD, std::int64_t grid_size);
 
 /// (L, D) -> (context_length, D) by linear interpolation, ends aligned as half pixels.

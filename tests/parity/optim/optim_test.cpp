@@ -122,8 +122,7 @@ TEST(LossScaler, FollowsPyTorchsTrajectory) {
       at::kCPU);
   for (const nlohmann::json& row : golden.at("steps")) {
     const at::Tensor parameter = at::zeros({2}).requires_grad_();
-    const double first = row.at("overflows") ? INFINITY : 0.1;
-    const at::Tensor factors = at::tensor({static_cast<float>(first), 0.3F});
+    const at::Tensor factors = at::tensor({row.at("overflows") ? INFINITY : 0.1F, 0.3F});
     scaler.scale((parameter * factors).sum()).backward();
     EXPECT_EQ(scaler.unscale({{"weight", parameter}}), row.at("stepped").get<bool>());
     EXPECT_EQ(parameter.grad()[1].item<double>(), row.at("gradient").get<double>());
