@@ -99,6 +99,14 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
   return best;
 }
 
+void CheckpointStore::remove_after(std::int64_t step) const {
+  for (const CheckpointEntry& entry : list()) {
+    if (entry.step <= step) continue;
+    log_info("checkpoint", "'{}' is newer than where the run goes on: removed", entry.path.string());
+    remove_folder(entry.path);
+  }
+}
+
 void CheckpointStore::link_best() const {
   const auto entry = best();
   std::error_code error;

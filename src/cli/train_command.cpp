@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cloob/base/error.h"
@@ -51,11 +52,11 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
   }
   const auto path =
       arguments.run_dir.empty() ? default_run_dir(arguments.config) : std::filesystem::path(arguments.run_dir);
-  const ResumePlan plan = plan_resume(path, arguments.resume, arguments.overwrite);
-  const RunDirectory directory(path, plan.existing);
+  const RunDirectory directory(path);
+  const ResumePlan plan = plan_resume(directory, arguments.resume, arguments.overwrite);
   const std::optional<Checkpoint> checkpoint = load_checkpoint_to_resume(plan, config);
   log_info("train", "the run folder is {}", path.string());
-  const RunResult result = Trainer(config, directory, checkpoint).run();
+  const RunResult result = Trainer(config, directory, plan.existing, checkpoint).run();
   if (result.stop_signal != 0) {
     log_info("train", "stopped after step {}; go on with --resume auto", with_thousands(result.steps));
     return 128 + result.stop_signal;
@@ -74,7 +75,7 @@ void add_train_command(CLI::App& app, Action& action) {
   command->add_option("--run-dir", arguments->run_dir, "Folder of the run (runs/NAME OF THE FILE when not given)");
   command->add_option("--resume", arguments->resume,
                       "none; auto goes on with the run folder's newest checkpoint and starts where there is none; PATH "
-                      "goes on from that checkpoint in a new run folder")
+                      "goes on from that checkpoint, of this run or in a new run folder")
       ->capture_default_str();
   command->add_flag("--overwrite", arguments->overwrite, "Remove the run that the run folder holds, and start again");
   command->add_flag("--dry-run", arguments->dry_run,

@@ -59,7 +59,7 @@ std::string type_text(const SettingInfo& setting) {
 
 std::string allowed_text(const SettingInfo& setting) {
   if (setting.kind == ScalarKind::boolean) return "`true`, `false`";
-  if (setting.kind == ScalarKind::choice) return "`" + join(setting.choices, "`, `") + "`";
+  if (setting.kind == ScalarKind::choice) return fmt::format("`{}`", join(setting.choices, "`, `"));
   const std::string range = range_text(setting.range);
   return range.empty() ? "any" : range;
 }

@@ -61,7 +61,7 @@ std::string value_text(const SettingInfo& setting, const Values& values) {
     return values.empty() ? "null" : scalar_text(values[0], /*in_list=*/false);
   std::vector<std::string> elements;
   for (const Scalar& value : values) elements.push_back(scalar_text(value, /*in_list=*/true));
-  return "[" + join(elements, ", ") + "]";
+  return fmt::format("[{}]", join(elements, ", "));
 }
 
 std::string print_settings(const Description& description, const void* root, const Origins& origins) {

@@ -10,6 +10,7 @@
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "data/image_files.h"
+#include "data/parallel.h"
 #include "data/shard_reader.h"
 
 namespace cloob {
@@ -159,11 +160,12 @@ std::vector<std::string> read_lines(const fs::path& path) {
 
 std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, const std::string& split,
                                                          std::int64_t threads) {
-  if (!fs::is_directory(root)) throw_user_error("'{}' is not a folder", root.string());
-  if (fs::exists(root / split / "nshards.txt")) {
-    return std::make_shared<ClipBenchmarkSource>(root, split, threads);
+  std::error_code error;
+  if (!fs::is_directory(root, error)) throw_user_error("'{}' is not a folder", root.string());
+  if (fs::exists(root / split / "nshards.txt", error)) {
+    return std::make_shared<ClipBenchmarkSource>(root, split, resolve_threads(threads));
   }
-  if (fs::exists(root / "zeroshot_classification_templates.txt")) {
+  if (fs::exists(root / "zeroshot_classification_templates.txt", error)) {
     throw_user_error("'{}' does not exist: choose a split that '{}' has",
                      (root / split / "nshards.txt").string(), root.string());
   }

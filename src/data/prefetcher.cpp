@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/text/tokenizer.h"
 
 namespace cloob {
 namespace {
@@ -180,6 +181,7 @@ FilledBatch Prefetcher::collect(Slot& slot) {
   batch.images_BCHW = first_rows(slot.images_BCHW, batch.indices.size());
   batch.tokens_BL = first_rows(slot.tokens_BL, batch.indices.size());
   batch.end_positions_B = first_rows(slot.end_positions_B, batch.indices.size());
+  if (batch.tokens_BL.defined()) batch.tokens_BL = without_padding(batch.tokens_BL, batch.end_positions_B);
   slot.images_BCHW = slot.tokens_BL = slot.end_positions_B = at::Tensor();
   return filled;
 }

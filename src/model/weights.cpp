@@ -17,7 +17,7 @@ namespace {
 std::string shape_text(const at::Tensor& tensor) {
   std::vector<std::string> sizes;
   for (const std::int64_t size : tensor.sizes()) sizes.push_back(std::to_string(size));
-  return "(" + join(sizes, ", ") + ")";
+  return fmt::format("({})", join(sizes, ", "));
 }
 
 /// "3 missing (a, b, c)", the first few by name.

@@ -27,6 +27,12 @@ void TextConfig::validate() const {
   }
 }
 
+at::Tensor without_padding(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) {
+  const std::span ends(end_positions_B.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(end_positions_B.numel()));
+  const auto last = std::ranges::max_element(ends);
+  return last == ends.end() ? tokens_BL : tokens_BL.narrow(1, 0, *last + 1);
+}
+
 TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
                         std::int64_t context_length) {
   const auto rows = static_cast<std::int64_t>(texts.size());
@@ -40,6 +46,7 @@ TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string>
     tokens += context_length;
     *end_positions++ = encoded.end_position;
   }
+  batch.tokens_BL = without_padding(batch.tokens_BL, batch.end_positions_B);
   return batch;
 }
 

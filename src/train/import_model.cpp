@@ -7,13 +7,26 @@
 
 namespace cloob {
 
-ImportedModel import_model(const std::filesystem::path& path, std::optional<Activation> activation) {
+namespace {
+
+ImportedWeights import_and_log(const std::filesystem::path& path) {
   ImportedWeights read = import_weights(path);
   for (const std::string& note : read.notes) log_info("weights", "{}: {}", path.string(), note);
-  ImportedModel imported{.weights = std::move(read.tensors), .config = {}, .metadata = std::move(read.metadata)};
+  return read;
+}
+
+Activation activation_named(const std::string& name) {
+  return name == enum_name(Activation::quick_gelu) ? Activation::quick_gelu : Activation::gelu;
+}
+
+}  // namespace
+
+ImportedModel import_model(const std::filesystem::path& path, std::optional<Activation> activation) {
+  ImportedWeights read = import_and_log(path);
+  ImportedModel imported{.weights = std::move(read.tensors), .config = {}};
   imported.config.model = infer_model_config(imported.weights);
   imported.config.model.name = path.stem().string();
-  const Activation taken = read.default_activation == "quick_gelu" ? Activation::quick_gelu : Activation::gelu;
+  const Activation taken = activation_named(read.default_activation);
   imported.config.model.activation = activation.value_or(taken);
   if (!activation) {
     log_info("weights", "{}: a file of {}, taken to use {}; --activation says otherwise", path.string(),
@@ -22,12 +35,15 @@ ImportedModel import_model(const std::filesystem::path& path, std::optional<Acti
   return imported;
 }
 
-NamedTensors read_initial_weights(const std::string& path) {
+InitialWeights read_initial_weights(const std::string& path) {
   const CheckpointLocation location = resolve_checkpoint(path);
   if (location.kind == CheckpointLocation::Kind::checkpoint) {
-    return load_checkpoint(location.path, CheckpointPart::weights).weights;
+    Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights);
+    return {std::move(checkpoint.weights), activation_named(checkpoint.weights_metadata["activation"]),
+            /*activation_is_known=*/true};
   }
-  return import_weights(location.path).tensors;
+  ImportedWeights read = import_and_log(location.path);
+  return {std::move(read.tensors), activation_named(read.default_activation), read.metadata.contains("activation")};
 }
 
 }  // namespace cloob

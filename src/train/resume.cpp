@@ -1,6 +1,9 @@
 #include "cloob/train/resume.h"
 
+#include <map>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
@@ -11,18 +14,28 @@
 namespace cloob {
 namespace {
 
-std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run_dir) {
-  const auto entries = list_checkpoints(run_dir / "checkpoints");
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& folder) {
+  const auto entries = list_checkpoints(folder);
   return entries.empty() ? std::nullopt : std::optional(entries.back().path);
 }
 
-bool same_folder(const std::filesystem::path& one, const std::filesystem::path& other) {
+bool lies_in(const std::filesystem::path& checkpoint, const std::filesystem::path& folder) {
   std::error_code error;
-  return std::filesystem::equivalent(one, other, error) && !error;
+  const auto real = std::filesystem::canonical(checkpoint, error);
+  return !error && std::filesystem::equivalent(real.parent_path(), folder, error) && !error;
 }
 
-// "model.embed_dim: 512" for every setting.
-std::vector<std::string> lines_of(const RunConfig& config) { return split(print_config(config), '\n'); }
+// Dotted name -> value as text.
+std::map<std::string, std::string> settings_of(const RunConfig& config) {
+  std::map<std::string, std::string> values;
+  const std::vector<std::string> names = setting_names<RunConfig>();
+  auto name = names.begin();
+  for (const std::string& line : split(print_config(config), '\n')) {
+    const std::size_t colon = line.find(": ");
+    if (colon != std::string::npos) values.emplace(*name++, line.substr(colon + 2));  // the others open a section
+  }
+  return values;
+}
 
 void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
   RunConfig saved;
@@ -32,35 +45,41 @@ void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
     log_warning("train", "settings are not compared with the checkpoint's: {}", error.what());
     return;
   }
-  const auto before = lines_of(saved);
-  const auto now = lines_of(config);
-  for (std::size_t line = 0; line < std::min(before.size(), now.size()); ++line) {
-    if (before[line] != now[line]) {
-      log_warning("train", "a setting differs from the checkpoint's: '{}', was '{}'", trim(now[line]), trim(before[line]));
+  const auto before = settings_of(saved);
+  for (const auto& [name, value] : settings_of(config)) {
+    if (before.at(name) != value) {
+      log_warning("train", "{} is {}, but was {} when the checkpoint was written", name, value, before.at(name));
     }
   }
 }
 
 }  // namespace
 
-ResumePlan plan_resume(const std::filesystem::path& run_dir, const std::string& resume, bool overwrite) {
+ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume, bool overwrite) {
+  const std::string name = directory.path().string();
+  const auto refuse_existing = [&] {
+    if (!directory.holds_a_run()) return;
+    throw_user_error("'{}' already holds a run: continue it with --resume auto, choose another folder with --run-dir, "
+                     "or replace it with --overwrite", name);
+  };
   if (resume != "none" && overwrite) throw_user_error("--overwrite and --resume contradict each other: give one of them");
-  if (resume == "none") return {overwrite ? ExistingRun::overwrite : ExistingRun::refuse, std::nullopt};
-  const auto newest = newest_checkpoint(run_dir);
+  if (overwrite) return {ExistingRun::remove, std::nullopt};
+  if (resume == "none") {
+    refuse_existing();
+    return {};
+  }
   if (resume == "auto") {
-    if (newest) return {ExistingRun::resume, newest};
-    if (RunDirectory::holds_a_run(run_dir)) {
-      log_info("train", "'{}' holds no checkpoint yet: starting from the beginning", run_dir.string());
-    }
-    return {ExistingRun::overwrite, std::nullopt};
+    if (auto newest = newest_checkpoint(directory.checkpoints())) return {ExistingRun::keep, std::move(newest)};
+    if (directory.holds_a_run()) log_info("train", "'{}' holds no checkpoint yet: starting from the beginning", name);
+    return {ExistingRun::remove_measurements, std::nullopt};
   }
   const CheckpointLocation location = resolve_checkpoint(resume);
   if (location.kind != CheckpointLocation::Kind::checkpoint) {
     throw_user_error("'{}' is a weights file, from which a run cannot be resumed: start from it with --train.initial_weights",
                      resume);
   }
-  const bool own = newest && same_folder(*newest, location.path);
-  return {own ? ExistingRun::resume : ExistingRun::refuse, location.path};
+  if (!lies_in(location.path, directory.checkpoints())) refuse_existing();
+  return {ExistingRun::keep, location.path};
 }
 
 std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, const RunConfig& config) {

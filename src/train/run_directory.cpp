@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <system_error>
@@ -11,41 +12,50 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/log.h"
 
 namespace cloob {
 namespace {
 
-constexpr std::array kWrittenByARun = {"config.yaml", "metrics.jsonl", "tensorboard", "first_batch.png",
-                                       "checkpoints"};
+namespace fs = std::filesystem;
+
+void remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw_user_error("cannot remove '{}': {}", path.string(), error.message());
+}
 
 }  // namespace
 
-bool RunDirectory::holds_a_run(const std::filesystem::path& path) {
-  std::error_code ignored;
-  for (const char* name : kWrittenByARun) {
-    if (std::filesystem::exists(path / name, ignored)) return true;
-  }
-  return false;
-}
-
-RunDirectory::RunDirectory(std::filesystem::path path, ExistingRun existing) : path_(std::move(path)) {
-  if (existing == ExistingRun::refuse && holds_a_run(path_)) {
-    throw_user_error("'{}' already holds a run: continue it with --resume auto, choose another folder with --run-dir, "
-                     "or replace it with --overwrite", path_.string());
-  }
+RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
   make_directories(path_);
-  const auto lock_file = path_ / "run.lock";
+  const fs::path lock_file = path_ / "run.lock";
   lock_ = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) throw_user_error("cannot write into '{}': {}", path_.string(), describe_errno(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  if (errno == EWOULDBLOCK) {
     ::close(lock_);
     throw_user_error("another process is training in '{}': choose another folder with --run-dir", path_.string());
   }
-  if (existing == ExistingRun::overwrite) {
-    for (const char* name : kWrittenByARun) std::filesystem::remove_all(path_ / name);
-  }
+  // Some network file systems have no locks; a run is worth more than this protection.
+  log_warning("train", "'{}' cannot be locked ({}): do not start a second run there", path_.string(), describe_errno(errno));
 }
 
 RunDirectory::~RunDirectory() { ::close(lock_); }
+
+bool RunDirectory::holds_a_run() const {
+  std::error_code ignored;
+  const std::array written = {config_file(), metrics_file(), tensorboard(), contact_sheet(), checkpoints()};
+  return std::ranges::any_of(written, [&](const fs::path& file) { return fs::exists(file, ignored); });
+}
+
+void RunDirectory::remove_measurements() const {
+  for (const fs::path& file : {metrics_file(), tensorboard()}) remove_tree(file);
+}
+
+void RunDirectory::remove_run() const {
+  remove_measurements();
+  for (const fs::path& file : {config_file(), contact_sheet(), checkpoints()}) remove_tree(file);
+}
 
 }  // namespace cloob

@@ -26,6 +26,8 @@ namespace {
 
 constexpr double kSpeedWindowSeconds = 30;
 constexpr int kContactSheetImages = 32;
+// Overflow costs half of the scale each time; below this the gradients themselves are not finite.
+constexpr double kSmallestLossScale = 1e-3;
 
 // Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a resume.
 struct EvaluationInterrupted {};
@@ -46,9 +48,21 @@ NamedTensors trained_tensors(const DualEncoder& model, const ContrastiveObjectiv
   return parameters;
 }
 
+std::optional<LossScaler> make_loss_scaler(Precision precision, c10::Device device) {
+  if (precision != Precision::fp16) return std::nullopt;
+  return LossScaler(LossScalerOptions{}, device);
+}
+
+const RunDirectory& made_free(const RunDirectory& directory, ExistingRun existing) {
+  if (existing == ExistingRun::remove_measurements) directory.remove_measurements();
+  if (existing == ExistingRun::remove) directory.remove_run();
+  return directory;
+}
+
 }  // namespace
 
-Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, const std::optional<Checkpoint>& resumed)
+Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, ExistingRun existing,
+                 const std::optional<Checkpoint>& resumed)
     : config_(config),
       directory_(directory),
       device_(select_device(config.train.device)),
@@ -60,16 +74,17 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, const s
       objective_(config.loss, config.retrieval, device_),
       parameters_(trained_tensors(model_, objective_)),
       optimizer_(parameters_, config.optimizer, config.reference),
-      validation_(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_),
-      checkpoints_(directory.checkpoints(), config.checkpoint),
+      scaler_(make_loss_scaler(config.train.precision, device_)),
+      validation_(make_validation(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_)),
+      loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))),
+      state_(resumed ? restore(*resumed) : TrainState{}),
+      checkpoints_(made_free(directory, existing).checkpoints(), config.checkpoint),
       reporter_(config.report, directory.path(),
                 resumed ? std::optional(resumed->state.step) : std::nullopt),
       progress_(config.report.progress, config.report.every_steps),
-      meter_(kSpeedWindowSeconds),
-      loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))) {
-  if (config.train.precision == Precision::fp16) scaler_.emplace(LossScalerOptions{}, device_);
-  at::manual_seed(static_cast<std::uint64_t>(config.train.seed));
-  if (resumed) restore(*resumed);
+      meter_(kSpeedWindowSeconds) {
+  checkpoints_.remove_after(state_.step);
+  if (!resumed) at::manual_seed(static_cast<std::uint64_t>(config.train.seed));
   write_file_atomically(directory_.config_file(), print_config(config_));
 }
 
@@ -80,19 +95,23 @@ RunResult Trainer::run() {
            with_thousands(steps_per_epoch_),
            state_.step > 0 ? fmt::format(", going on after step {}", with_thousands(state_.step)) : "");
   since_save_.restart();
-  if (evaluation_is_due()) validate();
+  // An evaluation that a signal cut short is made up for, and its checkpoint gets the metrics that it lacks.
+  if (evaluation_is_due() && validate() && state_.step > 0) save();
   while (state_.step < total_steps_ && StopSignal::received() == 0) {
     Timer timer;
     const Batch batch = loader_.next();
     const double data_seconds = timer.seconds();
-    if (state_.step == 0) write_contact_sheet(batch);
+    if (state_.step == 0 && batch.size() > 0) write_contact_sheet(batch);
     const StepReport report = step(batch);
     observe(report, timer.seconds(), data_seconds);
     if (evaluation_is_due()) validate();
     if (save_is_due()) save();
   }
   progress_.finish();
-  return {state_.step, state_.step < total_steps_ ? StopSignal::received() : 0};
+  const bool is_complete = state_.step == total_steps_ && !evaluation_is_due();
+  const int stop_signal = is_complete ? 0 : StopSignal::received();
+  if (stop_signal != 0 && saved_step_ != state_.step) save();  // it came after this step's save was decided on
+  return {state_.step, stop_signal};
 }
 
 Trainer::StepReport Trainer::step(const Batch& batch) {
@@ -130,6 +149,10 @@ void Trainer::update_weights(StepReport& report) {
                                                                 config_.reference));
   }
   if (scaler_) scaler_->update();
+  if (overflowed && scaler_->current_scale() < kSmallestLossScale) {
+    throw_user_error("step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before. "
+                     "Resume with train.precision bf16 or fp32, or with a lower optimizer.lr", state_.step + 1);
+  }
 }
 
 void Trainer::observe(const StepReport& report, double step_seconds, double data_seconds) {
@@ -171,7 +194,8 @@ void Trainer::show_progress() {
                     .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
 }
 
-void Trainer::validate() {
+// Returns false when a signal cut it short.
+bool Trainer::validate() {
   const Timer timer;
   try {
     const NamedNumbers metrics = validation_.run([this](std::int64_t done, std::int64_t total) {
@@ -183,8 +207,10 @@ void Trainer::validate() {
     validation_result_ = metrics;
     reporter_.write(record(metrics));
     log_info("eval", "step {}: {}", with_thousands(state_.step), summary_of(metrics));
+    return true;
   } catch (const EvaluationInterrupted&) {
     log_info("eval", "stopped; a resumed run evaluates step {} again", with_thousands(state_.step));
+    return false;
   }
 }
 

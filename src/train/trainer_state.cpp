@@ -51,11 +51,26 @@ const at::Tensor& tensor_named(const NamedTensors& tensors, const std::string& n
   return found->second;
 }
 
+std::int64_t counter_named(const NamedTensors& tensors, const std::string& name) {
+  return tensor_named(tensors, name).item<std::int64_t>();
+}
+
+// A position counts samples from the beginning of the run (see Sampler); it means nothing in data of another size.
+void seek(Loader& loader, std::int64_t position, std::int64_t size) {
+  const std::int64_t size_now = loader.source().size();
+  if (size_now == size) return loader.seek(position);
+  const std::int64_t epoch = position / size;
+  log_warning("data", "the training data has {} samples, but had {} when the checkpoint was written: epoch {} starts again",
+              with_thousands(size_now), with_thousands(size), epoch);
+  loader.seek(epoch * size_now);
+}
+
 }  // namespace
 
 bool Trainer::save_is_due() const {
   const CheckpointConfig& checkpoint = config_.checkpoint;
   if (StopSignal::received() != 0) return true;
+  if (!checkpoint.best_metric.empty() && state_.evaluated_step == state_.step) return true;  // it may be the best
   if (state_.step == total_steps_) return checkpoint.at_end;
   return at_end_of_epoch(checkpoint.every_epochs) ||
          (checkpoint.every_steps > 0 && state_.step % checkpoint.every_steps == 0) ||
@@ -79,6 +94,7 @@ void Trainer::save() {
   if (scaler_) add_with_prefix(checkpoint.training, "scaler.", scaler_->state());
   checkpoint.training.emplace("random.cpu", random_state());
   checkpoint.training.emplace("data.position", counter(loader_.position()));
+  checkpoint.training.emplace("data.size", counter(loader_.source().size()));
   checkpoint.training.emplace("run.bad_samples", counter(state_.bad_samples));
   checkpoint.training.emplace("run.evaluated_step", counter(state_.evaluated_step));
   checkpoint.training.emplace("run.loss_sum", loss_sum_);
@@ -86,24 +102,26 @@ void Trainer::save() {
   const auto folder = checkpoints_.save(checkpoint);
   log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
   since_save_.restart();
+  saved_step_ = state_.step;
 }
 
-void Trainer::restore(const Checkpoint& checkpoint) {
+TrainState Trainer::restore(const Checkpoint& checkpoint) {
   const NamedTensors& training = checkpoint.training;
   load_weights(model_, checkpoint.weights, "the checkpoint");
+  if (!config_.loss.learn_inv_tau) model_->set_inv_tau(config_.loss.inv_tau, /*learned=*/false);
   optimizer_.load_state(with_prefix_removed(training, "optimizer."));
   objective_.load_state(with_prefix_removed(training, "objective."));
   if (scaler_) scaler_->load_state(with_prefix_removed(training, "scaler."));
   restore_random_state(tensor_named(training, "random.cpu"));
-  loader_.seek(tensor_named(training, "data.position").item<std::int64_t>());
-  state_ = {.step = checkpoint.state.step,
-            .samples_seen = checkpoint.state.samples_seen,
-            .bad_samples = tensor_named(training, "run.bad_samples").item<std::int64_t>(),
-            .evaluated_step = tensor_named(training, "run.evaluated_step").item<std::int64_t>(),
-            .seconds = checkpoint.state.time_s};
-  validation_result_ = {checkpoint.state.metrics.begin(), checkpoint.state.metrics.end()};
+  seek(loader_, counter_named(training, "data.position"), counter_named(training, "data.size"));
   loss_sum_.copy_(tensor_named(training, "run.loss_sum"));
-  loss_count_ = tensor_named(training, "run.loss_count").item<std::int64_t>();
+  loss_count_ = counter_named(training, "run.loss_count");
+  validation_result_ = {checkpoint.state.metrics.begin(), checkpoint.state.metrics.end()};
+  return {.step = checkpoint.state.step,
+          .samples_seen = checkpoint.state.samples_seen,
+          .bad_samples = counter_named(training, "run.bad_samples"),
+          .evaluated_step = counter_named(training, "run.evaluated_step"),
+          .seconds = checkpoint.state.time_s};
 }
 
 }  // namespace cloob

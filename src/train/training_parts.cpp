@@ -1,8 +1,12 @@
 #include "train/training_parts.h"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/data/preprocess.h"
 #include "cloob/data/source.h"
@@ -10,6 +14,21 @@
 #include "cloob/train/import_model.h"
 
 namespace cloob {
+namespace {
+
+// Weights under another activation fit in every shape and give features of no use.
+void require_activation(const InitialWeights& initial, const RunConfig& config) {
+  if (initial.activation == config.model.activation) return;
+  const std::string_view theirs = enum_name(initial.activation), ours = enum_name(config.model.activation);
+  if (initial.activation_is_known) {
+    throw_user_error("'{}' was trained with the activation {}, but model.activation is {}: set it to {}",
+                     config.train.initial_weights, theirs, ours, theirs);
+  }
+  log_warning("train", "'{}' does not say its activation and is taken to use {}, but model.activation is {}",
+              config.train.initial_weights, theirs, ours);
+}
+
+}  // namespace
 
 Loader make_train_loader(const RunConfig& config, const std::shared_ptr<const Tokenizer>& tokenizer) {
   if (config.data.train.empty()) {
@@ -29,12 +48,25 @@ DualEncoder make_model(const RunConfig& config, c10::Device device) {
   DualEncoder model(config.model, Initializer::drawn(static_cast<std::uint64_t>(config.train.seed)));
   model->set_inv_tau(config.loss.inv_tau, config.loss.learn_inv_tau);
   if (!config.train.initial_weights.empty()) {
-    load_weights(model, read_initial_weights(config.train.initial_weights), config.train.initial_weights);
+    const InitialWeights initial = read_initial_weights(config.train.initial_weights);
+    require_activation(initial, config);
+    load_weights(model, initial.tensors, config.train.initial_weights);
     if (!config.loss.learn_inv_tau) model->set_inv_tau(config.loss.inv_tau, /*learned=*/false);
   }
   model->to(device);
   model->train();
   return model;
+}
+
+Validation make_validation(const RunConfig& config, FeatureEncoder encoder, const ContrastiveObjective& objective) {
+  Validation validation(config, std::move(encoder), objective);
+  const std::string& best = config.checkpoint.best_metric;
+  const std::vector<std::string> names = validation.metric_names();
+  if (!best.empty() && std::ranges::find(names, best) == names.end()) {
+    throw_user_error("checkpoint.best_metric is '{}', which this run does not measure{}; it measures {}", best,
+                     suggestion(best, names), names.empty() ? "nothing: set data.val or eval.zero_shot" : join(names, ", "));
+  }
+  return validation;
 }
 
 }  // namespace cloob

@@ -2,7 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
+
+#include "cloob/base/error.h"
 
 namespace cloob {
 namespace {
@@ -19,6 +22,10 @@ void append(NamedNumbers& all, const NamedNumbers& some, const std::string& pref
   }
 }
 
+constexpr const char* kLoss = "val/loss";
+
+std::string zero_shot_prefix(const std::string& name) { return fmt::format("val/{}_", name); }
+
 }  // namespace
 
 Validation::Validation(const RunConfig& config, FeatureEncoder encoder, const ContrastiveObjective& objective)
@@ -29,9 +36,13 @@ Validation::Validation(const RunConfig& config, FeatureEncoder encoder, const Co
       objective_(objective) {
   if (!config.data.val.empty()) pairs_ = make_source(config.data, config.data.val, Purpose::evaluation);
   for (const std::string& folder : config.eval.zero_shot) {
+    const std::string name = last_part(folder);
+    if (std::ranges::any_of(zero_shot_, [&](const ZeroShotData& other) { return other.name == name; })) {
+      throw_user_error("eval.zero_shot: two folders are called '{}', which names their metrics: rename one of them or link "
+                       "to it under another name", name);
+    }
     const auto source = open_labeled_source(folder, "test", config.data.threads);
-    zero_shot_.push_back(
-        {last_part(folder), source, zero_shot_prompts(*source, config.eval.class_names, config.eval.templates)});
+    zero_shot_.push_back({name, source, zero_shot_prompts(*source, config.eval.class_names, config.eval.templates)});
   }
 }
 
@@ -40,14 +51,28 @@ NamedNumbers Validation::run(const std::function<void(std::int64_t done, std::in
   options.progress = progress;
   NamedNumbers metrics;
   if (pairs_ != nullptr) {
-    metrics.emplace_back("val/loss", evaluate_loss(encoder_, objective_, pairs_, config_.loss_batch_size, options));
+    metrics.emplace_back(kLoss, evaluate_loss(encoder_, objective_, pairs_, config_.loss_batch_size, options));
     append(metrics, named_numbers(evaluate_retrieval(encoder_, pairs_, config_.captions, options)), "val/");
   }
   for (const ZeroShotData& data : zero_shot_) {
     append(metrics, named_numbers(evaluate_zero_shot(encoder_, data.source, data.prompts, options)),
-           fmt::format("val/{}_", data.name));
+           zero_shot_prefix(data.name));
   }
   return metrics;
+}
+
+std::vector<std::string> Validation::metric_names() const {
+  NamedNumbers metrics;
+  if (pairs_ != nullptr) {
+    metrics.emplace_back(kLoss, 0);
+    append(metrics, named_numbers(RetrievalMetrics{}), "val/");
+  }
+  for (const ZeroShotData& data : zero_shot_) {
+    append(metrics, named_numbers(ZeroShotMetrics{}), zero_shot_prefix(data.name));
+  }
+  std::vector<std::string> names;
+  for (auto& [name, value] : metrics) names.push_back(std::move(name));
+  return names;
 }
 
 }  // namespace cloob

@@ -33,6 +33,9 @@ class CheckpointStore {
   /// nothing of it is left, and all older checkpoints stand.
   std::filesystem::path save(const Checkpoint& checkpoint);
 
+  /// Removes the checkpoints of later steps, which a run that goes on from an older one leaves behind.
+  void remove_after(std::int64_t step) const;
+
   std::vector<CheckpointEntry> list() const { return list_checkpoints(folder_); }
   std::optional<CheckpointEntry> latest() const;
   /// The best by `best_metric` of those that are there; nothing where none has it.

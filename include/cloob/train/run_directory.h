@@ -2,21 +2,17 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
 
 namespace cloob {
-
-/// What to do with a folder that already holds a run.
-enum class ExistingRun { refuse, resume, overwrite };
 
 /// `config.yaml`, `metrics.jsonl`, `tensorboard/`, `first_batch.png` and `checkpoints/` of one run.
 ///
 /// Holds a lock on the folder while it lives, so that two processes never write into one run.
 class RunDirectory {
  public:
-  /// Creates the folder, or opens it as `existing` says. Throws UserError when the folder holds a run and `existing` is
-  /// `refuse`, or when another process is writing there. `overwrite` removes what the old run wrote, nothing else.
-  RunDirectory(std::filesystem::path path, ExistingRun existing);
+  /// Creates the folder where there is none, and removes nothing. Throws UserError when another process is training
+  /// there.
+  explicit RunDirectory(std::filesystem::path path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -28,8 +24,12 @@ class RunDirectory {
   std::filesystem::path contact_sheet() const { return path_ / "first_batch.png"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 
-  /// Whether a folder holds anything that a run wrote.
-  static bool holds_a_run(const std::filesystem::path& path);
+  /// Whether the folder holds anything that a run wrote.
+  bool holds_a_run() const;
+  /// Removes what was measured: `metrics.jsonl` and `tensorboard/`.
+  void remove_measurements() const;
+  /// Removes all that a run wrote, checkpoints too.
+  void remove_run() const;
 
  private:
   std::filesystem::path path_;

@@ -23,6 +23,7 @@
 #include "cloob/report/progress.h"
 #include "cloob/report/reporter.h"
 #include "cloob/text/tokenizer.h"
+#include "cloob/train/resume.h"
 #include "cloob/train/run_config.h"
 #include "cloob/train/run_directory.h"
 #include "cloob/train/validation.h"
@@ -47,14 +48,17 @@ struct TrainState {
 /// Everything that one training run is made of.
 class Trainer {
  public:
-  /// Opens the data, builds the model, and goes on from `resumed` if that is given. Throws UserError.
-  Trainer(const RunConfig& config, const RunDirectory& directory, const std::optional<Checkpoint>& resumed);
+  /// Opens the data, builds the model, goes on from `resumed` if that is given, and only then touches what the folder
+  /// holds, as `existing` says. Throws UserError.
+  Trainer(const RunConfig& config, const RunDirectory& directory, ExistingRun existing,
+          const std::optional<Checkpoint>& resumed);
 
-  /// Trains to the end of the schedule, or until SIGINT or SIGTERM, and saves.
+  /// Trains to the end of the schedule, or until SIGINT or SIGTERM, and saves. Throws UserError when training becomes
+  /// unstable, when too much of the data is unusable, and when a checkpoint or a report cannot be written.
   RunResult run();
 
  private:
-  // What one step leaves behind; tensors stay on the device until a report is due.
+  // What one step leaves behind; its tensors lie on the device.
   struct StepReport {
     at::Tensor loss;
     GradientNorms norms;
@@ -67,9 +71,9 @@ class Trainer {
   void observe(const StepReport& report, double step_seconds, double data_seconds);
   void write_metrics(const StepReport& report);
   void show_progress();
-  void validate();
+  bool validate();
   void save();
-  void restore(const Checkpoint& checkpoint);
+  TrainState restore(const Checkpoint& checkpoint);
   void write_contact_sheet(const Batch& batch);
 
   bool evaluation_is_due() const;
@@ -92,16 +96,18 @@ class Trainer {
   AdamW optimizer_;
   std::optional<LossScaler> scaler_;
   Validation validation_;
+  at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
+  std::int64_t loss_count_ = 0;
+  NamedNumbers validation_result_;  ///< of state_.evaluated_step
+  TrainState state_;
+  // From here on the run's folder is written to.
   CheckpointStore checkpoints_;
   Reporter reporter_;
   ProgressDisplay progress_;
   StepMeter meter_;
-  TrainState state_;
-  at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
-  std::int64_t loss_count_ = 0;
   std::optional<double> shown_loss_;
   Timer since_save_;
-  NamedNumbers validation_result_;  ///< of state_.evaluated_step
+  std::int64_t saved_step_ = -1;
 };
 
 }  // namespace cloob

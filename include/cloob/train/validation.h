@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -28,6 +30,8 @@ class Validation {
   /// Validation loss, retrieval and zero-shot classification with the weights as they are now, named as in metrics.jsonl:
   /// "val/loss", "val/image_to_text_R@1", "val/NAME_acc1", ... `progress` as in EncodeOptions.
   NamedNumbers run(const std::function<void(std::int64_t done, std::int64_t total)>& progress) const;
+  /// The names of what `run` returns.
+  std::vector<std::string> metric_names() const;
 
  private:
   struct ZeroShotData {

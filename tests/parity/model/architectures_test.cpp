@@ -43,8 +43,8 @@ TEST_P(Architecture, HasOpenClipsParametersAndFlops) {
 INSTANTIATE_TEST_SUITE_P(Published, Architecture,
                          ::testing::Values("RN50", "RN101", "RN50x4", "RN50x16", "ViT-S-32", "ViT-S-16",
                                            "ViT-B-32", "ViT-B-16", "ViT-L-14"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& test) {
+                           std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

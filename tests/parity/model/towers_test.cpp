@@ -155,7 +155,7 @@ INSTANTIATE_TEST_SUITE_P(Small, Towers,
                                            Case{"resnet_eval", small_resnet(), false},
                                            Case{"vit_gelu", small_vit(Activation::gelu), true},
                                            Case{"vit_quick_gelu", small_vit(Activation::quick_gelu), true}),
-                         [](const auto& info) { return info.param.golden; });
+                         [](const auto& test) { return test.param.golden; });
 
 }  // namespace
 }  // namespace cloob

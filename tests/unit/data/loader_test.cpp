@@ -178,7 +178,8 @@ TEST(Loader, LeavesThePlacesOfBadSamplesEmpty) {
       EXPECT_EQ(actual.captions[row], expected.captions[place]);
       const auto r = static_cast<std::int64_t>(row++), p = static_cast<std::int64_t>(place);
       EXPECT_TRUE(at::equal(actual.images_BCHW[r], expected.images_BCHW[p]));
-      EXPECT_TRUE(at::equal(actual.tokens_BL[r], expected.tokens_BL[p]));
+      const std::int64_t length = expected.end_positions_B[p].item<std::int64_t>() + 1;  // behind it is padding
+      EXPECT_TRUE(at::equal(actual.tokens_BL[r].narrow(0, 0, length), expected.tokens_BL[p].narrow(0, 0, length)));
       EXPECT_TRUE(at::equal(actual.end_positions_B[r], expected.end_positions_B[p]));
     }
     EXPECT_EQ(actual.images_BCHW.size(0), actual.size());
@@ -190,15 +191,16 @@ TEST(Loader, LeavesThePlacesOfBadSamplesEmpty) {
   EXPECT_EQ(loader.bad_samples().examples(BadKind::missing_file).front(), "number 0: it is broken");
 }
 
-TEST(Loader, PadsTokensAndSaysWhereTextsEnd) {
+TEST(Loader, PadsTokensToTheLongestTextAndSaysWhereTextsEnd) {
   Loader loader = make_loader(std::make_shared<NumberSource>(12), evaluation_options(12));
   const Batch batch = loader.next();
-  ASSERT_EQ(batch.tokens_BL.size(1), 24);
-  const std::string caption = "first of 11";
-  for (std::int64_t l = 0; l < 24; ++l) {
-    const auto token = batch.tokens_BL[11][l].item<std::int64_t>();
-    EXPECT_EQ(token, l < 11 ? caption[static_cast<std::size_t>(l)] : testing::kPad);
+  ASSERT_EQ(batch.tokens_BL.size(1), 11);  // "first of 11" is the longest
+  const std::string caption = "first of 9";
+  for (std::int64_t l = 0; l < 11; ++l) {
+    const auto token = batch.tokens_BL[9][l].item<std::int64_t>();
+    EXPECT_EQ(token, l < 10 ? caption[static_cast<std::size_t>(l)] : testing::kPad);
   }
+  EXPECT_EQ(batch.end_positions_B[9].item<std::int64_t>(), 9);
   EXPECT_EQ(batch.end_positions_B[11].item<std::int64_t>(), 10);
 }
 

@@ -110,6 +110,11 @@ TEST(EncodeBatch, PadsRows) {
   EXPECT_THAT(std::vector<std::int64_t>(ends, ends + 3), ElementsAre(3, 1, 4));
 }
 
+TEST(EncodeBatch, IsAsLongAsItsLongestText) {
+  const std::vector<std::string> texts = {"a cat", ""};
+  EXPECT_EQ(encode_batch(clip(), texts, 77).tokens_BL.sizes(), (std::vector<std::int64_t>{2, 4}));
+}
+
 TEST(EncodeBatch, AcceptsNoTexts) { EXPECT_EQ(encode_batch(clip(), {}, 5).tokens_BL.size(0), 0); }
 
 TEST(MakeTokenizer, SaysWhichSettingsDoNotFit) {
