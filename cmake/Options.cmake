@@ -3,8 +3,14 @@ option(CLOOB_TESTS "Build the tests" ON)
 option(CLOOB_WERROR "Treat warnings as errors" OFF)
 option(CLOOB_CUDA "Link LibTorch's CUDA libraries" OFF)
 set(CLOOB_SANITIZE "" CACHE STRING "Sanitizers for all targets, for example 'address,undefined' or 'thread'")
-set(CLOOB_TORCH_ROOT "" CACHE PATH "LibTorch 2.15 or newer: the folder with include/ and lib/ (empty: what tools/setup.sh installed)")
-set(CLOOB_DEPS_DIR ${PROJECT_SOURCE_DIR}/.deps CACHE PATH "Where tools/setup.sh puts LibTorch and the data taken from wheels")
+# Both follow the environment variables of the same names, so that the scripts in tools/ and CMake agree.
+set(CLOOB_TORCH_ROOT "$ENV{CLOOB_TORCH_ROOT}" CACHE PATH
+  "LibTorch 2.15 or newer: the folder with include/ and lib/ (empty: what tools/setup.sh installed)")
+set(_deps_dir ${PROJECT_SOURCE_DIR}/.deps)
+if(NOT "$ENV{CLOOB_DEPS_DIR}" STREQUAL "")
+  set(_deps_dir $ENV{CLOOB_DEPS_DIR})
+endif()
+set(CLOOB_DEPS_DIR ${_deps_dir} CACHE PATH "Where tools/setup.sh puts LibTorch and the data taken from wheels")
 
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)

@@ -20,4 +20,6 @@ train_and_evaluate() {  # train_and_evaluate NAME SETTING...
 train_and_evaluate cloob --loss.kind info_loob --loss.inv_tau 30 --loss.learn_inv_tau false \
   --retrieval.kind hopfield --retrieval.warmup_steps 150
 train_and_evaluate clip --loss.kind info_nce
-"$cloob" report "cloob=$out/cloob" "clip=$out/clip" --out "$out" --title 'CLOOB and CLIP on rendered shapes'
+"$cloob" report "cloob=$out/cloob" "clip=$out/clip" --out "$out" --title 'CLOOB and CLIP on rendered shapes' \
+  --summary 'Trained with the same model, data and number of pairs.' \
+  --table-title 'Zero-shot classification of classes never seen in training'

@@ -37,6 +37,27 @@ int open_for_reading(const std::filesystem::path& path, std::uint64_t& size) {
   return descriptor;
 }
 
+struct Destination {
+  std::filesystem::path path;
+  bool is_replaceable;  // by a new file of that name
+};
+
+Destination destination_of(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) return {path, false};
+  constexpr int kMostLinks = 40;  // as in Linux
+  std::filesystem::path target = path;
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(target, ignored); ++i) {
+    const auto folder =
+        std::filesystem::canonical(target.has_parent_path() ? target.parent_path() : ".", ignored);
+    // Links there are open files of a process: their readers see only what is written to them.
+    if (folder.string().starts_with("/proc/")) return {path, false};
+    target = folder / std::filesystem::read_symlink(target, ignored);
+  }
+  return {target, true};
+}
+
 }  // namespace
 
 std::string describe_errno(int error_number) { return std::generic_category().message(error_number); }
@@ -82,23 +103,48 @@ void sync_directory(const std::filesystem::path& path) {
   if (failed) throw_errno("sync", path);
 }
 
+void require_output_folder(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
+    throw_user_error("cannot write '{}': it is a folder", file.string());
+  const Destination destination = destination_of(file);
+  if (!destination.is_replaceable) return;
+  const auto folder = destination.path.has_parent_path() ? destination.path.parent_path() : ".";
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    throw_user_error("cannot write '{}': there is no folder '{}'", file.string(), folder.string());
+  }
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) throw_errno("write to the folder", folder);
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
-  const std::filesystem::path temporary = path.string() + fmt::format(".tmp{}", ::getpid());
+  write_file_atomically(path, [&](OutputFile& file) { file.write(content); });
+}
+
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(OutputFile&)>& write) {
+  const Destination destination = destination_of(path);
+  if (!destination.is_replaceable) {
+    OutputFile file(path, O_APPEND);
+    write(file);
+    return file.finish();
+  }
+  const std::filesystem::path temporary = destination.path.string() + fmt::format(".tmp{}", ::getpid());
   try {
     OutputFile file(temporary);
-    file.write(content);
+    write(file);
     file.finish();
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("write", path);
+    if (::rename(temporary.c_str(), destination.path.c_str()) != 0) throw_errno("write", path);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
-  sync_directory(path.parent_path());
+  sync_directory(destination.path.parent_path());
 }
 
-OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) throw_errno("create", path_);
+OutputFile::OutputFile(std::filesystem::path path) : OutputFile(std::move(path), O_CREAT | O_TRUNC) {}
+
+OutputFile::OutputFile(std::filesystem::path path, int flags) : path_(std::move(path)) {
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666);
+  if (descriptor_ < 0) throw_errno(flags & O_CREAT ? "create" : "open", path_);
 }
 
 OutputFile::~OutputFile() {
@@ -114,7 +160,9 @@ void OutputFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void OutputFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+void OutputFile::write(std::string_view bytes) {
+  write(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
 
 void OutputFile::finish() {
   const int descriptor = std::exchange(descriptor_, -1);
@@ -141,7 +189,8 @@ void RandomAccessFile::read(std::uint64_t offset, std::span<std::byte> into) con
     const ssize_t count = ::pread(descriptor_, into.data(), into.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_errno("read", path_);
-    if (count == 0) throw_user_error("'{}' ends at byte {}, {} more were expected", path_.string(), offset, into.size());
+    if (count == 0)
+      throw_user_error("'{}' ends at byte {}, {} more were expected", path_.string(), offset, into.size());
     into = into.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
   }
@@ -175,7 +224,8 @@ std::filesystem::path find_resource(const std::string& name) {
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (!error) {
     // In the build tree the tests lie one folder away from the program, so both levels are looked at.
-    for (auto folder = program.parent_path().parent_path(); folder.has_relative_path(); folder = folder.parent_path()) {
+    for (auto folder = program.parent_path().parent_path(); folder.has_relative_path();
+         folder = folder.parent_path()) {
       places.push_back(folder / "share" / "cloob");
       if (places.size() >= 3) break;
     }
@@ -185,8 +235,10 @@ std::filesystem::path find_resource(const std::string& name) {
     if (std::filesystem::exists(place / name, error)) return place / name;
     looked += fmt::format("{}'{}'", looked.empty() ? "" : ", ", place.string());
   }
-  throw_user_error("'{}' was not found in {}: run tools/setup.sh and build again, or set CLOOB_SHARE_DIR to the folder "
-                   "that holds it", name, looked);
+  throw_user_error(
+      "'{}' was not found in {}: run tools/setup.sh and build again, or set CLOOB_SHARE_DIR to the folder "
+      "that holds it",
+      name, looked);
 }
 
 }  // namespace cloob

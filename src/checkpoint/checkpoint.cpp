@@ -4,6 +4,8 @@
 
 #include <ranges>
 #include <span>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "checkpoint/checkpoint_files.h"
@@ -19,6 +21,8 @@ namespace cloob {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kObjectivePrefix = "objective.";
 
 FileDigest digest_text(std::string_view text) {
   FileDigest digest;
@@ -57,6 +61,14 @@ class Reader {
     std::string content = read_file(folder_ / name);
     compare(folder_ / name, digest_text(content), written);
     return content;
+  }
+  /// The tensors of the objective alone, unverified but for the size of the file. It may be gone from folders
+  /// that only serve evaluation.
+  NamedTensors objective() const {
+    std::error_code ignored;
+    if (!has(kTrainingFile) || !fs::exists(folder_ / kTrainingFile, ignored)) return {};
+    expect_size(kTrainingFile);
+    return read_safetensors(folder_ / kTrainingFile, kObjectivePrefix);
   }
   void verify_all() const {
     for (const auto& [name, written] : content_.files) {
@@ -104,9 +116,7 @@ std::string advice(const fs::path& damaged) {
   return "; there is no whole checkpoint beside it";
 }
 
-}  // namespace
-
-Checkpoint load_checkpoint(const fs::path& folder, CheckpointPart part) try {
+Checkpoint read_checkpoint(const fs::path& folder, CheckpointPart part) {
   const Reader reader(folder);
   Checkpoint checkpoint;
   checkpoint.state = reader.state();
@@ -117,9 +127,27 @@ Checkpoint load_checkpoint(const fs::path& folder, CheckpointPart part) try {
   if (part == CheckpointPart::everything && reader.has(kTrainingFile)) {
     checkpoint.training = reader.tensors(kTrainingFile).tensors;
   }
+  if (part == CheckpointPart::weights_and_objective) checkpoint.training = reader.objective();
   return checkpoint;
-} catch (const UserError& error) {
-  throw UserError(error.what() + advice(folder));
+}
+
+}  // namespace
+
+fs::path follow_links(const fs::path& folder) {
+  std::error_code error;
+  const fs::path real = fs::canonical(folder, error);
+  return error ? folder : real;
+}
+
+Checkpoint load_checkpoint(const fs::path& folder, CheckpointPart part) {
+  const fs::path real = follow_links(folder);
+  try {
+    return read_checkpoint(real, part);
+  } catch (const UserError& error) {
+    // A link may name a newer checkpoint by now, and the old one may have been removed while it was read.
+    if (follow_links(folder) != real) return load_checkpoint(folder, part);
+    throw UserError(error.what() + advice(real));
+  }
 }
 
 TrainingState load_training_state(const fs::path& folder) { return read_state_file(folder).state; }

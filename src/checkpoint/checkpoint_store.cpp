@@ -51,7 +51,7 @@ std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
 CheckpointStore::CheckpointStore(fs::path folder, const CheckpointConfig& config)
     : folder_(std::move(folder)), config_(config) {
   make_directories(folder_);
-  remove_leftovers(folder_);
+  recover_from_crash(folder_);
 }
 
 fs::path CheckpointStore::save(const Checkpoint& checkpoint) {
@@ -73,15 +73,10 @@ fs::path CheckpointStore::save(const Checkpoint& checkpoint) {
   return target;
 }
 
-std::optional<CheckpointEntry> CheckpointStore::latest() const {
-  const auto entries = list();
-  return entries.empty() ? std::nullopt : std::optional(entries.back());
-}
-
 std::optional<CheckpointEntry> CheckpointStore::best() const {
   std::optional<CheckpointEntry> best;
   double best_value = 0;
-  for (const CheckpointEntry& entry : list()) {
+  for (const CheckpointEntry& entry : list_checkpoints(folder_)) {
     TrainingState state;
     try {
       state = load_training_state(entry.path);
@@ -100,7 +95,7 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
 }
 
 void CheckpointStore::remove_after(std::int64_t step) const {
-  for (const CheckpointEntry& entry : list()) {
+  for (const CheckpointEntry& entry : list_checkpoints(folder_)) {
     if (entry.step <= step) continue;
     log_info("checkpoint", "'{}' is newer than where the run goes on: removed", entry.path.string());
     remove_folder(entry.path);
@@ -126,7 +121,7 @@ void CheckpointStore::link_best() const {
 
 void CheckpointStore::let_go_of_old() const {
   if (config_.keep_last == 0) return;
-  const auto entries = list();
+  const auto entries = list_checkpoints(folder_);
   const auto kept_best = best();
   const auto num_kept = std::min(entries.size(), static_cast<std::size_t>(config_.keep_last));
   for (std::size_t i = 0; i + num_kept < entries.size(); ++i) {

@@ -54,7 +54,8 @@ ImportedWeights import_weights(const std::filesystem::path& path) {
   ImportedWeights result{{}, plan.source, "", file->notes(), file->metadata()};
   if (const auto note = note_on_beta(tensors)) result.notes.push_back(*note);
   for (const auto& [name, mapped] : plan.names) {
-    // Taken out one by one, so that the model is in memory once and not in both precisions.
+    // Taken out one by one, and `file` keeps no memory of them, so that the model is in memory once and not
+    // in both precisions.
     result.tensors[mapped] = as_weight(mapped, tensors.extract(name).mapped());
   }
   const auto activation = result.metadata.find("activation");

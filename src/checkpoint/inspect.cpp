@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/checkpoint_files.h"
 #include "checkpoint/printable.h"
 #include "checkpoint/safetensors_header.h"
 #include "checkpoint/state_file.h"
@@ -96,11 +97,12 @@ Json inspect(const std::filesystem::path& given) {
     return json;
   }
   json["format"] = "checkpoint";
-  const StateFile content = read_state_file(location.path);
+  const std::filesystem::path folder = follow_links(location.path);
+  const StateFile content = read_state_file(folder);
   describe_state(json, content);
-  describe_weights(json, location.path / kWeightsFile);
+  describe_weights(json, folder / kWeightsFile);
   if (content.files.contains(kTrainingFile)) {
-    const Tensors training = open_weights(location.path / kTrainingFile)->list();
+    const Tensors training = open_weights(folder / kTrainingFile)->list();
     json["training"] = {{"num_tensors", training.size()}, {"bytes", count_bytes(training)}};
   }
   return json;

@@ -17,8 +17,9 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
-// Of about 50 bytes each. A checkpoint of 10,000 tensors with their optimizer state has 1.2 million.
+// A checkpoint of 10,000 tensors with their optimizer state has 2.4 million.
 constexpr std::size_t kMostValues = 4'000'000;
+constexpr std::size_t kValueBytes = 50;      // about what each takes at most
 constexpr std::size_t kMostDimensions = 64;  // LibTorch's own limit
 constexpr std::string_view kTorchScriptPrefix = "__torch__.";
 
@@ -93,6 +94,14 @@ PickleNode& PickleBuilder::node(Kind kind) {
   return arena_.nodes.emplace_back(PickleNode{kind, {}, {}, {}});
 }
 
+// Of a name that the pickle can have repeated at little cost to itself.
+PickleNode& PickleBuilder::named_node(Kind kind, const std::string& name) {
+  spend(name.size() / kValueBytes);
+  PickleNode& result = node(kind);
+  result.text = name;
+  return result;
+}
+
 const std::map<std::string_view, PickleBuilder::Call>& PickleBuilder::calls() {
   static const std::map<std::string_view, Call> kCalls = {
       {"collections.OrderedDict", &PickleBuilder::dictionary},
@@ -119,9 +128,7 @@ PickleValue PickleBuilder::global(const std::string& name) {
         "run. Where you trust it, save its state_dict alone and read that",
         path_, in_quotes(name));
   }
-  PickleNode& result = node(Kind::global);
-  result.text = name;
-  return &result;
+  return &named_node(Kind::global, name);
 }
 
 PickleValue PickleBuilder::call(const PickleValue& function, const PickleValue& arguments) {
@@ -138,9 +145,7 @@ PickleValue PickleBuilder::object(const PickleValue& type) {
   const PickleNode* const name = as_node(type, Kind::global);
   if (!name || !name->text.starts_with(kTorchScriptPrefix))
     damaged("its pickle makes an object of what is no class");
-  PickleNode& result = node(Kind::object);
-  result.text = name->text;
-  return &result;
+  return &named_node(Kind::object, name->text);
 }
 
 PickleValue PickleBuilder::first(const Items& arguments) {
@@ -193,7 +198,7 @@ PickleValue PickleBuilder::storage(const PickleValue& id) {
     damaged(fmt::format("its storage {} has {} bytes, which are not {} elements", in_quotes(key->text),
                         bytes->second, *count));
   }
-  spend(4);
+  spend(4 + key->text.size() / kValueBytes);
   return &arena_.tensors.emplace_back(PickleTensor{key->text, *dtype, 0, {*count}, {1}});
 }
 
@@ -217,7 +222,7 @@ PickleValue PickleBuilder::tensor(const Items& arguments) {
       arguments.size() >= 4 ? std::get_if<const PickleTensor*>(&arguments[0]) : nullptr;
   const auto* const offset = storage ? std::get_if<std::int64_t>(&arguments[1]) : nullptr;
   if (!offset) damaged("its pickle builds a tensor in an unknown way");
-  spend(4);
+  spend(4 + (*storage)->storage.size() / kValueBytes);
   const PickleTensor result{(*storage)->storage, (*storage)->dtype, *offset, counts(arguments[2]),
                             counts(arguments[3])};
   check_bounds(result,

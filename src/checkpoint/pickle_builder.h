@@ -24,8 +24,8 @@ class PickleBuilder {
 
   [[noreturn]] void damaged(const std::string& what) const;
 
-  /// Counts values that are about to be copied or made. Their sum is limited, because a few bytes of a pickle
-  /// are enough to ask for very many.
+  /// Counts values that are about to be copied, made or kept. Their sum is limited, because a few bytes of a
+  /// pickle are enough to ask for very many.
   void spend(std::size_t num_values);
   PickleNode& node(PickleNode::Kind kind);
   /// The Python name `module.name`, if it is one that stands for data; refused otherwise.
@@ -43,6 +43,7 @@ class PickleBuilder {
   using Call = PickleValue (PickleBuilder::*)(const Items&);
   static const std::map<std::string_view, Call>& calls();
 
+  PickleNode& named_node(PickleNode::Kind kind, const std::string& name);
   PickleValue first(const Items& arguments);
   PickleValue all(const Items& arguments);
   PickleValue dictionary(const Items& arguments);

@@ -58,7 +58,14 @@ class Machine {
   }
 
   // --- The stack. A mark is the height of the stack when it was set.
-  void push(PickleValue value) { stack_.push_back(value); }
+  void push(PickleValue value) {
+    builder_.spend(1);
+    stack_.push_back(value);
+  }
+  void mark() {
+    builder_.spend(1);
+    marks_.push_back(stack_.size());
+  }
   PickleValue pop() {
     if (stack_.size() <= floor()) builder_.damaged("its pickle takes more values than it has");
     const PickleValue value = stack_.back();
@@ -133,6 +140,10 @@ class Machine {
     }
   }
 
+  void memoize(std::uint32_t key) {
+    builder_.spend(1);
+    memo_[key] = top();
+  }
   PickleValue recall(std::uint32_t key) const {
     const auto found = memo_.find(key);
     if (found == memo_.end()) builder_.damaged("its pickle asks for a value that it did not keep");
@@ -206,17 +217,17 @@ const std::array<Machine::Action, 256>& Machine::actions() {
     set('s', [](M m) { m.add_entries(m.pop_count(2)); });              // SETITEM
     set('u', [](M m) { m.add_entries(m.pop_to_mark()); });             // SETITEMS
     // The stack and the memo.
-    set('(', [](M m) { m.marks_.push_back(m.stack_.size()); });                             // MARK
-    set('0', [](M m) { m.pop(); });                                                         // POP
-    set('1', [](M m) { m.pop_to_mark(); });                                                 // POP_MARK
-    set('2', [](M m) { m.push(m.top()); });                                                 // DUP
-    set('q', [](M m) { m.memo_[m.number<std::uint8_t>()] = m.top(); });                     // BINPUT
-    set('r', [](M m) { m.memo_[m.number<std::uint32_t>()] = m.top(); });                    // LONG_BINPUT
-    set(0x94, [](M m) { m.memo_[static_cast<std::uint32_t>(m.memo_.size())] = m.top(); });  // MEMOIZE
-    set('h', [](M m) { m.push(m.recall(m.number<std::uint8_t>())); });                      // BINGET
-    set('j', [](M m) { m.push(m.recall(m.number<std::uint32_t>())); });                     // LONG_BINGET
-    set(0x80, [](M m) { m.take(1); });                                                      // PROTO
-    set(0x95, [](M m) { m.take(8); });                                                      // FRAME
+    set('(', [](M m) { m.mark(); });                                                // MARK
+    set('0', [](M m) { m.pop(); });                                                 // POP
+    set('1', [](M m) { m.pop_to_mark(); });                                         // POP_MARK
+    set('2', [](M m) { m.push(m.top()); });                                         // DUP
+    set('q', [](M m) { m.memoize(m.number<std::uint8_t>()); });                     // BINPUT
+    set('r', [](M m) { m.memoize(m.number<std::uint32_t>()); });                    // LONG_BINPUT
+    set(0x94, [](M m) { m.memoize(static_cast<std::uint32_t>(m.memo_.size())); });  // MEMOIZE
+    set('h', [](M m) { m.push(m.recall(m.number<std::uint8_t>())); });              // BINGET
+    set('j', [](M m) { m.push(m.recall(m.number<std::uint32_t>())); });             // LONG_BINGET
+    set(0x80, [](M m) { m.take(1); });                                              // PROTO
+    set(0x95, [](M m) { m.take(8); });                                              // FRAME
     // What would run code in Python.
     set('c', [](M m) { m.push_global(); });                                // GLOBAL
     set(0x93, [](M m) { m.push_global(m.pop_count(2)); });                 // STACK_GLOBAL

@@ -1,10 +1,6 @@
 #include "cloob/checkpoint/safetensors.h"
 
 #include <ATen/ops/empty.h>
-#include <stdio.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 #include "checkpoint/printable.h"
 #include "checkpoint/safetensors_digest.h"
@@ -20,29 +16,33 @@ std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
+at::Tensor read_tensor(const RandomAccessFile& file, const ParsedHeader& parsed, const TensorEntry& entry) {
+  const at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
+  file.read(parsed.bytes.size() + entry.begin, bytes_of(tensor));
+  if (!has_valid_bools(tensor)) {
+    throw_user_error("'{}': tensor {} holds a truth value that is neither 0 nor 1", file.path().string(),
+                     in_quotes(entry.name));
+  }
+  return tensor;
+}
+
 // The digest is optional: null for files that have no checksum to compare with.
 SafetensorsFile read_all(const std::filesystem::path& path, FileDigest* digest) {
   const RandomAccessFile file(path);
-  ParsedHeader parsed = read_safetensors_header(file);
+  const ParsedHeader parsed = read_safetensors_header(file);
   if (digest) digest->update(as_bytes(parsed.bytes));
-  SafetensorsFile result{{}, std::move(parsed.header.metadata)};
+  SafetensorsFile result{{}, parsed.header.metadata};
   for (const TensorEntry& entry : parsed.header.entries) {
-    const at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
-    file.read(parsed.bytes.size() + entry.begin, bytes_of(tensor));
+    const at::Tensor tensor = read_tensor(file, parsed, entry);
     if (digest) digest->update(bytes_of(tensor));
-    if (!has_valid_bools(tensor)) {
-      throw_user_error("'{}': tensor {} holds a truth value that is neither 0 nor 1", path.string(),
-                       in_quotes(entry.name));
-    }
     result.tensors.emplace(entry.name, tensor);
   }
   return result;
 }
 
-void write_all(const std::filesystem::path& path, const NamedTensors& tensors,
+void write_all(OutputFile& file, const NamedTensors& tensors,
                const std::map<std::string, std::string>& metadata, FileDigest* digest) {
   const SafetensorsHeader header = lay_out(tensors, metadata);
-  OutputFile file(path);
   const auto write = [&](std::span<const std::byte> bytes) {
     file.write(bytes);
     if (digest) digest->update(bytes);
@@ -52,7 +52,6 @@ void write_all(const std::filesystem::path& path, const NamedTensors& tensors,
     // One tensor at a time is brought to this form, so that a copy of the whole model is never needed.
     write(bytes_of(tensors.at(entry.name).detach().cpu().resolve_conj().resolve_neg().contiguous()));
   }
-  file.finish();
 }
 
 }  // namespace
@@ -63,25 +62,27 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path, FileDigest& 
   return read_all(path, &digest);
 }
 
+NamedTensors read_safetensors(const std::filesystem::path& path, std::string_view prefix) {
+  const RandomAccessFile file(path);
+  const ParsedHeader parsed = read_safetensors_header(file);
+  NamedTensors tensors;
+  for (const TensorEntry& entry : parsed.header.entries) {
+    if (entry.name.starts_with(prefix)) tensors.emplace(entry.name, read_tensor(file, parsed, entry));
+  }
+  return tensors;
+}
+
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  const std::filesystem::path temporary = path.string() + fmt::format(".tmp{}", ::getpid());
-  try {
-    write_all(temporary, tensors, metadata, nullptr);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      throw_user_error("cannot write '{}': {}", path.string(), describe_errno(errno));
-    }
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_directory(path.parent_path());
+  write_file_atomically(path, [&](OutputFile& file) { write_all(file, tensors, metadata, nullptr); });
 }
 
 FileDigest write_safetensors_in_place(const std::filesystem::path& path, const NamedTensors& tensors,
                                       const std::map<std::string, std::string>& metadata) {
   FileDigest digest;
-  write_all(path, tensors, metadata, &digest);
+  OutputFile file(path);
+  write_all(file, tensors, metadata, &digest);
+  file.finish();
   return digest;
 }
 

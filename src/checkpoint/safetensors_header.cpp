@@ -90,6 +90,8 @@ class HeaderParser {
       json = Json::parse(text, watch);
     } catch (const Json::parse_error& error) {
       fail(fmt::format("its header is not JSON (byte {})", error.byte));
+    } catch (const Json::exception&) {
+      fail("its header holds a number that is out of range");
     }
     if (!json.is_object()) fail("its header is not a JSON object");
     return json;

@@ -12,6 +12,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/log.h"
 
 namespace cloob {
 namespace {
@@ -19,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSaving = ".saving_";
-constexpr std::string_view kRemoving = ".removing_";
+constexpr std::string_view kRemoving = ".removing_";    // perhaps not whole any more
+constexpr std::string_view kReplacing = ".replacing_";  // whole
 
 fs::path hidden_beside(const fs::path& target, std::string_view prefix) {
   return target.parent_path() / fmt::format("{}{}", prefix, target.filename().string());
@@ -58,16 +60,32 @@ StagedFolder::~StagedFolder() {
 void StagedFolder::publish() {
   sync_directory(staging_);
   std::error_code error;
-  if (fs::exists(target_, error)) {
-    // Both names exist at every moment. File systems without that ability get the old folder removed first.
-    if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) != 0) {
-      remove_folder(target_);
-      rename_folder(staging_, target_);
-    }
-  } else {
+  if (!fs::exists(target_, error)) {
     rename_folder(staging_, target_);
+  } else if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) != 0) {
+    replace_by_renaming(staging_, target_);
   }
   sync_directory(target_.parent_path());
+}
+
+void replace_by_renaming(const fs::path& content, const fs::path& target) {
+  const fs::path old = hidden_beside(target, kReplacing);
+  std::error_code ignored;
+  fs::remove_all(old, ignored);
+  rename_folder(target, old);
+  try {
+    rename_folder(content, target);
+  } catch (const UserError&) {
+    fs::rename(old, target, ignored);
+    throw;
+  }
+  sync_directory(target.parent_path());
+  // The new folder stands; trouble with the old one is left to recover_from_crash.
+  try {
+    remove_folder(old);
+  } catch (const UserError& error) {
+    log_warning("checkpoint", "{}", error.what());
+  }
 }
 
 void remove_folder(const fs::path& folder) {
@@ -79,11 +97,17 @@ void remove_folder(const fs::path& folder) {
   if (error) throw_user_error("cannot remove '{}': {}", doomed.string(), error.message());
 }
 
-void remove_leftovers(const fs::path& parent) {
+void recover_from_crash(const fs::path& parent) {
   for (const fs::path& path : paths_in(parent)) {
     const std::string name = path.filename().string();
-    if (!name.starts_with(kSaving) && !name.starts_with(kRemoving)) continue;
+    const bool was_replaced = name.starts_with(kReplacing);
+    if (!was_replaced && !name.starts_with(kSaving) && !name.starts_with(kRemoving)) continue;
     std::error_code error;
+    if (was_replaced && !fs::exists(parent / name.substr(kReplacing.size()), error)) {
+      rename_folder(path, parent / name.substr(kReplacing.size()));
+      sync_directory(parent);
+      continue;
+    }
     fs::remove_all(path, error);
     if (error) throw_user_error("cannot remove '{}': {}", path.string(), error.message());
   }

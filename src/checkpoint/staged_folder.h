@@ -29,10 +29,15 @@ class StagedFolder {
   std::filesystem::path staging_;
 };
 
+/// Gives `content` the name of the folder `target` where file systems cannot exchange two names. At every
+/// moment the old folder or the new one has that name, or recover_from_crash gives it back to the old one.
+void replace_by_renaming(const std::filesystem::path& content, const std::filesystem::path& target);
+
 /// Removes a folder so that a crash does not leave half of it under its name. Throws UserError.
 void remove_folder(const std::filesystem::path& folder);
 
-/// Removes what interrupted StagedFolders and remove_folder have left in `parent`.
-void remove_leftovers(const std::filesystem::path& parent);
+/// Puts back what an interrupted replacement in `parent` had moved aside, and removes what else interrupted
+/// saves and removals have left there. Throws UserError.
+void recover_from_crash(const std::filesystem::path& parent);
 
 }  // namespace cloob

@@ -2,11 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "checkpoint/printable.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
@@ -50,11 +52,20 @@ TrainingState state_from(const Json& json) {
   return state;
 }
 
-StateFile content_from(const Json& json) {
+std::uint32_t checksum_from(const std::string& path, const std::string& text) {
+  std::uint32_t checksum = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), checksum, 16);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw_user_error("'{}' is damaged: {} is not a checksum", path, in_quotes(text));
+  }
+  return checksum;
+}
+
+StateFile content_from(const std::string& path, const Json& json) {
   StateFile content{state_from(json.at("state")), {}, json.at("created_by").get<std::string>()};
   for (const auto& [name, file] : json.at("files").items()) {
-    const auto crc32 = std::stoul(file.at("crc32").get<std::string>(), nullptr, 16);
-    content.files[name] = {file.at("bytes").get<std::uint64_t>(), static_cast<std::uint32_t>(crc32)};
+    content.files[name] = {file.at("bytes").get<std::uint64_t>(),
+                           checksum_from(path, file.at("crc32").get<std::string>())};
   }
   return content;
 }
@@ -94,7 +105,7 @@ StateFile read_state_file(const std::filesystem::path& folder) {
     const auto checksum = json.at(kChecksumKey).get<std::string>();
     json.erase(kChecksumKey);
     if (checksum != checksum_of(json)) throw_user_error("'{}' is damaged: its checksum does not fit", path);
-    return content_from(json);
+    return content_from(path, json);
   } catch (const Json::exception&) {
     throw_user_error("'{}' is damaged: it has {} bytes that are not the state of a checkpoint", path,
                      with_thousands(static_cast<std::int64_t>(text.size())));

@@ -18,7 +18,7 @@ namespace cloob {
 namespace {
 
 constexpr std::uint64_t kLongestPickle = std::uint64_t{64}
-                                         << 20;  // one of 10,000 tensors has less than 3 MiB
+                                         << 20;  // one of 10,000 tensors has less than 4 MiB
 
 // A clear word on the formats that came before the archive, and on what is no file of PyTorch at all.
 void check_begins_as_archive(const std::filesystem::path& path) {
@@ -64,12 +64,11 @@ struct TorchFile::Content {
   std::string folder;  // every entry lies in it; ends in '/'
   PickleArena arena;
   PickleValue root;
-  std::map<std::string, at::Tensor> storages;  // those that were read, flat
 
   void find_folder();
   void check_byte_order() const;
   void run();
-  at::Tensor read_storage(const PickleTensor& tensor);
+  at::Tensor read_storage(const PickleTensor& tensor) const;
 };
 
 void TorchFile::Content::find_folder() {
@@ -111,13 +110,8 @@ void TorchFile::Content::run() {
   root = run_pickle(archive.read(folder + "data.pkl"), builder);
 }
 
-at::Tensor TorchFile::Content::read_storage(const PickleTensor& tensor) {
-  const auto known = storages.find(tensor.storage);
-  if (known != storages.end()) {
-    if (known->second.scalar_type() == tensor.dtype) return known->second;
-    throw_user_error("'{}' is damaged: its storage {} is used with two types", file,
-                     in_quotes(tensor.storage));
-  }
+// All elements of it, flat.
+at::Tensor TorchFile::Content::read_storage(const PickleTensor& tensor) const {
   const std::string name = folder + "data/" + tensor.storage;
   const auto count = archive.sizes().at(name) / c10::elementSize(tensor.dtype);
   const at::Tensor storage =
@@ -127,7 +121,6 @@ at::Tensor TorchFile::Content::read_storage(const PickleTensor& tensor) {
     throw_user_error("'{}' is damaged: its storage {} holds a truth value that is neither 0 nor 1", file,
                      in_quotes(tensor.storage));
   }
-  storages.emplace(tensor.storage, storage);
   return storage;
 }
 
@@ -145,8 +138,19 @@ const PickleValue& TorchFile::root() const { return content_->root; }
 
 bool TorchFile::is_torchscript() const { return as_node(root(), PickleNode::Kind::object) != nullptr; }
 
-at::Tensor TorchFile::load(const PickleTensor& tensor) const {
-  return content_->read_storage(tensor).as_strided(tensor.sizes, tensor.strides, tensor.offset);
+NamedTensors TorchFile::load(const std::map<std::string, const PickleTensor*>& tensors) const {
+  std::map<std::string_view, at::Tensor> storages;
+  NamedTensors result;
+  for (const auto& [name, tensor] : tensors) {
+    at::Tensor& storage = storages[tensor->storage];
+    if (!storage.defined()) storage = content_->read_storage(*tensor);
+    if (storage.scalar_type() != tensor->dtype) {
+      throw_user_error("'{}' is damaged: its storage {} is used with two types", content_->file,
+                       in_quotes(tensor->storage));
+    }
+    result[name] = storage.as_strided(tensor->sizes, tensor->strides, tensor->offset);
+  }
+  return result;
 }
 
 }  // namespace cloob

@@ -20,6 +20,11 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
+// Texts and modules can be met again and again in a small file, so their lengths and numbers are limited.
+constexpr std::size_t kLongestText = 1024;
+constexpr std::size_t kMostNames = 100'000;  // a TorchScript archive of 10,000 tensors has half as many
+constexpr int kDeepestModule = 64;
+
 class SafetensorsWeights final : public WeightsFile {
  public:
   explicit SafetensorsWeights(const std::filesystem::path& path)
@@ -43,8 +48,8 @@ std::optional<std::string> plain_text(const PickleValue& value) {
   if (const auto* const flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* const integer = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *integer);
   if (const auto* const real = std::get_if<double>(&value)) return shortest(*real);
-  if (const PickleNode* const text = as_node(value, Kind::text)) return text->text;
-  return std::nullopt;
+  const PickleNode* const text = as_node(value, Kind::text);
+  return text && text->text.size() <= kLongestText ? std::optional(text->text) : std::nullopt;
 }
 
 class TorchWeights final : public WeightsFile {
@@ -67,53 +72,59 @@ class TorchWeights final : public WeightsFile {
     for (const auto& [name, tensor] : tensors_) result[name] = {tensor->dtype, tensor->sizes};
     return result;
   }
-  NamedTensors load() const override {
-    NamedTensors result;
-    for (const auto& [name, tensor] : tensors_) result[name] = file_.load(*tensor);
-    return result;
-  }
+  NamedTensors load() const override { return file_.load(tensors_); }
 
  private:
+  // The key of an entry when it is a text, and its place in `prefix`; nothing for other keys.
+  std::optional<std::string> next_name(const std::string& prefix, const PickleValue& key) {
+    if (++num_names_ > kMostNames) {
+      throw_user_error("'{}' has more than {} names", path_.string(), kMostNames);
+    }
+    const PickleNode* const name = as_node(key, Kind::text);
+    if (!name) return std::nullopt;
+    if (prefix.size() + name->text.size() > kLongestText) {
+      throw_user_error("'{}' has a name of more than {} characters: {}", path_.string(), kLongestText,
+                       in_quotes(prefix + name->text.substr(0, kLongestText)));
+    }
+    return prefix + name->text;
+  }
+
   void collect_entries(const PickleNode& dictionary) {
     for (const auto& [key, value] : dictionary.entries) {
-      const PickleNode* const name = as_node(key, Kind::text);
-      const auto* const tensor = std::get_if<const PickleTensor*>(&value);
-      if (name && tensor) {
-        tensors_[name->text] = *tensor;
-      } else if (name) {
-        notes_.push_back(fmt::format("{} is not a tensor and was left out", in_quotes(name->text)));
+      const auto name = next_name("", key);
+      if (!name) continue;
+      if (const auto* const tensor = std::get_if<const PickleTensor*>(&value)) {
+        tensors_[*name] = *tensor;
+      } else {
+        notes_.push_back(fmt::format("{} is not a tensor and was left out", in_quotes(*name)));
       }
     }
   }
 
-  // A module's parameters, buffers and children are all attributes. Shared children could be met more often
-  // than there is time, so the visits are counted.
+  // A module's parameters, buffers and children are all attributes.
   void collect_attributes(const PickleNode& object, const std::string& prefix, int depth) {
-    constexpr int kDeepest = 64;
-    constexpr std::size_t kMostVisits = 1'000'000;
-    if (depth > kDeepest || num_visits_ > kMostVisits) {
+    if (depth > kDeepestModule) {
       throw_user_error("'{}': its modules are nested too deeply", path_.string());
     }
     for (const auto& [key, value] : object.entries) {
-      ++num_visits_;
-      const PickleNode* const name = as_node(key, Kind::text);
+      const auto name = next_name(prefix, key);
       if (!name) continue;
       if (const auto* const tensor = std::get_if<const PickleTensor*>(&value)) {
-        tensors_[prefix + name->text] = *tensor;
+        tensors_[*name] = *tensor;
       } else if (const PickleNode* const child = as_node(value, Kind::object)) {
-        collect_attributes(*child, prefix + name->text + ".", depth + 1);
+        collect_attributes(*child, *name + ".", depth + 1);
       }
     }
   }
 
   void read_surroundings(const PickleNode& checkpoint) {
     for (const auto& [key, value] : checkpoint.entries) {
-      const PickleNode* const name = as_node(key, Kind::text);
-      if (!name || name->text == "state_dict") continue;
+      const auto name = next_name("", key);
+      if (!name || *name == "state_dict") continue;
       if (const auto text = plain_text(value)) {
-        metadata_[name->text] = *text;
+        metadata_[*name] = *text;
       } else {
-        notes_.push_back(fmt::format("{} beside the state_dict was left out", in_quotes(name->text)));
+        notes_.push_back(fmt::format("{} beside the state_dict was left out", in_quotes(*name)));
       }
     }
   }
@@ -153,7 +164,7 @@ class TorchWeights final : public WeightsFile {
   std::filesystem::path path_;
   TorchFile file_;
   std::map<std::string, const PickleTensor*> tensors_;
-  std::size_t num_visits_ = 0;
+  std::size_t num_names_ = 0;
 };
 
 bool begins_as_safetensors(const std::filesystem::path& path) {

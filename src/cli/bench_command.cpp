@@ -9,7 +9,6 @@
 
 #include "cli/commands.h"
 #include "cloob/base/error.h"
-#include "cloob/base/log.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/objective/loss_benchmark.h"
 #include "cloob/report/named_numbers.h"
@@ -39,6 +38,7 @@ RandomFeatures read_features(const std::string& path) {
 }
 
 int bench_loss(const LossArguments& arguments) {
+  require_json_destination(arguments.json);
   const RandomFeatures features =
       arguments.features.empty()
           ? random_unit_features(arguments.batch, arguments.dim, static_cast<std::uint64_t>(arguments.seed))
@@ -71,11 +71,21 @@ void add_bench_commands(CLI::App& app, Action& action) {
       ->transform(CLI::CheckedTransformer(objective_names()));
   CLI::Option* const features =
       command->add_option("--features", arguments->features, "Features as 'cloob encode' writes them");
-  command->add_option("--batch", arguments->batch, "Rows of random features")->capture_default_str()->excludes(features);
-  command->add_option("--dim", arguments->dim, "Columns of random features")->capture_default_str()->excludes(features);
+  command->add_option("--batch", arguments->batch, "Rows of random features")
+      ->capture_default_str()
+      ->excludes(features)
+      ->check(CLI::Range(std::int64_t{2}, std::int64_t{1'000'000'000}));
+  command->add_option("--dim", arguments->dim, "Columns of random features")
+      ->capture_default_str()
+      ->excludes(features)
+      ->check(CLI::Range(1, 1'000'000));
   command->add_option("--seed", arguments->seed, "Seed of random features")->capture_default_str()->excludes(features);
-  command->add_option("--beta", arguments->beta, "Inverse temperature of the retrieval")->capture_default_str();
-  command->add_option("--inv-tau", arguments->inv_tau, "Inverse temperature of the loss")->capture_default_str();
+  command->add_option("--beta", arguments->beta, "Inverse temperature of the retrieval")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-6, 1e6));
+  command->add_option("--inv-tau", arguments->inv_tau, "Inverse temperature of the loss")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-6, 1e6));
   command->add_option("--json", arguments->json, "Where the result goes; - is standard output")->capture_default_str();
   command->callback([arguments, &action] { action = [arguments] { return bench_loss(*arguments); }; });
 }

@@ -39,6 +39,7 @@ int encode(const EncodeArguments& arguments) {
   if (arguments.images.empty() && arguments.texts.empty()) {
     throw_user_error("there is nothing to encode: give --images, --texts or both");
   }
+  require_output_folder(arguments.out);
   OpenedModel opened = open_model(arguments.model);
   // Row k belongs to line k, so not a single image may be left out.
   opened.options.data.max_bad_share = 0;

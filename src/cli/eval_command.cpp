@@ -1,9 +1,8 @@
 // cloob eval retrieval|zero-shot|loss
 
-#include <ATen/Parallel.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "cli/model_arguments.h"
 #include "cloob/base/log.h"
 #include "cloob/eval/evaluate.h"
+#include "cloob/objective/objective_system.h"
 #include "cloob/report/named_numbers.h"
 #include "cloob/train/load_model.h"
 
@@ -22,18 +22,21 @@ struct PairArguments {
   std::vector<std::string> data;
   std::string image_root;
   std::string captions = "all";
-  std::int64_t loss_batch_size = EvalConfig{}.loss_batch_size;
+  std::optional<std::int64_t> loss_batch_size;
   std::string json = "-";
+  std::vector<std::string> settings;  // --data.section.key VALUE ...
 };
 
 std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
+  const std::int64_t threads = data.threads;
+  data = read_data_settings(arguments.settings);
+  data.threads = threads;
   if (!arguments.image_root.empty()) data.image_root = arguments.image_root;
-  // The format of the training data says nothing about this data.
-  data.format = DataFormat::automatic;
   return make_source(data, arguments.data, Purpose::evaluation);
 }
 
 int eval_retrieval(const PairArguments& arguments) {
+  require_json_destination(arguments.json);
   OpenedModel opened = open_model(arguments.model);
   const auto source = open_pairs(arguments, opened.options.data);
   const EvalCaptions captions = arguments.captions == "first" ? EvalCaptions::first : EvalCaptions::all;
@@ -43,14 +46,19 @@ int eval_retrieval(const PairArguments& arguments) {
 }
 
 int eval_loss(const PairArguments& arguments) {
+  require_json_destination(arguments.json);
   OpenedModel opened = open_model(arguments.model);
   const auto source = open_pairs(arguments, opened.options.data);
+  log_info("eval", "the objective is {}", enum_name(system_of(opened.loaded.config.loss.kind, opened.loaded.config.retrieval.kind)));
   ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval, opened.encoder.device());
   objective.load_state(opened.loaded.objective);
-  const double loss =
-      evaluate_loss(opened.encoder, objective, source, arguments.loss_batch_size, opened.options);
-  write_json_line(arguments.json, to_json({{"loss", loss},
-                                           {"loss_batch_size", static_cast<double>(arguments.loss_batch_size)}}));
+  const LossResult result =
+      evaluate_loss(opened.encoder, objective, source,
+                    arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size), opened.options);
+  write_json_line(arguments.json, to_json({{"loss", result.loss},
+                                           {"loss_batch_size", static_cast<double>(result.batch_size)},
+                                           {"num_batches", static_cast<double>(result.num_batches)},
+                                           {"num_pairs", static_cast<double>(result.num_pairs)}}));
   return 0;
 }
 
@@ -68,6 +76,7 @@ std::optional<std::string> if_set(const std::string& text) {
 }
 
 int eval_zero_shot(const ZeroShotArguments& arguments) {
+  require_json_destination(arguments.json);
   const OpenedModel opened = open_model(arguments.model);
   const auto source = open_labeled_source(arguments.data, arguments.split, opened.options.data.threads);
   const ZeroShotPrompts prompts =
@@ -87,6 +96,9 @@ void add_pair_options(CLI::App& command, PairArguments& arguments) {
   command.add_option("--data", arguments.data, "Table (.csv, .tsv) or tar shards")->required();
   command.add_option("--image-root", arguments.image_root, "Folder that image paths of a table start from");
   add_json_option(command, arguments.json);
+  command.allow_extras();
+  command.footer("--data.section.key VALUE sets anything of the section data, for example "
+                 "--data.webdataset.json_caption_field captions.");
 }
 
 }  // namespace
@@ -101,15 +113,21 @@ void add_eval_commands(CLI::App& app, Action& action) {
   retrieval->add_option("--captions", pairs->captions, "Captions of an image that take part: all, or first")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "first"}));
-  retrieval->callback([pairs, &action] { action = [pairs] { return eval_retrieval(*pairs); }; });
+  retrieval->callback([pairs, retrieval, &action] {
+    pairs->settings = retrieval->remaining();
+    action = [pairs] { return eval_retrieval(*pairs); };
+  });
 
   CLI::App* const loss = group->add_subcommand("loss", "Validation loss, at a fixed batch");
   const auto loss_pairs = std::make_shared<PairArguments>();
   add_pair_options(*loss, *loss_pairs);
-  loss->add_option("--loss-batch-size", loss_pairs->loss_batch_size, "Pairs of one loss; only equal ones compare")
-      ->capture_default_str()
+  loss->add_option("--loss-batch-size", loss_pairs->loss_batch_size,
+                   "Pairs of one loss; only equal ones compare (eval.loss_batch_size of the run when not given)")
       ->check(CLI::Range(2, 1'000'000));
-  loss->callback([loss_pairs, &action] { action = [loss_pairs] { return eval_loss(*loss_pairs); }; });
+  loss->callback([loss_pairs, loss, &action] {
+    loss_pairs->settings = loss->remaining();
+    action = [loss_pairs] { return eval_loss(*loss_pairs); };
+  });
 
   CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
   const auto classes = std::make_shared<ZeroShotArguments>();

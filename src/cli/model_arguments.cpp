@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/config/config.h"
+#include "cloob/data/data_config.h"
 
 namespace cloob {
 namespace {
@@ -26,6 +28,15 @@ E value_of(const std::string& word) {
   }
   throw_internal_error(__FILE__, __LINE__, "word is a name", word);
 }
+
+struct DataSettings {
+  DataConfig data;
+
+  static constexpr auto fields() {
+    return std::tuple(field("data", &DataSettings::data, "Where the pairs come from."));
+  }
+};
+static_assert(lists_every_member<DataSettings>);
 
 }  // namespace
 
@@ -57,11 +68,17 @@ OpenedModel open_model(const ModelArguments& arguments) {
   LoadedModel loaded = load_model(arguments.checkpoint, device, activation);
   EncodeOptions options{.precision = value_of<Precision>(arguments.precision),
                         .batch_size = arguments.batch_size,
-                        .data = loaded.config.data,
+                        .data = {},
                         .progress = {}};
   options.data.threads = arguments.threads;
   FeatureEncoder encoder = make_feature_encoder(loaded, device);
   return {std::move(loaded), std::move(encoder), std::move(options)};
+}
+
+DataConfig read_data_settings(const std::vector<std::string>& arguments) {
+  ConfigSource source = ConfigSource::from_text("", "command line");
+  source.add_overrides(parse_overrides(arguments));
+  return read_config<DataSettings>(source).data;
 }
 
 }  // namespace cloob

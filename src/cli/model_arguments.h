@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cloob/eval/feature_encoder.h"
 #include "cloob/nn/autocast.h"
@@ -33,7 +34,11 @@ struct OpenedModel {
   EncodeOptions options;
 };
 
-/// Loads the model. Throws UserError.
+/// Loads the model. The data settings of its training are not taken over: they say nothing about other data. Throws
+/// UserError.
 OpenedModel open_model(const ModelArguments& arguments);
+
+/// Reads "--data.section.key VALUE" pairs, which set anything of the section `data`. Throws UserError.
+DataConfig read_data_settings(const std::vector<std::string>& arguments);
 
 }  // namespace cloob

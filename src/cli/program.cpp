@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <system_error>
 
 #include "cli/commands.h"
 #include "cloob/base/error.h"
@@ -28,7 +29,9 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 int run_action(const Action& action) {
   try {
-    return action();
+    const int status = action();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw_user_error("cannot write to standard output");
+    return status;
   } catch (const UserError& error) {
     return report_failure(kExitUserError, error.what());
   } catch (const InternalError& error) {
@@ -42,6 +45,8 @@ int run_action(const Action& action) {
       return report_failure(kExitUserError, fmt::format("out of memory ({}): use a smaller batch or model", message));
     }
     return report_failure(kExitInternalError, fmt::format("internal error: {}", message));
+  } catch (const std::system_error& error) {  // files and streams; what is checked has a better message
+    return report_failure(kExitUserError, first_line(error.what()));
   } catch (const std::bad_alloc&) {
     return report_failure(kExitUserError, "out of memory: use a smaller batch or model");
   } catch (const std::exception& error) {
@@ -56,6 +61,10 @@ void write_json_line(const std::string& destination, const std::string& json) {
   if (destination != "-") return write_file_atomically(destination, json + "\n");
   fmt::print("{}\n", json);
   if (std::fflush(stdout) != 0) throw_user_error("cannot write to standard output");
+}
+
+void require_json_destination(const std::string& destination) {
+  if (!destination.empty() && destination != "-") require_output_folder(destination);
 }
 
 int run_program(int argc, char** argv) {

@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,8 @@ namespace {
 struct ReportArguments {
   std::vector<std::string> runs;
   std::string title = "Comparison of runs";
+  std::string summary;
+  std::string table_title = "Zero-shot classification";
   std::string out = ".";
 };
 
@@ -43,11 +47,25 @@ ComparedRun read_run(const std::string& argument) {
   const auto file = run.folder / "zero_shot.json";
   run.zero_shot = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
   for (const char* key : {"acc1", "num_samples", "num_classes"}) {
-    if (!run.zero_shot.is_object() || !run.zero_shot.contains(key)) {
-      throw_user_error("'{}' has no '{}': write it with cloob eval zero-shot --json", file.string(), key);
+    if (!run.zero_shot.is_object() || !run.zero_shot.contains(key) || !run.zero_shot[key].is_number()) {
+      throw_user_error("'{}' has no number '{}': write it with cloob eval zero-shot --json", file.string(), key);
     }
   }
   return run;
+}
+
+// The names become keys of results.json, and chance is the same for all.
+void require_comparable(const std::vector<ComparedRun>& runs) {
+  std::set<std::string> names = {"chance", "num_images"};
+  for (const ComparedRun& run : runs) {
+    if (!names.insert(run.name).second) throw_user_error("'{}' is given twice or is a word of results.json: choose another name", run.name);
+    for (const char* key : {"num_samples", "num_classes"}) {
+      if (run.zero_shot[key] != runs.front().zero_shot[key]) {
+        throw_user_error("'{}' and '{}' were evaluated on different data: {} is {} and {}", runs.front().name, run.name, key,
+                         runs.front().zero_shot[key].dump(), run.zero_shot[key].dump());
+      }
+    }
+  }
 }
 
 double number(const nlohmann::json& json, const char* key) {
@@ -57,8 +75,8 @@ double number(const nlohmann::json& json, const char* key) {
 
 std::string percent(double fraction) { return std::isnan(fraction) ? "-" : fmt::format("{:.1f} %", 100 * fraction); }
 
-ReportTable results_table(const std::vector<ComparedRun>& runs, double chance) {
-  ReportTable table{.title = "Zero-shot classification of classes never seen in training",
+ReportTable results_table(const std::string& title, const std::vector<ComparedRun>& runs, double chance) {
+  ReportTable table{.title = title,
                     .header = {"system", "top-1", "top-5", "mean per class", "x chance", "pairs seen", "training time"},
                     .rows = {},
                     .note = fmt::format("{} images, chance {}",
@@ -120,8 +138,9 @@ std::vector<Chart> charts_of(const std::vector<ComparedRun>& runs) {
 int report(const ReportArguments& arguments) {
   std::vector<ComparedRun> runs;
   for (const std::string& argument : arguments.runs) runs.push_back(read_run(argument));
+  require_comparable(runs);
   const double chance = 1.0 / number(runs.front().zero_shot, "num_classes");
-  const ReportTable table = results_table(runs, chance);
+  const ReportTable table = results_table(arguments.table_title, runs, chance);
 
   nlohmann::ordered_json results = {{"chance", chance}, {"num_images", runs.front().zero_shot["num_samples"]}};
   for (const ComparedRun& run : runs) results[run.name] = run.zero_shot;
@@ -129,7 +148,7 @@ int report(const ReportArguments& arguments) {
   make_directories(out);
   write_file_atomically(out / "results.json", results.dump(2) + "\n");
 
-  HtmlReport page{.title = arguments.title, .summary = "Trained with the same model, data and number of pairs.",
+  HtmlReport page{.title = arguments.title, .summary = arguments.summary,
                   .tables = {table}, .charts = charts_of(runs), .pictures = {}};
   const auto picture = runs.front().folder / "first_batch.png";
   if (std::filesystem::exists(picture)) {
@@ -148,6 +167,8 @@ void add_report_command(CLI::App& app, Action& action) {
   const auto arguments = std::make_shared<ReportArguments>();
   command->add_option("runs", arguments->runs, "NAME=RUN_FOLDER of each, with zero_shot.json in it")->required();
   command->add_option("--title", arguments->title, "Title of the page")->capture_default_str();
+  command->add_option("--summary", arguments->summary, "A sentence below the title");
+  command->add_option("--table-title", arguments->table_title, "Title of the table")->capture_default_str();
   command->add_option("--out", arguments->out, "Folder for results.json and index.html")->capture_default_str();
   command->callback([arguments, &action] { action = [arguments] { return report(*arguments); }; });
 }

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cloob/base/error.h"
+#include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint.h"
@@ -47,6 +48,7 @@ int import(const WeightsArguments& arguments) {
 }
 
 int export_weights(const WeightsArguments& arguments) {
+  require_output_folder(arguments.out);
   const CheckpointLocation location = resolve_checkpoint(arguments.input);
   NamedTensors weights;
   std::map<std::string, std::string> metadata;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 
@@ -48,6 +49,10 @@ std::size_t find_record_end(std::string_view text, std::size_t begin, const CsvD
     if (text[field] == '"') {
       rest = find_closing_quote(text, field);
       if (rest == kNone) return kNone;
+      // A quote that opens nothing must cost its own line, not all lines up to the next quote.
+      const std::size_t after = rest + 1;
+      const bool closes = after == text.size() || text[after] == dialect.separator || text[after] == '\n' || text[after] == '\r';
+      if (!closes) return behind(text.find('\n', field));
     }
     const std::size_t end = text.find_first_of(std::string_view(ends, 2), rest);
     if (end == kNone) return text.size();
@@ -98,6 +103,14 @@ CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
   index_rows(first, config.header);
 }
 
+std::vector<std::string> CsvTable::parse_first_record(std::string_view record) const {
+  try {
+    return parse_record(record, dialect_);
+  } catch (const BadSample& bad) {
+    throw_user_error("{}:1: {}", path_.string(), bad.what());
+  }
+}
+
 void CsvTable::index_rows(std::size_t begin, bool has_header) {
   while (begin < text_.size()) {
     const std::size_t end = find_record_end(text_, begin, dialect_);
@@ -109,8 +122,13 @@ void CsvTable::index_rows(std::size_t begin, bool has_header) {
           path_.string(), line(num_rows() - 1));
     }
     if (const std::string_view record = record_at(begin, end); !record.empty()) {
-      if (columns_.empty()) columns_ = parse_record(record, dialect_);
+      if (columns_.empty()) columns_ = parse_first_record(record);
       if (!std::exchange(has_header, false)) begins_.push_back(begin);
+      constexpr std::int64_t kManyLines = 20;
+      if (!begins_.empty() && std::ranges::count(record, '\n') > kManyLines) {
+        log_warning("data", "{}:{}: this row goes over more than {} lines: set data.csv.quoting to 'none' where quotes are "
+                    "plain text", path_.string(), line(num_rows() - 1), kManyLines);
+      }
     }
     begin = end;
   }

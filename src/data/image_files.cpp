@@ -52,7 +52,7 @@ std::vector<std::byte> read_image_file(const std::filesystem::path& path) {
 }
 
 bool has_image_name(const std::filesystem::path& path) {
-  constexpr std::array<std::string_view, 4> kSuffixes = {".jpg", ".jpeg", ".png", ".webp"};
+  constexpr std::array<std::string_view, 5> kSuffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp"};
   return std::find(kSuffixes.begin(), kSuffixes.end(), to_lower_ascii(path.extension().string())) !=
          kSuffixes.end();
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -48,18 +49,26 @@ void Loader::seek(std::int64_t position) {
   CLOOB_CHECK(position >= 0, "position {}", position);
   prefetcher_.reset();
   position_ = position;
+  failure_ = nullptr;
+  epoch_seen_ = epoch_bad_ = 0;
 }
 
 std::int64_t Loader::ready_batches() const { return prefetcher_ ? prefetcher_->num_ready() : 0; }
 
 Batch Loader::next() {
+  if (failure_) std::rethrow_exception(failure_);
   const Timer timer;
   if (!prefetcher_) {
     prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, sampler_, options_, position_);
   }
   FilledBatch filled = prefetcher_->take();
   wait_seconds_ += timer.seconds();
-  count(filled);
+  try {
+    count(filled);
+  } catch (...) {
+    failure_ = std::current_exception();
+    throw;
+  }
   position_ = filled.places.next_position;
   return std::move(filled.batch);
 }
@@ -81,16 +90,20 @@ void Loader::count(const FilledBatch& filled) {
       log_warning("data", "unusable sample ({}): {}", bad_kind_name(bad.kind), bad_.examples(bad.kind)[0]);
     }
   }
-  if (!filled.bad.empty()) check_bad_share();
+  const std::int64_t next = filled.places.next_position;
+  check_bad_share(sampler_.ended_at(next) || sampler_.batch_at(next).epoch != filled.places.epoch);
 }
 
-void Loader::check_bad_share() const {
-  // So many samples say that all are like them, and what share of all is unusable.
+void Loader::check_bad_share(bool at_end) const {
+  // So many samples say that all are like them, and what share of all is unusable. Evaluation reads samples as they lie,
+  // where bad ones stand together, so it judges the whole only.
   constexpr std::int64_t kFewestForAll = 64, kFewestForShare = 1000;
+  const bool in_random_order = options_.purpose == Purpose::training;
+  if (epoch_bad_ == 0 || (!at_end && !in_random_order)) return;
   const std::int64_t whole_batches = sampler_.batches_per_epoch() * options_.batch_size;
   const std::int64_t size =
       std::max<std::int64_t>(1, std::min(whole_batches, source_->size()) / options_.world_size);
-  if (bad_.total() == seen_ && seen_ >= std::min(kFewestForAll, size)) {
+  if (bad_.total() == seen_ && (at_end || seen_ >= std::min(kFewestForAll, size))) {
     throw_user_error("none of the first {} samples is usable ({}): {}", with_thousands(seen_), bad_.by_kind(),
                      bad_.first_examples());
   }
@@ -98,7 +111,7 @@ void Loader::check_bad_share() const {
   double allowed = options_.max_bad_share * share_of;
   // Before the end of the epoch, three standard deviations more: bad luck with the order is not the user's
   // mistake.
-  if (epoch_seen_ < size) allowed += 3 * std::sqrt(allowed);
+  if (!at_end) allowed += 3 * std::sqrt(allowed);
   if (static_cast<double>(epoch_bad_) <= allowed) return;
   throw_user_error(
       "{} of {} samples of epoch {} are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -45,15 +46,23 @@ Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const
       pool_(static_cast<std::size_t>(options.prefetch_batches) + 1),
       slots_(static_cast<std::size_t>(options.prefetch_batches)) {
   for (std::size_t i = 0; i < slots_.size(); ++i) prepare_next_slot();
-  for (std::int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { work(); });
+  try {
+    for (std::int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error& error) {
+    stop();
+    throw_user_error("cannot start {} loader threads ({}): lower data.threads", options.threads, error.what());
+  }
 }
 
-Prefetcher::~Prefetcher() {
+Prefetcher::~Prefetcher() { stop(); }
+
+void Prefetcher::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   row_waits_.notify_all();
+  threads_.clear();
 }
 
 // Gives the slot that is free a batch to fill, unless the pass is over.

@@ -69,6 +69,7 @@ class Prefetcher {
     return slots_[static_cast<std::size_t>(batch) % slots_.size()];
   }
   void prepare_next_slot();
+  void stop();
   void work();
   bool has_row();
   void fill_row(Slot& slot, std::size_t row) const;

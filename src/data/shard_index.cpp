@@ -91,10 +91,12 @@ ShardScan scan_shard(const std::filesystem::path& path, const WantedMembers& wan
     if (file.size() == 0) throw TarError(TarDamage::cut_short, 0, "it is empty (0 bytes)");
     while (const auto member = scanner.next()) cutter.add(*member);
     cutter.finish_sample();
-    if (file.size() - scanner.offset() > kMostPadding) {
+    // The padding behind the last member may be missing.
+    const std::uint64_t unread = file.size() > scanner.offset() ? file.size() - scanner.offset() : 0;
+    if (unread > kMostPadding) {
       log_warning("data",
                   "'{}' has {} behind its end mark that are not read: are these several tar files joined?",
-                  path.string(), human_bytes(file.size() - scanner.offset()));
+                  path.string(), human_bytes(unread));
     }
   } catch (const TarError& error) {
     if (error.offset() == 0 && error.damage() == TarDamage::bad_header) throw_not_a_tar_file(file, error);

@@ -78,7 +78,7 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
   return zero_shot_metrics(images.features_ND, classifier_KD, labels);
 }
 
-double evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
+LossResult evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
                      const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
                      const EncodeOptions& options) {
   const c10::NoGradGuard no_grad;
@@ -87,8 +87,7 @@ double evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& 
   const std::int64_t batch_size = std::min(loss_batch_size, source->size());
   Loader loader(source, encoder.preprocess(options),
                 make_loader_options(options.data, Purpose::evaluation, batch_size, /*seed=*/0));
-  double sum = 0;
-  std::int64_t num_batches = 0;
+  LossResult result{.batch_size = batch_size};
   while (!loader.finished() && loader.position() + batch_size <= source->size()) {
     const Batch batch = loader.next();
     if (batch.size() < ContrastiveObjective::kFewestPairs) continue;
@@ -101,12 +100,15 @@ double evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& 
     }
     // Any step is behind the warm-up of retrieval at the end of time.
     constexpr std::int64_t kAfterWarmup = std::numeric_limits<std::int64_t>::max();
-    sum += objective.evaluate(image_BD, text_BD, model->inv_tau(), SingleProcess(), kAfterWarmup)
+    result.loss += objective.evaluate(image_BD, text_BD, model->inv_tau(), SingleProcess(), kAfterWarmup)
                .loss.item<double>();
-    ++num_batches;
+    ++result.num_batches;
+    result.num_pairs += batch.size();
     if (options.progress) options.progress(loader.position(), source->size());
   }
-  return num_batches > 0 ? sum / static_cast<double>(num_batches) : std::numeric_limits<double>::quiet_NaN();
+  if (result.num_batches == 0) throw_user_error("there is no batch with two usable pairs to compute a loss from");
+  result.loss /= static_cast<double>(result.num_batches);
+  return result;
 }
 
 }  // namespace cloob

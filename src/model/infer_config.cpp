@@ -22,6 +22,9 @@ std::int64_t size_of(const NamedTensors& weights, const std::string& name, std::
     throw_user_error("cannot tell the architecture: tensor '{}' has {} dimensions, at least {} were expected",
                      name, found->second.dim(), dimension + 1);
   }
+  if (found->second.numel() == 0) {
+    throw_user_error("cannot tell the architecture: tensor '{}' is empty", name);
+  }
   return found->second.size(dimension);
 }
 

@@ -22,6 +22,9 @@ namespace {
 void check_features(const LossBenchmark& benchmark) {
   const at::Tensor& image = benchmark.image_ND;
   const at::Tensor& text = benchmark.text_ND;
+  if (!image.is_floating_point() || !text.is_floating_point()) {
+    throw_user_error("image_features and text_features must be floating-point numbers");
+  }
   if (image.dim() == 2 && image.sizes() == text.sizes() &&
       image.size(0) >= ContrastiveObjective::kFewestPairs)
     return;

@@ -12,8 +12,7 @@ namespace cloob {
 namespace {
 
 LoadedModel load_from_checkpoint(const std::filesystem::path& folder) {
-  // The learned beta of the objective lies beside the optimizer's state.
-  const Checkpoint checkpoint = load_checkpoint(folder, CheckpointPart::everything);
+  const Checkpoint checkpoint = load_checkpoint(folder, CheckpointPart::weights_and_objective);
   LoadedModel loaded;
   loaded.config = read_config<RunConfig>(
       ConfigSource::from_text(checkpoint.config_yaml, (folder / "config.yaml").string()));

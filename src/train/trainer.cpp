@@ -102,8 +102,12 @@ RunResult Trainer::run() {
     const Batch batch = loader_.next();
     const double data_seconds = timer.seconds();
     if (state_.step == 0 && batch.size() > 0) write_contact_sheet(batch);
-    const StepReport report = step(batch);
-    observe(report, timer.seconds(), data_seconds);
+    if (batch.size() < ContrastiveObjective::kFewestPairs) {
+      skip(batch);
+    } else {
+      const StepReport report = step(batch);
+      observe(report, timer.seconds(), data_seconds);
+    }
     if (evaluation_is_due()) validate();
     if (save_is_due()) save();
   }
@@ -133,6 +137,15 @@ Trainer::StepReport Trainer::step(const Batch& batch) {
   state_.samples_seen += batch.size();
   state_.bad_samples += batch.num_bad;
   return report;
+}
+
+// A batch that broken samples have left without a pair to compare with takes its place in the schedule and teaches nothing.
+void Trainer::skip(const Batch& batch) {
+  ++state_.step;
+  state_.samples_seen += batch.size();
+  state_.bad_samples += batch.num_bad;
+  log_warning("train", "step {}: {} usable pairs in the batch, {} unusable: skipped", with_thousands(state_.step),
+              batch.size(), batch.num_bad);
 }
 
 void Trainer::update_weights(StepReport& report) {

@@ -51,7 +51,7 @@ NamedNumbers Validation::run(const std::function<void(std::int64_t done, std::in
   options.progress = progress;
   NamedNumbers metrics;
   if (pairs_ != nullptr) {
-    metrics.emplace_back(kLoss, evaluate_loss(encoder_, objective_, pairs_, config_.loss_batch_size, options));
+    metrics.emplace_back(kLoss, evaluate_loss(encoder_, objective_, pairs_, config_.loss_batch_size, options).loss);
     append(metrics, named_numbers(evaluate_retrieval(encoder_, pairs_, config_.captions, options)), "val/");
   }
   for (const ZeroShotData& data : zero_shot_) {

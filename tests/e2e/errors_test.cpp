@@ -60,6 +60,32 @@ TEST(Errors, ATruncatedCheckpointIsNamedAndTheOneBeforeItSuggested) {
   fs::resize_file(weights, fs::file_size(weights) / 2);
   expect_error(train_arguments("cut", {"--resume", "auto"}), {"weights.safetensors", "step_00000003"});
   expect_error({"eval", "retrieval", "cut", "--data", "data/validation/00000.tar"}, {"weights.safetensors"});
+  // The advice can be followed.
+  const ProgramResult resumed = run_cloob(
+      tiny_project(), train_arguments("cut", {"--train.steps", "6", "--resume", "cut/checkpoints/step_00000003"}));
+  EXPECT_EQ(resumed.exit_status, 0) << resumed.errors;
+  EXPECT_EQ(run_cloob(tiny_project(), {"eval", "retrieval", "cut", "--data", "data/validation/00000.tar"}).exit_status, 0);
+}
+
+TEST(Errors, ARunThatCannotStartLeavesTheOldOneAlone) {
+  ASSERT_EQ(run_cloob(tiny_project(), train_arguments("old", {"--train.steps", "1"})).exit_status, 0);
+  const fs::path weights = tiny_project() / "old/checkpoints/step_00000001/weights.safetensors";
+  expect_error(train_arguments("old", {"--overwrite", "--data.train", "nowhere/*.tar"}), {"nowhere"});
+  EXPECT_TRUE(fs::exists(weights));
+  expect_error(train_arguments("old", {"--overwrite", "--checkpoint.best_metric", "val/los"}), {"val/los", "did you mean 'val/loss'"});
+  EXPECT_TRUE(fs::exists(weights));
+  // A new run may start from the weights that it replaces.
+  const ProgramResult replaced =
+      run_cloob(tiny_project(), train_arguments("old", {"--overwrite", "--train.steps", "2", "--train.initial_weights", "old"}));
+  EXPECT_EQ(replaced.exit_status, 0) << replaced.errors;
+  EXPECT_FALSE(fs::exists(weights));
+  EXPECT_TRUE(fs::exists(tiny_project() / "old/checkpoints/step_00000002/weights.safetensors"));
+}
+
+TEST(Errors, WeightsUnderAnotherActivationAreRefused) {
+  ASSERT_EQ(run_cloob(tiny_project(), train_arguments("gelu", {"--train.steps", "1"})).exit_status, 0);
+  expect_error(train_arguments("quick", {"--train.initial_weights", "gelu", "--model.activation", "quick_gelu"}),
+               {"gelu", "model.activation"});
 }
 
 TEST(Errors, AFullDiskLosesNothing) {

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -45,6 +46,13 @@ std::vector<nlohmann::json> lasting_metrics(const fs::path& run) {
   return records;
 }
 
+std::int64_t num_lines(const fs::path& file) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return 0;
+  const std::string text = read_file(file);
+  return std::count(text.begin(), text.end(), '\n');
+}
+
 void expect_same_run(const fs::path& actual, const fs::path& expected) {
   const NamedTensors a = final_tensors(actual);
   const NamedTensors e = final_tensors(expected);
@@ -72,12 +80,14 @@ TEST_F(Resume, TwoStraightRunsAreEqual) {
 TEST_F(Resume, KilledAtRandomMomentsARunEndsTheSame) {
   RandomStream moments(RandomUse::synthetic_data, {2026});
   const std::vector<std::string> arguments = train_arguments("killed", {"--resume", "auto"});
-  // The moments lie between the start of the program and its end; some fall into a save, several across an epoch.
+  // Moments spread over the whole run, so that some fall into every epoch; the lines of metrics tell how far it is.
   for (int kill = 0; kill < 10; ++kill) {
     BackgroundProgram program(tiny_project(), arguments);
-    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.3, 2.5)));
+    const int lines = 1 + kill * 3 / 2;
+    while (program.is_running() && num_lines(tiny_project() / "killed/metrics.jsonl") < lines) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0, 0.05)));
     program.send_signal(SIGKILL);
-    program.wait();
+    EXPECT_EQ(program.wait(), 128 + SIGKILL) << "the run ended before kill " << kill;
   }
   const ProgramResult last = run_cloob(tiny_project(), arguments);
   ASSERT_EQ(last.exit_status, 0) << last.errors;

@@ -1,9 +1,11 @@
-// Files: whole reads, atomic and durable writes, read-only mappings. Every failure is a UserError that names the path.
+// Files: whole reads, atomic and durable writes, read-only mappings. Every failure is a UserError that names
+// the path.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,9 +15,9 @@ namespace cloob {
 /// The whole file. Throws UserError when it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
-/// Writes a file so that a crash at any moment leaves either the old content or the new one: a temporary file beside
-/// it is written, synced and renamed. Throws UserError; the old file then still stands.
-void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+/// Checks, before long work, that a file can be written there later. Throws a UserError that names the folder
+/// when it is missing or may not be written to.
+void require_output_folder(const std::filesystem::path& file);
 
 /// Creates a folder and its parents; an existing one is fine.
 void make_directories(const std::filesystem::path& path);
@@ -29,6 +31,7 @@ std::string describe_errno(int error_number);
 /// A file written from start to end. Every short write, a full disk for example, is a UserError.
 class OutputFile {
  public:
+  /// Creates the file, or empties the one that is there.
   explicit OutputFile(std::filesystem::path path);
   /// Closes without syncing; errors are lost. Call `finish` for what must be kept.
   ~OutputFile();
@@ -41,9 +44,22 @@ class OutputFile {
   void finish();
 
  private:
+  OutputFile(std::filesystem::path path, int flags);
+  friend void write_file_atomically(const std::filesystem::path& path,
+                                    const std::function<void(OutputFile&)>& write);
+
   std::filesystem::path path_;
   int descriptor_ = -1;
 };
+
+/// Writes a file so that a crash at any moment leaves either the old content or the new one: a temporary file
+/// beside it is written, synced and renamed. A link stays, and the file that it names is replaced. Pipes,
+/// devices and open files such as /dev/stdout are written to as they are, at their end. Throws UserError; the
+/// old file then still stands.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// The same for content that `write` makes piece by piece; it does not call `finish`.
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(OutputFile&)>& write);
 
 /// A file that can be read at any offset from any thread.
 class RandomAccessFile {
@@ -78,8 +94,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-/// A file that comes with the program (the CLIP vocabulary, class names): looked up in $CLOOB_SHARE_DIR, then in
-/// ../share/cloob beside the program. Throws UserError that names the places it looked in.
+/// A file that comes with the program (the CLIP vocabulary, class names): looked up in $CLOOB_SHARE_DIR, then
+/// in ../share/cloob beside the program. Throws UserError that names the places it looked in.
 std::filesystem::path find_resource(const std::string& name);
 
 }  // namespace cloob

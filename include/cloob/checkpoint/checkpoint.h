@@ -34,10 +34,14 @@ struct Checkpoint {
   std::string config_yaml;
 };
 
-enum class CheckpointPart { weights, everything };
+enum class CheckpointPart {
+  weights,                ///< `training` stays empty
+  weights_and_objective,  ///< `training` holds only what begins with "objective.", if anything
+  everything
+};
 
-/// Reads a checkpoint folder and compares sizes and checksums; `CheckpointPart::weights` leaves `training`
-/// empty.
+/// Reads a checkpoint folder and compares sizes and checksums, except that of the file of which only the
+/// objective's tensors are read. A link is followed once, so that all files are of one checkpoint.
 ///
 /// Throws a UserError of one line: which file is damaged or missing and how, and which whole checkpoint lies
 /// beside this one; or that a newer program wrote it.

@@ -23,7 +23,7 @@ std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folde
 /// functions of checkpoint.h. A crash at any moment leaves every checkpoint that was listed before whole.
 class CheckpointStore {
  public:
-  /// Creates the folder and removes what crashed saves have left.
+  /// Creates the folder, and recovers from crashed saves.
   CheckpointStore(std::filesystem::path folder, const CheckpointConfig& config);
 
   /// Writes the folder `step_<step>`, then lets go of old ones: the `keep_last` newest and the best by
@@ -36,12 +36,9 @@ class CheckpointStore {
   /// Removes the checkpoints of later steps, which a run that goes on from an older one leaves behind.
   void remove_after(std::int64_t step) const;
 
-  std::vector<CheckpointEntry> list() const { return list_checkpoints(folder_); }
-  std::optional<CheckpointEntry> latest() const;
+ private:
   /// The best by `best_metric` of those that are there; nothing where none has it.
   std::optional<CheckpointEntry> best() const;
-
- private:
   void link_best() const;
   void let_go_of_old() const;
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "cloob/base/named_tensors.h"
 
@@ -21,10 +22,13 @@ struct SafetensorsFile {
 /// before anything is allocated. Throws a UserError of one line that names the file and the tensor.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
+/// Reads only the tensors whose names begin with `prefix`; the head of the file is checked as a whole.
+NamedTensors read_safetensors(const std::filesystem::path& path, std::string_view prefix);
+
 /// Writes the tensors, from any device and with any strides, so that the same content gives the same bytes.
 ///
-/// A crash or a full disk leaves whatever stood at `path` before. Throws UserError when the file cannot be
-/// written.
+/// Files, pipes and links are treated as by `write_file_atomically`: a crash or a full disk leaves the old
+/// file. Throws UserError when the file cannot be written.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata);
 

@@ -6,12 +6,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "cloob/base/named_tensors.h"
 
 namespace cloob {
 
@@ -62,9 +65,9 @@ class TorchFile {
   const PickleValue& root() const;
   /// Whether torch.jit.save made it: then the root is the module as an object.
   bool is_torchscript() const;
-  /// Reads a tensor and compares its checksum. Tensors of one storage share their memory, as they did when
-  /// saved.
-  at::Tensor load(const PickleTensor& tensor) const;
+  /// Reads tensors and compares their checksums. Those of one storage share their memory, as they did when
+  /// saved; the file keeps none of it.
+  NamedTensors load(const std::map<std::string, const PickleTensor*>& tensors) const;
 
  private:
   struct Content;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 
 #include "cloob/data/bad_samples.h"
@@ -72,7 +73,7 @@ class Loader {
 
  private:
   void count(const FilledBatch& filled);
-  void check_bad_share() const;
+  void check_bad_share(bool at_end) const;
 
   std::shared_ptr<const Source> source_;
   Preprocess preprocess_;
@@ -84,6 +85,7 @@ class Loader {
   std::int64_t epoch_ = 0;  // of the two numbers below
   std::int64_t epoch_seen_ = 0;
   std::int64_t epoch_bad_ = 0;
+  std::exception_ptr failure_;
   double wait_seconds_ = 0;
   std::unique_ptr<Prefetcher> prefetcher_;
 };

@@ -36,10 +36,18 @@ ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::option
 ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder, const std::shared_ptr<const LabeledSource>& source,
                                    const ZeroShotPrompts& prompts, const EncodeOptions& options);
 
+/// A contrastive loss and what it was measured on.
+struct LossResult {
+  double loss = 0;              ///< mean over the batches
+  std::int64_t batch_size = 0;  ///< pairs asked for in a batch; unusable ones are missing in theirs
+  std::int64_t num_batches = 0;
+  std::int64_t num_pairs = 0;   ///< usable ones in all batches
+};
+
 /// Mean of the objective over whole batches of `loss_batch_size` pairs of a source, in its order and with first captions;
 /// pairs of a last, smaller batch are left out. Where the source is smaller than one batch, all of it is the batch.
-/// Retrieval counts fully, whatever its warm-up.
-double evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
+/// Retrieval counts fully, whatever its warm-up. Throws UserError where no batch has two usable pairs.
+LossResult evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
                      const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
                      const EncodeOptions& options);
 

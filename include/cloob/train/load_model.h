@@ -20,8 +20,8 @@ struct LoadedModel {
 };
 
 /// Loads a checkpoint folder, the newest checkpoint of a run folder, or a weights file of cloob, open_clip, OpenAI or the
-/// CLOOB authors (see import_weights.h), onto `device`. `activation` overrules what the file says or is taken to have; what
-/// was taken for a file that does not say is logged. Throws UserError.
+/// CLOOB authors (see import_weights.h), onto `device`. `activation` overrules what a weights file says or is taken to
+/// have, which is logged; a checkpoint knows its own, and another one is an error. Throws UserError.
 LoadedModel load_model(const std::string& path, c10::Device device, std::optional<Activation> activation);
 
 /// The model with its tokenizer and preprocessing.

@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <array>
 #include <fstream>
 #include <set>
@@ -83,8 +87,68 @@ TEST(Files, AtomicWriteReplacesTheOldContentAndLeavesNothingBeside) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
+TEST(Files, AtomicWriteReplacesTheFileBehindALink) {
+  const testing::TempDir folder;
+  std::filesystem::create_directory(folder / "inner");
+  std::filesystem::create_symlink("inner/link", folder / "link");
+  std::filesystem::create_symlink("file", folder / "inner" / "link");
+  for (const char* content : {"made", "replaced"}) {
+    write_file_atomically(folder / "link", content);
+    EXPECT_EQ(read_file(folder / "inner" / "file"), content);
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / "inner" / "link"));
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder / "inner"), {}), 2);
+  }
+}
+
+TEST(Files, AtomicWriteGoesThroughAPipe) {
+  const testing::TempDir folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  const int descriptor = ::open((folder / "pipe").c_str(), O_RDWR | O_NONBLOCK);
+  ASSERT_GE(descriptor, 0);
+  write_file_atomically(folder / "pipe", "text");
+  std::array<char, 16> received{};
+  EXPECT_EQ(::read(descriptor, received.data(), received.size()), 4);
+  EXPECT_STREQ(received.data(), "text");
+  EXPECT_TRUE(std::filesystem::is_fifo(folder / "pipe"));
+  ::close(descriptor);
+}
+
+// /dev/stdout is a link to such a name.
+TEST(Files, AtomicWriteGoesThroughAnOpenFileAtItsEnd) {
+  const testing::TempDir folder;
+  write_file_atomically(folder / "a", "one ");
+  const int descriptor = ::open((folder / "a").c_str(), O_RDWR);
+  ASSERT_GE(descriptor, 0);
+  for (const char* place : {"/proc/self/fd/", "/dev/fd/"}) {
+    if (std::filesystem::exists(place)) write_file_atomically(place + std::to_string(descriptor), "two ");
+  }
+  std::array<char, 32> content{};
+  EXPECT_GT(::pread(descriptor, content.data(), content.size() - 1, 0), 4);
+  EXPECT_THAT(content.data(), ::testing::StartsWith("one two "));
+  ::close(descriptor);
+}
+
+TEST(Files, OutputFoldersAreCheckedBeforehand) {
+  const testing::TempDir folder;
+  write_file_atomically(folder / "a", "");
+  EXPECT_NO_THROW(require_output_folder(folder / "a"));
+  EXPECT_NO_THROW(require_output_folder(folder / "new"));
+  EXPECT_NO_THROW(require_output_folder("new"));
+  EXPECT_NO_THROW(require_output_folder("/dev/null"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "new"));
+  const std::string absent = (folder / "absent").string();
+  testing::expect_user_error([&] { require_output_folder(absent + "/x.json"); },
+                             {"cannot write '" + absent + "/x.json'", "no folder '" + absent + "'"});
+  testing::expect_user_error([&] { require_output_folder((folder / "a") / "x"); }, {"no folder", "/a'"});
+  testing::expect_user_error([&] { require_output_folder(folder.path()); }, {"it is a folder"});
+  std::filesystem::create_symlink("absent/file", folder / "link");
+  testing::expect_user_error([&] { require_output_folder(folder / "link"); }, {"/link'", "/absent'"});
+}
+
 TEST(Files, ErrorsNameThePathAndTheReason) {
-  testing::expect_user_error([] { read_file("/no/such/file"); }, {"/no/such/file", "No such file or directory"});
+  testing::expect_user_error([] { read_file("/no/such/file"); },
+                             {"/no/such/file", "No such file or directory"});
   testing::expect_user_error([] { read_file("/"); }, {"'/'", "Is a directory"});
   testing::expect_user_error([] { write_file_atomically("/no/such/file", "x"); }, {"/no/such/file"});
 }

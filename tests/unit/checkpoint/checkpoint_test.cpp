@@ -1,10 +1,12 @@
 #include "cloob/checkpoint/checkpoint.h"
 
-#include <cstdlib>
-
+#include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <thread>
 
+#include "checkpoint/digest.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "files.h"
@@ -39,6 +41,27 @@ TEST(Checkpoint, LeavesTheTrainingStateOutWhenOnlyWeightsAreWanted) {
                     {"training.safetensors", "No such file"});
 }
 
+TEST(Checkpoint, GivesTheObjectiveWithoutReadingTheOptimizersState) {
+  const TempDir folder;
+  Checkpoint checkpoint = sample_checkpoint(1);
+  checkpoint.training["objective.log_beta"] = at::full({}, 2.5);
+  write_checkpoint(folder / "a", checkpoint);
+  const auto training_file = folder / "a" / "training.safetensors";
+  const std::string whole = read_file(training_file);
+  write_quickly(training_file, whole.substr(0, whole.size() - 1) + "x");  // in the random numbers' state
+  expect_user_error([&] { load_checkpoint(folder / "a", kEverything); }, {"checksum"});
+
+  const Checkpoint read = load_checkpoint(folder / "a", CheckpointPart::weights_and_objective);
+  testing::expect_same_tensors(read.weights, checkpoint.weights);
+  testing::expect_same_tensors(read.training, {{"objective.log_beta", at::full({}, 2.5)}});
+
+  write_quickly(training_file, whole.substr(0, whole.size() - 1));
+  expect_user_error([&] { load_checkpoint(folder / "a", CheckpointPart::weights_and_objective); },
+                    {"truncated"});
+  std::filesystem::remove(training_file);
+  EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights_and_objective).training.empty());
+}
+
 TEST(Checkpoint, MayHaveNoTrainingState) {
   const TempDir folder;
   Checkpoint imported = sample_checkpoint(0);
@@ -46,6 +69,32 @@ TEST(Checkpoint, MayHaveNoTrainingState) {
   write_checkpoint(folder / "a", imported);
   EXPECT_FALSE(std::filesystem::exists(folder / "a" / "training.safetensors"));
   EXPECT_TRUE(load_checkpoint(folder / "a", kEverything).training.empty());
+  EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights_and_objective).training.empty());
+}
+
+TEST(Checkpoint, IsReadWholeThroughALinkThatMoves) {
+  const TempDir folder;
+  for (const int step : {1, 2}) write_checkpoint(folder / std::to_string(step), sample_checkpoint(step));
+  std::filesystem::create_directory_symlink("1", folder / "best");
+  std::atomic<bool> stop = false;
+  // The link goes to ever new checkpoints, and the one before is removed at once.
+  std::thread mover([&] {
+    for (int round = 0; !stop; ++round) {
+      const auto old = std::filesystem::read_symlink(folder / "best");
+      const std::string name = "copy" + std::to_string(round);
+      std::filesystem::copy(folder / std::to_string(1 + round % 2), folder / name);
+      std::filesystem::create_directory_symlink(name, folder / "link");
+      std::filesystem::rename(folder / "link", folder / "best");
+      if (old != "1") std::filesystem::remove_all(folder / old.string());
+    }
+  });
+  try {
+    for (int i = 0; i < 300; ++i) expect_is_sample(load_checkpoint(folder / "best", kEverything));
+  } catch (const UserError& error) {
+    ADD_FAILURE() << error.what();
+  }
+  stop = true;
+  mover.join();
 }
 
 TEST(Checkpoint, KeepsMetricsThatAreNotFiniteAsNan) {
@@ -163,8 +212,25 @@ TEST(CheckpointFormat, OfANewerProgramIsRefused) {
   }
 }
 
-// Written by the first program that had format 1; every later program must read it. CLOOB_UPDATE_GOLDEN writes it where it
-// is missing, never over an old one.
+TEST(CheckpointFormat, HasChecksumsInHexadecimal) {
+  const TempDir folder;
+  write_checkpoint(folder / "a", sample_checkpoint(1));
+  auto json = nlohmann::json::parse(read_file(folder / "a" / "state.json"));
+  for (const char* checksum : {"none", "", "1ffffffff", "12x"}) {
+    json["files"]["config.yaml"]["crc32"] = checksum;
+    json.erase("crc32");
+    const std::string content = json.dump();
+    FileDigest digest;
+    digest.update(std::as_bytes(std::span(content.data(), content.size())));
+    json["crc32"] = fmt::format("{:08x}", digest.crc32);
+    write_quickly(folder / "a" / "state.json", json.dump());
+    expect_user_error([&] { load_checkpoint(folder / "a", kEverything); },
+                      {"state.json' is damaged", fmt::format("'{}' is not a checksum", checksum)});
+  }
+}
+
+// Written by the first program that had format 1; every later program must read it. CLOOB_UPDATE_GOLDEN
+// writes it where it is missing, never over an old one.
 TEST(CheckpointFormat, OneIsStillRead) {
   const std::filesystem::path golden = testing::golden_path("checkpoint/format_1");
   if (std::getenv("CLOOB_UPDATE_GOLDEN") != nullptr && !std::filesystem::exists(golden)) {

@@ -126,6 +126,24 @@ TEST(Safetensors, ReplacesAFileThatIsBeingRead) {
   EXPECT_EQ(before.sum().item<float>(), 1000);
 }
 
+TEST(Safetensors, ReadsOnlyTheNamesThatBeginInAWay) {
+  const TempDir folder;
+  const NamedTensors tensors = {{"a", at::ones({1})}, {"b.x", at::zeros({2})}, {"b.y", at::ones({3})}};
+  write_safetensors(folder / "x", tensors, {});
+  expect_same_tensors(read_safetensors(folder / "x", "b."),
+                      {{"b.x", at::zeros({2})}, {"b.y", at::ones({3})}});
+  EXPECT_TRUE(read_safetensors(folder / "x", "c").empty());
+}
+
+TEST(Safetensors, WritesTheFileBehindALink) {
+  const TempDir folder;
+  write_safetensors(folder / "x", {{"a", at::ones({1})}}, {});
+  std::filesystem::create_symlink("x", folder / "link");
+  write_safetensors(folder / "link", {{"b", at::ones({1})}}, {});
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  EXPECT_TRUE(read_safetensors(folder / "x").tensors.contains("b"));
+}
+
 TEST(Safetensors, RefusesEveryTruncation) {
   const TempDir folder;
   write_safetensors(folder / "x", {{"a", at::ones({5})}, {"b", at::ones({2}, at::kLong)}}, {{"k", "v"}});
@@ -165,6 +183,7 @@ TEST(Safetensors, RefusesFilesOfAnotherKind) {
   expect_refused(std::string("PK\3\4") + std::string(100, 'x'), {"not a safetensors file", "header in JSON"});
   expect_refused(file_bytes("{\"a\": tru", 0), {"header is not JSON"});
   expect_refused(file_bytes("{\"a\":[[[[1]]]]}", 0), {"nested too deeply"});
+  expect_refused(file_bytes("{\"a\":1e999}", 0), {"holds a number that is out of range"});
   expect_user_error([] { read_safetensors("/nowhere/x.safetensors"); },
                     {"/nowhere/x.safetensors", "No such file"});
 }

@@ -4,6 +4,7 @@
 #include <ATen/ops/ones.h>
 
 #include <cstring>
+#include <stdexcept>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -20,16 +21,25 @@ using testing::TempDir;
 
 std::filesystem::path golden(const std::string& name) { return testing::golden_path("checkpoint/" + name); }
 
+// A file that can be read and has something else in it than the test asks for.
+struct UnexpectedValue : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 const PickleNode& node(const PickleValue& value, Kind kind) {
   const PickleNode* const found = as_node(value, kind);
-  if (!found) throw std::runtime_error("a value of another kind");
+  if (!found) throw UnexpectedValue("a value of another kind");
   return *found;
 }
 
 const PickleValue& at_key(const PickleNode& dictionary, const std::string& key) {
   const PickleValue* const found = dictionary.find(key);
-  if (!found) throw std::runtime_error("no value " + key);
+  if (!found) throw UnexpectedValue("no value " + key);
   return *found;
+}
+
+at::Tensor load(const TorchFile& file, const PickleValue& value) {
+  return file.load({{"tensor", std::get<const PickleTensor*>(value)}}).at("tensor");
 }
 
 std::int64_t integer(const PickleValue& value) { return std::get<std::int64_t>(value); }
@@ -44,7 +54,7 @@ TEST(TorchFile, ReadsTensorsHoweverTheyLieInTheirStorage) {
   const PickleNode& root = node(file.root(), Kind::dictionary);
   ASSERT_EQ(root.entries.size(), expected.size());
   for (const auto& [name, tensor] : expected) {
-    const at::Tensor actual = file.load(*std::get<const PickleTensor*>(at_key(root, name)));
+    const at::Tensor actual = load(file, at_key(root, name));
     EXPECT_EQ(actual.scalar_type(), tensor.scalar_type()) << name;
     EXPECT_TRUE(at::equal(actual, tensor)) << name;
   }
@@ -53,9 +63,17 @@ TEST(TorchFile, ReadsTensorsHoweverTheyLieInTheirStorage) {
 TEST(TorchFile, SharesTheMemoryOfTensorsThatSharedIt) {
   const TorchFile file(golden("strided.pt"));
   const PickleNode& root = node(file.root(), Kind::dictionary);
-  const at::Tensor plain = file.load(*std::get<const PickleTensor*>(at_key(root, "plain")));
-  const at::Tensor row = file.load(*std::get<const PickleTensor*>(at_key(root, "row")));
-  EXPECT_EQ(row.data_ptr(), plain[2].data_ptr());
+  const NamedTensors loaded = file.load({{"plain", std::get<const PickleTensor*>(at_key(root, "plain"))},
+                                         {"row", std::get<const PickleTensor*>(at_key(root, "row"))}});
+  EXPECT_EQ(loaded.at("row").data_ptr(), loaded.at("plain")[2].data_ptr());
+}
+
+TEST(TorchFile, KeepsNoMemoryOfTheTensorsThatItLoads) {
+  const TorchFile file(golden("strided.pt"));
+  at::Tensor plain = load(file, at_key(node(file.root(), Kind::dictionary), "plain"));
+  const auto memory = plain.storage().getWeakStorageImpl();
+  plain.reset();
+  EXPECT_TRUE(memory.expired());
 }
 
 class TorchFileValues : public ::testing::TestWithParam<const char*> {};
@@ -91,8 +109,7 @@ TEST_P(TorchFileValues, AreWhatPythonSaved) {
   EXPECT_EQ(node(node(at_key(root, "device"), Kind::tuple).items.at(0), Kind::text).text, "cpu");
   const PickleNode& nested =
       node(at_key(node(at_key(root, "nested"), Kind::dictionary), "x"), Kind::dictionary);
-  const auto* const tensor = std::get<const PickleTensor*>(node(at_key(nested, "y"), Kind::list).items.at(0));
-  EXPECT_TRUE(at::equal(file.load(*tensor), at::ones({1})));
+  EXPECT_TRUE(at::equal(load(file, node(at_key(nested, "y"), Kind::list).items.at(0)), at::ones({1})));
   EXPECT_EQ(root.find("absent"), nullptr);
 }
 
@@ -106,7 +123,7 @@ TEST(TorchFile, ReadsTorchScriptObjectsAsAttributes) {
     const PickleNode& root = node(file.root(), Kind::object);
     EXPECT_THAT(root.text, ::testing::StartsWith("__torch__."));
     const PickleNode& norm = node(at_key(root, "ln_final"), Kind::object);
-    const at::Tensor weight = file.load(*std::get<const PickleTensor*>(at_key(norm, "weight")));
+    const at::Tensor weight = load(file, at_key(norm, "weight"));
     EXPECT_EQ(weight.scalar_type(), at::kHalf);
     EXPECT_EQ(weight.sizes(), (at::IntArrayRef{4}));
     EXPECT_FALSE(std::get<bool>(at_key(norm, "training")));
@@ -144,16 +161,15 @@ bool is_refused(const std::filesystem::path& path) {
   try {
     const TorchFile file(path);
     for (const auto& entry : node(file.root(), Kind::dictionary).entries) {
-      if (const auto* const tensor = std::get_if<const PickleTensor*>(&entry.second))
-        file.load(**tensor).sum();
+      if (std::holds_alternative<const PickleTensor*>(entry.second)) load(file, entry.second).sum();
     }
     return false;
   } catch (const UserError& error) {
     EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
     EXPECT_THAT(error.what(), ::testing::HasSubstr(path.string()));
     return true;
-  } catch (const std::runtime_error&) {
-    return false;  // still an archive, with something else in it
+  } catch (const UnexpectedValue&) {
+    return false;
   }
 }
 
@@ -178,9 +194,8 @@ TEST(TorchFile, NoticesEveryFlippedByteOfATensor) {
     damaged[place + i] = static_cast<char>(damaged[place + i] ^ 4);
     testing::write_quickly(folder / "x", damaged);
     const TorchFile file(folder / "x");
-    const auto* const tensor =
-        std::get<const PickleTensor*>(at_key(node(file.root(), Kind::dictionary), "plain"));
-    expect_user_error([&] { file.load(*tensor); }, {"damaged", "data/0'", "CRC"});
+    const PickleValue& tensor = at_key(node(file.root(), Kind::dictionary), "plain");
+    expect_user_error([&] { load(file, tensor); }, {"damaged", "data/0'", "CRC"});
   }
 }
 

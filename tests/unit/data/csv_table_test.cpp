@@ -91,6 +91,15 @@ TEST(CsvTable, ReportsRowsThatCannotBeTakenApart) {
   }
 }
 
+TEST(CsvTable, AStrayQuoteCostsItsOwnLineAlone) {
+  const TempDir folder;
+  const CsvTable table(write_text(folder / "t.tsv", "a\tb\n1\t\"open\n2\tx\n3\tsay \"hi\" y\n4\tz\n"), CsvConfig());
+  ASSERT_EQ(table.num_rows(), 4);
+  EXPECT_THROW(table.row(0), BadSample);
+  EXPECT_EQ(table.row(1), (std::vector<std::string>{"2", "x"}));
+  EXPECT_EQ(table.row(3), (std::vector<std::string>{"4", "z"}));
+}
+
 TEST(CsvTable, RefusesWhatIsNoTable) {
   const TempDir folder;
   const auto expect_refusal = [&](const std::string& text, std::initializer_list<std::string> parts) {
@@ -100,6 +109,7 @@ TEST(CsvTable, RefusesWhatIsNoTable) {
   expect_refusal("", {"t.csv' is empty"});
   expect_refusal("\xef\xbb\xbf\n \n", {"t.csv' is empty"});
   expect_refusal("a,b\n", {"has a header but no rows"});
+  expect_refusal("\"a\" b,c\n1,2\n", {"t.csv:1: ", "begins with a quote"});
   expect_refusal(std::string("\xff\xfe"
                              "a\0",
                              4),

@@ -303,12 +303,24 @@ TEST(Loader, StopsAboveTheAllowedShare) {
 
 TEST(Loader, HoldsASmallSetToTheShareAtItsEnd) {
   const auto source = std::make_shared<NumberSource>(50);
-  source->bad = {{48, BadKind::no_caption}, {49, BadKind::too_large}};
+  source->bad = {{3, BadKind::no_caption}, {7, BadKind::too_large}};  // the last batch is whole
   LoaderOptions options = evaluation_options(10);
   options.max_bad_share = 0.03;
   Loader loader = make_loader(source, options);
   take_batches(loader, 4);
   testing::expect_user_error([&] { loader.next(); }, {"2 of 50 samples", "1 too large, 1 no caption"});
+  testing::expect_user_error([&] { loader.next(); }, {"2 of 50 samples"});  // again, until it is told where to go on
+}
+
+TEST(Loader, JudgesAnEvaluationAsAWhole) {
+  const auto source = std::make_shared<NumberSource>(500);
+  for (std::int64_t index = 0; index < 70; ++index) source->bad[index] = BadKind::missing_file;
+  LoaderOptions options = evaluation_options(10);
+  options.max_bad_share = 0.2;
+  Loader loader = make_loader(source, options);
+  std::int64_t usable = 0;
+  while (!loader.finished()) usable += loader.next().size();
+  EXPECT_EQ(usable, 430);
 }
 
 TEST(Loader, CanBeDestroyedAtAnyMoment) {
@@ -331,14 +343,15 @@ TEST(Loader, MeasuresHowLongItKeptItsUserWaiting) {
   options.prefetch_batches = 3;
   Loader loader = make_loader(source, options);
   loader.next();
-  EXPECT_GE(loader.wait_seconds(), 0.03);
+  const double first_wait = loader.wait_seconds();
+  EXPECT_GE(first_wait, 0.03);
   for (int tries = 0; loader.ready_batches() < 3 && tries < 1000; ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   EXPECT_EQ(loader.ready_batches(), 3);
   const double before = loader.wait_seconds();
   loader.next();
-  EXPECT_LT(loader.wait_seconds() - before, 0.03);
+  EXPECT_LT(loader.wait_seconds() - before, first_wait);
 }
 
 TEST(Loader, NeedsOneWholeTrainingBatch) {

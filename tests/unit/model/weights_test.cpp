@@ -120,6 +120,8 @@ TEST(InferModelConfig, SaysWhatIsMissing) {
   expect_refused("visual.conv1.weight", at::zeros({4}), {"'visual.conv1.weight' has 1 dimensions"});
   expect_refused("visual.positional_embedding", at::zeros({12, 64}), {"has 12 rows"});
   expect_refused("ln_final.weight", at::zeros({100}), {"100 wide", "multiple of 64"});
+  expect_refused("ln_final.weight", at::zeros({0}), {"'ln_final.weight' is empty"});
+  expect_refused("visual.conv1.weight", at::zeros({64, 3, 8, 0}), {"'visual.conv1.weight' is empty"});
   testing::expect_user_error([] { infer_model_config({}); }, {"0 tensors"});
 }
 

@@ -1,0 +1,307 @@
+"""Checks the built program against open_clip, PyTorch and TensorBoard from outside, by its command line alone.
+
+    python tools/check_interop.py --program build/release/bin/cloob --data ../shared/data [--only CHECK...]
+
+Needs tools/goldens/requirements.txt and tensorboard; --data is the folder that holds flickr8k and cifar10.
+
+export       A small ResNet and a small ViT, trained for a few steps on rendered shapes: 'cloob weights export' loads in
+             open_clip strictly and gives the features that 'cloob encode' gives.
+import       RN50 and ViT-B-32 as open_clip initialises them, saved as .pt and as .safetensors: 'cloob weights import' and
+             'cloob encode' give open_clip's features.
+zero-shot    A model trained on CIFAR-10, exported, loaded and saved by open_clip and imported again: 'cloob eval zero-shot'
+             counts as many right images as open_clip does, and finds the same mean recall of classes.
+flops        'cloob train --dry-run' against PyTorch's counter on open_clip's towers. The program counts the one query of
+             attention pooling that it computes, so those that open_clip computes beyond it are subtracted. Both count
+             texts that fill the context.
+memory       The peak that the dry run estimates against the peak of a real run with texts that fill the context.
+tensorboard  TensorBoard's own reader finds in a run what its metrics.jsonl has.
+
+Features are rows of length 1; the largest norm of a row's difference is what is compared. Pictures that already have the
+model's size give both sides the same pixels. Where they are resized, the program may differ from open_clip by no more
+than noise of one grey level on all of open_clip's pixels makes open_clip differ from itself.
+"""
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+import yaml
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.transforms import Compose
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FEATURES_AGREE = 1e-4
+FLOPS_AGREE = 0.02
+MEMORY_AGREES = 0.2
+TEXTS = ["a photo of a cat", "", "Two dogs, running -- on the beach!", "Caf\u00e9 &amp; Z\u00fcrich, \u6771\u4eac \U0001f389", "one word after another " * 40]
+TEMPLATES = ["a photo of a {c}.", "a blurry photo of the {c}.", "{c}"]
+TRAIN = ["--schedule.warmup_steps", 0, "--optimizer.lr", 1e-3, "--report.every_steps", 1]
+# A process that is small itself: Linux counts the memory of whoever starts a program towards that program's peak.
+PEAK_OF = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
+          "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+
+
+class Checks:
+    """Calls the program, keeps count of what failed, and makes what several checks need."""
+
+    def __init__(self, program, data, folder):
+        self.program, self.data, self.folder = program, data, folder
+        self.photos = sorted((data / "flickr8k" / "dev").glob("*.jpg"))
+        self.num_failed = 0
+        self.num_files = 0
+
+    def expect(self, what, measured, most, note=""):
+        passed = measured <= most  # not so for NaN
+        self.num_failed += not passed
+        print(f"{'ok' if passed else 'FAILED':6}  {what}: {measured:.3g}, at most {most:.3g}{note and f' ({note})'}", flush=True)
+
+    def cloob(self, *arguments, before=()):
+        command = [*before, self.program, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stderr}")
+        return done.stdout
+
+    def new_file(self, suffix=""):
+        self.num_files += 1
+        return self.folder / f"{self.num_files:03}{suffix}"
+
+    def lines_file(self, lines, suffix=".txt"):
+        file = self.new_file(suffix)
+        file.write_text("".join(f"{line}\n" for line in lines))
+        return file
+
+    def encode(self, checkpoint, images, texts):
+        out = self.new_file(".safetensors")
+        self.cloob("encode", checkpoint, "--images", self.lines_file(images), "--texts", self.lines_file(texts), "--out", out)
+        features = load_file(out)
+        return features["image_features"], features["text_features"]
+
+    def train(self, model, *settings):
+        run = self.new_file()
+        self.cloob("train", model_file(model), "--run-dir", run, *TRAIN, *settings)
+        return run
+
+    def train_on_shapes(self, model):
+        shapes = self.folder / "shapes"
+        if not shapes.exists():
+            self.cloob("data", "render-shapes", shapes, "--train", 128, "--validation", 32, "--held-out", 16)
+        return self.train(model, "--train.steps", 4, "--train.global_batch_size", 32, "--data.train", shapes / "train" / "*.tar",
+                          "--data.val", shapes / "validation" / "*.tar", "--data.webdataset.image_members", "png",
+                          "--data.webdataset.json_caption_field", "captions")
+
+    def load_export(self, checkpoint, model, **sizes):
+        weights = self.new_file(".safetensors")
+        self.cloob("weights", "export", checkpoint, "--out", weights)
+        reference = open_clip.CLIP(**open_clip_config(model, **sizes))
+        open_clip.load_checkpoint(reference, str(weights), strict=True)
+        return reference.eval()
+
+    def png_files(self, size):
+        """Photographs and noise at the size of the model, without loss."""
+        pictures = [np.asarray(Image.open(photo).resize((size, size))) for photo in self.photos[:6]]
+        pictures += list(np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8))
+        files = [self.new_file(".png") for _ in pictures]
+        for file, picture in zip(files, pictures):
+            Image.fromarray(picture).save(file)
+        return files
+
+    def compare_features(self, name, checkpoint, model):
+        size = model.visual.image_size if isinstance(model.visual.image_size, int) else model.visual.image_size[0]
+        same = self.png_files(size)
+        resized = self.photos[10:14] + sorted((self.data / "cifar10" / "test").glob("*/0000.jpg"))[:4]
+        images, texts = self.encode(checkpoint, same + resized, TEXTS)
+        levels = grey_levels(same + resized, size)
+        expected = image_features(model, levels)
+        spread = distances(expected, expected.roll(1, 0)).min()
+        self.expect(f"{name}: images, same pixels", distances(images, expected)[:len(same)].max(), min(FEATURES_AGREE, spread / 100),
+                    f"different images: {spread:.2g} and more")
+        noise = torch.randint(2, levels.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        noisy = image_features(model, (levels + noise).clamp(0, 255))
+        self.expect(f"{name}: images, resized", distances(images, expected)[len(same):].max(),
+                    distances(noisy, expected)[len(same):].max(), "one grey level of noise")
+        self.expect(f"{name}: texts", distances(texts, text_features(model, TEXTS)).max(), FEATURES_AGREE)
+
+
+def model_file(name):
+    return ROOT / "configs" / "model" / f"{name}.yaml"
+
+
+def open_clip_config(name, **sizes):
+    """What open_clip calls the settings of one of the program's models; `sizes` replaces the image size or the context length."""
+    model = yaml.safe_load(model_file(name).read_text())["model"]
+    image, text = model["image"], model["text"]
+    vision = {key: sizes.get(key, value) for key, value in image.items() if key != "kind"}
+    return dict(embed_dim=model["embed_dim"], vision_cfg=vision, quick_gelu=model["activation"] == "quick_gelu",
+                text_cfg={key: sizes.get(key, value) for key, value in text.items()})
+
+
+def grey_levels(files, size):
+    """The pixels, 0 to 255, that open_clip's preprocessing gives before it normalises them."""
+    *steps, _ = open_clip.image_transform(size, is_train=False).transforms
+    return torch.stack([Compose(steps)(Image.open(file)) for file in files]) * 255
+
+
+@torch.no_grad()
+def image_features(model, levels):
+    normalize = open_clip.image_transform(levels.shape[-1], is_train=False).transforms[-1]
+    return torch.cat([model.encode_image(normalize(part / 255), normalize=True) for part in levels.split(50)])
+
+
+@torch.no_grad()
+def text_features(model, texts):
+    return model.encode_text(open_clip.SimpleTokenizer(context_length=model.context_length)(texts), normalize=True)
+
+
+def distances(rows, others):
+    return (rows - others).norm(dim=1)
+
+
+def check_export(checks):
+    for model in ("tiny-resnet", "tiny-vit"):
+        run = checks.train_on_shapes(model)
+        checks.compare_features(f"export {model}", run, checks.load_export(run, model))
+
+
+def randomize_norms(model, levels):
+    """Gives a ResNet the influence of its convolutions that it has not at first, and running statistics near those of real images."""
+    norms = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    for name, norm in norms.items():
+        norm.momentum = 1.0
+        if name.endswith("bn3"):
+            torch.nn.init.uniform_(norm.weight, 0.1, 0.5)
+    image_features(model.train(), levels)
+    for norm in norms.values():
+        norm.running_mean += 0.1 * torch.randn_like(norm.running_mean) * norm.running_var.sqrt()
+        norm.running_var *= 0.5 + torch.rand_like(norm.running_var)
+    model.eval()
+
+
+def check_import(checks):
+    for name in ("RN50", "ViT-B-32"):
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**open_clip.get_model_config(name))
+        randomize_norms(model, grey_levels(checks.photos[-8:], 224))
+        for suffix, save in ((".pt", torch.save), (".safetensors", save_file)):
+            file, checkpoint = checks.new_file(suffix), checks.new_file()
+            save(model.state_dict(), file)
+            checks.cloob("weights", "import", file, "--out", checkpoint)
+            checks.compare_features(f"import {name}{suffix}", checkpoint, model)
+
+
+def check_zero_shot(checks):
+    cifar = checks.data / "cifar10"
+    names = sorted(folder.name for folder in (cifar / "test").iterdir())
+    table = [f"{file}\ta photo of a {file.parent.name}" for file in sorted((cifar / "train").glob("*/*.jpg"))]
+    sizes = dict(image_size=32, context_length=8)
+    run = checks.train("tiny-resnet", "--train.steps", 150, "--train.global_batch_size", 64, "--model.image.image_size", 32,
+                       "--model.text.context_length", 8, "--data.train", checks.lines_file(["filepath\ttitle", *table], ".tsv"))
+    model = checks.load_export(run, "tiny-resnet", **sizes)
+    weights, checkpoint = checks.new_file(".pt"), checks.new_file()
+    torch.save(model.state_dict(), weights)
+    checks.cloob("weights", "import", weights, "--out", checkpoint)
+    found = json.loads(checks.cloob("eval", "zero-shot", checkpoint, "--data", cifar / "test", "--json", "-",
+                                    "--classnames", checks.lines_file(names), "--templates", checks.lines_file(TEMPLATES)))
+
+    files = [file for name in names for file in sorted((cifar / "test" / name).glob("*.jpg"))]
+    labels = torch.tensor([names.index(file.parent.name) for file in files])
+    prompts = [template.replace("{c}", name) for name in names for template in TEMPLATES]
+
+    def predictions(images, texts):
+        classes = F.normalize(texts.reshape(len(names), len(TEMPLATES), -1).mean(1), dim=1)
+        return (images @ classes.T).argmax(1)
+
+    expected = predictions(image_features(model, grey_levels(files, sizes["image_size"])), text_features(model, prompts))
+    right = (expected == labels).double()
+    recall = torch.stack([right[labels == label].mean() for label in range(len(names))]).mean().item()
+    checks.expect("zero-shot: difference in right images", abs(found["acc1"] * found["num_samples"] - right.sum().item()), 1e-6,
+                  f"open_clip: {int(right.sum())} of {len(files)}")
+    checks.expect("zero-shot: difference in mean recall", abs(found["mean_per_class_recall"] - recall), 1e-6, f"open_clip: {recall:.4f}")
+    differing = (predictions(*checks.encode(checkpoint, files, prompts)) != expected).sum().item()
+    checks.expect("zero-shot: images with another prediction", differing, 0)
+
+
+def dry_run(checks, model, *settings):
+    return checks.cloob("train", model_file(model), "--dry-run", "--data.train", "none.tsv", "--train.steps", 2, *settings)
+
+
+def excess_of_pool(model):
+    """FLOPs of the queries that open_clip's attention pooling computes and does not use."""
+    pool = getattr(model.visual, "attnpool", None)
+    if pool is None:
+        return 0
+    (tokens, width), out = pool.positional_embedding.shape, pool.c_proj.out_features
+    return 2 * (tokens - 1) * (width * width + 2 * tokens * width + width * out)
+
+
+def check_flops(checks):
+    for name in ("tiny-resnet", "tiny-vit", "RN50", "ViT-B-32"):
+        config = open_clip_config(name)
+        model = open_clip.CLIP(**config).eval()
+        size = config["vision_cfg"]["image_size"]
+        inputs = {"image": (model.encode_image, torch.zeros(1, 3, size, size), excess_of_pool(model)),
+                  "text": (model.encode_text, torch.zeros(1, config["text_cfg"]["context_length"], dtype=torch.int64), 0)}
+        printed = dry_run(checks, name)
+        for tower, (encode, argument, excess) in inputs.items():
+            # With gradients, and with attention as matrix products: PyTorch counts none of its fused operations on the CPU.
+            with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+                encode(argument)
+            counted = (counter.get_total_flops() - excess) / 1e9
+            stated = float(re.search(rf"# {tower} tower +\S+ +(\S+)", printed)[1])
+            checks.expect(f"flops {name}, {tower} tower", abs(stated / counted - 1), FLOPS_AGREE,
+                          f"{stated:.3f} GFLOP, counted {counted:.3f}{excess and f' and {excess / 1e9:.3f} of unused queries' or ''}")
+
+
+def check_memory(checks):
+    rows = [f"{photo}\t{'red dog ' * 60}" for photo in checks.photos[:512]]
+    table = checks.lines_file(["filepath\ttitle", *rows], ".tsv")
+    units = {"MiB": 2**20, "GiB": 2**30}
+    for model, precision, batch in (("tiny-resnet", "fp32", 128), ("tiny-resnet", "bf16", 128), ("ViT-B-32", "fp32", 16),
+                                    ("ViT-B-32", "bf16", 16), ("RN50", "fp32", 16)):
+        settings = ["--train.precision", precision, "--train.global_batch_size", batch]
+        number, unit = re.search(r"# peak +(\S+) (\S+)", dry_run(checks, model, *settings)).groups()
+        estimate = float(number) * units[unit]
+        peak = 1024 * int(checks.cloob("train", model_file(model), "--run-dir", checks.new_file(), "--train.steps", 3, "--data.train", table,
+                                       "--checkpoint.at_end", "false", *TRAIN, *settings, before=(sys.executable, "-c", PEAK_OF)))
+        checks.expect(f"memory {model} {precision}, batch {batch}", abs(estimate / peak - 1), MEMORY_AGREES,
+                      f"estimated {estimate / 2**20:,.0f} MiB, measured {peak / 2**20:,.0f}")
+
+
+def check_tensorboard(checks):
+    done = subprocess.run([sys.executable, ROOT / "tools" / "check_tensorboard.py", checks.train_on_shapes("tiny-resnet")],
+                          capture_output=True, text=True)
+    checks.expect("tensorboard: exit status of check_tensorboard.py", done.returncode, 0,
+                  f"{len(done.stdout.splitlines())} scalars agree" if done.returncode == 0 else done.stderr.strip())
+
+
+CHECKS = {"export": check_export, "import": check_import, "zero-shot": check_zero_shot, "flops": check_flops,
+          "memory": check_memory, "tensorboard": check_tensorboard}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Checks the built program against open_clip, PyTorch and TensorBoard.")
+    parser.add_argument("--program", type=pathlib.Path, required=True)
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=CHECKS, default=CHECKS)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        checks = Checks(arguments.program.resolve(), arguments.data.resolve(), pathlib.Path(folder))
+        for name in arguments.only:
+            CHECKS[name](checks)
+    sys.exit(f"{checks.num_failed} failed" if checks.num_failed else 0)
+
+
+if __name__ == "__main__":
+    main()
