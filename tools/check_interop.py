@@ -43,9 +43,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FEATURES_AGREE = 1e-4
 FLOPS_AGREE = 0.02
 MEMORY_AGREES = 0.2
-TEXTS = ["a photo of a cat", "", "Two dogs, running -- on the beach!", "Caf\u00e9 &amp; Z\u00fcrich, \u6771\u4eac \U0001f389", "one word after another " * 40]
+TEXTS = ["a photo of a cat", "", "Two dogs, running -- on the beach!",
+         "Caf\u00e9 &amp; Z\u00fcrich, \u6771\u4eac \U0001f389", "one word after another " * 40]
 TEMPLATES = ["a photo of a {c}.", "a blurry photo of the {c}.", "{c}"]
-TRAIN = ["--schedule.warmup_steps", 0, "--optimizer.lr", 1e-3, "--report.every_steps", 1]
+TRAIN = ["--optimizer.lr", 1e-3, "--optimizer.beta2", 0.98, "--report.every_steps", 1]
 # A process that is small itself: Linux counts the memory of whoever starts a program towards that program's peak.
 PEAK_OF = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
           "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
@@ -96,8 +97,8 @@ class Checks:
         shapes = self.folder / "shapes"
         if not shapes.exists():
             self.cloob("data", "render-shapes", shapes, "--train", 128, "--validation", 32, "--held-out", 16)
-        return self.train(model, "--train.steps", 4, "--train.global_batch_size", 32, "--data.train", shapes / "train" / "*.tar",
-                          "--data.val", shapes / "validation" / "*.tar", "--data.webdataset.image_members", "png",
+        return self.train(model, "--train.steps", 4, "--train.global_batch_size", 32, "--schedule.warmup_steps", 1,
+                          "--data.train", shapes / "train" / "*.tar", "--data.val", shapes / "validation" / "*.tar", "--data.webdataset.image_members", "png",
                           "--data.webdataset.json_caption_field", "captions")
 
     def load_export(self, checkpoint, model, **sizes):
@@ -124,8 +125,8 @@ class Checks:
         levels = grey_levels(same + resized, size)
         expected = image_features(model, levels)
         spread = distances(expected, expected.roll(1, 0)).min()
-        self.expect(f"{name}: images, same pixels", distances(images, expected)[:len(same)].max(), min(FEATURES_AGREE, spread / 100),
-                    f"different images: {spread:.2g} and more")
+        self.expect(f"{name}: images, same pixels", distances(images, expected)[:len(same)].max(),
+                    min(FEATURES_AGREE, spread / 100), f"different images: {spread:.2g} and more")
         noise = torch.randint(2, levels.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         noisy = image_features(model, (levels + noise).clamp(0, 255))
         self.expect(f"{name}: images, resized", distances(images, expected)[len(same):].max(),
@@ -138,7 +139,7 @@ def model_file(name):
 
 
 def open_clip_config(name, **sizes):
-    """What open_clip calls the settings of one of the program's models; `sizes` replaces the image size or the context length."""
+    """open_clip's settings of one of the program's models; `sizes` replaces the image size or the context length."""
     model = yaml.safe_load(model_file(name).read_text())["model"]
     image, text = model["image"], model["text"]
     vision = {key: sizes.get(key, value) for key, value in image.items() if key != "kind"}
@@ -174,7 +175,7 @@ def check_export(checks):
 
 
 def randomize_norms(model, levels):
-    """Gives a ResNet the influence of its convolutions that it has not at first, and running statistics near those of real images."""
+    """Lets a ResNet's convolutions matter, as they do not at first: gains of bn3 above 0, running statistics near those of `levels`."""
     norms = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
     for name, norm in norms.items():
         norm.momentum = 1.0
@@ -204,8 +205,9 @@ def check_zero_shot(checks):
     names = sorted(folder.name for folder in (cifar / "test").iterdir())
     table = [f"{file}\ta photo of a {file.parent.name}" for file in sorted((cifar / "train").glob("*/*.jpg"))]
     sizes = dict(image_size=32, context_length=8)
-    run = checks.train("tiny-resnet", "--train.steps", 150, "--train.global_batch_size", 64, "--model.image.image_size", 32,
-                       "--model.text.context_length", 8, "--data.train", checks.lines_file(["filepath\ttitle", *table], ".tsv"))
+    run = checks.train("tiny-resnet", "--train.steps", 80, "--train.global_batch_size", 64, "--schedule.warmup_steps", 20,
+                       "--model.image.image_size", sizes["image_size"], "--model.text.context_length", sizes["context_length"],
+                       "--data.train", checks.lines_file(["filepath\ttitle", *table], ".tsv"))
     model = checks.load_export(run, "tiny-resnet", **sizes)
     weights, checkpoint = checks.new_file(".pt"), checks.new_file()
     torch.save(model.state_dict(), weights)
@@ -271,8 +273,8 @@ def check_memory(checks):
         settings = ["--train.precision", precision, "--train.global_batch_size", batch]
         number, unit = re.search(r"# peak +(\S+) (\S+)", dry_run(checks, model, *settings)).groups()
         estimate = float(number) * units[unit]
-        peak = 1024 * int(checks.cloob("train", model_file(model), "--run-dir", checks.new_file(), "--train.steps", 3, "--data.train", table,
-                                       "--checkpoint.at_end", "false", *TRAIN, *settings, before=(sys.executable, "-c", PEAK_OF)))
+        settings += ["--train.steps", 3, "--data.train", table, "--checkpoint.at_end", "false", "--run-dir", checks.new_file()]
+        peak = 1024 * int(checks.cloob("train", model_file(model), *TRAIN, *settings, before=(sys.executable, "-c", PEAK_OF)))
         checks.expect(f"memory {model} {precision}, batch {batch}", abs(estimate / peak - 1), MEMORY_AGREES,
                       f"estimated {estimate / 2**20:,.0f} MiB, measured {peak / 2**20:,.0f}")
 
