@@ -98,8 +98,8 @@ class Checks:
         if not shapes.exists():
             self.cloob("data", "render-shapes", shapes, "--train", 128, "--validation", 32, "--held-out", 16)
         return self.train(model, "--train.steps", 4, "--train.global_batch_size", 32, "--schedule.warmup_steps", 1,
-                          "--data.train", shapes / "train" / "*.tar", "--data.val", shapes / "validation" / "*.tar", "--data.webdataset.image_members", "png",
-                          "--data.webdataset.json_caption_field", "captions")
+                          "--data.train", shapes / "train" / "*.tar", "--data.val", shapes / "validation" / "*.tar",
+                          "--data.webdataset.image_members", "png", "--data.webdataset.json_caption_field", "captions")
 
     def load_export(self, checkpoint, model, **sizes):
         weights = self.new_file(".safetensors")
