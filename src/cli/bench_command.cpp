@@ -3,11 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <memory>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/enum_option.h"
 #include "cloob/base/error.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/objective/loss_benchmark.h"
@@ -53,12 +53,6 @@ int bench_loss(const LossArguments& arguments) {
   return 0;
 }
 
-std::map<std::string, ObjectiveSystem> objective_names() {
-  std::map<std::string, ObjectiveSystem> names;
-  for (const auto& [name, value] : EnumNames<ObjectiveSystem>::names) names.emplace(name, value);
-  return names;
-}
-
 }  // namespace
 
 void add_bench_commands(CLI::App& app, Action& action) {
@@ -66,9 +60,8 @@ void add_bench_commands(CLI::App& app, Action& action) {
   group->require_subcommand(1);
   CLI::App* const command = group->add_subcommand("loss", "One objective: value, gradient norms, time and memory");
   const auto arguments = std::make_shared<LossArguments>();
-  command->add_option("--objective", arguments->objective, "clip, cloob, info_loob or info_nce_hopfield")
-      ->required()
-      ->transform(CLI::CheckedTransformer(objective_names()));
+  add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective, "A corner of the grid of objectives")
+      ->required();
   CLI::Option* const features =
       command->add_option("--features", arguments->features, "Features as 'cloob encode' writes them");
   command->add_option("--batch", arguments->batch, "Rows of random features")

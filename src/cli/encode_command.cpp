@@ -40,7 +40,7 @@ int encode(const EncodeArguments& arguments) {
     throw_user_error("there is nothing to encode: give --images, --texts or both");
   }
   require_output_folder(arguments.out);
-  OpenedModel opened = open_model(arguments.model);
+  OpenedModel opened = open_model(arguments.model, "encode");
   // Row k belongs to line k, so not a single image may be left out.
   opened.options.data.max_bad_share = 0;
   NamedTensors features;
@@ -52,6 +52,7 @@ int encode(const EncodeArguments& arguments) {
   if (!arguments.texts.empty()) {
     features["text_features"] = opened.encoder.encode_texts(all_lines(arguments.texts), opened.options);
   }
+  opened.display->finish();
   write_safetensors(arguments.out, features, {});
   for (const auto& [name, tensor] : features) {
     log_info("encode", "{}: {} rows of {} numbers", name, with_thousands(tensor.size(0)), tensor.size(1));

@@ -2,26 +2,28 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/enum_option.h"
 #include "cli/model_arguments.h"
-#include "cloob/base/log.h"
 #include "cloob/eval/evaluate.h"
 #include "cloob/objective/objective_system.h"
 #include "cloob/report/named_numbers.h"
-#include "cloob/train/load_model.h"
 
 namespace cloob {
 namespace {
+
+constexpr const char* kLabel = "eval";
 
 struct PairArguments {
   ModelArguments model;
   std::vector<std::string> data;
   std::string image_root;
-  std::string captions = "all";
+  EvalCaptions captions = EvalCaptions::all;
   std::optional<std::int64_t> loss_batch_size;
   std::string json = "-";
   std::vector<std::string> settings;  // --data.section.key VALUE ...
@@ -30,35 +32,37 @@ struct PairArguments {
 std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
   const std::int64_t threads = data.threads;
   data = read_data_settings(arguments.settings);
-  data.threads = threads;
+  if (data.threads == 0) data.threads = threads;
   if (!arguments.image_root.empty()) data.image_root = arguments.image_root;
   return make_source(data, arguments.data, Purpose::evaluation);
 }
 
 int eval_retrieval(const PairArguments& arguments) {
   require_json_destination(arguments.json);
-  OpenedModel opened = open_model(arguments.model);
+  OpenedModel opened = open_model(arguments.model, kLabel);
   const auto source = open_pairs(arguments, opened.options.data);
-  const EvalCaptions captions = arguments.captions == "first" ? EvalCaptions::first : EvalCaptions::all;
-  const RetrievalMetrics metrics = evaluate_retrieval(opened.encoder, source, captions, opened.options);
+  const RetrievalMetrics metrics = evaluate_retrieval(opened.encoder, source, arguments.captions, opened.options);
+  opened.display->finish();
   write_json_line(arguments.json, to_json(named_numbers(metrics)));
   return 0;
 }
 
 int eval_loss(const PairArguments& arguments) {
   require_json_destination(arguments.json);
-  OpenedModel opened = open_model(arguments.model);
+  OpenedModel opened = open_model(arguments.model, kLabel);
   const auto source = open_pairs(arguments, opened.options.data);
-  log_info("eval", "the objective is {}", enum_name(system_of(opened.loaded.config.loss.kind, opened.loaded.config.retrieval.kind)));
   ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval, opened.encoder.device());
   objective.load_state(opened.loaded.objective);
   const LossResult result =
       evaluate_loss(opened.encoder, objective, source,
                     arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size), opened.options);
-  write_json_line(arguments.json, to_json({{"loss", result.loss},
-                                           {"loss_batch_size", static_cast<double>(result.batch_size)},
-                                           {"num_batches", static_cast<double>(result.num_batches)},
-                                           {"num_pairs", static_cast<double>(result.num_pairs)}}));
+  opened.display->finish();
+  const nlohmann::ordered_json json = {{"objective", enum_name(objective.system())},
+                                       {"loss", result.loss},
+                                       {"loss_batch_size", result.batch_size},
+                                       {"num_batches", result.num_batches},
+                                       {"num_pairs", result.num_pairs}};
+  write_json_line(arguments.json, json.dump());
   return 0;
 }
 
@@ -77,12 +81,13 @@ std::optional<std::string> if_set(const std::string& text) {
 
 int eval_zero_shot(const ZeroShotArguments& arguments) {
   require_json_destination(arguments.json);
-  const OpenedModel opened = open_model(arguments.model);
+  const OpenedModel opened = open_model(arguments.model, kLabel);
   const auto source = open_labeled_source(arguments.data, arguments.split, opened.options.data.threads);
   const ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
   NamedNumbers numbers = named_numbers(evaluate_zero_shot(opened.encoder, source, prompts, opened.options));
   numbers.emplace_back("num_classes", static_cast<double>(prompts.class_names.size()));
+  opened.display->finish();
   write_json_line(arguments.json, to_json(numbers));
   return 0;
 }
@@ -110,9 +115,7 @@ void add_eval_commands(CLI::App& app, Action& action) {
   CLI::App* const retrieval = group->add_subcommand("retrieval", "Image-text retrieval in both directions");
   const auto pairs = std::make_shared<PairArguments>();
   add_pair_options(*retrieval, *pairs);
-  retrieval->add_option("--captions", pairs->captions, "Captions of an image that take part: all, or first")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"all", "first"}));
+  add_enum_option<EvalCaptions>(*retrieval, "--captions", pairs->captions, "Captions of an image that take part");
   retrieval->callback([pairs, retrieval, &action] {
     pairs->settings = retrieval->remaining();
     action = [pairs] { return eval_retrieval(*pairs); };

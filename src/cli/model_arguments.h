@@ -2,12 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cloob/data/data_config.h"
 #include "cloob/eval/feature_encoder.h"
+#include "cloob/nn/activation.h"
 #include "cloob/nn/autocast.h"
 #include "cloob/nn/device.h"
+#include "cloob/report/progress.h"
 #include "cloob/train/load_model.h"
 
 namespace CLI {
@@ -18,9 +23,9 @@ namespace cloob {
 
 struct ModelArguments {
   std::string checkpoint;
-  std::string device = "auto";
-  std::string precision = "fp32";
-  std::string activation;
+  DeviceChoice device = DeviceChoice::auto_;
+  Precision precision = Precision::fp32;
+  std::optional<Activation> activation;
   std::int64_t batch_size = 64;
   std::int64_t threads = 0;
 };
@@ -31,12 +36,13 @@ void add_model_arguments(CLI::App& command, ModelArguments& arguments);
 struct OpenedModel {
   LoadedModel loaded;
   FeatureEncoder encoder;
-  EncodeOptions options;
+  EncodeOptions options;                     ///< shows progress on standard error
+  std::shared_ptr<ProgressDisplay> display;  ///< to be finished before results are printed
 };
 
-/// Loads the model. The data settings of its training are not taken over: they say nothing about other data. Throws
-/// UserError.
-OpenedModel open_model(const ModelArguments& arguments);
+/// Loads the model. The data settings of its training are not taken over: they say nothing about other data. `label` names
+/// the work where progress is shown. Throws UserError.
+OpenedModel open_model(const ModelArguments& arguments, const std::string& label);
 
 /// Reads "--data.section.key VALUE" pairs, which set anything of the section `data`. Throws UserError.
 DataConfig read_data_settings(const std::vector<std::string>& arguments);

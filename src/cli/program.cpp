@@ -15,6 +15,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/version.h"
+#include "cloob/report/progress.h"
 
 namespace cloob {
 namespace {
@@ -89,7 +90,10 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUserError;
   }
-  if (quiet) set_log_level(LogLevel::warning);
+  if (quiet) {
+    set_log_level(LogLevel::warning);
+    set_progress_bars(false);
+  }
   return run_action(action);
 }
 

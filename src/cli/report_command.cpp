@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -58,7 +59,9 @@ ComparedRun read_run(const std::string& argument) {
 void require_comparable(const std::vector<ComparedRun>& runs) {
   std::set<std::string> names = {"chance", "num_images"};
   for (const ComparedRun& run : runs) {
-    if (!names.insert(run.name).second) throw_user_error("'{}' is given twice or is a word of results.json: choose another name", run.name);
+    if (!names.insert(run.name).second) {
+      throw_user_error("'{}' is given twice or is a word of results.json: choose another name", run.name);
+    }
     for (const char* key : {"num_samples", "num_classes"}) {
       if (run.zero_shot[key] != runs.front().zero_shot[key]) {
         throw_user_error("'{}' and '{}' were evaluated on different data: {} is {} and {}", runs.front().name, run.name, key,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/enum_option.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/text/sentencepiece_training.h"
@@ -41,12 +42,9 @@ struct TokenizerArguments {
   std::vector<std::string> captions;
   std::string out;
   SentencePieceTrainingConfig config;
-  std::string model_type = std::string(enum_name(SentencePieceTrainingConfig{}.model_type));
 };
 
-int train_tokenizer(TokenizerArguments arguments) {
-  arguments.config.model_type =
-      arguments.model_type == "bpe" ? SentencePieceModelType::bpe : SentencePieceModelType::unigram;
+int train_tokenizer(const TokenizerArguments& arguments) {
   const std::vector<std::filesystem::path> files(arguments.captions.begin(), arguments.captions.end());
   const std::vector<std::string> captions = read_caption_lines(files);
   train_sentencepiece(captions, arguments.config, arguments.out);
@@ -66,9 +64,7 @@ void add_tokenizer_commands(CLI::App& app, Action& action) {
   SentencePieceTrainingConfig& config = arguments->config;
   command->add_option("captions", arguments->captions, "Text files with one caption a line")->required();
   command->add_option("--out", arguments->out, "Model file to write")->required();
-  command->add_option("--model-type", arguments->model_type, "unigram or bpe")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"unigram", "bpe"}));
+  add_enum_option<SentencePieceModelType>(*command, "--model-type", config.model_type, "How the vocabulary is chosen");
   command->add_option("--vocab-size", config.vocab_size, "Number of tokens, the four special ones counted")
       ->capture_default_str()
       ->check(CLI::Range(8, 1'000'000));

@@ -9,10 +9,9 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "cloob/base/error.h"
+#include "cli/enum_option.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
-#include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/inspect.h"
 #include "cloob/checkpoint/safetensors.h"
@@ -25,7 +24,7 @@ namespace {
 struct WeightsArguments {
   std::string input;
   std::string out;
-  std::string activation;
+  std::optional<Activation> activation;
 };
 
 std::map<std::string, std::string> metadata_for(Activation activation) {
@@ -33,11 +32,7 @@ std::map<std::string, std::string> metadata_for(Activation activation) {
 }
 
 int import(const WeightsArguments& arguments) {
-  std::optional<Activation> activation;
-  if (!arguments.activation.empty()) {
-    activation = arguments.activation == "gelu" ? Activation::gelu : Activation::quick_gelu;
-  }
-  const ImportedModel imported = import_model(arguments.input, activation);
+  const ImportedModel imported = import_model(arguments.input, arguments.activation);
   write_checkpoint(arguments.out, {.weights = imported.weights,
                                    .weights_metadata = metadata_for(imported.config.model.activation),
                                    .training = {},
@@ -67,6 +62,7 @@ int export_weights(const WeightsArguments& arguments) {
 }
 
 int inspect(const WeightsArguments& arguments) {
+  require_json_destination(arguments.out);
   if (arguments.out.empty()) {
     fmt::print("{}", inspect_as_text(arguments.input));
   } else {
@@ -85,9 +81,8 @@ void add_weights_commands(CLI::App& app, Action& action) {
   CLI::App* const importing = group->add_subcommand("import", "Turn a file of open_clip, OpenAI or CLOOB into a checkpoint");
   importing->add_option("file", arguments->input, "safetensors, .pt, .pth or .bin")->required();
   importing->add_option("--out", arguments->out, "Checkpoint folder to write")->required();
-  importing->add_option("--activation", arguments->activation,
-                        "gelu or quick_gelu (quick_gelu for OpenAI and CLOOB files when not given, gelu otherwise)")
-      ->check(CLI::IsMember({"gelu", "quick_gelu"}));
+  add_enum_option<Activation>(*importing, "--activation", arguments->activation,
+                              "quick_gelu for OpenAI and CLOOB files when not given, gelu otherwise");
   importing->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
 
   CLI::App* const exporting = group->add_subcommand("export", "Write the weights as safetensors that open_clip loads");

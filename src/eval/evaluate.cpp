@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/gather.h"
-#include "cloob/data/loader.h"
 #include "cloob/eval/prompts.h"
-#include "cloob/nn/eval_mode.h"
 
 namespace cloob {
 namespace {
@@ -35,15 +34,35 @@ CaptionRows captions_of(const Source& source, const std::vector<std::int64_t>& i
   return rows;
 }
 
+// The rows of the first caption of each image.
+at::Tensor first_texts(const PairFeatures& pairs) {
+  std::vector<std::int64_t> rows;
+  for (std::size_t text = 0; text < pairs.image_of_text.size(); ++text) {
+    if (text == 0 || pairs.image_of_text[text] != pairs.image_of_text[text - 1]) {
+      rows.push_back(static_cast<std::int64_t>(text));
+    }
+  }
+  return at::tensor(rows, at::kLong);
+}
+
 }  // namespace
+
+PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
+                          EvalCaptions captions, const EncodeOptions& options) {
+  ImageFeatures images = encoder.encode_images(source, options);
+  CaptionRows texts = captions_of(*source, images.indices, captions);
+  at::Tensor text_MD = encoder.encode_texts(texts.captions, options);
+  return {std::move(images.features_ND), std::move(text_MD), std::move(texts.image_of_caption)};
+}
+
+RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs) {
+  return retrieval_metrics(pairs.image_ND, pairs.text_MD, pairs.image_of_text);
+}
 
 RetrievalMetrics evaluate_retrieval(const FeatureEncoder& encoder,
                                     const std::shared_ptr<const Source>& source, EvalCaptions captions,
                                     const EncodeOptions& options) {
-  const ImageFeatures images = encoder.encode_images(source, options);
-  const CaptionRows texts = captions_of(*source, images.indices, captions);
-  const at::Tensor text_features = encoder.encode_texts(texts.captions, options);
-  return retrieval_metrics(images.features_ND, text_features, texts.image_of_caption);
+  return evaluate_retrieval(encode_pairs(encoder, source, captions, options));
 }
 
 ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
@@ -78,37 +97,38 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
   return zero_shot_metrics(images.features_ND, classifier_KD, labels);
 }
 
-LossResult evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
-                     const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
-                     const EncodeOptions& options) {
+LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encoder,
+                         const ContrastiveObjective& objective, std::int64_t loss_batch_size) {
   const c10::NoGradGuard no_grad;
-  DualEncoder model = encoder.model();
-  const EvalMode eval_mode(*model);
-  const std::int64_t batch_size = std::min(loss_batch_size, source->size());
-  Loader loader(source, encoder.preprocess(options),
-                make_loader_options(options.data, Purpose::evaluation, batch_size, /*seed=*/0));
-  LossResult result{.batch_size = batch_size};
-  while (!loader.finished() && loader.position() + batch_size <= source->size()) {
-    const Batch batch = loader.next();
-    if (batch.size() < ContrastiveObjective::kFewestPairs) continue;
-    at::Tensor image_BD, text_BD;
-    {
-      const Autocast autocast(encoder.device().type(), options.precision);
-      image_BD = model->encode_image(batch.images_BCHW.to(encoder.device()));
-      text_BD = model->encode_text(batch.tokens_BL.to(encoder.device()),
-                                   batch.end_positions_B.to(encoder.device()));
-    }
-    // Any step is behind the warm-up of retrieval at the end of time.
-    constexpr std::int64_t kAfterWarmup = std::numeric_limits<std::int64_t>::max();
-    result.loss += objective.evaluate(image_BD, text_BD, model->inv_tau(), SingleProcess(), kAfterWarmup)
-               .loss.item<double>();
-    ++result.num_batches;
-    result.num_pairs += batch.size();
-    if (options.progress) options.progress(loader.position(), source->size());
+  const std::int64_t num_images = pairs.image_ND.size(0);
+  const at::Tensor text_ND = pairs.text_MD.index_select(0, first_texts(pairs));
+  LossResult result{.batch_size = std::min(loss_batch_size, num_images)};
+  if (result.batch_size < ContrastiveObjective::kFewestPairs) {
+    throw_user_error("there are {} usable pairs in a batch, but a contrastive loss needs {}", result.batch_size,
+                     ContrastiveObjective::kFewestPairs);
   }
-  if (result.num_batches == 0) throw_user_error("there is no batch with two usable pairs to compute a loss from");
+  const auto rows = [&](const at::Tensor& features, std::int64_t first) {
+    return features.narrow(0, first, result.batch_size).to(encoder.device());
+  };
+  const at::Tensor inv_tau = encoder.model()->inv_tau();
+  // Any step is behind the warm-up of retrieval at the end of time.
+  constexpr std::int64_t kAfterWarmup = std::numeric_limits<std::int64_t>::max();
+  for (std::int64_t first = 0; first + result.batch_size <= num_images; first += result.batch_size) {
+    result.loss += objective.evaluate(rows(pairs.image_ND, first), rows(text_ND, first), inv_tau,
+                                      SingleProcess(), kAfterWarmup)
+                       .loss.item<double>();
+    ++result.num_batches;
+  }
+  result.num_pairs = result.num_batches * result.batch_size;
   result.loss /= static_cast<double>(result.num_batches);
   return result;
+}
+
+LossResult evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
+                         const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
+                         const EncodeOptions& options) {
+  return evaluate_loss(encode_pairs(encoder, source, EvalCaptions::first, options), encoder, objective,
+                       loss_batch_size);
 }
 
 }  // namespace cloob

@@ -8,12 +8,17 @@
 
 #include "cloob/base/error.h"
 #include "cloob/data/loader.h"
+#include "cloob/data/preprocess.h"
 #include "cloob/nn/eval_mode.h"
 
 namespace cloob {
 namespace {
 
 at::Tensor to_host(const at::Tensor& features_BD) { return features_BD.to(at::kCPU, at::kFloat); }
+
+void tell(const EncodeOptions& options, const char* unit, std::int64_t done, std::int64_t total) {
+  if (options.report) options.report({.label = "eval", .unit = unit, .step = done, .num_steps = total});
+}
 
 }  // namespace
 
@@ -25,13 +30,6 @@ FeatureEncoder::FeatureEncoder(DualEncoder model, c10::Device device, const Imag
     throw_user_error("the tokenizer has {} tokens, but model.text.vocab_size is {}: set it to at least {}",
                      tokenizer_->vocab_size(), rows, tokenizer_->vocab_size());
   }
-}
-
-Preprocess FeatureEncoder::preprocess(const EncodeOptions& options) const {
-  const ModelConfig& config = model_->config();
-  return with_text(make_image_preprocess(image_, Purpose::evaluation, config.image.image_size,
-                                         options.data.max_image_pixels),
-                   tokenizer_, config.text.context_length);
 }
 
 ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source,
@@ -53,7 +51,7 @@ ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source
       parts.push_back(to_host(model->encode_image(batch.images_BCHW.to(device_))));
       result.indices.insert(result.indices.end(), batch.indices.begin(), batch.indices.end());
     }
-    if (options.progress) options.progress(loader.position(), total);
+    tell(options, "image", loader.position(), total);
   }
   result.features_ND = at::cat(parts);
   return result;
@@ -73,10 +71,8 @@ at::Tensor FeatureEncoder::encode_texts(std::span<const std::string> texts,
     const Autocast autocast(device_.type(), options.precision);
     parts.push_back(
         to_host(model->encode_text(tokens.tokens_BL.to(device_), tokens.end_positions_B.to(device_))));
-    if (options.progress) {
-      options.progress(static_cast<std::int64_t>(first + part.size()),
-                       static_cast<std::int64_t>(texts.size()));
-    }
+    tell(options, "text", static_cast<std::int64_t>(first + part.size()),
+         static_cast<std::int64_t>(texts.size()));
   }
   return at::cat(parts);
 }

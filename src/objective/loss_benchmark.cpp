@@ -26,13 +26,14 @@ void check_features(const LossBenchmark& benchmark) {
     throw_user_error("image_features and text_features must be floating-point numbers");
   }
   if (image.dim() == 2 && image.sizes() == text.sizes() &&
-      image.size(0) >= ContrastiveObjective::kFewestPairs)
+      image.size(0) >= ContrastiveObjective::kFewestPairs && image.size(1) >= 1)
     return;
   const auto shape = [](const at::Tensor& tensor) {
     return fmt::format("({})", fmt::join(tensor.sizes(), ", "));
   };
   throw_user_error(
-      "image_features {} and text_features {} must be two matrices of the same size with at least {} rows",
+      "image_features {} and text_features {} must be two matrices of the same size with at least {} rows "
+      "and one column",
       shape(image), shape(text), ContrastiveObjective::kFewestPairs);
 }
 
@@ -70,6 +71,10 @@ RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::u
 
 LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark) {
   check_features(benchmark);
+  if (!(benchmark.beta > 0) || !(benchmark.inv_tau > 0)) {
+    throw_user_error("beta is {} and inv_tau is {}, but inverse temperatures are greater than 0", benchmark.beta,
+                     benchmark.inv_tau);
+  }
   forward_backward(with_leaf_features(benchmark, std::min<std::int64_t>(benchmark.image_ND.size(0), 64)));
 
   const LossBenchmark leaves = with_leaf_features(benchmark, benchmark.image_ND.size(0));

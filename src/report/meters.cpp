@@ -4,16 +4,6 @@
 
 namespace cloob {
 
-void RunningMean::add(double value, double weight) {
-  weighted_sum_ += weight * value;
-  weight_ += weight;
-}
-
-std::optional<double> RunningMean::mean() const {
-  if (weight_ == 0) return std::nullopt;
-  return weighted_sum_ / weight_;
-}
-
 void StepMeter::add(double seconds, double data_seconds, std::int64_t num_samples) {
   steps_.push_back({seconds, data_seconds, num_samples});
   seconds_in_window_ += seconds;

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
@@ -47,6 +48,11 @@ void write_to_terminal(std::string_view text) {
 }
 
 constexpr std::string_view kClearLine = "\r\x1b[K";
+
+std::atomic<bool>& bars_enabled() {
+  static std::atomic<bool> enabled = true;
+  return enabled;
+}
 
 }  // namespace
 
@@ -113,25 +119,35 @@ class ProgressDisplay::Bar {
   bool suspended_ = false;  // a log line is being written
 };
 
-ProgressDisplay::ProgressDisplay(ProgressStyle style, std::int64_t every_steps) {
+ProgressDisplay::ProgressDisplay(ProgressStyle style, std::int64_t every_steps, double every_seconds)
+    : every_steps_(every_steps), every_seconds_(every_seconds) {
   if (style == ProgressStyle::auto_)
     style = terminal_can_redraw() ? ProgressStyle::bar : ProgressStyle::lines;
-  if (style == ProgressStyle::bar) bar_ = std::make_unique<Bar>();
-  if (style == ProgressStyle::lines) lines_every_steps_ = every_steps;
+  if (style == ProgressStyle::bar && bars_enabled()) bar_ = std::make_unique<Bar>();
+  shows_lines_ = style == ProgressStyle::lines;
 }
 
 ProgressDisplay::~ProgressDisplay() = default;
 
 void ProgressDisplay::update(const Progress& progress) {
   if (bar_) return bar_->update(progress);
-  if (lines_every_steps_ == 0) return;
-  if (progress.step % lines_every_steps_ == 0 || progress.step == progress.num_steps) {
-    log_info(progress.label, "{}", progress_sentence(progress));
-  }
+  if (shows_lines_ && line_is_due(progress)) log_info(progress.label, "{}", progress_sentence(progress));
+}
+
+bool ProgressDisplay::line_is_due(const Progress& progress) {
+  const std::scoped_lock lock(mutex_);
+  const bool counts_steps = progress.unit == "step";
+  // Between two steps other work begins anew.
+  const bool due = counts_steps ? progress.step % every_steps_ == 0 || progress.step == progress.num_steps
+                                : since_line_.seconds() >= every_seconds_;
+  if (due || counts_steps) since_line_.restart();
+  return due;
 }
 
 void ProgressDisplay::finish() {
   if (bar_) bar_->finish();
 }
+
+void set_progress_bars(bool enabled) { bars_enabled() = enabled; }
 
 }  // namespace cloob

@@ -67,7 +67,7 @@ std::string progress_bar(const Progress& progress, const LineStyle& style) {
   const int columns = style.columns - 1;
   const double share = done_share(progress);
   const std::string head = fmt::format("{} {:3.0f}% ", progress.label, std::floor(100 * share));
-  const std::string steps = fmt::format(" {}", steps_text(progress));
+  const std::string steps = fmt::format(" {} {}s", steps_text(progress), progress.unit);
   std::vector<Figure> shown = figures(progress);
   const auto tail_width = [&] {
     std::size_t width = steps.size();
@@ -89,7 +89,7 @@ std::string progress_bar(const Progress& progress, const LineStyle& style) {
 
 std::string progress_sentence(const Progress& progress) {
   std::string line =
-      fmt::format("step {} ({:.0f}%)", steps_text(progress), std::floor(100 * done_share(progress)));
+      fmt::format("{} {} ({:.0f}%)", progress.unit, steps_text(progress), std::floor(100 * done_share(progress)));
   for (const Figure& figure : figures(progress)) line += ", " + figure.text;
   return line;
 }

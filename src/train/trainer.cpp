@@ -211,9 +211,9 @@ void Trainer::show_progress() {
 bool Trainer::validate() {
   const Timer timer;
   try {
-    const NamedNumbers metrics = validation_.run([this](std::int64_t done, std::int64_t total) {
+    const NamedNumbers metrics = validation_.run([this](const Progress& progress) {
       if (StopSignal::received() != 0) throw EvaluationInterrupted();
-      progress_.update({.label = "eval", .step = done, .num_steps = total});
+      progress_.update(progress);
     });
     state_.seconds += timer.seconds();
     state_.evaluated_step = state_.step;

@@ -30,8 +30,7 @@ std::string zero_shot_prefix(const std::string& name) { return fmt::format("val/
 
 Validation::Validation(const RunConfig& config, FeatureEncoder encoder, const ContrastiveObjective& objective)
     : config_(config.eval),
-      options_{.precision = config.train.precision, .batch_size = config.eval.batch_size, .data = config.data,
-               .progress = {}},
+      options_{.precision = config.train.precision, .batch_size = config.eval.batch_size, .data = config.data},
       encoder_(std::move(encoder)),
       objective_(objective) {
   if (!config.data.val.empty()) pairs_ = make_source(config.data, config.data.val, Purpose::evaluation);
@@ -46,13 +45,14 @@ Validation::Validation(const RunConfig& config, FeatureEncoder encoder, const Co
   }
 }
 
-NamedNumbers Validation::run(const std::function<void(std::int64_t done, std::int64_t total)>& progress) const {
+NamedNumbers Validation::run(const std::function<void(const Progress& progress)>& report) const {
   EncodeOptions options = options_;
-  options.progress = progress;
+  options.report = report;
   NamedNumbers metrics;
   if (pairs_ != nullptr) {
-    metrics.emplace_back(kLoss, evaluate_loss(encoder_, objective_, pairs_, config_.loss_batch_size, options).loss);
-    append(metrics, named_numbers(evaluate_retrieval(encoder_, pairs_, config_.captions, options)), "val/");
+    const PairFeatures pairs = encode_pairs(encoder_, pairs_, config_.captions, options);
+    metrics.emplace_back(kLoss, evaluate_loss(pairs, encoder_, objective_, config_.loss_batch_size).loss);
+    append(metrics, named_numbers(evaluate_retrieval(pairs)), "val/");
   }
   for (const ZeroShotData& data : zero_shot_) {
     append(metrics, named_numbers(evaluate_zero_shot(encoder_, data.source, data.prompts, options)),

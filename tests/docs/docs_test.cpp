@@ -1,6 +1,7 @@
 // What is written about the program agrees with the program.
 
 #include "cloob/base/files.h"
+#include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/train/run_config.h"
 #include "support/support.h"
@@ -26,10 +27,10 @@ TEST(Docs, EveryRecipeParses) {
 }
 
 TEST(Docs, EverySettingIsExplainedInASentence) {
-  const std::string docs = config_docs<RunConfig>();
-  for (const std::string& name : setting_names<RunConfig>()) {
-    const std::string last = name.substr(name.rfind('.') + 1);
-    EXPECT_NE(docs.find(last), std::string::npos) << name;
+  constexpr std::size_t kFewestWords = 4;
+  for (const SettingInfo& setting : description_of<RunConfig>().settings) {
+    EXPECT_GE(split(setting.doc, ' ').size(), kFewestWords) << setting.name << ": " << setting.doc;
+    EXPECT_TRUE(setting.doc.ends_with('.')) << setting.name << ": " << setting.doc;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -71,8 +72,55 @@ TEST_F(Commands, EvalRetrievalPrintsItsMetrics) {
 TEST_F(Commands, EvalLossStatesItsBatch) {
   const nlohmann::json loss = json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar"});
   EXPECT_EQ(loss["loss_batch_size"], 16);  // eval.loss_batch_size of the run
+  EXPECT_EQ(keys_of(loss), (std::set<std::string>{"objective", "loss", "loss_batch_size", "num_batches", "num_pairs"}));
+  EXPECT_EQ(loss["objective"], "cloob");
   EXPECT_EQ(loss["num_batches"], 2);
+  EXPECT_EQ(loss["num_pairs"], 32);
   EXPECT_EQ(json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar", "--loss-batch-size", "100"})["loss_batch_size"], 32);
+}
+
+TEST_F(Commands, EvalTakesNothingOfTheDataSettingsOfTraining) {
+  run_or_fail(train_arguments("rooted", {"--train.steps", "1", "--data.image_root", "nowhere", "--data.format", "webdataset"}));
+  // The table lies elsewhere than the images, and has a form of its own.
+  fs::create_directory(tiny_project() / "tables");
+  std::string table = "picture;words\n";
+  for (const std::string& line : split(std::string(trim(read_file(tiny_project() / "images.txt"))), '\n')) {
+    const fs::path image = line;
+    table += fs::relative(image, tiny_project()).string() + ";a " + image.parent_path().filename().string() + "\n";
+  }
+  write_file_atomically(tiny_project() / "tables/dev.csv", table);
+  const std::vector<std::string> eval = {"eval", "retrieval", "rooted", "--data", "tables/dev.csv", "--data.csv.separator", ";",
+                                         "--data.csv.filepath_column", "picture", "--data.csv.caption_columns", "words"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), eval.begin(), eval.end());
+    return more;
+  };
+  EXPECT_EQ(json_of(with({"--image-root", tiny_project().string()}))["num_images"], 32);
+  EXPECT_EQ(run_cloob(tiny_project(), with({})).exit_status, 2);  // beside the table there are none
+  const ProgramResult typo = run_cloob(tiny_project(), with({"--data.csv.quotin", "none"}));
+  EXPECT_EQ(typo.exit_status, 2);
+  EXPECT_THAT(typo.errors, HasSubstr("did you mean 'data.csv.quoting'?"));
+}
+
+TEST_F(Commands, EveryMetricOfARunIsExplained) {
+  const std::string docs = read_file(source_dir() / "docs/metrics.md");
+  std::set<std::string> names;
+  for (const std::string& line : split(std::string(trim(read_file(tiny_project() / "model/metrics.jsonl"))), '\n')) {
+    names.merge(keys_of(nlohmann::json::parse(line)));
+  }
+  EXPECT_GE(names.size(), 25u);
+  for (std::string name : names) {
+    if (const auto at = name.find("held_out"); at != name.npos) name.replace(at, 8, "NAME");
+    EXPECT_THAT(docs, HasSubstr("`" + name + "`"));
+  }
+}
+
+TEST_F(Commands, QuietMeansNothingButTheResult) {
+  const ProgramResult result =
+      run_cloob(tiny_project(), {"-q", "eval", "retrieval", "model", "--data", "data/validation/00000.tar"});
+  EXPECT_EQ(result.exit_status, 0);
+  EXPECT_EQ(result.errors, "");
+  EXPECT_EQ(split(result.output, '\n').size(), 2u);
 }
 
 TEST_F(Commands, EvalZeroShotEqualsTheEvaluationDuringTraining) {
@@ -90,12 +138,14 @@ TEST_F(Commands, FeaturesHaveLengthOneAndSurviveExportAndImport) {
     EXPECT_EQ(rows.sizes(), (std::vector<std::int64_t>{32, 32})) << name;
     EXPECT_TRUE(at::allclose(rows.norm(2, 1), at::ones({32}))) << name;
   }
+  for (const auto& [name, rows] : features_of("model")) EXPECT_TRUE(rows.equal(features.at(name))) << "again: " << name;
   run_or_fail({"weights", "export", "model", "--out", "exported.safetensors"});
   run_or_fail({"weights", "import", "exported.safetensors", "--out", "imported"});
   for (const std::string model : {"exported.safetensors", "imported", "model/checkpoints/step_00000006"}) {
     for (const auto& [name, rows] : features_of(model)) EXPECT_TRUE(rows.equal(features.at(name))) << model << " " << name;
   }
   EXPECT_THAT(run_or_fail({"weights", "inspect", "imported"}), HasSubstr("visual.conv1.weight"));
+  EXPECT_TRUE(json_of({"weights", "inspect", "imported", "--json", "-"}).is_object());
 }
 
 TEST_F(Commands, BenchLossPrintsItsMetrics) {
@@ -104,19 +154,56 @@ TEST_F(Commands, BenchLossPrintsItsMetrics) {
         json_of({"bench", "loss", "--objective", objective, "--batch", "64", "--dim", "16", "--beta", "8", "--inv-tau", "30"});
     EXPECT_EQ(keys_of(result), (std::set<std::string>{"loss", "grad_norm_image", "grad_norm_text", "seconds", "peak_gib"}));
   }
-  EXPECT_EQ(run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", "--batch=-5"}).exit_status, 2);
-  EXPECT_EQ(run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", "--inv-tau", "0"}).exit_status, 2);
+  for (const char* wrong : {"--batch=-5", "--batch=1", "--dim=0", "--beta=0", "--inv-tau=0", "--inv-tau=nan", "--objective=clop"}) {
+    EXPECT_EQ(run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", wrong}).exit_status, 2) << wrong;
+  }
+  write_safetensors(tiny_project() / "whole.safetensors",
+                    {{"image_features", at::ones({4, 2}, at::kLong)}, {"text_features", at::ones({4, 2}, at::kLong)}}, {});
+  const ProgramResult whole =
+      run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", "--features", "whole.safetensors"});
+  EXPECT_EQ(whole.exit_status, 2);
+  EXPECT_THAT(whole.errors, HasSubstr("floating-point"));
 }
 
 TEST_F(Commands, ReportComparesRuns) {
   run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
-  const std::string table = run_or_fail({"report", "one=model", "two=model", "--out", "report"});
+  const std::string table = run_or_fail({"report", "one=model", "two=model", "--out", "report", "--table-title", "Held out",
+                                         "--summary", "Both are the same."});
   EXPECT_THAT(table, HasSubstr("x chance"));
+  EXPECT_THAT(table, ::testing::StartsWith("Held out\n"));
   const auto results = nlohmann::json::parse(read_file(tiny_project() / "report/results.json"));
   EXPECT_EQ(results["num_images"], 32);
   EXPECT_EQ(results["one"]["acc1"], results["two"]["acc1"]);
-  EXPECT_THAT(read_file(tiny_project() / "report/index.html"), HasSubstr("<svg"));
-  EXPECT_EQ(run_cloob(tiny_project(), {"report", "one=model", "one=model", "--out", "report"}).exit_status, 2);
+  const std::string page = read_file(tiny_project() / "report/index.html");
+  EXPECT_THAT(page, HasSubstr("<svg"));
+  EXPECT_THAT(page, HasSubstr("Both are the same."));
+}
+
+TEST_F(Commands, ReportRefusesRunsThatDoNotCompare) {
+  run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
+  const nlohmann::json result = nlohmann::json::parse(read_file(tiny_project() / "model/zero_shot.json"));
+  const auto other = [&](const std::string& name, const std::string& key, const nlohmann::json& value) {
+    nlohmann::json changed = result;
+    changed[key] = value;
+    fs::create_directory(tiny_project() / name);
+    fs::copy_file(tiny_project() / "model/metrics.jsonl", tiny_project() / name / "metrics.jsonl");
+    write_file_atomically(tiny_project() / name / "zero_shot.json", changed.dump());
+    return "other=" + name;
+  };
+  const auto expect_refused = [](const std::vector<std::string>& runs, const std::string& part) {
+    std::vector<std::string> arguments = {"report", "--out", "refused"};
+    arguments.insert(arguments.end(), runs.begin(), runs.end());
+    const ProgramResult report = run_cloob(tiny_project(), arguments);
+    EXPECT_EQ(report.exit_status, 2) << part;
+    EXPECT_THAT(report.errors, HasSubstr(part));
+  };
+  expect_refused({"one=model", "one=model"}, "'one' is given twice");
+  expect_refused({"chance=model"}, "'chance'");
+  expect_refused({"num_images=model"}, "'num_images'");
+  expect_refused({"one=model", other("fewer_images", "num_samples", 31)}, "num_samples is 32 and 31");
+  expect_refused({"one=model", other("fewer_classes", "num_classes", 1)}, "num_classes");
+  expect_refused({"one=model", other("words", "acc1", "high")}, "no number 'acc1'");
+  EXPECT_FALSE(fs::exists(tiny_project() / "refused"));
 }
 
 TEST_F(Commands, ADryRunSaysWhatWouldRun) {
@@ -145,7 +232,19 @@ TEST_F(Commands, OutputThatCannotBeWrittenIsAnErrorBeforeTheWork) {
         {"weights", "export", "model", "--out", "no/w.safetensors"}}) {
     const ProgramResult result = run_cloob(tiny_project(), arguments);
     EXPECT_EQ(result.exit_status, 2);
-    EXPECT_THAT(result.errors, HasSubstr("no"));
+    EXPECT_THAT(result.errors, HasSubstr("there is no folder 'no'"));
+  }
+}
+
+TEST_F(Commands, StandardOutputThatCannotBeWrittenIsAnError) {
+  const std::string program = (binary_dir() / "bin" / "cloob").string();
+  for (const std::string arguments : {"tokenize", "config docs", "config schema"}) {
+    const fs::path errors = tiny_project() / "full_disk_errors.txt";
+    const std::string command =
+        "echo a cat | '" + program + "' " + arguments + " > /dev/full 2> '" + errors.string() + "'";
+    const int status = std::system(command.c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 2) << arguments;
+    EXPECT_THAT(read_file(errors), ::testing::StartsWith("error: ")) << arguments;
   }
 }
 

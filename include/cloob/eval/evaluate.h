@@ -1,6 +1,8 @@
 // The three evaluations of a model on data: retrieval, zero-shot classification, validation loss.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,8 +18,21 @@
 
 namespace cloob {
 
-/// Retrieval among the usable images of a source and their captions, by the features themselves: Hopfield retrieval plays
-/// no part in evaluation. Throws UserError when an image has no caption or too many images are unusable.
+/// Features of the usable images of a source and of their captions: float32 on the CPU, rows of length 1.
+struct PairFeatures {
+  at::Tensor image_ND;
+  at::Tensor text_MD;                        ///< the captions of the first image, of the second, ...
+  std::vector<std::int64_t> image_of_text;   ///< of each text, the row of its image
+};
+
+/// Encodes everything once, for retrieval and loss. Throws UserError when an image has no caption or too many images are
+/// unusable.
+PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
+                          EvalCaptions captions, const EncodeOptions& options);
+
+/// Retrieval among images and their captions by the features themselves: Hopfield retrieval plays no part in evaluation.
+RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs);
+/// Encodes and evaluates.
 RetrievalMetrics evaluate_retrieval(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
                                     EvalCaptions captions, const EncodeOptions& options);
 
@@ -39,16 +54,20 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder, const std::sha
 /// A contrastive loss and what it was measured on.
 struct LossResult {
   double loss = 0;              ///< mean over the batches
-  std::int64_t batch_size = 0;  ///< pairs asked for in a batch; unusable ones are missing in theirs
+  std::int64_t batch_size = 0;  ///< pairs in each batch: as asked for, or all where there are fewer
   std::int64_t num_batches = 0;
-  std::int64_t num_pairs = 0;   ///< usable ones in all batches
+  std::int64_t num_pairs = 0;   ///< in all batches
 };
 
-/// Mean of the objective over whole batches of `loss_batch_size` pairs of a source, in its order and with first captions;
-/// pairs of a last, smaller batch are left out. Where the source is smaller than one batch, all of it is the batch.
-/// Retrieval counts fully, whatever its warm-up. Throws UserError where no batch has two usable pairs.
+/// Mean of the objective over consecutive whole batches of `loss_batch_size` pairs, in their order and with first
+/// captions; pairs of a last, smaller batch are left out. Where there are fewer pairs than one batch, all of them are the
+/// batch. Computed on the encoder's device with its model's temperature. Retrieval counts fully, whatever its warm-up.
+/// Throws UserError where a batch has fewer than two pairs.
+LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encoder,
+                         const ContrastiveObjective& objective, std::int64_t loss_batch_size);
+/// Encodes and evaluates.
 LossResult evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
-                     const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
-                     const EncodeOptions& options);
+                         const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
+                         const EncodeOptions& options);
 
 }  // namespace cloob

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "cloob/data/data_config.h"
-#include "cloob/data/preprocess.h"
 #include "cloob/data/source.h"
 #include "cloob/image/image_config.h"
 #include "cloob/model/dual_encoder.h"
 #include "cloob/nn/autocast.h"
+#include "cloob/report/progress.h"
 #include "cloob/text/tokenizer.h"
 
 namespace cloob {
@@ -28,8 +28,8 @@ struct EncodeOptions {
   Precision precision = Precision::fp32;
   std::int64_t batch_size = 64;
   DataConfig data;  ///< threads, prefetching, max_bad_share, max_image_pixels
-  /// Called after every batch with (done, total). May throw to give up, when the program is asked to stop.
-  std::function<void(std::int64_t done, std::int64_t total)> progress;
+  /// Called after every batch. May throw to give up, when the program is asked to stop.
+  std::function<void(const Progress& progress)> report = {};
 };
 
 /// Features of the usable images of a source.
@@ -53,8 +53,6 @@ class FeatureEncoder {
   /// Another handle of the same model.
   DualEncoder model() const { return model_; }
   c10::Device device() const { return device_; }
-  /// Preprocessing of evaluation, with tokens.
-  Preprocess preprocess(const EncodeOptions& options) const;
 
  private:
   DualEncoder model_;

@@ -80,7 +80,7 @@ struct TextEncoderConfig {
         field("width", &TextEncoderConfig::width, "Width of the residual stream.", Range{1, 65536}),
         field("heads", &TextEncoderConfig::heads, "Attention heads of a block; must divide the width.",
               Range{1, 65536}),
-        field("layers", &TextEncoderConfig::layers, "Transformer blocks.", Range{1, 1000}));
+        field("layers", &TextEncoderConfig::layers, "Transformer blocks of the text tower.", Range{1, 1000}));
   }
 };
 static_assert(lists_every_member<TextEncoderConfig>);

@@ -7,19 +7,6 @@
 
 namespace cloob {
 
-/// Weighted mean of the values added since the start or the last `reset`.
-class RunningMean {
- public:
-  void add(double value, double weight);
-  /// Nothing while the weights sum to zero.
-  std::optional<double> mean() const;
-  void reset() { *this = {}; }
-
- private:
-  double weighted_sum_ = 0;
-  double weight_ = 0;
-};
-
 /// How fast training goes, over the steps of the last `window_seconds` (always at least the last step).
 ///
 /// Times are those of the steps themselves, so evaluations and saves between steps do not lower the rates.

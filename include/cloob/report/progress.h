@@ -3,16 +3,19 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
+#include "cloob/base/timer.h"
 #include "cloob/report/report_config.h"
 
 namespace cloob {
 
 /// How far the work is. What is not set is not shown.
 struct Progress {
-  std::string label = {};  ///< One word for the work: "train", "zero-shot".
+  std::string label = {};      ///< One word for the work: "train", "eval".
+  std::string unit = "step";   ///< What is counted, in the singular: "step", "image", "text".
   std::int64_t step = 0;
   std::int64_t num_steps = 0;
   std::optional<double> epoch = std::nullopt;
@@ -29,8 +32,9 @@ struct Progress {
 class ProgressDisplay {
  public:
   /// With `auto_`: a bar when standard error is a terminal that can redraw a line, plain lines otherwise.
-  /// Plain lines are written every `every_steps` steps and for the last step.
-  ProgressDisplay(ProgressStyle style, std::int64_t every_steps);
+  /// Plain lines are written every `every_steps` steps and for the last step; of work that is not counted in
+  /// steps at most every `every_seconds` seconds, so that what is done sooner leaves none.
+  explicit ProgressDisplay(ProgressStyle style, std::int64_t every_steps = 1, double every_seconds = 10);
   /// As `finish`.
   ~ProgressDisplay();
   ProgressDisplay(const ProgressDisplay&) = delete;
@@ -45,8 +49,18 @@ class ProgressDisplay {
 
  private:
   class Bar;
+  bool line_is_due(const Progress& progress);
+
   std::unique_ptr<Bar> bar_;
-  std::int64_t lines_every_steps_ = 0;  // 0: no lines
+  bool shows_lines_ = false;
+  std::int64_t every_steps_;
+  double every_seconds_;
+  std::mutex mutex_;   // of since_line_
+  Timer since_line_;
 };
+
+/// Whether displays made from now on may draw a bar, whatever their style; yes at first. Plain lines are log lines and
+/// go by the log level.
+void set_progress_bars(bool enabled);
 
 }  // namespace cloob

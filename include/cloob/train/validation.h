@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include "cloob/eval/feature_encoder.h"
 #include "cloob/objective/contrastive_objective.h"
 #include "cloob/report/named_numbers.h"
+#include "cloob/report/progress.h"
 #include "cloob/train/run_config.h"
 
 namespace cloob {
@@ -28,8 +28,8 @@ class Validation {
   bool empty() const { return pairs_ == nullptr && zero_shot_.empty(); }
 
   /// Validation loss, retrieval and zero-shot classification with the weights as they are now, named as in metrics.jsonl:
-  /// "val/loss", "val/image_to_text_R@1", "val/NAME_acc1", ... `progress` as in EncodeOptions.
-  NamedNumbers run(const std::function<void(std::int64_t done, std::int64_t total)>& progress) const;
+  /// "val/loss", "val/image_to_text_R@1", "val/NAME_acc1", ... `report` as in EncodeOptions.
+  NamedNumbers run(const std::function<void(const Progress& progress)>& report) const;
   /// The names of what `run` returns.
   std::vector<std::string> metric_names() const;
 

@@ -6,16 +6,6 @@
 namespace cloob {
 namespace {
 
-TEST(RunningMean, WeighsItsValues) {
-  RunningMean mean;
-  EXPECT_FALSE(mean.mean());
-  mean.add(1.0, 3);
-  mean.add(5.0, 1);
-  EXPECT_DOUBLE_EQ(mean.mean().value(), 2.0);
-  mean.reset();
-  EXPECT_FALSE(mean.mean());
-}
-
 TEST(StepMeter, GivesRatesOverItsWindow) {
   StepMeter meter(/*window_seconds=*/4);
   meter.add(100, 100, 1);  // a slow first step leaves the window

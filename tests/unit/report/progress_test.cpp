@@ -1,6 +1,8 @@
 #include "cloob/report/progress.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "cloob/base/log.h"
 #include "cloob/base/timer.h"
@@ -45,7 +47,7 @@ TEST(ProgressBar, ShowsEverythingWhereThereIsRoom) {
   const std::string bar = std::string(20, '=') + std::string(20, '.');
   EXPECT_EQ(progress_bar(half_way(), ascii(200)),
             "train  50% " + bar +
-                " 1,500/3,000  epoch 1.50  loss 2.3457  1,235 samples/s  "
+                " 1,500/3,000 steps  epoch 1.50  loss 2.3457  1,235 samples/s  "
                 "data wait 3%  4m 12s left");
 }
 
@@ -70,7 +72,7 @@ TEST(ProgressBar, NeverReachesTheLastColumn) {
       const std::string line =
           progress_bar(half_way(), {.columns = columns, .unicode = true, .color = color});
       EXPECT_LE(visible_width(line), columns - 1);
-      EXPECT_EQ(line.find("\u2501") != line.npos, columns >= 32) << columns;
+      EXPECT_EQ(line.find("\u2501") != line.npos, columns >= 38) << columns;
     }
   }
 }
@@ -79,7 +81,7 @@ TEST(ProgressBar, FillsFromEmptyToFull) {
   Progress progress = {.label = "eval", .step = 0, .num_steps = 7};
   EXPECT_THAT(progress_bar(progress, kAscii), HasSubstr("  0% ....."));
   progress.step = 7;
-  EXPECT_THAT(progress_bar(progress, kAscii), HasSubstr("100% " + std::string(40, '=') + " 7/7"));
+  EXPECT_THAT(progress_bar(progress, kAscii), HasSubstr("100% " + std::string(40, '=') + " 7/7 steps"));
   progress.step = 6;
   EXPECT_THAT(progress_bar(progress, kAscii), HasSubstr("85% " + std::string(34, '=') + "......"));
 }
@@ -94,6 +96,12 @@ TEST(ProgressSentence, TellsTheSameFiguresWithoutABar) {
   EXPECT_EQ(progress_sentence({.label = "train", .step = 5, .num_steps = 10}), "step 5/10 (50%)");
 }
 
+TEST(ProgressLine, NamesWhatIsCounted) {
+  const Progress images = {.label = "eval", .unit = "image", .step = 512, .num_steps = 1024};
+  EXPECT_EQ(progress_sentence(images), "image 512/1,024 (50%)");
+  EXPECT_THAT(progress_bar(images, kAscii), HasSubstr(" 512/1,024 images"));
+}
+
 TEST(ProgressDisplay, WritesALineEverySoManyStepsAndForTheLast) {
   ProgressDisplay display(ProgressStyle::lines, /*every_steps=*/4);
   ::testing::internal::CaptureStderr();
@@ -102,6 +110,37 @@ TEST(ProgressDisplay, WritesALineEverySoManyStepsAndForTheLast) {
   display.finish();
   EXPECT_EQ(::testing::internal::GetCapturedStderr(),
             "[train] step 4/10 (40%)\n[train] step 8/10 (80%)\n[train] step 10/10 (100%)\n");
+}
+
+TEST(ProgressDisplay, LimitsLinesOfOtherWorkByTime) {
+  ::testing::internal::CaptureStderr();
+  ProgressDisplay patient(ProgressStyle::lines, /*every_steps=*/1, /*every_seconds=*/3600);
+  ProgressDisplay eager(ProgressStyle::lines, /*every_steps=*/100, /*every_seconds=*/0);
+  for (std::int64_t done = 1; done <= 2; ++done) {
+    patient.update({.label = "patient", .unit = "image", .step = done, .num_steps = 2});
+    eager.update({.label = "eager", .unit = "image", .step = done, .num_steps = 2});
+  }
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "[eager] image 1/2 (50%)\n[eager] image 2/2 (100%)\n");
+}
+
+TEST(ProgressDisplay, WorkBetweenStepsIsNotOwedALineForTheTimeBefore) {
+  ProgressDisplay display(ProgressStyle::lines, /*every_steps=*/2, /*every_seconds=*/0.05);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ::testing::internal::CaptureStderr();
+  display.update({.label = "train", .step = 1, .num_steps = 4});
+  display.update({.label = "eval", .unit = "image", .step = 8, .num_steps = 16});
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(ProgressDisplay, DrawsNoBarWhenBarsAreDisabled) {
+  set_progress_bars(false);
+  ::testing::internal::CaptureStderr();
+  {
+    ProgressDisplay display(ProgressStyle::bar, /*every_steps=*/1);
+    display.update({.label = "train", .step = 2, .num_steps = 2});
+  }
+  set_progress_bars(true);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(ProgressDisplay, AutoMeansLinesWhereStandardErrorIsNoTerminal) {

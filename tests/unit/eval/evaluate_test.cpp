@@ -1,0 +1,127 @@
+#include "cloob/eval/evaluate.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "cloob/data/bad_samples.h"
+#include "cloob/image/encode.h"
+#include "support/support.h"
+#include "unit/model/tiny_models.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Pictures of one colour each, with two captions; counts how often an image is read.
+class ColorSource final : public Source {
+ public:
+  explicit ColorSource(std::int64_t size, std::int64_t broken = -1) : size_(size), broken_(broken) {}
+
+  std::int64_t size() const override { return size_; }
+  RawSample read(std::int64_t index) const override {
+    ++num_reads;
+    if (index == broken_) throw BadSample(BadKind::not_an_image, "it is broken");
+    ImageU8 image = make_image({24, 24}, PixelMode::rgb);
+    for (std::size_t i = 0; i < image.pixels.size(); ++i) {
+      image.pixels[i] = static_cast<std::uint8_t>(37 * (index + 1) * static_cast<std::int64_t>(i % 3 + 1));
+    }
+    const std::string png = encode_png(image);
+    RawSample sample{std::to_string(index), std::vector<std::byte>(png.size()), read_captions(index)};
+    std::memcpy(sample.image_bytes.data(), png.data(), png.size());
+    return sample;
+  }
+  std::vector<std::string> read_captions(std::int64_t index) const override {
+    return {std::string(1, static_cast<char>('a' + index)), std::string(2, static_cast<char>('a' + index))};
+  }
+  std::string describe(std::int64_t index) const override { return std::to_string(index); }
+
+  mutable std::atomic<int> num_reads = 0;
+
+ private:
+  std::int64_t size_;
+  std::int64_t broken_;
+};
+
+// A token a letter.
+class LetterTokenizer final : public Tokenizer {
+ public:
+  EncodedText encode(std::string_view text, std::int64_t) const override {
+    EncodedText encoded{{1}, static_cast<std::int64_t>(text.size()) + 1};
+    for (const char letter : text) encoded.ids.push_back(letter - 'a' + 3);
+    encoded.ids.push_back(2);
+    return encoded;
+  }
+  std::string decode(std::span<const std::int64_t>) const override { return {}; }
+  std::int64_t vocab_size() const override { return 40; }
+  std::int64_t pad_id() const override { return 0; }
+};
+
+class Evaluate : public ::testing::Test {
+ protected:
+  Evaluate() { options_.data.max_bad_share = 0.5; }
+
+  PairFeatures encode(const std::shared_ptr<const Source>& source, EvalCaptions captions) const {
+    return encode_pairs(encoder_, source, captions, options_);
+  }
+
+  FeatureEncoder encoder_{testing::drawn(testing::tiny_vit(), 3), at::kCPU, ImageConfig{},
+                          std::make_shared<LetterTokenizer>()};
+  ContrastiveObjective objective_{LossConfig{}, RetrievalConfig{}, at::kCPU};
+  EncodeOptions options_{.precision = Precision::fp32, .batch_size = 4, .data = {}};
+};
+
+TEST_F(Evaluate, OneReadingOfTheImagesServesRetrievalAndLoss) {
+  const auto source = std::make_shared<ColorSource>(10);
+  const PairFeatures pairs = encode(source, EvalCaptions::all);
+  EXPECT_EQ(source->num_reads, 10);
+  EXPECT_THAT(pairs.image_of_text, ElementsAre(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9));
+  EXPECT_EQ(named_numbers(evaluate_retrieval(pairs)),
+            named_numbers(evaluate_retrieval(encoder_, source, EvalCaptions::all, options_)));
+  // The second captions play no part in the loss.
+  EXPECT_EQ(evaluate_loss(pairs, encoder_, objective_, 5).loss,
+            evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 5).loss);
+}
+
+TEST_F(Evaluate, TheLossIsTheMeanOverWholeBatchesOfPairs) {
+  const PairFeatures pairs = encode(std::make_shared<ColorSource>(10), EvalCaptions::first);
+  const LossResult result = evaluate_loss(pairs, encoder_, objective_, 4);
+  EXPECT_EQ(result.batch_size, 4);
+  EXPECT_EQ(result.num_batches, 2);
+  EXPECT_EQ(result.num_pairs, 8);
+  double expected = 0;
+  for (const std::int64_t first : {0, 4}) {
+    expected += objective_
+                    .evaluate(pairs.image_ND.narrow(0, first, 4), pairs.text_MD.narrow(0, first, 4),
+                              encoder_.model()->inv_tau(), SingleProcess(), 0)
+                    .loss.item<double>() / 2;
+  }
+  EXPECT_DOUBLE_EQ(result.loss, expected);
+}
+
+TEST_F(Evaluate, TheLossOfFewerPairsThanABatchSaysHowManyTheyAre) {
+  const auto source = std::make_shared<ColorSource>(6, /*broken=*/2);
+  const LossResult result = evaluate_loss(encoder_, objective_, source, 100, options_);
+  EXPECT_EQ(result.batch_size, 5);
+  EXPECT_EQ(result.num_batches, 1);
+  EXPECT_EQ(result.num_pairs, 5);
+}
+
+TEST_F(Evaluate, ALossNeedsTwoUsablePairs) {
+  const auto source = std::make_shared<ColorSource>(2, /*broken=*/0);
+  testing::expect_user_error([&] { evaluate_loss(encoder_, objective_, source, 16, options_); }, {"1 usable pairs", "2"});
+}
+
+TEST_F(Evaluate, ProgressSaysWhatItCounts) {
+  std::vector<std::string> seen;
+  options_.report = [&](const Progress& progress) {
+    seen.push_back(progress.unit + " " + std::to_string(progress.step) + "/" + std::to_string(progress.num_steps));
+  };
+  encode(std::make_shared<ColorSource>(6), EvalCaptions::first);
+  EXPECT_THAT(seen, ElementsAre("image 4/6", "image 6/6", "text 4/6", "text 6/6"));
+}
+
+}  // namespace
+}  // namespace cloob
