@@ -41,7 +41,8 @@ int eval_retrieval(const PairArguments& arguments) {
   require_json_destination(arguments.json);
   OpenedModel opened = open_model(arguments.model, kLabel);
   const auto source = open_pairs(arguments, opened.options.data);
-  const RetrievalMetrics metrics = evaluate_retrieval(opened.encoder, source, arguments.captions, opened.options);
+  const RetrievalMetrics metrics =
+      evaluate_retrieval(encode_pairs(opened.encoder, source, arguments.captions, opened.options));
   opened.display->finish();
   write_json_line(arguments.json, to_json(named_numbers(metrics)));
   return 0;
@@ -54,8 +55,8 @@ int eval_loss(const PairArguments& arguments) {
   ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval, opened.encoder.device());
   objective.load_state(opened.loaded.objective);
   const LossResult result =
-      evaluate_loss(opened.encoder, objective, source,
-                    arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size), opened.options);
+      evaluate_loss(encode_pairs(opened.encoder, source, EvalCaptions::first, opened.options), opened.encoder, objective,
+                    arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size));
   opened.display->finish();
   const nlohmann::ordered_json json = {{"objective", enum_name(objective.system())},
                                        {"loss", result.loss},

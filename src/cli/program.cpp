@@ -61,7 +61,6 @@ void write_json_line(const std::string& destination, const std::string& json) {
   if (destination.empty()) return;
   if (destination != "-") return write_file_atomically(destination, json + "\n");
   fmt::print("{}\n", json);
-  if (std::fflush(stdout) != 0) throw_user_error("cannot write to standard output");
 }
 
 void require_json_destination(const std::string& destination) {

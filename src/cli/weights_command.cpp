@@ -33,11 +33,11 @@ std::map<std::string, std::string> metadata_for(Activation activation) {
 
 int import(const WeightsArguments& arguments) {
   const ImportedModel imported = import_model(arguments.input, arguments.activation);
-  write_checkpoint(arguments.out, {.weights = imported.weights,
-                                   .weights_metadata = metadata_for(imported.config.model.activation),
-                                   .training = {},
-                                   .state = {},
-                                   .config_yaml = print_config(imported.config)});
+  Checkpoint checkpoint;
+  checkpoint.weights = imported.weights;
+  checkpoint.weights_metadata = metadata_for(imported.config.model.activation);
+  checkpoint.config_yaml = print_config(imported.config);
+  write_checkpoint(arguments.out, checkpoint);
   log_info("weights", "{} tensors written to the checkpoint {}", imported.weights.size(), arguments.out);
   return 0;
 }

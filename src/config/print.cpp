@@ -64,6 +64,14 @@ std::string value_text(const SettingInfo& setting, const Values& values) {
   return fmt::format("[{}]", join(elements, ", "));
 }
 
+std::map<std::string, std::string> values_of_settings(const Description& description, const void* root) {
+  std::map<std::string, std::string> values;
+  for (const SettingInfo& setting : description.settings) {
+    values.emplace(setting.name, value_text(setting, setting.get(root)));
+  }
+  return values;
+}
+
 std::string print_settings(const Description& description, const void* root, const Origins& origins) {
   const std::vector<Line> lines = lines_of(description, root, origins);
   // One long text must not push all comments out of sight.

@@ -59,12 +59,6 @@ RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs) {
   return retrieval_metrics(pairs.image_ND, pairs.text_MD, pairs.image_of_text);
 }
 
-RetrievalMetrics evaluate_retrieval(const FeatureEncoder& encoder,
-                                    const std::shared_ptr<const Source>& source, EvalCaptions captions,
-                                    const EncodeOptions& options) {
-  return evaluate_retrieval(encode_pairs(encoder, source, captions, options));
-}
-
 ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
                                   const std::optional<std::string>& templates) {
   ZeroShotPrompts prompts;
@@ -122,13 +116,6 @@ LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encode
   result.num_pairs = result.num_batches * result.batch_size;
   result.loss /= static_cast<double>(result.num_batches);
   return result;
-}
-
-LossResult evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
-                         const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
-                         const EncodeOptions& options) {
-  return evaluate_loss(encode_pairs(encoder, source, EvalCaptions::first, options), encoder, objective,
-                       loss_batch_size);
 }
 
 }  // namespace cloob

@@ -6,7 +6,6 @@
 #include "cloob/model/weights.h"
 
 namespace cloob {
-
 namespace {
 
 ImportedWeights import_and_log(const std::filesystem::path& path) {

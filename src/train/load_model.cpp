@@ -7,6 +7,7 @@
 #include "cloob/config/config.h"
 #include "cloob/model/weights.h"
 #include "cloob/train/import_model.h"
+#include "train/prefixed_tensors.h"
 
 namespace cloob {
 namespace {
@@ -18,10 +19,7 @@ LoadedModel load_from_checkpoint(const std::filesystem::path& folder) {
       ConfigSource::from_text(checkpoint.config_yaml, (folder / "config.yaml").string()));
   loaded.model = DualEncoder(loaded.config.model, Initializer::unset());
   load_weights(loaded.model, checkpoint.weights, folder.string());
-  constexpr std::string_view kObjective = "objective.";
-  for (const auto& [name, tensor] : checkpoint.training) {
-    if (name.starts_with(kObjective)) loaded.objective.emplace(name.substr(kObjective.size()), tensor);
-  }
+  loaded.objective = with_prefix_removed(checkpoint.training, "objective.");
   return loaded;
 }
 

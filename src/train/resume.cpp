@@ -1,13 +1,10 @@
 #include "cloob/train/resume.h"
 
-#include <map>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
-#include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint_store.h"
 #include "cloob/config/config.h"
 
@@ -25,18 +22,6 @@ bool lies_in(const std::filesystem::path& checkpoint, const std::filesystem::pat
   return !error && std::filesystem::equivalent(real.parent_path(), folder, error) && !error;
 }
 
-// Dotted name -> value as text.
-std::map<std::string, std::string> settings_of(const RunConfig& config) {
-  std::map<std::string, std::string> values;
-  const std::vector<std::string> names = setting_names<RunConfig>();
-  auto name = names.begin();
-  for (const std::string& line : split(print_config(config), '\n')) {
-    const std::size_t colon = line.find(": ");
-    if (colon != std::string::npos) values.emplace(*name++, line.substr(colon + 2));  // the others open a section
-  }
-  return values;
-}
-
 void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
   RunConfig saved;
   try {
@@ -45,8 +30,8 @@ void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
     log_warning("train", "settings are not compared with the checkpoint's: {}", error.what());
     return;
   }
-  const auto before = settings_of(saved);
-  for (const auto& [name, value] : settings_of(config)) {
+  const auto before = setting_values(saved);
+  for (const auto& [name, value] : setting_values(config)) {
     if (before.at(name) != value) {
       log_warning("train", "{} is {}, but was {} when the checkpoint was written", name, value, before.at(name));
     }

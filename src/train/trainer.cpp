@@ -133,17 +133,19 @@ Trainer::StepReport Trainer::step(const Batch& batch) {
   (scaler_ ? scaler_->scale(report.loss) : report.loss).backward();
   update_weights(report);
   report.loss = report.loss.detach();
+  count(batch);
+  return report;
+}
+
+void Trainer::count(const Batch& batch) {
   ++state_.step;
   state_.samples_seen += batch.size();
   state_.bad_samples += batch.num_bad;
-  return report;
 }
 
 // A batch that broken samples have left without a pair to compare with takes its place in the schedule and teaches nothing.
 void Trainer::skip(const Batch& batch) {
-  ++state_.step;
-  state_.samples_seen += batch.size();
-  state_.bad_samples += batch.num_bad;
+  count(batch);
   log_warning("train", "step {}: {} usable pairs in the batch, {} unusable: skipped", with_thousands(state_.step),
               batch.size(), batch.num_bad);
 }

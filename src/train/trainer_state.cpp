@@ -12,21 +12,10 @@
 #include "cloob/model/weights.h"
 #include "cloob/train/stop_signal.h"
 #include "cloob/train/trainer.h"
+#include "train/prefixed_tensors.h"
 
 namespace cloob {
 namespace {
-
-void add_with_prefix(NamedTensors& all, const std::string& prefix, const NamedTensors& some) {
-  for (const auto& [name, tensor] : some) all.emplace(prefix + name, tensor);
-}
-
-NamedTensors with_prefix_removed(const NamedTensors& all, const std::string& prefix) {
-  NamedTensors some;
-  for (auto at = all.lower_bound(prefix); at != all.end() && at->first.starts_with(prefix); ++at) {
-    some.emplace(at->first.substr(prefix.size()), at->second);
-  }
-  return some;
-}
 
 at::Tensor random_state() {
   at::Generator generator = at::detail::getDefaultCPUGenerator();

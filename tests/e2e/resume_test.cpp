@@ -53,6 +53,13 @@ std::int64_t num_lines(const fs::path& file) {
   return std::count(text.begin(), text.end(), '\n');
 }
 
+// While the program runs and has not written so many lines of metrics.
+void wait_for_lines(BackgroundProgram& program, const fs::path& run, std::int64_t lines) {
+  while (program.is_running() && num_lines(run / "metrics.jsonl") < lines) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 void expect_same_run(const fs::path& actual, const fs::path& expected) {
   const NamedTensors a = final_tensors(actual);
   const NamedTensors e = final_tensors(expected);
@@ -83,8 +90,7 @@ TEST_F(Resume, KilledAtRandomMomentsARunEndsTheSame) {
   // Moments spread over the whole run, so that some fall into every epoch; the lines of metrics tell how far it is.
   for (int kill = 0; kill < 10; ++kill) {
     BackgroundProgram program(tiny_project(), arguments);
-    const int lines = 1 + kill * 3 / 2;
-    while (program.is_running() && num_lines(tiny_project() / "killed/metrics.jsonl") < lines) std::this_thread::yield();
+    wait_for_lines(program, tiny_project() / "killed", 1 + kill * 3 / 2);
     std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0, 0.05)));
     program.send_signal(SIGKILL);
     EXPECT_EQ(program.wait(), 128 + SIGKILL) << "the run ended before kill " << kill;
@@ -116,12 +122,7 @@ TEST_F(Resume, KilledInsideASaveARunEndsTheSame) {
 TEST_F(Resume, StoppedBySigtermARunSavesAndExitsWith143) {
   const fs::path run = tiny_project() / "terminated";
   BackgroundProgram program(tiny_project(), train_arguments(run.string(), {}));
-  // The first line of metrics says that training has begun.
-  const auto has_begun = [&] {
-    std::error_code error;
-    return fs::file_size(run / "metrics.jsonl", error) > 0 && !error;
-  };
-  while (program.is_running() && !has_begun()) std::this_thread::yield();
+  wait_for_lines(program, run, 1);  // training has begun
   program.send_signal(SIGTERM);
   EXPECT_EQ(program.wait(), 128 + SIGTERM);
   EXPECT_FALSE(fs::is_empty(run / "checkpoints"));

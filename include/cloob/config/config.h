@@ -26,6 +26,7 @@ std::string print_settings(const Description& description, const void* root, con
 std::string document_settings(const Description& description, const void* defaults);
 std::string settings_schema(const Description& description, const void* defaults);
 std::vector<std::string> names_of_settings(const Description& description);
+std::map<std::string, std::string> values_of_settings(const Description& description, const void* root);
 
 /// The struct's defaults with the source's values over them, checked: names, types, ranges, then every
 /// section's `validate`. `origins` is replaced. Throws UserError.
@@ -52,6 +53,12 @@ std::string print_config(const T& value, const Origins& origins) {
 template <Section T>
 std::string print_config(const T& value) {
   return print_config(value, Origins{});
+}
+
+/// Dotted name -> value, as YAML on one line.
+template <Section T>
+std::map<std::string, std::string> setting_values(const T& value) {
+  return values_of_settings(description_of<T>(), &value);
 }
 
 /// Reference in Markdown: one table a section, in declared order.

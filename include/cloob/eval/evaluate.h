@@ -32,9 +32,6 @@ PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<c
 
 /// Retrieval among images and their captions by the features themselves: Hopfield retrieval plays no part in evaluation.
 RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs);
-/// Encodes and evaluates.
-RetrievalMetrics evaluate_retrieval(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
-                                    EvalCaptions captions, const EncodeOptions& options);
 
 /// Names of the classes and prompts with "{c}" in the place of the name.
 struct ZeroShotPrompts {
@@ -65,9 +62,5 @@ struct LossResult {
 /// Throws UserError where a batch has fewer than two pairs.
 LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encoder,
                          const ContrastiveObjective& objective, std::int64_t loss_batch_size);
-/// Encodes and evaluates.
-LossResult evaluate_loss(const FeatureEncoder& encoder, const ContrastiveObjective& objective,
-                         const std::shared_ptr<const Source>& source, std::int64_t loss_batch_size,
-                         const EncodeOptions& options);
 
 }  // namespace cloob

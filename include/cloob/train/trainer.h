@@ -68,6 +68,7 @@ class Trainer {
 
   StepReport step(const Batch& batch);
   void skip(const Batch& batch);
+  void count(const Batch& batch);
   void update_weights(StepReport& report);
   void observe(const StepReport& report, double step_seconds, double data_seconds);
   void write_metrics(const StepReport& report);

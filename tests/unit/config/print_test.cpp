@@ -30,6 +30,14 @@ TEST(PrintConfig, WritesEverySetting) {
             "  shuffle: null\n");
 }
 
+TEST(SettingValues, AreThoseThatAreWrittenByTheirDottedNames) {
+  const auto values = setting_values(ExampleConfig{});
+  EXPECT_EQ(values.size(), setting_names<ExampleConfig>().size());
+  EXPECT_EQ(values.at("optimizer.lr"), "0.0005");
+  EXPECT_EQ(values.at("image.crop.scale"), "[0.9, 1]");
+  EXPECT_EQ(values.at("data.train"), "\"\"");
+}
+
 TEST(PrintConfig, SaysWhereValuesWereSet) {
   ConfigSource source = ConfigSource::from_text(
       "image: {crop: {scale: [0.25, 0.75]}}\ndata: {train: " + std::string(80, 'x') + "}\n", "run.yaml");

@@ -79,7 +79,7 @@ TEST_F(Evaluate, OneReadingOfTheImagesServesRetrievalAndLoss) {
   EXPECT_EQ(source->num_reads, 10);
   EXPECT_THAT(pairs.image_of_text, ElementsAre(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9));
   EXPECT_EQ(named_numbers(evaluate_retrieval(pairs)),
-            named_numbers(evaluate_retrieval(encoder_, source, EvalCaptions::all, options_)));
+            named_numbers(evaluate_retrieval(encode(source, EvalCaptions::all))));
   // The second captions play no part in the loss.
   EXPECT_EQ(evaluate_loss(pairs, encoder_, objective_, 5).loss,
             evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 5).loss);
@@ -103,7 +103,7 @@ TEST_F(Evaluate, TheLossIsTheMeanOverWholeBatchesOfPairs) {
 
 TEST_F(Evaluate, TheLossOfFewerPairsThanABatchSaysHowManyTheyAre) {
   const auto source = std::make_shared<ColorSource>(6, /*broken=*/2);
-  const LossResult result = evaluate_loss(encoder_, objective_, source, 100, options_);
+  const LossResult result = evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 100);
   EXPECT_EQ(result.batch_size, 5);
   EXPECT_EQ(result.num_batches, 1);
   EXPECT_EQ(result.num_pairs, 5);
@@ -111,7 +111,7 @@ TEST_F(Evaluate, TheLossOfFewerPairsThanABatchSaysHowManyTheyAre) {
 
 TEST_F(Evaluate, ALossNeedsTwoUsablePairs) {
   const auto source = std::make_shared<ColorSource>(2, /*broken=*/0);
-  testing::expect_user_error([&] { evaluate_loss(encoder_, objective_, source, 16, options_); }, {"1 usable pairs", "2"});
+  testing::expect_user_error([&] { evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 16); }, {"1 usable pairs", "2"});
 }
 
 TEST_F(Evaluate, ProgressSaysWhatItCounts) {
