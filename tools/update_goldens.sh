@@ -1,8 +1,23 @@
 #!/usr/bin/env bash
-# Makes tests/golden anew from the reference implementations. Usage: tools/update_goldens.sh [room...]
+# Makes tests/golden anew by running the reference implementations. Usage: tools/update_goldens.sh [room...]
 # The Python packages go into an environment of their own (.venv); PYTHON names another one that has them.
+# The CLOOB authors' repositories are cloned into .deps/references; REFERENCES names another folder that has them, as
+# `cloob` and `hopfield-layers`. They are only run: no code of theirs comes into this repository.
 set -euo pipefail
+REFERENCES=${REFERENCES:+$(realpath "$REFERENCES")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+clone() {  # clone REPOSITORY COMMIT
+  [ -d "$REFERENCES/$1" ] || git clone --quiet "https://github.com/ml-jku/$1" "$REFERENCES/$1"
+  git -C "$REFERENCES/$1" checkout --quiet "$2"
+}
+if [ -z "$REFERENCES" ]; then
+  REFERENCES=${CLOOB_DEPS_DIR:-$PWD/.deps}/references
+  clone cloob 357adda017e4104266b9ee23c821372b91e70f66
+  clone hopfield-layers f56f929c95b77a070ae675ea4f56b6d54d36e730
+fi
+export PYTHONPATH=$REFERENCES/cloob/src:$REFERENCES/hopfield-layers
+
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$PWD/.venv/bin/python
   [ -x "$PYTHON" ] || python3 -m venv .venv
@@ -16,3 +31,4 @@ for script in tools/goldens/make_*.py; do
     "$PYTHON" "$script"
   fi
 done
+chmod -R u=rwX,go=rX tests/golden  # safetensors makes its files private

@@ -2,7 +2,8 @@
 
 namespace cloob {
 
-void throw_internal_error(std::string_view file, int line, std::string_view condition, const std::string& message) {
+void throw_internal_error(std::string_view file, int line, std::string_view condition,
+                          const std::string& message) {
   throw InternalError(fmt::format("internal error: {} ({} is false, {}:{})", message, condition, file, line));
 }
 

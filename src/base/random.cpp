@@ -5,8 +5,8 @@
 namespace cloob {
 namespace {
 
-// The output function of SplitMix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits that passes BigCrush when
-// it is fed with a counter.
+// The output function of SplitMix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits that passes
+// BigCrush when it is fed with a counter.
 std::uint64_t scramble(std::uint64_t bits) {
   bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9ULL;
   bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebULL;

@@ -112,9 +112,11 @@ std::string shortest(double number) {
   const double magnitude = std::abs(number);
   const bool plain = number == 0 || (magnitude >= 1e-5 && magnitude < 1e9);
   const auto format = plain ? std::chars_format::fixed : std::chars_format::scientific;
-  std::string text(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number, format).ptr);
+  std::string text(buffer.data(),
+                   std::to_chars(buffer.data(), buffer.data() + buffer.size(), number, format).ptr);
   // "5e-09" -> "5e-9"
-  if (const std::size_t exponent = text.find('e'); exponent != std::string::npos && text[exponent + 2] == '0') {
+  if (const std::size_t exponent = text.find('e');
+      exponent != std::string::npos && text[exponent + 2] == '0') {
     text.erase(exponent + 2, 1);
   }
   return text;

@@ -32,6 +32,13 @@ std::string describe_shortage(const fs::path& folder, std::uint64_t needed) {
       human_bytes(needed), human_bytes(available), folder.string());
 }
 
+BestMode usual_mode(std::string_view metric) {
+  for (const std::string_view ending : {"loss", "_mean_rank", "_median_rank"}) {
+    if (metric.ends_with(ending)) return BestMode::min;
+  }
+  return BestMode::max;
+}
+
 }  // namespace
 
 std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
@@ -74,6 +81,7 @@ fs::path CheckpointStore::save(const Checkpoint& checkpoint) {
 }
 
 std::optional<CheckpointEntry> CheckpointStore::best() const {
+  const BestMode mode = config_.best_mode.value_or(usual_mode(config_.best_metric));
   std::optional<CheckpointEntry> best;
   double best_value = 0;
   for (const CheckpointEntry& entry : list_checkpoints(folder_)) {
@@ -85,8 +93,7 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
     }
     const auto metric = state.metrics.find(config_.best_metric);
     if (metric == state.metrics.end() || !std::isfinite(metric->second)) continue;
-    const bool is_better =
-        config_.best_mode == BestMode::max ? metric->second > best_value : metric->second < best_value;
+    const bool is_better = mode == BestMode::max ? metric->second > best_value : metric->second < best_value;
     if (best && !is_better) continue;
     best = entry;
     best_value = metric->second;

@@ -79,14 +79,8 @@ void describe_weights(Json& json, const std::filesystem::path& path) {
 }
 
 void describe_state(Json& json, const StateFile& content) {
-  const TrainingState& state = content.state;
   json["created_by"] = content.created_by;
-  json["state"] = {{"step", state.step},
-                   {"epoch", state.epoch},
-                   {"epoch_step", state.epoch_step},
-                   {"samples_seen", state.samples_seen},
-                   {"time_s", state.time_s},
-                   {"metrics", state.metrics}};
+  json["state"] = nlohmann::json(content.state);
 }
 
 Json inspect(const std::filesystem::path& given) {
@@ -110,11 +104,11 @@ Json inspect(const std::filesystem::path& given) {
 
 std::string state_lines(const Json& json) {
   const Json& state = json.at("state");
-  std::string text =
-      fmt::format("written by {}\nstep {}, epoch {} and {} steps, {} samples seen, {} of training\n",
-                  json.at("created_by").get<std::string>(), with_thousands(state.at("step")),
-                  state.at("epoch").get<std::int64_t>(), with_thousands(state.at("epoch_step")),
-                  with_thousands(state.at("samples_seen")), human_seconds(state.at("time_s")));
+  const auto position = state.at("data_position").get<double>(), size = state.at("data_size").get<double>();
+  std::string text = fmt::format("written by {}\nstep {}, epoch {:.2f}, {} samples seen, {} of training\n",
+                                 json.at("created_by").get<std::string>(), with_thousands(state.at("step")),
+                                 size > 0 ? position / size : 0.0, with_thousands(state.at("samples_seen")),
+                                 human_seconds(state.at("time_s")));
   for (const auto& [name, value] : state.at("metrics").items())
     text += fmt::format("{} {}\n", name, value.dump());
   return text;

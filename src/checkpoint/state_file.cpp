@@ -30,21 +30,15 @@ std::string checksum_of(const Json& json) {
   return fmt::format("{:08x}", digest.crc32);
 }
 
-Json to_json(const TrainingState& state) {
-  return {{"step", state.step},
-          {"epoch", state.epoch},
-          {"epoch_step", state.epoch_step},
-          {"samples_seen", state.samples_seen},
-          {"time_s", state.time_s},
-          {"metrics", state.metrics}};  // what is not finite becomes null
-}
-
 TrainingState state_from(const Json& json) {
   TrainingState state;
-  state.step = json.at("step").get<std::int64_t>();
-  state.epoch = json.at("epoch").get<std::int64_t>();
-  state.epoch_step = json.at("epoch_step").get<std::int64_t>();
-  state.samples_seen = json.at("samples_seen").get<std::int64_t>();
+  const auto integer = [&](const char* name) { return json.at(name).get<std::int64_t>(); };
+  state.step = integer("step");
+  state.samples_seen = integer("samples_seen");
+  state.bad_samples = integer("bad_samples");
+  state.data_position = integer("data_position");
+  state.data_size = integer("data_size");
+  state.evaluated_step = integer("evaluated_step");
   state.time_s = json.at("time_s").get<double>();
   for (const auto& [name, value] : json.at("metrics").items()) {
     state.metrics[name] = value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
@@ -82,10 +76,21 @@ void check_format_version(const std::string& path, const Json& json) {
 
 }  // namespace
 
+void to_json(Json& json, const TrainingState& state) {
+  json = {{"step", state.step},
+          {"samples_seen", state.samples_seen},
+          {"bad_samples", state.bad_samples},
+          {"data_position", state.data_position},
+          {"data_size", state.data_size},
+          {"evaluated_step", state.evaluated_step},
+          {"time_s", state.time_s},
+          {"metrics", state.metrics}};  // what is not finite becomes null
+}
+
 void write_state_file(const std::filesystem::path& folder, const StateFile& content) {
   Json json = {{"format_version", kFormatVersion},
                {"created_by", fmt::format("cloob {}", kVersion)},
-               {"state", to_json(content.state)},
+               {"state", content.state},
                {"files", Json::object()}};
   for (const auto& [name, digest] : content.files) {
     json["files"][name] = {{"bytes", digest.bytes}, {"crc32", fmt::format("{:08x}", digest.crc32)}};

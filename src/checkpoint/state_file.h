@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "checkpoint/digest.h"
@@ -20,6 +21,9 @@ struct StateFile {
   std::map<std::string, FileDigest> files;  // the other files of the folder
   std::string created_by;                   // filled when read
 };
+
+/// As state.json and `weights inspect` show it.
+void to_json(nlohmann::json& json, const TrainingState& state);
 
 void write_state_file(const std::filesystem::path& folder, const StateFile& content);
 

@@ -58,9 +58,11 @@ int bench_loss(const LossArguments& arguments) {
 void add_bench_commands(CLI::App& app, Action& action) {
   CLI::App* const group = app.add_subcommand("bench", "Measure parts of the program");
   group->require_subcommand(1);
-  CLI::App* const command = group->add_subcommand("loss", "One objective: value, gradient norms, time and memory");
+  CLI::App* const command =
+      group->add_subcommand("loss", "One objective: value, gradient norms, time and memory");
   const auto arguments = std::make_shared<LossArguments>();
-  add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective, "A corner of the grid of objectives")
+  add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective,
+                                   "A corner of the grid of objectives")
       ->required();
   CLI::Option* const features =
       command->add_option("--features", arguments->features, "Features as 'cloob encode' writes them");
@@ -72,14 +74,17 @@ void add_bench_commands(CLI::App& app, Action& action) {
       ->capture_default_str()
       ->excludes(features)
       ->check(CLI::Range(1, 1'000'000));
-  command->add_option("--seed", arguments->seed, "Seed of random features")->capture_default_str()->excludes(features);
+  command->add_option("--seed", arguments->seed, "Seed of random features")
+      ->capture_default_str()
+      ->excludes(features);
   command->add_option("--beta", arguments->beta, "Inverse temperature of the retrieval")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 1e6));
   command->add_option("--inv-tau", arguments->inv_tau, "Inverse temperature of the loss")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 1e6));
-  command->add_option("--json", arguments->json, "Where the result goes; - is standard output")->capture_default_str();
+  command->add_option("--json", arguments->json, "Where the result goes; - is standard output")
+      ->capture_default_str();
   command->callback([arguments, &action] { action = [arguments] { return bench_loss(*arguments); }; });
 }
 

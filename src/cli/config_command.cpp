@@ -23,7 +23,7 @@ RunConfig read_file_and_overrides(const CLI::App& command, const std::string& fi
 }
 
 void add_file_command(CLI::App& parent, const std::string& name, const std::string& help,
-                           std::function<void(const RunConfig&, const Origins&)> use, Action& action) {
+                      std::function<void(const RunConfig&, const Origins&)> use, Action& action) {
   CLI::App* const command = parent.add_subcommand(name, help);
   const auto file = std::make_shared<std::string>();
   command->add_option("config", *file, "YAML file of a run")->required();
@@ -44,25 +44,28 @@ void add_file_command(CLI::App& parent, const std::string& name, const std::stri
 void add_config_commands(CLI::App& app, Action& action) {
   CLI::App* const group = app.add_subcommand("config", "Check, print and document settings");
   group->require_subcommand(1);
-  add_file_command(*group, "check", "Read a file and say what is wrong with it",
-                   [](const RunConfig&, const Origins&) { fmt::print("ok\n"); }, action);
-  add_file_command(*group, "print", "Print all settings of a run, with the origin of what is not a default",
-                   [](const RunConfig& config, const Origins& origins) {
-                     fmt::print("{}", print_config(config, origins));
-                   },
-                   action);
+  add_file_command(
+      *group, "check", "Read a file and say what is wrong with it",
+      [](const RunConfig&, const Origins&) { fmt::print("ok\n"); }, action);
+  add_file_command(
+      *group, "print", "Print all settings of a run, with the origin of what is not a default",
+      [](const RunConfig& config, const Origins& origins) {
+        fmt::print("{}", print_config(config, origins));
+      },
+      action);
   group->add_subcommand("docs", "Print the reference of all settings as Markdown")->callback([&action] {
     action = [] {
       fmt::print("{}", config_docs<RunConfig>());
       return 0;
     };
   });
-  group->add_subcommand("schema", "Print the JSON schema of configuration files, for editors")->callback([&action] {
-    action = [] {
-      fmt::print("{}", config_schema<RunConfig>());
-      return 0;
-    };
-  });
+  group->add_subcommand("schema", "Print the JSON schema of configuration files, for editors")
+      ->callback([&action] {
+        action = [] {
+          fmt::print("{}", config_schema<RunConfig>());
+          return 0;
+        };
+      });
 }
 
 }  // namespace cloob

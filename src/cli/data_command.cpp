@@ -44,11 +44,17 @@ void add_data_commands(CLI::App& app, Action& action) {
   command->add_option("--seed", arguments->shapes.seed, "Another seed gives other pictures and captions")
       ->capture_default_str()
       ->check(CLI::Range(0LL, 4294967295LL));
-  command->add_option("--train", arguments->size.num_train, "Training pictures")->capture_default_str()->check(at_least_0);
-  command->add_option("--validation", arguments->size.num_validation, "Validation pictures of the training classes")
+  command->add_option("--train", arguments->size.num_train, "Training pictures")
       ->capture_default_str()
       ->check(at_least_0);
-  command->add_option("--held-out", arguments->size.num_held_out, "Pictures of classes that training never shows")
+  command
+      ->add_option("--validation", arguments->size.num_validation,
+                   "Validation pictures of the training classes")
+      ->capture_default_str()
+      ->check(at_least_0);
+  command
+      ->add_option("--held-out", arguments->size.num_held_out,
+                   "Pictures of classes that training never shows")
       ->capture_default_str()
       ->check(at_least_0);
   command->add_option("--samples-per-shard", arguments->size.samples_per_shard, "Pictures in one shard")

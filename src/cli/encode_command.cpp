@@ -68,8 +68,9 @@ void add_encode_command(CLI::App& app, Action& action) {
   add_model_arguments(*command, arguments->model);
   command->add_option("--images", arguments->images, "File that lists image files, one a line");
   command->add_option("--texts", arguments->texts, "File of texts, one a line");
-  command->add_option("--out", arguments->out,
-                      "safetensors file to write: image_features, text_features (float32 rows of length 1)")
+  command
+      ->add_option("--out", arguments->out,
+                   "safetensors file to write: image_features, text_features (float32 rows of length 1)")
       ->required();
   command->callback([arguments, &action] { action = [arguments] { return encode(*arguments); }; });
 }

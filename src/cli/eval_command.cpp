@@ -31,10 +31,11 @@ struct PairArguments {
 
 std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
   const std::int64_t threads = data.threads;
-  data = read_data_settings(arguments.settings);
+  std::vector<Override> overrides = parse_overrides(arguments.settings);
+  if (!arguments.image_root.empty()) overrides.push_back({"data.image_root", arguments.image_root});
+  data = read_data_settings(overrides, arguments.data);
   if (data.threads == 0) data.threads = threads;
-  if (!arguments.image_root.empty()) data.image_root = arguments.image_root;
-  return make_source(data, arguments.data, Purpose::evaluation);
+  return make_source(data, data.val, Purpose::evaluation);
 }
 
 int eval_retrieval(const PairArguments& arguments) {
@@ -52,11 +53,12 @@ int eval_loss(const PairArguments& arguments) {
   require_json_destination(arguments.json);
   OpenedModel opened = open_model(arguments.model, kLabel);
   const auto source = open_pairs(arguments, opened.options.data);
-  ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval, opened.encoder.device());
+  ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval,
+                                 opened.encoder.device());
   objective.load_state(opened.loaded.objective);
   const LossResult result =
-      evaluate_loss(encode_pairs(opened.encoder, source, EvalCaptions::first, opened.options), opened.encoder, objective,
-                    arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size));
+      evaluate_loss(encode_pairs(opened.encoder, source, EvalCaptions::first, opened.options), opened.encoder,
+                    objective, arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size));
   opened.display->finish();
   const nlohmann::ordered_json json = {{"objective", enum_name(objective.system())},
                                        {"loss", result.loss},
@@ -103,8 +105,9 @@ void add_pair_options(CLI::App& command, PairArguments& arguments) {
   command.add_option("--image-root", arguments.image_root, "Folder that image paths of a table start from");
   add_json_option(command, arguments.json);
   command.allow_extras();
-  command.footer("--data.section.key VALUE sets anything of the section data, for example "
-                 "--data.webdataset.json_caption_field captions.");
+  command.footer(
+      "--data.section.key VALUE sets anything of the section data, for example "
+      "--data.webdataset.json_caption_field captions.");
 }
 
 }  // namespace
@@ -116,7 +119,8 @@ void add_eval_commands(CLI::App& app, Action& action) {
   CLI::App* const retrieval = group->add_subcommand("retrieval", "Image-text retrieval in both directions");
   const auto pairs = std::make_shared<PairArguments>();
   add_pair_options(*retrieval, *pairs);
-  add_enum_option<EvalCaptions>(*retrieval, "--captions", pairs->captions, "Captions of an image that take part");
+  add_enum_option<EvalCaptions>(*retrieval, "--captions", pairs->captions,
+                                "Captions of an image that take part");
   retrieval->callback([pairs, retrieval, &action] {
     pairs->settings = retrieval->remaining();
     action = [pairs] { return eval_retrieval(*pairs); };
@@ -125,8 +129,9 @@ void add_eval_commands(CLI::App& app, Action& action) {
   CLI::App* const loss = group->add_subcommand("loss", "Validation loss, at a fixed batch");
   const auto loss_pairs = std::make_shared<PairArguments>();
   add_pair_options(*loss, *loss_pairs);
-  loss->add_option("--loss-batch-size", loss_pairs->loss_batch_size,
-                   "Pairs of one loss; only equal ones compare (eval.loss_batch_size of the run when not given)")
+  loss->add_option(
+          "--loss-batch-size", loss_pairs->loss_batch_size,
+          "Pairs of one loss; only equal ones compare (eval.loss_batch_size of the run when not given)")
       ->check(CLI::Range(2, 1'000'000));
   loss->callback([loss_pairs, loss, &action] {
     loss_pairs->settings = loss->remaining();
@@ -136,7 +141,8 @@ void add_eval_commands(CLI::App& app, Action& action) {
   CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
   const auto classes = std::make_shared<ZeroShotArguments>();
   add_model_arguments(*zero_shot, classes->model);
-  zero_shot->add_option("--data", classes->data, "Folder with a folder of images per class, or clip-benchmark's")
+  zero_shot
+      ->add_option("--data", classes->data, "Folder with a folder of images per class, or clip-benchmark's")
       ->required();
   zero_shot->add_option("--split", classes->split, "Split of a clip-benchmark folder")->capture_default_str();
   zero_shot->add_option("--classnames", classes->class_names,

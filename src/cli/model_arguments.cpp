@@ -7,9 +7,12 @@
 #include <tuple>
 #include <utility>
 
+#include "cli/commands.h"
 #include "cli/enum_option.h"
+#include "cloob/base/error.h"
 #include "cloob/config/config.h"
 #include "cloob/data/data_config.h"
+#include "cloob/train/run_config.h"
 
 namespace cloob {
 namespace {
@@ -26,7 +29,9 @@ static_assert(lists_every_member<DataSettings>);
 }  // namespace
 
 void add_model_arguments(CLI::App& command, ModelArguments& arguments) {
-  command.add_option("checkpoint", arguments.checkpoint, "Checkpoint folder, run folder (its newest) or weights file")
+  command
+      .add_option("checkpoint", arguments.checkpoint,
+                  "Checkpoint folder, run folder (its newest) or weights file")
       ->required();
   add_enum_option<DeviceChoice>(command, "--device", arguments.device, "Where to compute");
   add_enum_option<Precision>(command, "--precision", arguments.precision, "What the towers compute in");
@@ -55,10 +60,19 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
   return {std::move(loaded), std::move(encoder), std::move(options), display};
 }
 
-DataConfig read_data_settings(const std::vector<std::string>& arguments) {
+DataConfig read_data_settings(const std::vector<Override>& overrides, const std::vector<std::string>& names) {
+  for (const Override& override_ : overrides) {
+    if (override_.name != "data.train" && override_.name != "data.val") continue;
+    throw_user_error("command line: --{} is for 'cloob train': name the data to evaluate with --data",
+                     override_.name);
+  }
   ConfigSource source = ConfigSource::from_text("", "command line");
-  source.add_overrides(parse_overrides(arguments));
-  return read_config<DataSettings>(source).data;
+  source.add_overrides(overrides);
+  Origins origins;
+  DataConfig data = read_config<DataSettings>(source, origins).data;
+  data.val = names;
+  warn_without_effect(settings_without_effect(data, origins));
+  return data;
 }
 
 }  // namespace cloob

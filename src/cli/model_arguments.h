@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cloob/config/source.h"
 #include "cloob/data/data_config.h"
 #include "cloob/eval/feature_encoder.h"
 #include "cloob/nn/activation.h"
@@ -40,11 +41,12 @@ struct OpenedModel {
   std::shared_ptr<ProgressDisplay> display;  ///< to be finished before results are printed
 };
 
-/// Loads the model. The data settings of its training are not taken over: they say nothing about other data. `label` names
-/// the work where progress is shown. Throws UserError.
+/// Loads the model. The data settings of its training are not taken over: they say nothing about other data.
+/// `label` names the work where progress is shown. Throws UserError.
 OpenedModel open_model(const ModelArguments& arguments, const std::string& label);
 
-/// Reads "--data.section.key VALUE" pairs, which set anything of the section `data`. Throws UserError.
-DataConfig read_data_settings(const std::vector<std::string>& arguments);
+/// Settings of the section `data` for the evaluation of `names`, which become its `val`. Warns of those
+/// without effect; `data.train` and `data.val` are refused. Throws UserError.
+DataConfig read_data_settings(const std::vector<Override>& overrides, const std::vector<std::string>& names);
 
 }  // namespace cloob

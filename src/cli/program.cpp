@@ -31,19 +31,22 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 int run_action(const Action& action) {
   try {
     const int status = action();
-    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw_user_error("cannot write to standard output");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      throw_user_error("cannot write to standard output");
     return status;
   } catch (const UserError& error) {
     return report_failure(kExitUserError, error.what());
   } catch (const InternalError& error) {
     return report_failure(kExitInternalError, error.what());
   } catch (const c10::OutOfMemoryError& error) {
-    return report_failure(kExitUserError, fmt::format("out of memory on the device ({}): use a smaller batch or model",
-                                                      first_line(error.what_without_backtrace())));
+    return report_failure(kExitUserError,
+                          fmt::format("out of memory on the device ({}): use a smaller batch or model",
+                                      first_line(error.what_without_backtrace())));
   } catch (const c10::Error& error) {
     const std::string message = first_line(error.what_without_backtrace());
     if (message.find("DefaultCPUAllocator") != std::string::npos) {
-      return report_failure(kExitUserError, fmt::format("out of memory ({}): use a smaller batch or model", message));
+      return report_failure(kExitUserError,
+                            fmt::format("out of memory ({}): use a smaller batch or model", message));
     }
     return report_failure(kExitInternalError, fmt::format("internal error: {}", message));
   } catch (const std::system_error& error) {  // files and streams; what is checked has a better message
@@ -63,12 +66,17 @@ void write_json_line(const std::string& destination, const std::string& json) {
   fmt::print("{}\n", json);
 }
 
+void warn_without_effect(const std::vector<std::string>& settings) {
+  for (const std::string& setting : settings) log_warning("config", "{} has no effect", setting);
+}
+
 void require_json_destination(const std::string& destination) {
   if (!destination.empty() && destination != "-") require_output_folder(destination);
 }
 
 int run_program(int argc, char** argv) {
-  CLI::App app{"Pretrains and evaluates CLIP-family models: CLIP, CLOOB and the ablations between them.", "cloob"};
+  CLI::App app{"Pretrains and evaluates CLIP-family models: CLIP, CLOOB and the ablations between them.",
+               "cloob"};
   app.set_version_flag("--version", fmt::format("cloob {}", kVersion));
   app.require_subcommand(1);
   bool quiet = false;

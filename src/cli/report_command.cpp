@@ -43,13 +43,17 @@ ComparedRun read_run(const std::string& argument) {
   if (equals == std::string::npos || equals == 0) {
     throw_user_error("'{}' is not NAME=RUN_FOLDER", argument);
   }
-  ComparedRun run{.name = argument.substr(0, equals), .folder = argument.substr(equals + 1), .records = {}, .zero_shot = {}};
+  ComparedRun run{.name = argument.substr(0, equals),
+                  .folder = argument.substr(equals + 1),
+                  .records = {},
+                  .zero_shot = {}};
   run.records = read_metrics(run.folder);
   const auto file = run.folder / "zero_shot.json";
   run.zero_shot = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
   for (const char* key : {"acc1", "num_samples", "num_classes"}) {
     if (!run.zero_shot.is_object() || !run.zero_shot.contains(key) || !run.zero_shot[key].is_number()) {
-      throw_user_error("'{}' has no number '{}': write it with cloob eval zero-shot --json", file.string(), key);
+      throw_user_error("'{}' has no number '{}': write it with cloob eval zero-shot --json", file.string(),
+                       key);
     }
   }
   return run;
@@ -64,8 +68,8 @@ void require_comparable(const std::vector<ComparedRun>& runs) {
     }
     for (const char* key : {"num_samples", "num_classes"}) {
       if (run.zero_shot[key] != runs.front().zero_shot[key]) {
-        throw_user_error("'{}' and '{}' were evaluated on different data: {} is {} and {}", runs.front().name, run.name, key,
-                         runs.front().zero_shot[key].dump(), run.zero_shot[key].dump());
+        throw_user_error("'{}' and '{}' were evaluated on different data: {} is {} and {}", runs.front().name,
+                         run.name, key, runs.front().zero_shot[key].dump(), run.zero_shot[key].dump());
       }
     }
   }
@@ -76,19 +80,23 @@ double number(const nlohmann::json& json, const char* key) {
   return found != json.end() && found->is_number() ? found->get<double>() : std::nan("");
 }
 
-std::string percent(double fraction) { return std::isnan(fraction) ? "-" : fmt::format("{:.1f} %", 100 * fraction); }
+std::string percent(double fraction) {
+  return std::isnan(fraction) ? "-" : fmt::format("{:.1f} %", 100 * fraction);
+}
 
 ReportTable results_table(const std::string& title, const std::vector<ComparedRun>& runs, double chance) {
-  ReportTable table{.title = title,
-                    .header = {"system", "top-1", "top-5", "mean per class", "x chance", "pairs seen", "training time"},
-                    .rows = {},
-                    .note = fmt::format("{} images, chance {}",
-                                        with_thousands(runs.front().zero_shot["num_samples"].get<std::int64_t>()),
-                                        percent(chance))};
+  ReportTable table{
+      .title = title,
+      .header = {"system", "top-1", "top-5", "mean per class", "x chance", "pairs seen", "training time"},
+      .rows = {},
+      .note = fmt::format("{} images, chance {}",
+                          with_thousands(runs.front().zero_shot["num_samples"].get<std::int64_t>()),
+                          percent(chance))};
   for (const ComparedRun& run : runs) {
     const double acc1 = number(run.zero_shot, "acc1");
     table.rows.push_back({run.name, percent(acc1), percent(number(run.zero_shot, "acc5")),
-                          percent(number(run.zero_shot, "mean_per_class_recall")), fmt::format("{:.1f}", acc1 / chance),
+                          percent(number(run.zero_shot, "mean_per_class_recall")),
+                          fmt::format("{:.1f}", acc1 / chance),
                           run.records.empty() ? "-" : with_thousands(run.records.back().samples_seen),
                           run.records.empty() ? "-" : human_seconds(run.records.back().time_s)});
   }
@@ -104,7 +112,8 @@ void print_table(const ReportTable& table) {
   };
   const auto print_row = [&](const std::vector<std::string>& cells) {
     fmt::print("{:<{}}", cells[0], widths[0]);
-    for (std::size_t column = 1; column < cells.size(); ++column) fmt::print("  {:>{}}", cells[column], widths[column]);
+    for (std::size_t column = 1; column < cells.size(); ++column)
+      fmt::print("  {:>{}}", cells[column], widths[column]);
     fmt::print("\n");
   };
   widen(table.header);
@@ -145,17 +154,22 @@ int report(const ReportArguments& arguments) {
   const double chance = 1.0 / number(runs.front().zero_shot, "num_classes");
   const ReportTable table = results_table(arguments.table_title, runs, chance);
 
-  nlohmann::ordered_json results = {{"chance", chance}, {"num_images", runs.front().zero_shot["num_samples"]}};
+  nlohmann::ordered_json results = {{"chance", chance},
+                                    {"num_images", runs.front().zero_shot["num_samples"]}};
   for (const ComparedRun& run : runs) results[run.name] = run.zero_shot;
   const std::filesystem::path out = arguments.out;
   make_directories(out);
   write_file_atomically(out / "results.json", results.dump(2) + "\n");
 
-  HtmlReport page{.title = arguments.title, .summary = arguments.summary,
-                  .tables = {table}, .charts = charts_of(runs), .pictures = {}};
+  HtmlReport page{.title = arguments.title,
+                  .summary = arguments.summary,
+                  .tables = {table},
+                  .charts = charts_of(runs),
+                  .pictures = {}};
   const auto picture = runs.front().folder / "first_batch.png";
   if (std::filesystem::exists(picture)) {
-    page.pictures.push_back({"Training data", "Pictures and captions of the first batch.", read_file(picture)});
+    page.pictures.push_back(
+        {"Training data", "Pictures and captions of the first batch.", read_file(picture)});
   }
   write_html_report(out / "index.html", page);
   print_table(table);
@@ -166,13 +180,16 @@ int report(const ReportArguments& arguments) {
 }  // namespace
 
 void add_report_command(CLI::App& app, Action& action) {
-  CLI::App* const command = app.add_subcommand("report", "Compare trained and evaluated runs: table, JSON and HTML page");
+  CLI::App* const command =
+      app.add_subcommand("report", "Compare trained and evaluated runs: table, JSON and HTML page");
   const auto arguments = std::make_shared<ReportArguments>();
-  command->add_option("runs", arguments->runs, "NAME=RUN_FOLDER of each, with zero_shot.json in it")->required();
+  command->add_option("runs", arguments->runs, "NAME=RUN_FOLDER of each, with zero_shot.json in it")
+      ->required();
   command->add_option("--title", arguments->title, "Title of the page")->capture_default_str();
   command->add_option("--summary", arguments->summary, "A sentence below the title");
   command->add_option("--table-title", arguments->table_title, "Title of the table")->capture_default_str();
-  command->add_option("--out", arguments->out, "Folder for results.json and index.html")->capture_default_str();
+  command->add_option("--out", arguments->out, "Folder for results.json and index.html")
+      ->capture_default_str();
   command->callback([arguments, &action] { action = [arguments] { return report(*arguments); }; });
 }
 

@@ -48,9 +48,11 @@ int train_tokenizer(const TokenizerArguments& arguments) {
   const std::vector<std::filesystem::path> files(arguments.captions.begin(), arguments.captions.end());
   const std::vector<std::string> captions = read_caption_lines(files);
   train_sentencepiece(captions, arguments.config, arguments.out);
-  log_info("text", "{} trained on {} captions; use it with text.tokenizer sentencepiece, text.model_file {} and "
-           "model.text.vocab_size {}", arguments.out, with_thousands(static_cast<std::int64_t>(captions.size())),
-           arguments.out, arguments.config.vocab_size);
+  log_info("text",
+           "{} trained on {} captions; use it with text.tokenizer sentencepiece, text.model_file {} and "
+           "model.text.vocab_size {}",
+           arguments.out, with_thousands(static_cast<std::int64_t>(captions.size())), arguments.out,
+           arguments.config.vocab_size);
   return 0;
 }
 
@@ -64,11 +66,14 @@ void add_tokenizer_commands(CLI::App& app, Action& action) {
   SentencePieceTrainingConfig& config = arguments->config;
   command->add_option("captions", arguments->captions, "Text files with one caption a line")->required();
   command->add_option("--out", arguments->out, "Model file to write")->required();
-  add_enum_option<SentencePieceModelType>(*command, "--model-type", config.model_type, "How the vocabulary is chosen");
+  add_enum_option<SentencePieceModelType>(*command, "--model-type", config.model_type,
+                                          "How the vocabulary is chosen");
   command->add_option("--vocab-size", config.vocab_size, "Number of tokens, the four special ones counted")
       ->capture_default_str()
       ->check(CLI::Range(8, 1'000'000));
-  command->add_option("--character-coverage", config.character_coverage, "Share of characters that get their own tokens")
+  command
+      ->add_option("--character-coverage", config.character_coverage,
+                   "Share of characters that get their own tokens")
       ->capture_default_str()
       ->check(CLI::Range(0.98, 1.0));
   command->add_option("--lower-case", config.lower_case, "Whether captions are folded to lower case")
@@ -80,9 +85,11 @@ void add_tokenizer_commands(CLI::App& app, Action& action) {
 }
 
 void add_tokenize_command(CLI::App& app, Action& action) {
-  CLI::App* const command = app.add_subcommand("tokenize", "Read texts, one a line, and print their token ids");
+  CLI::App* const command =
+      app.add_subcommand("tokenize", "Read texts, one a line, and print their token ids");
   const auto arguments = std::make_shared<TokenizeArguments>();
-  command->add_option("--tokenizer", arguments->tokenizer, "clip, or a sentencepiece model file")->capture_default_str();
+  command->add_option("--tokenizer", arguments->tokenizer, "clip, or a sentencepiece model file")
+      ->capture_default_str();
   command->add_option("--context-length", arguments->context_length, "Most ids of one text")
       ->capture_default_str()
       ->check(CLI::Range(2, 1 << 20));

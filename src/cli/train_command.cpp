@@ -42,16 +42,14 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
   source.add_overrides(parse_overrides(rest));
   Origins origins;
   const RunConfig config = read_config<RunConfig>(source, origins);
-  for (const std::string& setting : settings_without_effect(config, origins)) {
-    log_warning("config", "{} has no effect", setting);
-  }
+  warn_without_effect(settings_without_effect(config, origins));
   if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
   if (arguments.dry_run) {
     fmt::print("{}", describe_run(config, origins));
     return 0;
   }
-  const auto path =
-      arguments.run_dir.empty() ? default_run_dir(arguments.config) : std::filesystem::path(arguments.run_dir);
+  const auto path = arguments.run_dir.empty() ? default_run_dir(arguments.config)
+                                              : std::filesystem::path(arguments.run_dir);
   const RunDirectory directory(path);
   const ResumePlan plan = plan_resume(directory, arguments.resume, arguments.overwrite);
   const std::optional<Checkpoint> checkpoint = load_checkpoint_to_resume(plan, config);
@@ -70,14 +68,20 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
 void add_train_command(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand("train", "Train a model as a YAML file says");
   const auto arguments = std::make_shared<TrainArguments>();
-  command->add_option("config", arguments->config, "YAML file of the run, for example configs/run/flickr8k_small.yaml")
+  command
+      ->add_option("config", arguments->config,
+                   "YAML file of the run, for example configs/run/flickr8k_small.yaml")
       ->required();
-  command->add_option("--run-dir", arguments->run_dir, "Folder of the run (runs/NAME OF THE FILE when not given)");
-  command->add_option("--resume", arguments->resume,
-                      "none; auto goes on with the run folder's newest checkpoint and starts where there is none; PATH "
-                      "goes on from that checkpoint, of this run or in a new run folder")
+  command->add_option("--run-dir", arguments->run_dir,
+                      "Folder of the run (runs/NAME OF THE FILE when not given)");
+  command
+      ->add_option(
+          "--resume", arguments->resume,
+          "none; auto goes on with the run folder's newest checkpoint and starts where there is none; PATH "
+          "goes on from that checkpoint, of this run or in a new run folder")
       ->capture_default_str();
-  command->add_flag("--overwrite", arguments->overwrite, "Remove the run that the run folder holds, and start again");
+  command->add_flag("--overwrite", arguments->overwrite,
+                    "Remove the run that the run folder holds, and start again");
   command->add_flag("--dry-run", arguments->dry_run,
                     "Print all settings with their origin, parameters, FLOPs and memory, and train nothing");
   command->allow_extras();

@@ -3,13 +3,16 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "cli/commands.h"
 #include "cli/enum_option.h"
+#include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/checkpoint/checkpoint.h"
@@ -31,7 +34,15 @@ std::map<std::string, std::string> metadata_for(Activation activation) {
   return {{"format", "pt"}, {"activation", std::string(enum_name(activation))}};
 }
 
+// write_checkpoint refuses this too, but only after the work.
+void require_nothing_at(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error))
+    throw_user_error("'{}' exists already: choose another name", path);
+}
+
 int import(const WeightsArguments& arguments) {
+  require_nothing_at(arguments.out);
   const ImportedModel imported = import_model(arguments.input, arguments.activation);
   Checkpoint checkpoint;
   checkpoint.weights = imported.weights;
@@ -78,20 +89,25 @@ void add_weights_commands(CLI::App& app, Action& action) {
   group->require_subcommand(1);
 
   const auto arguments = std::make_shared<WeightsArguments>();
-  CLI::App* const importing = group->add_subcommand("import", "Turn a file of open_clip, OpenAI or CLOOB into a checkpoint");
+  CLI::App* const importing =
+      group->add_subcommand("import", "Turn a file of open_clip, OpenAI or CLOOB into a checkpoint");
   importing->add_option("file", arguments->input, "safetensors, .pt, .pth or .bin")->required();
   importing->add_option("--out", arguments->out, "Checkpoint folder to write")->required();
   add_enum_option<Activation>(*importing, "--activation", arguments->activation,
                               "quick_gelu for OpenAI and CLOOB files when not given, gelu otherwise");
   importing->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
 
-  CLI::App* const exporting = group->add_subcommand("export", "Write the weights as safetensors that open_clip loads");
-  exporting->add_option("checkpoint", arguments->input, "Checkpoint folder, run folder or weights file")->required();
+  CLI::App* const exporting =
+      group->add_subcommand("export", "Write the weights as safetensors that open_clip loads");
+  exporting->add_option("checkpoint", arguments->input, "Checkpoint folder, run folder or weights file")
+      ->required();
   exporting->add_option("--out", arguments->out, "safetensors file to write")->required();
   exporting->callback([arguments, &action] { action = [arguments] { return export_weights(*arguments); }; });
 
-  CLI::App* const inspecting = group->add_subcommand("inspect", "Say what a checkpoint or a weights file holds");
-  inspecting->add_option("path", arguments->input, "Checkpoint folder, run folder or weights file")->required();
+  CLI::App* const inspecting =
+      group->add_subcommand("inspect", "Say what a checkpoint or a weights file holds");
+  inspecting->add_option("path", arguments->input, "Checkpoint folder, run folder or weights file")
+      ->required();
   inspecting->add_option("--json", arguments->out, "Write it as JSON to a file, or - for standard output");
   inspecting->callback([arguments, &action] { action = [arguments] { return inspect(*arguments); }; });
 }

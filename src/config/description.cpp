@@ -42,6 +42,10 @@ Values SettingInfo::get(const void* root) const { return type->read(follow(path,
 
 void SettingInfo::set(void* root, const Values& values) const { type->write(follow(path, root), values); }
 
+void SectionInfo::validate(const void* root) const {
+  if (type->validate != nullptr) type->validate(follow(path, root));
+}
+
 const SettingInfo* Description::find_setting(std::string_view name) const {
   const auto found = std::find_if(settings.begin(), settings.end(),
                                   [&](const SettingInfo& setting) { return setting.name == name; });
@@ -64,13 +68,6 @@ std::vector<std::string> Description::members_of(std::string_view section) const
     if (members.empty() || members.back() != member) members.push_back(member);
   }
   return members;
-}
-
-void Description::validate(const void* root) const {
-  // A section stands before everything within it.
-  for (auto section = sections.rbegin(); section != sections.rend(); ++section) {
-    if (section->type->validate != nullptr) section->type->validate(follow(section->path, root));
-  }
 }
 
 std::string dotted_name(std::string_view section, std::string_view member) {

@@ -1,5 +1,8 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <map>
+
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
@@ -37,6 +40,19 @@ std::string hint(const Description& description, const std::string& section, con
   return fmt::format(", {} has {}", quoted_name(section), join(members, ", "));
 }
 
+// What may be names of settings in a message.
+std::vector<std::string> names_in(std::string_view message) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789_.";
+  std::vector<std::string> names;
+  for (;;) {
+    message.remove_prefix(std::min(message.find_first_of(kLetters), message.size()));
+    if (message.empty()) return names;
+    const std::size_t length = std::min(message.find_first_not_of(kLetters), message.size());
+    names.emplace_back(message.substr(0, length));
+    message.remove_prefix(length);
+  }
+}
+
 class Reader {
  public:
   Reader(const Description& description, void* root, Origins& origins)
@@ -44,6 +60,7 @@ class Reader {
 
   // An empty section changes nothing.
   void read_section(const std::string& section, const ConfigNode& node) {
+    if (!node.children.empty()) section_origins_[section] = node.origin;
     for (const ConfigNode& child : node.children) read_member(section, child);
   }
 
@@ -56,6 +73,17 @@ class Reader {
                        override_.name, join(members, ", "), override_.name, members.front());
     } else {
       reject_override(override_.name);
+    }
+  }
+
+  void validate() const {
+    // A section stands before everything within it, and inner rules are checked first.
+    for (auto section = description_.sections.rbegin(); section != description_.sections.rend(); ++section) {
+      try {
+        section->validate(root_);
+      } catch (const UserError& error) {
+        throw_user_error("{}: {}", origin_of_mistake(section->name, error.what()), error.what());
+      }
     }
   }
 
@@ -103,6 +131,21 @@ class Reader {
     origins_[setting.name] = node.origin;
   }
 
+  // Of the first setting that the message names and that was set, but the command line before files, because
+  // it has the last word; of the section where no such setting is named.
+  std::string_view origin_of_mistake(const std::string& section, std::string_view message) const {
+    std::string_view first;
+    for (const std::string& name : names_in(message)) {
+      const auto origin = origins_.find(name);
+      if (origin == origins_.end()) continue;
+      if (origin->second == kCommandLine) return kCommandLine;
+      if (first.empty()) first = origin->second;
+    }
+    if (!first.empty()) return first;
+    const auto origin = section_origins_.find(section);
+    return origin == section_origins_.end() ? kCommandLine : origin->second;
+  }
+
   static Values parse_values(const SettingInfo& setting, const ConfigNode& node) {
     if (setting.shape == Shape::optional && node.kind == ConfigNode::Kind::null) return {};
     if (node.kind == ConfigNode::Kind::scalar) return {parse_scalar(setting, node, setting.name)};
@@ -131,15 +174,8 @@ class Reader {
   const Description& description_;
   void* root_;
   Origins& origins_;
+  std::map<std::string, std::string, std::less<>> section_origins_;  // of sections that a file has
 };
-
-void validate(const Description& description, const ConfigSource& source, const void* root) {
-  try {
-    description.validate(root);
-  } catch (const UserError& error) {
-    throw_user_error("{}: {}", source.name(), error.what());
-  }
-}
 
 }  // namespace
 
@@ -148,7 +184,7 @@ void read_settings(const Description& description, const ConfigSource& source, v
   Reader reader(description, root, origins);
   for (const ConfigNode& file : source.files()) reader.read_section("", file);
   for (const Override& override_ : source.overrides()) reader.apply(override_);
-  validate(description, source, root);
+  reader.validate();
 }
 
 std::vector<std::string> names_of_settings(const Description& description) {

@@ -65,8 +65,8 @@ ConfigNode read_included(const ConfigNode& include, const std::string& including
 
 }  // namespace
 
-ConfigSource::ConfigSource(std::string name, std::vector<ConfigNode> files)
-    : name_(std::move(name)), files_(std::make_shared<const std::vector<ConfigNode>>(std::move(files))) {}
+ConfigSource::ConfigSource(std::vector<ConfigNode> files)
+    : files_(std::make_shared<const std::vector<ConfigNode>>(std::move(files))) {}
 
 ConfigSource ConfigSource::from_file(const std::filesystem::path& path) {
   return from_text(read_file(path), path.string());
@@ -77,7 +77,7 @@ ConfigSource ConfigSource::from_text(std::string_view text, const std::string& n
   std::vector<ConfigNode> files;
   for (const ConfigNode& include : take_includes(root)) files.push_back(read_included(include, name));
   files.push_back(std::move(root));
-  return ConfigSource(name, std::move(files));
+  return ConfigSource(std::move(files));
 }
 
 void ConfigSource::add_overrides(const std::vector<Override>& overrides) {

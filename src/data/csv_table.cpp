@@ -51,7 +51,8 @@ std::size_t find_record_end(std::string_view text, std::size_t begin, const CsvD
       if (rest == kNone) return kNone;
       // A quote that opens nothing must cost its own line, not all lines up to the next quote.
       const std::size_t after = rest + 1;
-      const bool closes = after == text.size() || text[after] == dialect.separator || text[after] == '\n' || text[after] == '\r';
+      const bool closes = after == text.size() || text[after] == dialect.separator || text[after] == '\n' ||
+                          text[after] == '\r';
       if (!closes) return behind(text.find('\n', field));
     }
     const std::size_t end = text.find_first_of(std::string_view(ends, 2), rest);
@@ -126,8 +127,11 @@ void CsvTable::index_rows(std::size_t begin, bool has_header) {
       if (!std::exchange(has_header, false)) begins_.push_back(begin);
       constexpr std::int64_t kManyLines = 20;
       if (!begins_.empty() && std::ranges::count(record, '\n') > kManyLines) {
-        log_warning("data", "{}:{}: this row goes over more than {} lines: set data.csv.quoting to 'none' where quotes are "
-                    "plain text", path_.string(), line(num_rows() - 1), kManyLines);
+        log_warning(
+            "data",
+            "{}:{}: this row goes over more than {} lines: set data.csv.quoting to 'none' where quotes are "
+            "plain text",
+            path_.string(), line(num_rows() - 1), kManyLines);
       }
     }
     begin = end;

@@ -18,8 +18,8 @@ struct CsvDialect {
   CsvQuoting quoting = CsvQuoting::double_quotes;
 };
 
-/// Offset behind the record that begins at `begin`, its line break included. Throws UserError naming `where`
-/// for a quoted field that never ends.
+/// Offset behind the record that begins at `begin`, its line break included; npos where a quoted
+/// field never ends. A quote that opens nothing costs its own line only.
 std::size_t find_record_end(std::string_view text, std::size_t begin, const CsvDialect& dialect);
 
 /// The fields of one record without its line break. Throws BadSample where quotes stand wrong.

@@ -1,5 +1,8 @@
 #include "cloob/data/data_config.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 
@@ -15,6 +18,16 @@ void check_suffixes(const std::vector<std::string>& suffixes, std::string_view s
           setting, suffix);
     }
   }
+}
+
+// False as well where the format is not known before the data is opened, as with the pattern "data/*".
+bool is_all_of(DataFormat format, std::initializer_list<std::string_view> endings, const DataConfig& data) {
+  if (data.format != DataFormat::auto_) return data.format == format;
+  const auto has_ending = [&](const std::string& name) {
+    const std::string lower = to_lower_ascii(name);
+    return std::ranges::any_of(endings, [&](std::string_view ending) { return lower.ends_with(ending); });
+  };
+  return std::ranges::all_of(data.train, has_ending) && std::ranges::all_of(data.val, has_ending);
 }
 
 }  // namespace
@@ -38,6 +51,20 @@ void CsvConfig::validate() const {
 void WebdatasetConfig::validate() const {
   check_suffixes(image_members, "data.webdataset.image_members");
   if (!json_caption_field) check_suffixes(caption_members, "data.webdataset.caption_members");
+}
+
+std::vector<std::string> settings_without_effect(const DataConfig& data, const Origins& origins) {
+  std::vector<std::string> ignored;
+  if (data.train.empty() && data.val.empty()) return ignored;
+  const bool only_shards = is_all_of(DataFormat::webdataset, {".tar"}, data);
+  const bool only_tables = is_all_of(DataFormat::csv, {".csv", ".tsv"}, data);
+  for (const auto& [name, origin] : origins) {
+    const bool is_of_tables = name.starts_with("data.csv.") || name == "data.image_root";
+    if (only_shards && is_of_tables) ignored.push_back(name + " (all data is in tar shards)");
+    if (only_tables && name.starts_with("data.webdataset."))
+      ignored.push_back(name + " (all data is in tables)");
+  }
+  return ignored;
 }
 
 }  // namespace cloob

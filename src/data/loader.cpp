@@ -50,7 +50,8 @@ void Loader::seek(std::int64_t position) {
   prefetcher_.reset();
   position_ = position;
   failure_ = nullptr;
-  epoch_seen_ = epoch_bad_ = 0;
+  epoch_seen_ = 0;
+  epoch_bad_ = {};
 }
 
 std::int64_t Loader::ready_batches() const { return prefetcher_ ? prefetcher_->num_ready() : 0; }
@@ -76,30 +77,39 @@ Batch Loader::next() {
 void Loader::count(const FilledBatch& filled) {
   if (filled.places.epoch != epoch_) {
     epoch_ = filled.places.epoch;
-    epoch_seen_ = epoch_bad_ = 0;
+    epoch_seen_ = 0;
+    epoch_bad_ = {};
   }
   const std::int64_t seen = filled.batch.size() + filled.batch.num_bad;
   epoch_seen_ += seen;
-  epoch_bad_ += filled.batch.num_bad;
   seen_ += seen;
   for (const BadPlace& bad : filled.bad) {
     const auto example = [&] { return fmt::format("{}: {}", source_->describe(bad.index), bad.message); };
     const bool is_first = bad_.count(bad.kind) == 0;
     bad_.add(bad.kind, example);
+    epoch_bad_.add(bad.kind, example);
     if (is_first) {
       log_warning("data", "unusable sample ({}): {}", bad_kind_name(bad.kind), bad_.examples(bad.kind)[0]);
     }
   }
   const std::int64_t next = filled.places.next_position;
-  check_bad_share(sampler_.ended_at(next) || sampler_.batch_at(next).epoch != filled.places.epoch);
+  const bool at_end = sampler_.ended_at(next) || sampler_.batch_at(next).epoch != filled.places.epoch;
+  check_bad_share(at_end);
+  if (at_end && epoch_bad_.total() > 0) {
+    log_warning("data", "{} of {} samples{} were unusable: {}", with_thousands(epoch_bad_.total()),
+                with_thousands(epoch_seen_),
+                options_.purpose == Purpose::training ? fmt::format(" of epoch {}", epoch_) : "",
+                epoch_bad_.by_kind());
+  }
 }
 
 void Loader::check_bad_share(bool at_end) const {
-  // So many samples say that all are like them, and what share of all is unusable. Evaluation reads samples as they lie,
-  // where bad ones stand together, so it judges the whole only.
+  // So many samples say that all are like them, and what share of all is unusable. Evaluation reads samples
+  // as they lie, where bad ones stand together, so it judges the whole only.
   constexpr std::int64_t kFewestForAll = 64, kFewestForShare = 1000;
   const bool in_random_order = options_.purpose == Purpose::training;
-  if (epoch_bad_ == 0 || (!at_end && !in_random_order)) return;
+  const std::int64_t num_bad = epoch_bad_.total();
+  if (num_bad == 0 || (!at_end && !in_random_order)) return;
   const std::int64_t whole_batches = sampler_.batches_per_epoch() * options_.batch_size;
   const std::int64_t size =
       std::max<std::int64_t>(1, std::min(whole_batches, source_->size()) / options_.world_size);
@@ -112,10 +122,10 @@ void Loader::check_bad_share(bool at_end) const {
   // Before the end of the epoch, three standard deviations more: bad luck with the order is not the user's
   // mistake.
   if (!at_end) allowed += 3 * std::sqrt(allowed);
-  if (static_cast<double>(epoch_bad_) <= allowed) return;
+  if (static_cast<double>(num_bad) <= allowed) return;
   throw_user_error(
       "{} of {} samples of epoch {} are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",
-      with_thousands(epoch_bad_), with_thousands(epoch_seen_), epoch_, shortest(options_.max_bad_share),
+      with_thousands(num_bad), with_thousands(epoch_seen_), epoch_, shortest(options_.max_bad_share),
       bad_.by_kind(), bad_.first_examples());
 }
 

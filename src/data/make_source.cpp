@@ -56,7 +56,7 @@ DataFormat format_of_name(const std::filesystem::path& path) {
 }
 
 DataFormat find_format(const DataConfig& config, const std::vector<std::filesystem::path>& paths) {
-  if (config.format != DataFormat::automatic) return config.format;
+  if (config.format != DataFormat::auto_) return config.format;
   const DataFormat format = format_of_name(paths.front());
   for (const auto& path : paths) {
     if (format_of_name(path) != format) {

@@ -50,7 +50,8 @@ Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const
     for (std::int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { work(); });
   } catch (const std::system_error& error) {
     stop();
-    throw_user_error("cannot start {} loader threads ({}): lower data.threads", options.threads, error.what());
+    throw_user_error("cannot start {} loader threads ({}): lower data.threads", options.threads,
+                     error.what());
   }
 }
 

@@ -98,8 +98,8 @@ LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encode
   const at::Tensor text_ND = pairs.text_MD.index_select(0, first_texts(pairs));
   LossResult result{.batch_size = std::min(loss_batch_size, num_images)};
   if (result.batch_size < ContrastiveObjective::kFewestPairs) {
-    throw_user_error("there are {} usable pairs in a batch, but a contrastive loss needs {}", result.batch_size,
-                     ContrastiveObjective::kFewestPairs);
+    throw_user_error("there are {} usable pairs in a batch, but a contrastive loss needs {}",
+                     result.batch_size, ContrastiveObjective::kFewestPairs);
   }
   const auto rows = [&](const at::Tensor& features, std::int64_t first) {
     return features.narrow(0, first, result.batch_size).to(encoder.device());
@@ -108,8 +108,9 @@ LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encode
   // Any step is behind the warm-up of retrieval at the end of time.
   constexpr std::int64_t kAfterWarmup = std::numeric_limits<std::int64_t>::max();
   for (std::int64_t first = 0; first + result.batch_size <= num_images; first += result.batch_size) {
-    result.loss += objective.evaluate(rows(pairs.image_ND, first), rows(text_ND, first), inv_tau,
-                                      SingleProcess(), kAfterWarmup)
+    result.loss += objective
+                       .evaluate(rows(pairs.image_ND, first), rows(text_ND, first), inv_tau, SingleProcess(),
+                                 kAfterWarmup)
                        .loss.item<double>();
     ++result.num_batches;
   }

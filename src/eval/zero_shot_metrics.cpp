@@ -12,13 +12,6 @@
 #include "eval/ranks.h"
 
 namespace cloob {
-namespace {
-
-at::Tensor normalised(const at::Tensor& rows) {
-  return rows / at::linalg_vector_norm(rows, 2, -1, /*keepdim=*/true);
-}
-
-}  // namespace
 
 ZeroShotMeter::ZeroShotMeter(std::int64_t num_classes) : classes_(static_cast<std::size_t>(num_classes)) {
   CLOOB_CHECK(num_classes >= 1, "{} classes", num_classes);
@@ -76,7 +69,7 @@ ZeroShotMetrics ZeroShotMeter::metrics() const {
 
 at::Tensor zero_shot_classifier(const at::Tensor& prompt_features_KTD) {
   const OutsideAutocast full_precision;
-  return normalised(normalised(at_least_fp32(prompt_features_KTD)).mean(1));
+  return unit_rows(unit_rows(prompt_features_KTD).mean(1));
 }
 
 ZeroShotMetrics zero_shot_metrics(const at::Tensor& image_features_ND, const at::Tensor& classifier_KD,

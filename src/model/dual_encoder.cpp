@@ -11,12 +11,6 @@
 namespace cloob {
 namespace {
 
-torch::Tensor unit_rows(const torch::Tensor& x_BD) {
-  const torch::Tensor wide_BD = at_least_fp32(x_BD);
-  constexpr double kTiny = 1e-12;
-  return wide_BD / wide_BD.norm(2, /*dim=*/1, /*keepdim=*/true).clamp_min(kTiny);
-}
-
 Initializer& configured(Initializer& initializer, const ModelConfig& config) {
   initializer.round_to_fp16(config.round_init_to_fp16);
   return initializer;

@@ -13,11 +13,6 @@
 #include "cloob/retrieval/hopfield.h"
 
 namespace cloob {
-namespace {
-
-constexpr const char* kLogBeta = "log_beta";
-
-}  // namespace
 
 ContrastiveObjective::ContrastiveObjective(const LossConfig& loss, const RetrievalConfig& retrieval,
                                            c10::Device device)

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
 #include "cloob/base/gather.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/timer.h"
@@ -61,10 +62,7 @@ LossBenchmark with_leaf_features(const LossBenchmark& benchmark, std::int64_t nu
 
 RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::uint64_t seed) {
   const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  const auto draw = [&] {
-    const at::Tensor rows = at::randn({batch, dim}, generator, at::kFloat);
-    return rows / rows.norm(2, 1, /*keepdim=*/true);
-  };
+  const auto draw = [&] { return unit_rows(at::randn({batch, dim}, generator, at::kFloat)); };
   const at::Tensor image_ND = draw();
   return {image_ND, draw()};
 }
@@ -72,8 +70,8 @@ RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::u
 LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark) {
   check_features(benchmark);
   if (!(benchmark.beta > 0) || !(benchmark.inv_tau > 0)) {
-    throw_user_error("beta is {} and inv_tau is {}, but inverse temperatures are greater than 0", benchmark.beta,
-                     benchmark.inv_tau);
+    throw_user_error("beta is {} and inv_tau is {}, but inverse temperatures are greater than 0",
+                     benchmark.beta, benchmark.inv_tau);
   }
   forward_backward(with_leaf_features(benchmark, std::min<std::int64_t>(benchmark.image_ND.size(0), 64)));
 

@@ -18,8 +18,11 @@ std::vector<std::string> settings_without_effect(const LossConfig& loss, const R
   const LossConfig usual_loss;
   if (!loss.learn_inv_tau) {
     constexpr std::string_view kReason = "loss.learn_inv_tau is false";
-    report(loss.inv_tau_min != usual_loss.inv_tau_min, "loss.inv_tau_min", kReason);
-    report(loss.inv_tau_max != usual_loss.inv_tau_max, "loss.inv_tau_max", kReason);
+    // A bound has an effect when it admits a fixed inv_tau that the default bound would not.
+    report(loss.inv_tau_min != usual_loss.inv_tau_min && usual_loss.inv_tau_min <= loss.inv_tau,
+           "loss.inv_tau_min", kReason);
+    report(loss.inv_tau_max != usual_loss.inv_tau_max && loss.inv_tau <= usual_loss.inv_tau_max,
+           "loss.inv_tau_max", kReason);
   }
   return ignored;
 }

@@ -6,8 +6,7 @@
 namespace cloob {
 namespace {
 
-constexpr std::string_view kLogBeta = "log_beta";
-constexpr std::array<std::string_view, 3> kShared = {"logit_scale", "logit_bias", kLogBeta};
+constexpr std::array<std::string_view, 2> kShared = {"logit_scale", kLogBeta};
 
 bool contains(std::string_view name, std::string_view part) {
   return name.find(part) != std::string_view::npos;

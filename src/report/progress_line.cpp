@@ -88,8 +88,8 @@ std::string progress_bar(const Progress& progress, const LineStyle& style) {
 }
 
 std::string progress_sentence(const Progress& progress) {
-  std::string line =
-      fmt::format("{} {} ({:.0f}%)", progress.unit, steps_text(progress), std::floor(100 * done_share(progress)));
+  std::string line = fmt::format("{} {} ({:.0f}%)", progress.unit, steps_text(progress),
+                                 std::floor(100 * done_share(progress)));
   for (const Figure& figure : figures(progress)) line += ", " + figure.text;
   return line;
 }

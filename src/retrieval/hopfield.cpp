@@ -14,11 +14,6 @@
 namespace cloob {
 namespace {
 
-at::Tensor with_unit_rows(const at::Tensor& rows) {
-  // The bound only keeps patterns that cancel exactly from becoming 0 / 0.
-  return rows / rows.norm(2, 1, /*keepdim=*/true).clamp_min(1e-12);
-}
-
 // LibTorch's attention on the CPU runs heads in parallel, but goes through the rows of one head with a
 // barrier after every small product. So the rows are dealt out as heads, one for each thread. Each head gets
 // gradients of the stored patterns of its own, which bounds how many are worth it.
@@ -55,7 +50,7 @@ at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& store
   const at::Tensor scale = beta.to(type);
   at::Tensor pattern_BD = state_BD.to(type);
   for (std::int64_t step = 0; step < update_steps; ++step) pattern_BD = associate(pattern_BD * scale, stored);
-  return with_unit_rows(pattern_BD);
+  return unit_rows(pattern_BD);
 }
 
 at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, double beta,
@@ -71,7 +66,7 @@ double retrieved_share(std::int64_t step, std::int64_t warmup_steps) {
 at::Tensor blend_retrieved(const at::Tensor& state_BD, const at::Tensor& retrieved_BD, double share) {
   if (share >= 1.0) return retrieved_BD;
   const OutsideAutocast outside_autocast;
-  return with_unit_rows(at_least_fp32(state_BD) * (1.0 - share) + at_least_fp32(retrieved_BD) * share);
+  return unit_rows(at_least_fp32(state_BD) * (1.0 - share) + at_least_fp32(retrieved_BD) * share);
 }
 
 }  // namespace cloob

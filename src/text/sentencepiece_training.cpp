@@ -79,12 +79,6 @@ std::optional<std::int64_t> number_after(std::string_view message, std::string_v
                    message);
 }
 
-void check_writable(const std::filesystem::path& output) {
-  const std::filesystem::path probe = output.string() + ".probe";
-  { const OutputFile file(probe); }
-  std::filesystem::remove(probe);
-}
-
 }  // namespace
 
 std::vector<std::string> read_caption_lines(std::span<const std::filesystem::path> files) {
@@ -99,7 +93,7 @@ std::vector<std::string> read_caption_lines(std::span<const std::filesystem::pat
 
 void train_sentencepiece(std::span<const std::string> captions, const SentencePieceTrainingConfig& config,
                          const std::filesystem::path& output) {
-  check_writable(output);
+  require_output_folder(output);
   const std::vector<std::string> chosen = choose_captions(captions, config.max_captions);
   if (chosen.empty()) {
     throw_user_error("no captions to train a tokenizer on: {} given, none with text and at most {} bytes",

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "cloob/base/text.h"
 #include "cloob/model/flops.h"
 #include "cloob/model/training_memory.h"
@@ -18,11 +21,15 @@ std::string describe_size(const RunConfig& config) {
   const Flops flops = count_flops(config.model);
   constexpr const char* kRow = "# {:<12}  {:>14}  {:>16}\n";
   std::string text = fmt::format(kRow, "", "parameters", "GFLOP a sample");
-  text += fmt::format(kRow, "image tower", with_thousands(parameters.image), fmt::format("{:.3f}", giga(flops.image)));
-  text += fmt::format(kRow, "text tower", with_thousands(parameters.text), fmt::format("{:.3f}", giga(flops.text)));
+  text += fmt::format(kRow, "image tower", with_thousands(parameters.image),
+                      fmt::format("{:.3f}", giga(flops.image)));
+  text += fmt::format(kRow, "text tower", with_thousands(parameters.text),
+                      fmt::format("{:.3f}", giga(flops.text)));
   text += fmt::format(kRow, "both", with_thousands(parameters.total),
                       fmt::format("{:.3f}", giga(flops.image + flops.text)));
-  return text + "# FLOPs are those of one forward pass, two for a multiply-add; a training step takes three times as many.\n";
+  return text +
+         "# FLOPs are those of one forward pass, two for a multiply-add; a training step takes three times "
+         "as many.\n";
 }
 
 std::string describe_memory(const RunConfig& config) {
@@ -38,6 +45,7 @@ std::string describe_memory(const RunConfig& config) {
   add_row("optimizer state", memory.optimizer_state);
   add_row("gradients", memory.gradients);
   add_row("activations", memory.activations);
+  add_row("gaps in the heap", memory.fragmentation);
   add_row("peak", memory.peak);
   return text;
 }
@@ -45,16 +53,21 @@ std::string describe_memory(const RunConfig& config) {
 }  // namespace
 
 std::string describe_run(const RunConfig& config, const Origins& origins) {
-  return fmt::format("{}\n# {} with the objective {}\n#\n{}#\n{}", print_config(config, origins), config.model.name,
-                     enum_name(system_of(config.loss.kind, config.retrieval.kind)), describe_size(config),
-                     describe_memory(config));
+  return fmt::format("{}\n# {} with the objective {}\n#\n{}#\n{}", print_config(config, origins),
+                     config.model.name, enum_name(system_of(config.loss.kind, config.retrieval.kind)),
+                     describe_size(config), describe_memory(config));
 }
 
 std::vector<std::string> settings_without_effect(const RunConfig& config, const Origins& origins) {
   std::vector<std::string> settings = settings_without_effect(config.loss, config.retrieval);
-  for (std::string& setting : settings_without_effect(config.schedule)) settings.push_back(std::move(setting));
+  const auto append = [&](std::vector<std::string> more) {
+    std::ranges::move(more, std::back_inserter(settings));
+  };
+  append(settings_without_effect(config.schedule));
+  append(settings_without_effect(config.data, origins));
   const auto is_set = [&](const char* name) { return origins.contains(name); };
-  if (config.data.val.empty() && is_set("eval.captions")) settings.push_back("eval.captions (data.val is not set)");
+  if (config.data.val.empty() && is_set("eval.captions"))
+    settings.push_back("eval.captions (data.val is not set)");
   if (config.data.val.empty() && is_set("eval.loss_batch_size")) {
     settings.push_back("eval.loss_batch_size (data.val is not set)");
   }

@@ -42,7 +42,8 @@ InitialWeights read_initial_weights(const std::string& path) {
             /*activation_is_known=*/true};
   }
   ImportedWeights read = import_and_log(location.path);
-  return {std::move(read.tensors), activation_named(read.default_activation), read.metadata.contains("activation")};
+  return {std::move(read.tensors), activation_named(read.default_activation),
+          read.metadata.contains("activation")};
 }
 
 }  // namespace cloob

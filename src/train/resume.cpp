@@ -25,7 +25,8 @@ bool lies_in(const std::filesystem::path& checkpoint, const std::filesystem::pat
 void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
   RunConfig saved;
   try {
-    saved = read_config<RunConfig>(ConfigSource::from_text(checkpoint.config_yaml, "the checkpoint's config.yaml"));
+    saved = read_config<RunConfig>(
+        ConfigSource::from_text(checkpoint.config_yaml, "the checkpoint's config.yaml"));
   } catch (const UserError& error) {
     log_warning("train", "settings are not compared with the checkpoint's: {}", error.what());
     return;
@@ -33,7 +34,8 @@ void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
   const auto before = setting_values(saved);
   for (const auto& [name, value] : setting_values(config)) {
     if (before.at(name) != value) {
-      log_warning("train", "{} is {}, but was {} when the checkpoint was written", name, value, before.at(name));
+      log_warning("train", "{} is {}, but was {} when the checkpoint was written", name, value,
+                  before.at(name));
     }
   }
 }
@@ -44,24 +46,31 @@ ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume,
   const std::string name = directory.path().string();
   const auto refuse_existing = [&] {
     if (!directory.holds_a_run()) return;
-    throw_user_error("'{}' already holds a run: continue it with --resume auto, choose another folder with --run-dir, "
-                     "or replace it with --overwrite", name);
+    throw_user_error(
+        "'{}' already holds a run: continue it with --resume auto, choose another folder with --run-dir, "
+        "or replace it with --overwrite",
+        name);
   };
-  if (resume != "none" && overwrite) throw_user_error("--overwrite and --resume contradict each other: give one of them");
+  if (resume != "none" && overwrite)
+    throw_user_error("--overwrite and --resume contradict each other: give one of them");
   if (overwrite) return {ExistingRun::remove, std::nullopt};
   if (resume == "none") {
     refuse_existing();
     return {};
   }
   if (resume == "auto") {
-    if (auto newest = newest_checkpoint(directory.checkpoints())) return {ExistingRun::keep, std::move(newest)};
-    if (directory.holds_a_run()) log_info("train", "'{}' holds no checkpoint yet: starting from the beginning", name);
+    if (auto newest = newest_checkpoint(directory.checkpoints()))
+      return {ExistingRun::keep, std::move(newest)};
+    if (directory.holds_a_run())
+      log_info("train", "'{}' holds no checkpoint yet: starting from the beginning", name);
     return {ExistingRun::remove_measurements, std::nullopt};
   }
   const CheckpointLocation location = resolve_checkpoint(resume);
   if (location.kind != CheckpointLocation::Kind::checkpoint) {
-    throw_user_error("'{}' is a weights file, from which a run cannot be resumed: start from it with --train.initial_weights",
-                     resume);
+    throw_user_error(
+        "'{}' is a weights file, from which a run cannot be resumed: start from it with "
+        "--train.initial_weights",
+        resume);
   }
   if (!lies_in(location.path, directory.checkpoints())) refuse_existing();
   return {ExistingRun::keep, location.path};

@@ -14,17 +14,19 @@ void TrainConfig::validate() const {
 
 void RunConfig::validate() const {
   if (model.text.context_length < 3) {
-    throw_user_error("model.text.context_length is {}, but a caption needs a start, an end and one token between them",
-                     model.text.context_length);
+    throw_user_error(
+        "model.text.context_length is {}, but a caption needs a start, an end and one token between them",
+        model.text.context_length);
   }
 }
 
 std::int64_t steps_per_epoch(const TrainConfig& config, std::int64_t num_samples) {
   const std::int64_t steps = num_samples / config.global_batch_size;
   if (steps == 0) {
-    throw_user_error("the training data has {} samples, fewer than one batch of train.global_batch_size {}: "
-                     "use a smaller batch or more data",
-                     with_thousands(num_samples), with_thousands(config.global_batch_size));
+    throw_user_error(
+        "the training data has {} samples, fewer than one batch of train.global_batch_size {}: "
+        "use a smaller batch or more data",
+        with_thousands(num_samples), with_thousands(config.global_batch_size));
   }
   return steps;
 }
@@ -36,7 +38,8 @@ std::int64_t total_steps(const TrainConfig& config, std::int64_t num_samples) {
   if (config.epochs) {
     return std::max<std::int64_t>(1, std::llround(*config.epochs * static_cast<double>(per_epoch)));
   }
-  throw_user_error("the length of the run is not set: set one of train.epochs, train.steps and train.samples");
+  throw_user_error(
+      "the length of the run is not set: set one of train.epochs, train.steps and train.samples");
 }
 
 }  // namespace cloob

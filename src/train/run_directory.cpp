@@ -35,10 +35,12 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
   if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
   if (errno == EWOULDBLOCK) {
     ::close(lock_);
-    throw_user_error("another process is training in '{}': choose another folder with --run-dir", path_.string());
+    throw_user_error("another process is training in '{}': choose another folder with --run-dir",
+                     path_.string());
   }
   // Some network file systems have no locks; a run is worth more than this protection.
-  log_warning("train", "'{}' cannot be locked ({}): do not start a second run there", path_.string(), describe_errno(errno));
+  log_warning("train", "'{}' cannot be locked ({}): do not start a second run there", path_.string(),
+              describe_errno(errno));
 }
 
 RunDirectory::~RunDirectory() { ::close(lock_); }

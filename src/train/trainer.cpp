@@ -29,7 +29,8 @@ constexpr int kContactSheetImages = 32;
 // Overflow costs half of the scale each time; below this the gradients themselves are not finite.
 constexpr double kSmallestLossScale = 1e-3;
 
-// Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a resume.
+// Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a
+// resume.
 struct EvaluationInterrupted {};
 
 // "loss 3.21, image_to_text_R@1 0.04": what a person wants to see of an evaluation.
@@ -37,7 +38,8 @@ std::string summary_of(const NamedNumbers& metrics) {
   std::string summary;
   for (const auto& [name, value] : metrics) {
     if (name.ends_with("_rank") || name.ends_with("R@5")) continue;
-    summary += fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
+    summary +=
+        fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
   }
   return summary;
 }
@@ -75,12 +77,12 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
       parameters_(trained_tensors(model_, objective_)),
       optimizer_(parameters_, config.optimizer, config.reference),
       scaler_(make_loss_scaler(config.train.precision, device_)),
-      validation_(make_validation(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_)),
+      validation_(
+          make_validation(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_)),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))),
-      state_(resumed ? restore(*resumed) : TrainState{}),
+      state_(resumed ? restore(*resumed) : TrainingState{}),
       checkpoints_(made_free(directory, existing).checkpoints(), config.checkpoint),
-      reporter_(config.report, directory.path(),
-                resumed ? std::optional(resumed->state.step) : std::nullopt),
+      reporter_(config.report, directory.path(), resumed ? std::optional(resumed->state.step) : std::nullopt),
       progress_(config.report.progress, config.report.every_steps),
       meter_(kSpeedWindowSeconds) {
   checkpoints_.remove_after(state_.step);
@@ -90,9 +92,9 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
 
 RunResult Trainer::run() {
   const StopSignal signal;
-  log_info("train", "{} pairs, {} steps of {} pairs, {} of them in an epoch{}", with_thousands(loader_.source().size()),
-           with_thousands(total_steps_), with_thousands(config_.train.global_batch_size),
-           with_thousands(steps_per_epoch_),
+  log_info("train", "{} pairs, {} steps of {} pairs, {} of them in an epoch{}",
+           with_thousands(loader_.source().size()), with_thousands(total_steps_),
+           with_thousands(config_.train.global_batch_size), with_thousands(steps_per_epoch_),
            state_.step > 0 ? fmt::format(", going on after step {}", with_thousands(state_.step)) : "");
   since_save_.restart();
   // An evaluation that a signal cut short is made up for, and its checkpoint gets the metrics that it lacks.
@@ -114,7 +116,8 @@ RunResult Trainer::run() {
   progress_.finish();
   const bool is_complete = state_.step == total_steps_ && !evaluation_is_due();
   const int stop_signal = is_complete ? 0 : StopSignal::received();
-  if (stop_signal != 0 && saved_step_ != state_.step) save();  // it came after this step's save was decided on
+  if (stop_signal != 0 && saved_step_ != state_.step)
+    save();  // it came after this step's save was decided on
   return {state_.step, stop_signal};
 }
 
@@ -143,36 +146,40 @@ void Trainer::count(const Batch& batch) {
   state_.bad_samples += batch.num_bad;
 }
 
-// A batch that broken samples have left without a pair to compare with takes its place in the schedule and teaches nothing.
+// A batch that broken samples have left without a pair to compare with takes its place in the schedule and
+// teaches nothing.
 void Trainer::skip(const Batch& batch) {
   count(batch);
-  log_warning("train", "step {}: {} usable pairs in the batch, {} unusable: skipped", with_thousands(state_.step),
-              batch.size(), batch.num_bad);
+  log_warning("train", "step {}: {} usable pairs in the batch, {} unusable: skipped",
+              with_thousands(state_.step), batch.size(), batch.num_bad);
 }
 
 void Trainer::update_weights(StepReport& report) {
   const bool overflowed = scaler_ && !scaler_->unscale(parameters_);
   report.norms = gradient_norms(parameters_);
-  // Gradients that overflowed in fp16 cost the step and lower the scale; a loss that is not finite is never mended so.
+  // Gradients that overflowed in fp16 cost the step and lower the scale; a loss that is not finite is never
+  // mended so.
   if (!overflowed || !std::isfinite(report.loss.item<double>())) {
     require_finite(report.loss, report.norms, state_.step + 1);
     if (config_.optimizer.grad_clip_norm) {
       clip_gradients(parameters_, report.norms.all, *config_.optimizer.grad_clip_norm);
     }
     optimizer_.step(report.lr);
-    clamp_logit_scale(model_->logit_scale(), logit_scale_bounds(config_.loss.inv_tau_min, config_.loss.inv_tau_max,
-                                                                config_.reference));
+    clamp_logit_scale(model_->logit_scale(), logit_scale_bounds(config_.loss.inv_tau_min,
+                                                                config_.loss.inv_tau_max, config_.reference));
   }
   if (scaler_) scaler_->update();
   if (overflowed && scaler_->current_scale() < kSmallestLossScale) {
-    throw_user_error("step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before. "
-                     "Resume with train.precision bf16 or fp32, or with a lower optimizer.lr", state_.step + 1);
+    throw_user_error(
+        "step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before. "
+        "Resume with train.precision bf16 or fp32, or with a lower optimizer.lr",
+        state_.step + 1);
   }
 }
 
 void Trainer::observe(const StepReport& report, double step_seconds, double data_seconds) {
   meter_.add(step_seconds, data_seconds, report.num_pairs);
-  state_.seconds += step_seconds;
+  state_.time_s += step_seconds;
   loss_sum_ += report.loss;
   ++loss_count_;
   if (state_.step % config_.report.every_steps == 0 || state_.step == total_steps_) write_metrics(report);
@@ -217,9 +224,9 @@ bool Trainer::validate() {
       if (StopSignal::received() != 0) throw EvaluationInterrupted();
       progress_.update(progress);
     });
-    state_.seconds += timer.seconds();
+    state_.time_s += timer.seconds();
     state_.evaluated_step = state_.step;
-    validation_result_ = metrics;
+    state_.metrics = {metrics.begin(), metrics.end()};
     reporter_.write(record(metrics));
     log_info("eval", "step {}: {}", with_thousands(state_.step), summary_of(metrics));
     return true;
@@ -249,13 +256,15 @@ bool Trainer::evaluation_is_due() const {
          (eval.every_steps && state_.step % *eval.every_steps == 0);
 }
 
-double Trainer::epoch() const { return static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_); }
+double Trainer::epoch() const {
+  return static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
+}
 
 MetricsRecord Trainer::record(NamedNumbers metrics) const {
   return {.step = state_.step,
           .epoch = epoch(),
           .samples_seen = state_.samples_seen,
-          .time_s = state_.seconds,
+          .time_s = state_.time_s,
           .metrics = std::move(metrics)};
 }
 

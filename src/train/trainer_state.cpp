@@ -29,28 +29,27 @@ void restore_random_state(const at::Tensor& state) {
   generator.set_state(state);
 }
 
-at::Tensor counter(std::int64_t value) { return at::scalar_tensor(value, at::kLong); }
-
 const at::Tensor& tensor_named(const NamedTensors& tensors, const std::string& name) {
   const auto found = tensors.find(name);
   if (found == tensors.end()) {
-    throw_user_error("the checkpoint holds no training state '{}': it can start a run (train.initial_weights), but a run "
-                     "cannot be resumed from it", name);
+    throw_user_error(
+        "the checkpoint holds no training state '{}': it can start a run (train.initial_weights), but a run "
+        "cannot be resumed from it",
+        name);
   }
   return found->second;
 }
 
-std::int64_t counter_named(const NamedTensors& tensors, const std::string& name) {
-  return tensor_named(tensors, name).item<std::int64_t>();
-}
-
-// A position counts samples from the beginning of the run (see Sampler); it means nothing in data of another size.
+// A position counts samples from the beginning of the run (see Sampler); it means nothing in data of another
+// size.
 void seek(Loader& loader, std::int64_t position, std::int64_t size) {
   const std::int64_t size_now = loader.source().size();
   if (size_now == size) return loader.seek(position);
   const std::int64_t epoch = position / size;
-  log_warning("data", "the training data has {} samples, but had {} when the checkpoint was written: epoch {} starts again",
-              with_thousands(size_now), with_thousands(size), epoch);
+  log_warning(
+      "data",
+      "the training data has {} samples, but had {} when the checkpoint was written: epoch {} starts again",
+      with_thousands(size_now), with_thousands(size), epoch);
   loader.seek(epoch * size_now);
 }
 
@@ -59,7 +58,8 @@ void seek(Loader& loader, std::int64_t position, std::int64_t size) {
 bool Trainer::save_is_due() const {
   const CheckpointConfig& checkpoint = config_.checkpoint;
   if (StopSignal::received() != 0) return true;
-  if (!checkpoint.best_metric.empty() && state_.evaluated_step == state_.step) return true;  // it may be the best
+  if (!checkpoint.best_metric.empty() && state_.evaluated_step == state_.step)
+    return true;  // it may be the best
   if (state_.step == total_steps_) return checkpoint.at_end;
   return at_end_of_epoch(checkpoint.every_epochs) ||
          (checkpoint.every_steps > 0 && state_.step % checkpoint.every_steps == 0) ||
@@ -69,32 +69,26 @@ bool Trainer::save_is_due() const {
 void Trainer::save() {
   Checkpoint checkpoint;
   checkpoint.weights = weights_of(model_);
-  checkpoint.weights_metadata = {{"format", "pt"}, {"activation", std::string(enum_name(config_.model.activation))}};
+  checkpoint.weights_metadata = {{"format", "pt"},
+                                 {"activation", std::string(enum_name(config_.model.activation))}};
   checkpoint.config_yaml = print_config(config_);
-  checkpoint.state = {.step = state_.step,
-                      .epoch = state_.step / steps_per_epoch_,
-                      .epoch_step = state_.step % steps_per_epoch_,
-                      .samples_seen = state_.samples_seen,
-                      .time_s = state_.seconds,
-                      .metrics = {}};
-  if (state_.evaluated_step == state_.step) checkpoint.state.metrics = {validation_result_.begin(), validation_result_.end()};
+  checkpoint.state = state_;
+  checkpoint.state.data_position = loader_.position();
+  checkpoint.state.data_size = loader_.source().size();
+  if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they are of other weights
   add_with_prefix(checkpoint.training, "optimizer.", optimizer_.state());
   add_with_prefix(checkpoint.training, "objective.", objective_.state());
   if (scaler_) add_with_prefix(checkpoint.training, "scaler.", scaler_->state());
   checkpoint.training.emplace("random.cpu", random_state());
-  checkpoint.training.emplace("data.position", counter(loader_.position()));
-  checkpoint.training.emplace("data.size", counter(loader_.source().size()));
-  checkpoint.training.emplace("run.bad_samples", counter(state_.bad_samples));
-  checkpoint.training.emplace("run.evaluated_step", counter(state_.evaluated_step));
   checkpoint.training.emplace("run.loss_sum", loss_sum_);
-  checkpoint.training.emplace("run.loss_count", counter(loss_count_));
+  checkpoint.training.emplace("run.loss_count", at::scalar_tensor(loss_count_, at::kLong));
   const auto folder = checkpoints_.save(checkpoint);
   log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
   since_save_.restart();
   saved_step_ = state_.step;
 }
 
-TrainState Trainer::restore(const Checkpoint& checkpoint) {
+TrainingState Trainer::restore(const Checkpoint& checkpoint) {
   const NamedTensors& training = checkpoint.training;
   load_weights(model_, checkpoint.weights, "the checkpoint");
   if (!config_.loss.learn_inv_tau) model_->set_inv_tau(config_.loss.inv_tau, /*learned=*/false);
@@ -102,15 +96,10 @@ TrainState Trainer::restore(const Checkpoint& checkpoint) {
   objective_.load_state(with_prefix_removed(training, "objective."));
   if (scaler_) scaler_->load_state(with_prefix_removed(training, "scaler."));
   restore_random_state(tensor_named(training, "random.cpu"));
-  seek(loader_, counter_named(training, "data.position"), counter_named(training, "data.size"));
+  seek(loader_, checkpoint.state.data_position, checkpoint.state.data_size);
   loss_sum_.copy_(tensor_named(training, "run.loss_sum"));
-  loss_count_ = counter_named(training, "run.loss_count");
-  validation_result_ = {checkpoint.state.metrics.begin(), checkpoint.state.metrics.end()};
-  return {.step = checkpoint.state.step,
-          .samples_seen = checkpoint.state.samples_seen,
-          .bad_samples = counter_named(training, "run.bad_samples"),
-          .evaluated_step = counter_named(training, "run.evaluated_step"),
-          .seconds = checkpoint.state.time_s};
+  loss_count_ = tensor_named(training, "run.loss_count").item<std::int64_t>();
+  return checkpoint.state;
 }
 
 }  // namespace cloob

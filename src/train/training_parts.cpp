@@ -32,13 +32,16 @@ void require_activation(const InitialWeights& initial, const RunConfig& config) 
 
 Loader make_train_loader(const RunConfig& config, const std::shared_ptr<const Tokenizer>& tokenizer) {
   if (config.data.train.empty()) {
-    throw_user_error("data.train is not set: name tar shards or a table, for example --data.train 'cc3m/{{00000..00331}}.tar'");
+    throw_user_error(
+        "data.train is not set: name tar shards or a table, for example --data.train "
+        "'cc3m/{{00000..00331}}.tar'");
   }
   std::shared_ptr<const Source> source = make_source(config.data, config.data.train, Purpose::training);
   steps_per_epoch(config.train, source->size());  // too little data is an error in the words of the settings
-  Preprocess preprocess = with_text(make_image_preprocess(config.image, Purpose::training, config.model.image.image_size,
-                                                          config.data.max_image_pixels),
-                                    tokenizer, config.model.text.context_length);
+  Preprocess preprocess =
+      with_text(make_image_preprocess(config.image, Purpose::training, config.model.image.image_size,
+                                      config.data.max_image_pixels),
+                tokenizer, config.model.text.context_length);
   return Loader(std::move(source), std::move(preprocess),
                 make_loader_options(config.data, Purpose::training, config.train.global_batch_size,
                                     static_cast<std::uint64_t>(config.train.seed)));
@@ -58,13 +61,15 @@ DualEncoder make_model(const RunConfig& config, c10::Device device) {
   return model;
 }
 
-Validation make_validation(const RunConfig& config, FeatureEncoder encoder, const ContrastiveObjective& objective) {
+Validation make_validation(const RunConfig& config, FeatureEncoder encoder,
+                           const ContrastiveObjective& objective) {
   Validation validation(config, std::move(encoder), objective);
   const std::string& best = config.checkpoint.best_metric;
   const std::vector<std::string> names = validation.metric_names();
   if (!best.empty() && std::ranges::find(names, best) == names.end()) {
-    throw_user_error("checkpoint.best_metric is '{}', which this run does not measure{}; it measures {}", best,
-                     suggestion(best, names), names.empty() ? "nothing: set data.val or eval.zero_shot" : join(names, ", "));
+    throw_user_error("checkpoint.best_metric is '{}', which this run does not measure{}; it measures {}",
+                     best, suggestion(best, names),
+                     names.empty() ? "nothing: set data.val or eval.zero_shot" : join(names, ", "));
   }
   return validation;
 }

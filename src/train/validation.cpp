@@ -30,18 +30,23 @@ std::string zero_shot_prefix(const std::string& name) { return fmt::format("val/
 
 Validation::Validation(const RunConfig& config, FeatureEncoder encoder, const ContrastiveObjective& objective)
     : config_(config.eval),
-      options_{.precision = config.train.precision, .batch_size = config.eval.batch_size, .data = config.data},
+      options_{
+          .precision = config.train.precision, .batch_size = config.eval.batch_size, .data = config.data},
       encoder_(std::move(encoder)),
       objective_(objective) {
   if (!config.data.val.empty()) pairs_ = make_source(config.data, config.data.val, Purpose::evaluation);
   for (const std::string& folder : config.eval.zero_shot) {
     const std::string name = last_part(folder);
     if (std::ranges::any_of(zero_shot_, [&](const ZeroShotData& other) { return other.name == name; })) {
-      throw_user_error("eval.zero_shot: two folders are called '{}', which names their metrics: rename one of them or link "
-                       "to it under another name", name);
+      throw_user_error(
+          "eval.zero_shot: two folders are called '{}', which names their metrics: rename one of them or "
+          "link "
+          "to it under another name",
+          name);
     }
     const auto source = open_labeled_source(folder, "test", config.data.threads);
-    zero_shot_.push_back({name, source, zero_shot_prompts(*source, config.eval.class_names, config.eval.templates)});
+    zero_shot_.push_back(
+        {name, source, zero_shot_prompts(*source, config.eval.class_names, config.eval.templates)});
   }
 }
 

@@ -17,7 +17,9 @@ namespace cloob::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string run_or_fail(const std::vector<std::string>& arguments, const std::string& input = "") {
   const ProgramResult result = run_cloob(tiny_project(), arguments, input);
@@ -25,7 +27,16 @@ std::string run_or_fail(const std::vector<std::string>& arguments, const std::st
   return result.output;
 }
 
-nlohmann::json json_of(const std::vector<std::string>& arguments) { return nlohmann::json::parse(run_or_fail(arguments)); }
+std::string warnings_of(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const ProgramResult result = run_cloob(tiny_project(), arguments);
+  EXPECT_EQ(result.exit_status, 0) << result.errors;
+  return result.errors;
+}
+
+nlohmann::json json_of(const std::vector<std::string>& arguments) {
+  return nlohmann::json::parse(run_or_fail(arguments));
+}
 
 std::set<std::string> keys_of(const nlohmann::json& json) {
   std::set<std::string> keys;
@@ -59,7 +70,8 @@ TEST_F(Commands, EvalRetrievalPrintsItsMetrics) {
                                       "--data.webdataset.json_caption_field", "captions", "--json", "-"});
   std::set<std::string> expected = {"num_images", "num_texts"};
   for (const std::string direction : {"image_to_text", "text_to_image"}) {
-    for (const char* name : {"R@1", "R@5", "R@10", "median_rank", "mean_rank"}) expected.insert(direction + "_" + name);
+    for (const char* name : {"R@1", "R@5", "R@10", "median_rank", "mean_rank"})
+      expected.insert(direction + "_" + name);
   }
   EXPECT_EQ(keys_of(all), expected);
   EXPECT_EQ(all["num_texts"], 5 * all["num_images"].get<int>());
@@ -72,25 +84,39 @@ TEST_F(Commands, EvalRetrievalPrintsItsMetrics) {
 TEST_F(Commands, EvalLossStatesItsBatch) {
   const nlohmann::json loss = json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar"});
   EXPECT_EQ(loss["loss_batch_size"], 16);  // eval.loss_batch_size of the run
-  EXPECT_EQ(keys_of(loss), (std::set<std::string>{"objective", "loss", "loss_batch_size", "num_batches", "num_pairs"}));
+  EXPECT_EQ(keys_of(loss),
+            (std::set<std::string>{"objective", "loss", "loss_batch_size", "num_batches", "num_pairs"}));
   EXPECT_EQ(loss["objective"], "cloob");
   EXPECT_EQ(loss["num_batches"], 2);
   EXPECT_EQ(loss["num_pairs"], 32);
-  EXPECT_EQ(json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar", "--loss-batch-size", "100"})["loss_batch_size"], 32);
+  EXPECT_EQ(json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar", "--loss-batch-size",
+                     "100"})["loss_batch_size"],
+            32);
 }
 
 TEST_F(Commands, EvalTakesNothingOfTheDataSettingsOfTraining) {
-  run_or_fail(train_arguments("rooted", {"--train.steps", "1", "--data.image_root", "nowhere", "--data.format", "webdataset"}));
+  run_or_fail(train_arguments(
+      "rooted", {"--train.steps", "1", "--data.image_root", "nowhere", "--data.format", "webdataset"}));
   // The table lies elsewhere than the images, and has a form of its own.
   fs::create_directory(tiny_project() / "tables");
   std::string table = "picture;words\n";
   for (const std::string& line : split(std::string(trim(read_file(tiny_project() / "images.txt"))), '\n')) {
     const fs::path image = line;
-    table += fs::relative(image, tiny_project()).string() + ";a " + image.parent_path().filename().string() + "\n";
+    table +=
+        fs::relative(image, tiny_project()).string() + ";a " + image.parent_path().filename().string() + "\n";
   }
   write_file_atomically(tiny_project() / "tables/dev.csv", table);
-  const std::vector<std::string> eval = {"eval", "retrieval", "rooted", "--data", "tables/dev.csv", "--data.csv.separator", ";",
-                                         "--data.csv.filepath_column", "picture", "--data.csv.caption_columns", "words"};
+  const std::vector<std::string> eval = {"eval",
+                                         "retrieval",
+                                         "rooted",
+                                         "--data",
+                                         "tables/dev.csv",
+                                         "--data.csv.separator",
+                                         ";",
+                                         "--data.csv.filepath_column",
+                                         "picture",
+                                         "--data.csv.caption_columns",
+                                         "words"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), eval.begin(), eval.end());
     return more;
@@ -100,12 +126,47 @@ TEST_F(Commands, EvalTakesNothingOfTheDataSettingsOfTraining) {
   const ProgramResult typo = run_cloob(tiny_project(), with({"--data.csv.quotin", "none"}));
   EXPECT_EQ(typo.exit_status, 2);
   EXPECT_THAT(typo.errors, HasSubstr("did you mean 'data.csv.quoting'?"));
+  for (const std::string setting : {"--data.train", "--data.val"}) {
+    const ProgramResult other = run_cloob(tiny_project(), with({setting, "tables/dev.csv"}));
+    EXPECT_EQ(other.exit_status, 2) << setting;
+    EXPECT_THAT(other.errors,
+                HasSubstr("error: command line: " + setting + " is for 'cloob train': name the data"));
+  }
+}
+
+TEST_F(Commands, DataSettingsOfAnotherFormatAreNamed) {
+  const std::vector<std::string> shards = {"eval", "retrieval", "model", "--data",
+                                           "data/validation/00000.tar"};
+  EXPECT_THAT(warnings_of(shards, {"--data.csv.header", "false", "--image-root", "images"}),
+              AllOf(HasSubstr("data.csv.header (all data is in tar shards) has no effect"),
+                    HasSubstr("data.image_root (all data is in tar shards) has no effect")));
+  const std::vector<std::string> dry_run = train_arguments("dry", {"--dry-run"});
+  EXPECT_THAT(warnings_of(dry_run, {"--data.train", "a.csv", "--data.val", "b.tsv"}),
+              HasSubstr("data.webdataset.json_caption_field (all data is in tables) has no effect"));
+  // Either format is used, or may be.
+  for (const std::string train : {"a.csv", "a/*"}) {
+    EXPECT_THAT(warnings_of(dry_run, {"--data.train", train, "--data.csv.header", "false"}),
+                Not(HasSubstr("data.")));
+  }
+  EXPECT_THAT(warnings_of(dry_run, {"--data.train", "a/*", "--data.csv.header", "false", "--data.format",
+                                    "webdataset"}),
+              HasSubstr("data.csv.header (all data is in tar shards)"));
+}
+
+TEST_F(Commands, BoundsOfAFixedScaleAreNamedWhereTheyChangeNothing) {
+  const std::vector<std::string> dry_run = train_arguments("dry", {"--dry-run"});
+  EXPECT_THAT(warnings_of(dry_run, {"--loss.inv_tau_max", "50"}),
+              HasSubstr("loss.inv_tau_max (loss.learn_inv_tau is false) has no effect"));
+  // This scale needs the bound.
+  EXPECT_THAT(warnings_of(dry_run, {"--loss.inv_tau", "200", "--loss.inv_tau_max", "300"}),
+              Not(HasSubstr("loss.")));
 }
 
 TEST_F(Commands, EveryMetricOfARunIsExplained) {
   const std::string docs = read_file(source_dir() / "docs/metrics.md");
   std::set<std::string> names;
-  for (const std::string& line : split(std::string(trim(read_file(tiny_project() / "model/metrics.jsonl"))), '\n')) {
+  for (const std::string& line :
+       split(std::string(trim(read_file(tiny_project() / "model/metrics.jsonl"))), '\n')) {
     names.merge(keys_of(nlohmann::json::parse(line)));
   }
   EXPECT_GE(names.size(), 25u);
@@ -124,10 +185,13 @@ TEST_F(Commands, QuietMeansNothingButTheResult) {
 }
 
 TEST_F(Commands, EvalZeroShotEqualsTheEvaluationDuringTraining) {
-  const nlohmann::json result = json_of({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "-"});
-  EXPECT_EQ(keys_of(result), (std::set<std::string>{"acc1", "acc5", "mean_per_class_recall", "num_samples", "num_classes"}));
+  const nlohmann::json result =
+      json_of({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "-"});
+  EXPECT_EQ(keys_of(result),
+            (std::set<std::string>{"acc1", "acc5", "mean_per_class_recall", "num_samples", "num_classes"}));
   EXPECT_EQ(result["num_samples"], 32);
-  const std::vector<std::string> lines = split(std::string(trim(read_file(tiny_project() / "model/metrics.jsonl"))), '\n');
+  const std::vector<std::string> lines =
+      split(std::string(trim(read_file(tiny_project() / "model/metrics.jsonl"))), '\n');
   EXPECT_EQ(nlohmann::json::parse(lines.back())["val/held_out_acc1"], result["acc1"]);
 }
 
@@ -138,11 +202,13 @@ TEST_F(Commands, FeaturesHaveLengthOneAndSurviveExportAndImport) {
     EXPECT_EQ(rows.sizes(), (std::vector<std::int64_t>{32, 32})) << name;
     EXPECT_TRUE(at::allclose(rows.norm(2, 1), at::ones({32}))) << name;
   }
-  for (const auto& [name, rows] : features_of("model")) EXPECT_TRUE(rows.equal(features.at(name))) << "again: " << name;
+  for (const auto& [name, rows] : features_of("model"))
+    EXPECT_TRUE(rows.equal(features.at(name))) << "again: " << name;
   run_or_fail({"weights", "export", "model", "--out", "exported.safetensors"});
   run_or_fail({"weights", "import", "exported.safetensors", "--out", "imported"});
   for (const std::string model : {"exported.safetensors", "imported", "model/checkpoints/step_00000006"}) {
-    for (const auto& [name, rows] : features_of(model)) EXPECT_TRUE(rows.equal(features.at(name))) << model << " " << name;
+    for (const auto& [name, rows] : features_of(model))
+      EXPECT_TRUE(rows.equal(features.at(name))) << model << " " << name;
   }
   EXPECT_THAT(run_or_fail({"weights", "inspect", "imported"}), HasSubstr("visual.conv1.weight"));
   EXPECT_TRUE(json_of({"weights", "inspect", "imported", "--json", "-"}).is_object());
@@ -150,15 +216,19 @@ TEST_F(Commands, FeaturesHaveLengthOneAndSurviveExportAndImport) {
 
 TEST_F(Commands, BenchLossPrintsItsMetrics) {
   for (const std::string objective : {"clip", "cloob", "info_loob", "info_nce_hopfield"}) {
-    const nlohmann::json result =
-        json_of({"bench", "loss", "--objective", objective, "--batch", "64", "--dim", "16", "--beta", "8", "--inv-tau", "30"});
-    EXPECT_EQ(keys_of(result), (std::set<std::string>{"loss", "grad_norm_image", "grad_norm_text", "seconds", "peak_gib"}));
+    const nlohmann::json result = json_of({"bench", "loss", "--objective", objective, "--batch", "64",
+                                           "--dim", "16", "--beta", "8", "--inv-tau", "30"});
+    EXPECT_EQ(keys_of(result),
+              (std::set<std::string>{"loss", "grad_norm_image", "grad_norm_text", "seconds", "peak_gib"}));
   }
-  for (const char* wrong : {"--batch=-5", "--batch=1", "--dim=0", "--beta=0", "--inv-tau=0", "--inv-tau=nan", "--objective=clop"}) {
-    EXPECT_EQ(run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", wrong}).exit_status, 2) << wrong;
+  for (const char* wrong : {"--batch=-5", "--batch=1", "--dim=0", "--beta=0", "--inv-tau=0", "--inv-tau=nan",
+                            "--objective=clop"}) {
+    EXPECT_EQ(run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", wrong}).exit_status, 2)
+        << wrong;
   }
-  write_safetensors(tiny_project() / "whole.safetensors",
-                    {{"image_features", at::ones({4, 2}, at::kLong)}, {"text_features", at::ones({4, 2}, at::kLong)}}, {});
+  write_safetensors(
+      tiny_project() / "whole.safetensors",
+      {{"image_features", at::ones({4, 2}, at::kLong)}, {"text_features", at::ones({4, 2}, at::kLong)}}, {});
   const ProgramResult whole =
       run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", "--features", "whole.safetensors"});
   EXPECT_EQ(whole.exit_status, 2);
@@ -167,8 +237,8 @@ TEST_F(Commands, BenchLossPrintsItsMetrics) {
 
 TEST_F(Commands, ReportComparesRuns) {
   run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
-  const std::string table = run_or_fail({"report", "one=model", "two=model", "--out", "report", "--table-title", "Held out",
-                                         "--summary", "Both are the same."});
+  const std::string table = run_or_fail({"report", "one=model", "two=model", "--out", "report",
+                                         "--table-title", "Held out", "--summary", "Both are the same."});
   EXPECT_THAT(table, HasSubstr("x chance"));
   EXPECT_THAT(table, ::testing::StartsWith("Held out\n"));
   const auto results = nlohmann::json::parse(read_file(tiny_project() / "report/results.json"));
@@ -209,7 +279,8 @@ TEST_F(Commands, ReportRefusesRunsThatDoNotCompare) {
 TEST_F(Commands, ADryRunSaysWhatWouldRun) {
   const std::string text = run_or_fail(train_arguments("dry", {"--dry-run", "--optimizer.lr", "2e-3"}));
   EXPECT_THAT(text, HasSubstr("lr: 0.002"));
-  for (const char* part : {"command line", "tiny.yaml:", "parameters", "GFLOP", "peak"}) EXPECT_THAT(text, HasSubstr(part));
+  for (const char* part : {"command line", "tiny.yaml:", "parameters", "GFLOP", "peak"})
+    EXPECT_THAT(text, HasSubstr(part));
   EXPECT_FALSE(fs::exists(tiny_project() / "dry"));
 }
 
@@ -218,8 +289,9 @@ TEST_F(Commands, ASentencePieceModelTrainsARun) {
   for (const auto& text : split(read_file(tiny_project() / "texts.txt"), '\n')) captions += text + "\n";
   write_file_atomically(tiny_project() / "captions.txt", captions);
   run_or_fail({"tokenizer", "train", "captions.txt", "--vocab-size", "36", "--out", "pieces.model"});
-  run_or_fail(train_arguments("pieces", {"--text.tokenizer", "sentencepiece", "--text.model_file", "pieces.model",
-                                         "--model.text.vocab_size", "36", "--train.steps", "4"}));
+  run_or_fail(
+      train_arguments("pieces", {"--text.tokenizer", "sentencepiece", "--text.model_file", "pieces.model",
+                                 "--model.text.vocab_size", "36", "--train.steps", "4"}));
   EXPECT_EQ(json_of({"eval", "zero-shot", "pieces", "--data", "data/held_out"})["num_samples"], 32);
   const std::string ids = run_or_fail({"tokenize", "--tokenizer", "pieces.model"}, "a red circle\n");
   EXPECT_GE(split(std::string(trim(ids)), ' ').size(), 3u);
@@ -227,13 +299,18 @@ TEST_F(Commands, ASentencePieceModelTrainsARun) {
 
 TEST_F(Commands, OutputThatCannotBeWrittenIsAnErrorBeforeTheWork) {
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"eval", "retrieval", "model", "--data", "data/validation/00000.tar", "--json", "no/r.json"},
+       {std::vector<std::string>{"eval", "retrieval", "model", "--data", "data/validation/00000.tar",
+                                 "--json", "no/r.json"},
         {"encode", "model", "--texts", "texts.txt", "--out", "no/f.safetensors"},
         {"weights", "export", "model", "--out", "no/w.safetensors"}}) {
     const ProgramResult result = run_cloob(tiny_project(), arguments);
     EXPECT_EQ(result.exit_status, 2);
     EXPECT_THAT(result.errors, HasSubstr("there is no folder 'no'"));
   }
+  const ProgramResult result =
+      run_cloob(tiny_project(), {"weights", "import", "not_even_read.pt", "--out", "model"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("'model' exists already"));
 }
 
 TEST_F(Commands, StandardOutputThatCannotBeWrittenIsAnError) {

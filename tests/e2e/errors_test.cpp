@@ -38,12 +38,17 @@ TEST(Errors, NameTheSettingThatIsWrong) {
   expect_error(train_arguments("e", {"--optimizer.lr", "fast"}), {"optimizer.lr", "fast"});
   expect_error(train_arguments("e", {"--optimizer.lr", "99"}), {"optimizer.lr", "must be in"});
   expect_error(train_arguments("e", {"--loss.kind", "infoloob"}), {"loss.kind", "info_nce|info_loob"});
-  expect_error(train_arguments("e", {"--train.epochs", "3"}), {"train.epochs", "train.steps"});
+  expect_error(train_arguments("e", {"--train.epochs", "3"}),
+               {"command line: ", "train.epochs", "train.steps"});
+  write_file_atomically(tiny_project() / "bounds.yaml", "loss:\n  inv_tau_max: 20\n  inv_tau: 30\n");
+  expect_error({"config", "check", "bounds.yaml"},
+               {"bounds.yaml:3:12: loss.inv_tau is 30", "loss.inv_tau_max (20)"});
 }
 
 TEST(Errors, NameTheDataThatIsWrong) {
   expect_error(train_arguments("e", {"--data.train", "nowhere/*.tar"}), {"nowhere"});
-  expect_error(train_arguments("e", {"--train.global_batch_size", "1000"}), {"96", "1,000", "train.global_batch_size"});
+  expect_error(train_arguments("e", {"--train.global_batch_size", "1000"}),
+               {"96", "1,000", "train.global_batch_size"});
   expect_error(train_arguments("e", {"--data.webdataset.image_members", "jpg"}), {"png", "jpg"});
   expect_error(train_arguments("e", {"--model.text.vocab_size", "100"}), {"49408", "model.text.vocab_size"});
 }
@@ -51,7 +56,9 @@ TEST(Errors, NameTheDataThatIsWrong) {
 TEST(Errors, ARunFolderIsNotOverwrittenUnasked) {
   ASSERT_EQ(run_cloob(tiny_project(), train_arguments("kept", {"--train.steps", "1"})).exit_status, 0);
   expect_error(train_arguments("kept", {"--train.steps", "1"}), {"kept", "--resume auto", "--overwrite"});
-  EXPECT_EQ(run_cloob(tiny_project(), train_arguments("kept", {"--train.steps", "1", "--overwrite"})).exit_status, 0);
+  EXPECT_EQ(
+      run_cloob(tiny_project(), train_arguments("kept", {"--train.steps", "1", "--overwrite"})).exit_status,
+      0);
 }
 
 TEST(Errors, ATruncatedCheckpointIsNamedAndTheOneBeforeItSuggested) {
@@ -61,10 +68,13 @@ TEST(Errors, ATruncatedCheckpointIsNamedAndTheOneBeforeItSuggested) {
   expect_error(train_arguments("cut", {"--resume", "auto"}), {"weights.safetensors", "step_00000003"});
   expect_error({"eval", "retrieval", "cut", "--data", "data/validation/00000.tar"}, {"weights.safetensors"});
   // The advice can be followed.
-  const ProgramResult resumed = run_cloob(
-      tiny_project(), train_arguments("cut", {"--train.steps", "6", "--resume", "cut/checkpoints/step_00000003"}));
+  const ProgramResult resumed =
+      run_cloob(tiny_project(),
+                train_arguments("cut", {"--train.steps", "6", "--resume", "cut/checkpoints/step_00000003"}));
   EXPECT_EQ(resumed.exit_status, 0) << resumed.errors;
-  EXPECT_EQ(run_cloob(tiny_project(), {"eval", "retrieval", "cut", "--data", "data/validation/00000.tar"}).exit_status, 0);
+  EXPECT_EQ(run_cloob(tiny_project(), {"eval", "retrieval", "cut", "--data", "data/validation/00000.tar"})
+                .exit_status,
+            0);
 }
 
 TEST(Errors, ARunThatCannotStartLeavesTheOldOneAlone) {
@@ -72,11 +82,13 @@ TEST(Errors, ARunThatCannotStartLeavesTheOldOneAlone) {
   const fs::path weights = tiny_project() / "old/checkpoints/step_00000001/weights.safetensors";
   expect_error(train_arguments("old", {"--overwrite", "--data.train", "nowhere/*.tar"}), {"nowhere"});
   EXPECT_TRUE(fs::exists(weights));
-  expect_error(train_arguments("old", {"--overwrite", "--checkpoint.best_metric", "val/los"}), {"val/los", "did you mean 'val/loss'"});
+  expect_error(train_arguments("old", {"--overwrite", "--checkpoint.best_metric", "val/los"}),
+               {"val/los", "did you mean 'val/loss'"});
   EXPECT_TRUE(fs::exists(weights));
   // A new run may start from the weights that it replaces.
-  const ProgramResult replaced =
-      run_cloob(tiny_project(), train_arguments("old", {"--overwrite", "--train.steps", "2", "--train.initial_weights", "old"}));
+  const ProgramResult replaced = run_cloob(
+      tiny_project(),
+      train_arguments("old", {"--overwrite", "--train.steps", "2", "--train.initial_weights", "old"}));
   EXPECT_EQ(replaced.exit_status, 0) << replaced.errors;
   EXPECT_FALSE(fs::exists(weights));
   EXPECT_TRUE(fs::exists(tiny_project() / "old/checkpoints/step_00000002/weights.safetensors"));
@@ -84,22 +96,24 @@ TEST(Errors, ARunThatCannotStartLeavesTheOldOneAlone) {
 
 TEST(Errors, WeightsUnderAnotherActivationAreRefused) {
   ASSERT_EQ(run_cloob(tiny_project(), train_arguments("gelu", {"--train.steps", "1"})).exit_status, 0);
-  expect_error(train_arguments("quick", {"--train.initial_weights", "gelu", "--model.activation", "quick_gelu"}),
-               {"gelu", "model.activation"});
+  expect_error(
+      train_arguments("quick", {"--train.initial_weights", "gelu", "--model.activation", "quick_gelu"}),
+      {"gelu", "model.activation"});
 }
 
 TEST(Errors, AFullDiskLosesNothing) {
   if (::geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
   const fs::path small = tiny_project() / "small_disk";
   fs::create_directory(small);
-  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=60m") != 0) GTEST_SKIP() << "cannot mount a tmpfs here";
+  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=60m") != 0)
+    GTEST_SKIP() << "cannot mount a tmpfs here";
   const ProgramResult result =
       run_cloob(tiny_project(), train_arguments((small / "run").string(), {"--checkpoint.keep_last", "0"}));
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(error_line(result), HasSubstr("No space left on device"));
   // The checkpoint before still loads.
-  const ProgramResult eval =
-      run_cloob(tiny_project(), {"eval", "retrieval", (small / "run").string(), "--data", "data/validation/00000.tar"});
+  const ProgramResult eval = run_cloob(
+      tiny_project(), {"eval", "retrieval", (small / "run").string(), "--data", "data/validation/00000.tar"});
   EXPECT_EQ(eval.exit_status, 0) << eval.errors;
   ::umount(small.c_str());
 }
@@ -111,7 +125,8 @@ TEST(Errors, WhatIsNotFiniteStopsARunBeforeTheStep) {
   SafetensorsFile weights = read_safetensors(file);
   weights.tensors.at("visual.conv1.weight").fill_(std::numeric_limits<float>::quiet_NaN());
   write_safetensors(file, weights.tensors, weights.metadata);
-  expect_error(train_arguments("not_finite", {"--train.initial_weights", file.string()}), {"step 1", "the loss is nan", "left as they were"});
+  expect_error(train_arguments("not_finite", {"--train.initial_weights", file.string()}),
+               {"step 1", "the loss is nan", "left as they were"});
 }
 
 TEST(Program, StartsAndExplainsItself) {

@@ -34,8 +34,8 @@ const std::filesystem::path& tiny_project() {
   static const TempDir folder;
   static const bool made = [] {
     const ProgramResult result =
-        run_cloob(folder.path(), {"data", "render-shapes", "data", "--image-size", "40", "--train", "96", "--validation",
-                                  "32", "--held-out", "32", "--samples-per-shard", "40"});
+        run_cloob(folder.path(), {"data", "render-shapes", "data", "--image-size", "40", "--train", "96",
+                                  "--validation", "32", "--held-out", "32", "--samples-per-shard", "40"});
     if (result.exit_status != 0) throw std::runtime_error("render-shapes failed: " + result.errors);
     write_file_atomically(folder / "tiny.yaml", fmt::format(kRecipe, source_dir().string()));
     return true;

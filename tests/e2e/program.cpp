@@ -24,7 +24,8 @@ void redirect(const std::filesystem::path& path, int flags, int descriptor) {
   if (opened < 0 || ::dup2(opened, descriptor) < 0) ::_exit(126);
 }
 
-pid_t start(const std::filesystem::path& folder, const std::vector<std::string>& arguments, const Streams& streams) {
+pid_t start(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+            const Streams& streams) {
   const std::string program = (binary_dir() / "bin" / "cloob").string();
   std::vector<char*> argv = {const_cast<char*>(program.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
@@ -56,7 +57,8 @@ ProgramResult run_cloob(const std::filesystem::path& folder, const std::vector<s
   return {shell_status(wait_status), read_file(temporary / "out"), read_file(temporary / "err")};
 }
 
-BackgroundProgram::BackgroundProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments)
+BackgroundProgram::BackgroundProgram(const std::filesystem::path& folder,
+                                     const std::vector<std::string>& arguments)
     : pid_(start(folder, arguments, {})) {}
 
 BackgroundProgram::~BackgroundProgram() {

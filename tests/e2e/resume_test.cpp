@@ -1,4 +1,5 @@
-// A run that is killed and resumed ends as if nothing had happened: weights, optimizer, random numbers, metrics.
+// A run that is killed and resumed ends as if nothing had happened: weights, optimizer, random numbers,
+// metrics.
 
 #include <signal.h>
 
@@ -87,7 +88,8 @@ TEST_F(Resume, TwoStraightRunsAreEqual) {
 TEST_F(Resume, KilledAtRandomMomentsARunEndsTheSame) {
   RandomStream moments(RandomUse::synthetic_data, {2026});
   const std::vector<std::string> arguments = train_arguments("killed", {"--resume", "auto"});
-  // Moments spread over the whole run, so that some fall into every epoch; the lines of metrics tell how far it is.
+  // Moments spread over the whole run, so that some fall into every epoch; the lines of metrics tell how far
+  // it is.
   for (int kill = 0; kill < 10; ++kill) {
     BackgroundProgram program(tiny_project(), arguments);
     wait_for_lines(program, tiny_project() / "killed", 1 + kill * 3 / 2);

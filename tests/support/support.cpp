@@ -36,10 +36,10 @@ void expect_close(const at::Tensor& actual, const at::Tensor& expected, double r
   const at::Tensor excess = (a - e).abs() - (atol + rtol * e.abs());
   if (excess.le(0).all().item<bool>()) return;
   const auto worst = excess.nan_to_num(INFINITY).argmax().item<std::int64_t>();
-  ADD_FAILURE() << name << ": " << excess.le(0).logical_not().sum().item<std::int64_t>() << " of " << a.numel()
-                << " elements differ, shape " << actual.sizes() << ", worst at " << index_text(actual, worst) << ": "
-                << a[worst].item<double>() << ", expected " << e[worst].item<double>() << " (rtol " << rtol
-                << ", atol " << atol << ")";
+  ADD_FAILURE() << name << ": " << excess.le(0).logical_not().sum().item<std::int64_t>() << " of "
+                << a.numel() << " elements differ, shape " << actual.sizes() << ", worst at "
+                << index_text(actual, worst) << ": " << a[worst].item<double>() << ", expected "
+                << e[worst].item<double>() << " (rtol " << rtol << ", atol " << atol << ")";
 }
 
 void expect_relative_norm(const at::Tensor& actual, const at::Tensor& expected, double tolerance,
@@ -49,7 +49,8 @@ void expect_relative_norm(const at::Tensor& actual, const at::Tensor& expected, 
   const at::Tensor e = expected.detach().to(at::kDouble);
   const double difference = (a - e).norm().item<double>();
   const double norm = e.norm().item<double>();
-  EXPECT_LE(difference, tolerance * norm) << name << ": norm of the difference " << difference << ", norm " << norm;
+  EXPECT_LE(difference, tolerance * norm)
+      << name << ": norm of the difference " << difference << ", norm " << norm;
 }
 
 void expect_user_error(const std::function<void()>& action, std::initializer_list<std::string> parts) {
@@ -76,7 +77,9 @@ TempDir::~TempDir() {
 
 std::filesystem::path source_dir() { return CLOOB_SOURCE_DIR; }
 std::filesystem::path binary_dir() { return CLOOB_BINARY_DIR; }
-std::filesystem::path golden_path(const std::string& name) { return source_dir() / "tests" / "golden" / name; }
+std::filesystem::path golden_path(const std::string& name) {
+  return source_dir() / "tests" / "golden" / name;
+}
 
 std::filesystem::path shared_data_dir() { return source_dir().parent_path() / "shared" / "data"; }
 

@@ -12,8 +12,8 @@
 
 namespace cloob::testing {
 
-/// Expects |actual - expected| <= atol + rtol * |expected| everywhere; on failure prints shapes, the worst element, its
-/// index and both values.
+/// Expects |actual - expected| <= atol + rtol * |expected| everywhere; on failure prints shapes, the worst
+/// element, its index and both values.
 void expect_close(const at::Tensor& actual, const at::Tensor& expected, double rtol, double atol,
                   const std::string& name = "");
 

@@ -1,57 +1,57 @@
-"""Writes tests/golden/loss: values and gradients of the four objectives, from formulas written here in PyTorch, in fp64.
+"""Writes tests/golden/loss: values and gradients of the four objectives in fp64, by the CLOOB authors' own code.
 
-usage: make_loss.py [--hflayers DIR]
-DIR holds the package of github.com/ml-jku/hopfield-layers; the retrieval used here is then first compared with it."""
-import argparse
-import itertools
+`training` is their program (github.com/ml-jku/cloob) and `hflayers` their Hopfield layers
+(github.com/ml-jku/hopfield-layers); tools/update_goldens.sh makes both importable."""
+import functools
 import pathlib
-import sys
+from types import SimpleNamespace
 
 import torch
+from hflayers import Hopfield
+from references import statements
 from safetensors.torch import save_file
+from torch.nn import CrossEntropyLoss
+from training import methods
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden" / "loss"
 LOSS_KINDS = ("info_nce", "info_loob")
+ON_CPU = SimpleNamespace(gpu=None)
 
 
 def unit_rows(rows):
     return rows / rows.norm(dim=1, keepdim=True)
 
 
-def retrieve(state, stored, beta, steps):
-    """The association matrix is iterated as hopfield-layers does it: one softmax, then `steps - 1` more of them on the
-    pattern that the last one describes."""
-    xi = torch.softmax(beta * state @ stored.T, dim=1)
-    for _ in range(steps - 1):
-        xi = torch.softmax(beta * (xi @ stored) @ stored.T, dim=1)
-    return unit_rows(xi @ stored)
+def hopfield_layer(dim, beta, steps):
+    """The layer that their training makes, with several retrieval steps if asked. Beta is a tensor, for its gradient;
+    the threshold is tiny, because ours never stops early."""
+    scope = {"Hopfield": functools.partial(Hopfield, update_steps_max=steps - 1, update_steps_eps=1e-300),
+             "args": SimpleNamespace(scale_hopfield=beta.reshape(1)), "model_info": {"embed_dim": dim}}
+    exec(statements("training.train", "hopfield_layer = Hopfield("), scope)
+    return scope["hopfield_layer"]
 
 
-def blended(state, stored, beta, steps, share):
-    retrieved = retrieve(state, stored, beta, steps)
-    return retrieved if share == 1 else unit_rows((1 - share) * state + share * retrieved)
+def retrieved(x, y, layer, share):
+    """The two pairs (U_x, U_y) and (V_y, V_x)."""
+    states = x, y, y, x
+    patterns = methods.hopfield_retrieval(x, y, layer)
+    if share < 1:  # `retrieval.warmup_steps` is our extension: no reference has it, so this line is ours too
+        patterns = [unit_rows((1 - share) * state + share * pattern) for state, pattern in zip(states, patterns)]
+    xx, yy, xy, yx = patterns
+    return (xx, xy), (yy, yx)
 
 
-def nce(a, b, s):
-    return torch.nn.functional.cross_entropy(s * a @ b.T, torch.arange(len(a)))
-
-
-def loob(a, b, s):
-    k = s * a @ b.T
-    off_diagonal = k[~torch.eye(len(a), dtype=torch.bool)].view(len(a), len(a) - 1)
-    return (off_diagonal.logsumexp(dim=1) - k.diagonal()).mean() / s
-
-
-def objective(kind, hopfield, x, y, s, beta, steps, share):
-    if hopfield:
-        u_x, u_y = blended(x, x, beta, steps, share), blended(y, x, beta, steps, share)
-        v_x, v_y = blended(x, y, beta, steps, share), blended(y, y, beta, steps, share)
-        pairs = (u_x, u_y), (v_y, v_x)
-    else:
-        pairs = (x, y), (y, x)
-    if kind == "info_nce":
-        return sum(nce(a, b, s) for a, b in pairs) / 2
-    return sum(loob(a, b, s) for a, b in pairs)
+def objective(kind, layer, x, y, s, share):
+    """CLIP and CLOOB are the authors' functions; the objectives between them are made of the parts of those."""
+    if kind == "info_nce" and layer is None:
+        return methods.clip(x, y, s, CrossEntropyLoss(), CrossEntropyLoss(), ON_CPU)
+    if kind == "info_loob" and layer is not None and share == 1:
+        return methods.cloob(x, y, s, layer)
+    pairs = ((x, y), (y, x)) if layer is None else retrieved(x, y, layer, share)
+    if kind == "info_loob":
+        return sum(methods.infoLOOB_loss(a, b, torch.eye(len(a)) > 0.5, inv_tau=s) for a, b in pairs)
+    # Of each pair only the rows: clip() halves their loss, and the columns' is taken to be zero.
+    return sum(methods.clip(a, b, s, CrossEntropyLoss(), lambda logits, truth: 0, ON_CPU) for a, b in pairs)
 
 
 def features(n, d, seed):
@@ -67,7 +67,8 @@ def case(kind, hopfield, x, y, s, beta, steps, share):
     x, y = x.clone().requires_grad_(), y.clone().requires_grad_()
     log_s = torch.tensor(s, dtype=torch.float64).log().requires_grad_()
     log_beta = torch.tensor(beta, dtype=torch.float64).log().requires_grad_()
-    loss = objective(kind, hopfield, x, y, log_s.exp(), log_beta.exp(), steps, share)
+    layer = hopfield_layer(x.shape[1], log_beta.exp(), steps) if hopfield else None
+    loss = objective(kind, layer, x, y, log_s.exp(), share)
     loss.backward()
     grad_log_beta = log_beta.grad if hopfield else torch.zeros((), dtype=torch.float64)
     return {
@@ -88,41 +89,16 @@ def write(name, x, y, cases):
     save_file(tensors, OUT / f"{name}.safetensors", {"torch": torch.__version__})
 
 
-def check_against_hflayers(folder):
-    sys.path.insert(0, folder)
-    from hflayers import Hopfield
-
-    x, y = features(24, 12, seed=3)
-    for beta, steps in itertools.product((2.0, 8.0, 30.0), (1, 2, 4)):
-        # A tiny threshold: ours never stops early.
-        module = Hopfield(scaling=beta, update_steps_max=steps - 1, update_steps_eps=1e-300,
-                          normalize_stored_pattern=False, normalize_stored_pattern_affine=False,
-                          normalize_state_pattern=False, normalize_state_pattern_affine=False,
-                          normalize_pattern_projection=False, normalize_pattern_projection_affine=False,
-                          normalize_hopfield_space=False, normalize_hopfield_space_affine=False,
-                          stored_pattern_as_static=True, state_pattern_as_static=True,
-                          pattern_projection_as_static=True, disable_out_projection=True, num_heads=1, dropout=False)
-        theirs = unit_rows(module((y[None], x[None], y[None]))[0])
-        difference = (theirs - retrieve(x, y, beta, steps)).abs().max().item()
-        print(f"beta {beta}, {steps} steps: largest difference from hopfield-layers {difference:.1e}")
-        assert difference < 1e-12
-
-
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--hflayers")
-    arguments = parser.parse_args()
-    if arguments.hflayers:
-        check_against_hflayers(arguments.hflayers)
     OUT.mkdir(parents=True, exist_ok=True)
     x, y = features(64, 32, seed=1)
     write("objectives_large", x, y, [(kind, hopfield, 30.0, 8.0, 1, 1.0) for kind in LOSS_KINDS for hopfield in (0, 1)])
     x, y = features(24, 12, seed=2)
     plain = [(kind, False, s, 1.0, 1, 1.0) for kind in LOSS_KINDS for s in (1.0, 14.3, 100.0)]
-    retrieved = [(kind, True, s, beta, steps, share) for kind in LOSS_KINDS for s, beta, steps, share in (
+    retrieving = [(kind, True, s, beta, steps, share) for kind in LOSS_KINDS for s, beta, steps, share in (
         (30.0, 14.3, 1, 1.0), (14.3, 1.0, 1, 1.0), (30.0, 8.0, 2, 1.0), (14.3, 20.0, 5, 1.0), (30.0, 8.0, 1, 0.0),
         (30.0, 8.0, 1, 0.25), (14.3, 14.3, 3, 0.75))]
-    write("objectives_small", x, y, plain + retrieved)
+    write("objectives_small", x, y, plain + retrieving)
 
 
 if __name__ == "__main__":

@@ -1,38 +1,75 @@
-"""Writes tests/golden/optim: parameter groups, AdamW steps, clipping, learning rates and loss scales of the references.
+"""Writes tests/golden/optim: parameter groups, AdamW steps, clipping, learning rates, clamps and loss scales, all by
+the code of the references.
 
-open_clip's schedules are its own code; CLOOB's groups and schedules are written here from their formulas."""
+`training` and `clip` are the CLOOB authors' program (github.com/ml-jku/cloob); tools/update_goldens.sh makes them
+importable."""
 import json
 import math
 import pathlib
+from types import SimpleNamespace
 
 import open_clip
 import torch
+import training
+from clip.model import CLIPGeneral
 from open_clip_train import scheduler
+from references import statements
 from safetensors.torch import save_file
+from training.scheduler import (get_cosine_schedule_with_warmup as cloob_cosine,
+                                get_cosine_with_hard_restarts_schedule_with_warmup as cloob_restarts)
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden" / "optim"
-REFERENCES = ("open_clip", "cloob")
+PROGRAMS = {"open_clip": "open_clip_train", "cloob": "training"}
 
 
-def undecayed(reference, name, tensor):
-    if reference == "open_clip":
-        exempt = ("bn", "ln", "bias", "logit_scale")
-        return tensor.ndim < 2 or any(part in name for part in exempt)
-    # CLOOB's scale is called logit_inv_tau, so that its pattern "logit_scale" does not match it.
-    theirs = name.replace("logit_scale", "logit_inv_tau")
-    return any(part in theirs for part in ("bn", "ln", "bias", "logit_scale"))
+def name_in(reference, name):
+    """The name that a reference gives to a parameter, from open_clip's."""
+    if reference == "open_clip" or name.startswith("visual."):
+        return name
+    return "logit_inv_tau" if name == "logit_scale" else "transformer." + name
+
+
+def make_optimizer(reference, model):
+    """The optimizer that a reference's main.py makes of a model, by its own statements."""
+    code = statements(PROGRAMS[reference] + ".main", "def exclude(", "exclude = ", "def include(", "include = ",
+                      "named_parameters = ", "gain_or_bias_params = ", "rest_params = ", "optimizer = optim.AdamW(")
+    scope = {"model": model, "optim": torch.optim,
+             "args": SimpleNamespace(lr=1e-2, beta1=0.9, beta2=0.98, eps=1e-6, wd=0.2)}
+    exec(code, scope)
+    return scope["optimizer"]
 
 
 def write_json(name, content):
     (OUT / name).write_text(json.dumps(content, indent=None, separators=(",", ":")) + "\n")
 
 
+def make_model(reference, name):
+    """A reference's own model without memory for its parameters."""
+    with torch.device("meta"):
+        if reference == "open_clip":
+            return open_clip.CLIP(**open_clip.get_model_config(name))
+        config = json.loads(pathlib.Path(training.__path__[0], "model_configs", f"{name}.json").read_text())
+        image_tower = "VisualTransformer" if name.startswith("ViT") else "ModifiedResNet"
+        return CLIPGeneral(backbone_architecture=[image_tower, "TextTransformer"], **config)
+
+
+def decays(reference, model):
+    """Whether weight decay applies to a parameter, by name."""
+    decayed = {id(p) for group in make_optimizer(reference, model).param_groups if group["weight_decay"] > 0
+               for p in group["params"]}
+    return {name: id(p) in decayed for name, p in model.named_parameters()}
+
+
 def groups():
     content = {}
-    for model in ("RN50", "ViT-B-32"):
-        parameters = dict(open_clip.create_model(model).named_parameters())
+    for model_name in ("RN50", "ViT-B-32"):
+        models = {reference: make_model(reference, model_name) for reference in PROGRAMS}
+        answers = {reference: decays(reference, model) for reference, model in models.items()}
+        assert {name_in("cloob", name) for name in answers["open_clip"]} == answers["cloob"].keys()
         # Per parameter: number of dimensions, and whether it decays under open_clip and under CLOOB.
-        content[model] = {name: [p.ndim] + [not undecayed(r, name, p) for r in REFERENCES] for name, p in parameters.items()}
+        content[model_name] = {
+            name: [p.ndim] + [answers[reference][name_in(reference, name)] for reference in PROGRAMS]
+            for name, p in models["open_clip"].named_parameters()}
     write_json("groups.json", content)
 
 
@@ -63,12 +100,10 @@ def adamw():
     gradients[2] = {name: gradient * 0.01 for name, gradient in gradients[2].items()}
     tensors = {f"start.{name}": tensor for name, tensor in start.items()}
     tensors |= {f"grad{i}.{name}": tensor for i, step in enumerate(gradients) for name, tensor in step.items()}
-    for reference in REFERENCES:
+    for reference in PROGRAMS:
         parameters = {name: tensor.clone().requires_grad_() for name, tensor in start.items()}
-        exempt = [p for name, p in parameters.items() if undecayed(reference, name, p)]
-        rest = [p for name, p in parameters.items() if not undecayed(reference, name, p)]
-        optimizer = torch.optim.AdamW([{"params": exempt, "weight_decay": 0.0}, {"params": rest, "weight_decay": 0.2}],
-                                      lr=1e-2, betas=(0.9, 0.98), eps=1e-6, foreach=False, fused=False)
+        theirs = [(name_in(reference, name), parameter) for name, parameter in parameters.items()]
+        optimizer = make_optimizer(reference, SimpleNamespace(named_parameters=lambda: theirs))
         norms = []
         for i, step in enumerate(gradients):
             for name, parameter in parameters.items():
@@ -88,34 +123,54 @@ class Recorder:
     param_groups = ()
 
 
-def cloob_multiplier(kind, step, warmup, total, cycles):
-    if step < warmup:
-        return step / max(1, warmup)
-    progress = (step - warmup) / max(1, total - warmup)
-    if kind == "cosine":
-        return max(0.0, 0.5 * (1 + math.cos(math.pi * progress)))
-    return 0.0 if progress >= 1 else 0.5 * (1 + math.cos(math.pi * ((cycles * progress) % 1.0)))
+def cloob_rates(make_scheduler, lr, warmup, total, **settings):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=lr)
+    schedule = make_scheduler(optimizer, warmup=warmup, num_training_steps=total, **settings)
+    rates = []
+    for _ in range(total + 3):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
 
 
 def schedules():
     lr, warmup, total = 3e-3, 7, 40
     cases = []
 
-    def add(reference, kind, function, steps, **settings):
+    def add(reference, kind, rates, **settings):
         cases.append({"reference": reference, "kind": kind, "base_lr": lr, "warmup_steps": warmup, "total_steps": total,
-                      "settings": settings, "lr": [function(step) for step in steps]})
+                      "settings": settings, "lr": list(rates)})
 
-    add("open_clip", "cosine", scheduler.cosine_lr(Recorder, lr, warmup, total), range(total + 1))
-    add("open_clip", "constant", scheduler.const_lr(Recorder, lr, warmup, total), range(total + 1))
+    def open_clip_rates(make_schedule, *settings):
+        return map(make_schedule(Recorder, lr, warmup, total, *settings), range(total + 1))
+
+    add("open_clip", "cosine", open_clip_rates(scheduler.cosine_lr))
+    add("open_clip", "constant", open_clip_rates(scheduler.const_lr))
     for power, end in ((1.0, 0.0), (2.5, 1e-4)):
-        function = scheduler.const_lr_cooldown(Recorder, lr, warmup, total, 12, power, end)
-        add("open_clip", "constant_cooldown", function, range(total + 1), cooldown_steps=12, cooldown_power=power,
-            cooldown_end_lr=end)
-    add("cloob", "cosine", lambda step: lr * cloob_multiplier("cosine", step, warmup, total, 1), range(total + 3))
+        add("open_clip", "constant_cooldown", open_clip_rates(scheduler.const_lr_cooldown, 12, power, end),
+            cooldown_steps=12, cooldown_power=power, cooldown_end_lr=end)
+    add("cloob", "cosine", cloob_rates(cloob_cosine, lr, warmup, total))
     for cycles in (1, 3):
-        add("cloob", "cosine_restarts", lambda step: lr * cloob_multiplier("restarts", step, warmup, total, cycles),
-            range(total + 3), restart_cycles=cycles)
+        add("cloob", "cosine_restarts", cloob_rates(cloob_restarts, lr, warmup, total, num_cycles=cycles),
+            restart_cycles=cycles)
     write_json("schedules.json", cases)
+
+
+def clamped(reference, value):
+    """The logarithm of the inverse temperature after the clamp that a reference's train.py makes after a step."""
+    clamp = statements(PROGRAMS[reference] + ".train", "unwrap_model(model).logit_scale.clamp_(",
+                       "m.logit_inv_tau.data = ")
+    scale = torch.nn.Parameter(torch.tensor(value))
+    model = SimpleNamespace(logit_scale=scale, logit_inv_tau=scale)
+    with torch.no_grad():
+        exec(clamp, {"torch": torch, "math": math, "model": model, "m": model, "unwrap_model": lambda model: model})
+    return scale.item()
+
+
+def clamps():
+    values = (-3.0, -1e-6, 0.0, 1e-6, 2.66, 4.6, 4.6051, 4.60517, 4.60518, 4.6052, 4.6053, 5.0, 100.0)
+    write_json("clamps.json", {r: [[value, clamped(r, value)] for value in values] for r in PROGRAMS})
 
 
 def loss_scaler():
@@ -142,4 +197,5 @@ if __name__ == "__main__":
     groups()
     adamw()
     schedules()
+    clamps()
     loss_scaler()

@@ -11,8 +11,8 @@ namespace cloob {
 
 /// A mistake that the user can mend: settings, paths, data, checkpoints.
 ///
-/// The message says where, what was found, what is allowed and what to do. The program prints it without a stack and
-/// exits with status 2.
+/// The message says where, what was found, what is allowed and what to do. The program prints it without a
+/// stack and exits with status 2.
 class UserError : public std::runtime_error {
  public:
   explicit UserError(const std::string& message) : std::runtime_error(message) {}
@@ -36,9 +36,9 @@ template <class... Args>
 }  // namespace cloob
 
 /// Checks an invariant: `CLOOB_CHECK(rows > 0, "{} rows", rows)`. Not for mistakes of the user.
-#define CLOOB_CHECK(condition, ...)                                                                \
-  do {                                                                                             \
-    if (!(condition)) {                                                                            \
+#define CLOOB_CHECK(condition, ...)                                                              \
+  do {                                                                                           \
+    if (!(condition)) {                                                                          \
       ::cloob::throw_internal_error(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__)); \
-    }                                                                                              \
+    }                                                                                            \
   } while (false)

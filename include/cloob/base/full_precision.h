@@ -19,4 +19,8 @@ inline at::Tensor at_least_fp32(const at::Tensor& tensor) {
   return tensor.to(c10::promoteTypes(tensor.scalar_type(), at::kFloat));
 }
 
+/// The vectors along the last dimension, each divided by its L2 norm, in at least fp32. A vector shorter than
+/// 1e-12 stays short instead of becoming 0 / 0, as in torch.nn.functional.normalize.
+at::Tensor unit_rows(const at::Tensor& x);
+
 }  // namespace cloob

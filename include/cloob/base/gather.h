@@ -11,7 +11,8 @@ namespace cloob {
 class Gather {
  public:
   virtual ~Gather() = default;
-  /// (B, D) of this rank -> (N, D) of all ranks in rank order. The gradient of a row reaches the rank that owns it.
+  /// (B, D) of this rank -> (N, D) of all ranks in rank order. The gradient of a row reaches the rank that
+  /// owns it.
   virtual at::Tensor gather(const at::Tensor& local_BD) const = 0;
   /// Row of the gathered tensor where this rank's rows begin.
   virtual std::int64_t first_row() const = 0;

@@ -1,4 +1,5 @@
-// Log lines on standard error, each with the room that speaks as its tag: "[data] 12 of 4,096 samples skipped".
+// Log lines on standard error, each with the room that speaks as its tag: "[data] 12 of 4,096 samples
+// skipped".
 #pragma once
 
 #include <fmt/core.h>

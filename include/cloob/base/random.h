@@ -1,4 +1,5 @@
-// Counter-based pseudo-random numbers: a stream depends on its key alone, never on what ran before or on which thread.
+// Counter-based pseudo-random numbers: a stream depends on its key alone, never on what ran before or on
+// which thread.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +10,18 @@ namespace cloob {
 /// Mixes words into one well-distributed 64-bit value.
 std::uint64_t mix_bits(std::initializer_list<std::uint64_t> words);
 
-/// What a stream is for; part of its key, so that two uses of the same (seed, epoch, index) never share numbers.
-enum class RandomUse : std::uint64_t { sample_order = 1, augmentation, caption_choice, initialization, synthetic_data };
+/// What a stream is for; part of its key, so that two uses of the same (seed, epoch, index) never share
+/// numbers.
+enum class RandomUse : std::uint64_t {
+  sample_order = 1,
+  augmentation,
+  caption_choice,
+  initialization,
+  synthetic_data
+};
 
-/// A stream of pseudo-random numbers that is a pure function of its key, for example (use, seed, epoch, sample index).
+/// A stream of pseudo-random numbers that is a pure function of its key, for example (use, seed, epoch,
+/// sample index).
 class RandomStream {
  public:
   RandomStream(RandomUse use, std::initializer_list<std::uint64_t> key);

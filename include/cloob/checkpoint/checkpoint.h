@@ -16,14 +16,18 @@
 namespace cloob {
 
 /// Where a run stands.
+///
+/// Everything is counted from the very beginning, over all restarts.
 struct TrainingState {
-  std::int64_t step = 0;          ///< optimizer steps taken
-  std::int64_t epoch = 0;         ///< epochs completed: the number of the one that is under way
-  std::int64_t epoch_step = 0;    ///< steps taken in that epoch: the position in the data
-  std::int64_t samples_seen = 0;  ///< pairs, over all epochs
-  double time_s = 0;              ///< seconds of training, over all restarts
-  std::map<std::string, double>
-      metrics;  ///< measured on exactly these weights; what is not finite comes back as NaN
+  std::int64_t step = 0;             ///< optimizer steps taken
+  std::int64_t samples_seen = 0;     ///< usable pairs
+  std::int64_t bad_samples = 0;      ///< unusable ones
+  std::int64_t data_position = 0;    ///< where the next batch begins: epoch * data_size + place (see Sampler)
+  std::int64_t data_size = 0;        ///< samples of the training data
+  std::int64_t evaluated_step = -1;  ///< the last step after which the model was evaluated
+  double time_s = 0;                 ///< seconds of training and evaluation
+  /// Measured on exactly these weights; what is not finite comes back as NaN.
+  std::map<std::string, double> metrics;
 };
 
 struct Checkpoint {

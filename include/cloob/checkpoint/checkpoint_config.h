@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -26,7 +27,7 @@ struct CheckpointConfig {
   bool at_end = true;
   std::int64_t keep_last = 3;
   std::string best_metric;
-  BestMode best_mode = BestMode::max;
+  std::optional<BestMode> best_mode;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -45,8 +46,11 @@ struct CheckpointConfig {
               "Metric whose best checkpoint is kept however old it is, for example val/image_to_text_R@1; "
               "empty "
               "keeps none for its metric. A checkpoint takes part when the metric was measured at its step."),
-        field("best_mode", &CheckpointConfig::best_mode,
-              "Whether the largest (max) or the smallest (min) value of best_metric is the best."));
+        field(
+            "best_mode", &CheckpointConfig::best_mode,
+            "Whether the largest (max) or the smallest (min) value of best_metric is the best. "
+            "Unset: min for losses and ranks (their names end in loss, _mean_rank or _median_rank), max for "
+            "all others."));
   }
 };
 static_assert(lists_every_member<CheckpointConfig>);

@@ -5,20 +5,16 @@
 // you mean ...".
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "cloob/config/description.h"
 #include "cloob/config/field.h"
+#include "cloob/config/origins.h"
 #include "cloob/config/source.h"
 
 namespace cloob {
-
-/// Where each setting that is not left at its default was set: dotted name -> "file:line:column" or "command
-/// line".
-using Origins = std::map<std::string, std::string, std::less<>>;
 
 /// Sets in `*root`, a struct as described, whatever the source names; the work behind `read_config`.
 void read_settings(const Description& description, const ConfigSource& source, void* root, Origins& origins);
@@ -30,6 +26,9 @@ std::map<std::string, std::string> values_of_settings(const Description& descrip
 
 /// The struct's defaults with the source's values over them, checked: names, types, ranges, then every
 /// section's `validate`. `origins` is replaced. Throws UserError.
+///
+/// A `validate` names settings by their dotted names in its message, so that it can begin with the place
+/// where one of them was set.
 template <Section T>
 T read_config(const ConfigSource& source, Origins& origins) {
   T value;

@@ -77,6 +77,9 @@ struct SectionInfo {
   std::string doc;
   Path path;
   const SectionType* type;
+
+  /// Checks the rules between its settings; `root` as in SettingInfo. Throws UserError.
+  void validate(const void* root) const;
 };
 
 /// All of a struct's settings and sections, in declared order.
@@ -89,8 +92,6 @@ struct Description {
   bool has_section(std::string_view name) const;
   /// Names (without the section's) of the settings and sections right below a section, in declared order.
   std::vector<std::string> members_of(std::string_view section) const;
-  /// Calls every section's `validate`, inner sections before the ones that hold them.
-  void validate(const void* root) const;
 };
 
 /// "a" and "b" -> "a.b"; below the root just "b".

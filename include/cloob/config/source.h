@@ -38,15 +38,13 @@ class ConfigSource {
   /// Puts overrides on top, later ones over earlier ones.
   void add_overrides(const std::vector<Override>& overrides);
 
-  const std::string& name() const { return name_; }
   /// The parsed files, lowest first: for the reader.
   const std::vector<ConfigNode>& files() const { return *files_; }
   const std::vector<Override>& overrides() const { return overrides_; }
 
  private:
-  ConfigSource(std::string name, std::vector<ConfigNode> files);
+  explicit ConfigSource(std::vector<ConfigNode> files);
 
-  std::string name_;
   std::shared_ptr<const std::vector<ConfigNode>> files_;
   std::vector<Override> overrides_;
 };

@@ -11,14 +11,15 @@
 #include <vector>
 
 #include "cloob/config/field.h"
+#include "cloob/config/origins.h"
 
 namespace cloob {
 
-enum class DataFormat { automatic, csv, webdataset };
+enum class DataFormat { auto_, csv, webdataset };
 template <>
 struct EnumNames<DataFormat> {
   static constexpr std::array<std::pair<std::string_view, DataFormat>, 3> names = {
-      {{"auto", DataFormat::automatic}, {"csv", DataFormat::csv}, {"webdataset", DataFormat::webdataset}}};
+      {{"auto", DataFormat::auto_}, {"csv", DataFormat::csv}, {"webdataset", DataFormat::webdataset}}};
 };
 
 enum class CaptionChoice { first, random };
@@ -107,7 +108,7 @@ static_assert(lists_every_member<WebdatasetConfig>);
 struct DataConfig {
   std::vector<std::string> train;
   std::vector<std::string> val;
-  DataFormat format = DataFormat::automatic;
+  DataFormat format = DataFormat::auto_;
   std::optional<std::string> image_root = std::nullopt;
   CsvConfig csv;
   WebdatasetConfig webdataset;
@@ -141,7 +142,7 @@ struct DataConfig {
         field("max_image_pixels", &DataConfig::max_image_pixels,
               "Pixels above which an image counts as unusable; the default is Pillow's limit against "
               "decompression bombs. "
-              "While it is decoded an image takes 3 bytes a pixel in each thread.",
+              "While it is decoded an image takes up to 4 bytes a pixel in each thread.",
               Range{1, 178'956'970}),
         field("threads", &DataConfig::threads,
               "Threads that read, decode and tokenize; 0 means one for each processor. The batches do not "
@@ -154,6 +155,10 @@ struct DataConfig {
   }
 };
 static_assert(lists_every_member<DataConfig>);
+
+/// Settings of `data` that were set but are not read where all of `train` and `val` are shards, or all are
+/// tables; each with the reason.
+std::vector<std::string> settings_without_effect(const DataConfig& data, const Origins& origins);
 
 /// What data is read for. Training goes through it in a random order, again and again; evaluation once, as it
 /// stands.

@@ -38,9 +38,10 @@ LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std
 ///
 /// Batches depend on source, preprocessing, seed and position alone: any number of threads gives the same
 /// ones, bit for bit. An unusable sample leaves its place empty and is counted; the first of each kind is
-/// logged. `next` throws UserError when there are more than `max_bad_share` of them, or nothing else, and
-/// passes on what else went wrong in a thread; it then throws the same again until `seek`. One thread uses a
-/// loader; the threads start with the first `next`. It may be destroyed at any time.
+/// logged, and the counts at the end of every pass. `next` throws UserError when there are more than
+/// `max_bad_share` of them, or nothing else, and passes on what else went wrong in a thread; it then throws
+/// the same again until `seek`. One thread uses a loader; the threads start with the first `next`. It may be
+/// destroyed at any time.
 class Loader {
  public:
   /// Throws UserError when the source is smaller than one training batch.
@@ -84,7 +85,7 @@ class Loader {
   std::int64_t seen_ = 0;   // places since this loader was made
   std::int64_t epoch_ = 0;  // of the two numbers below
   std::int64_t epoch_seen_ = 0;
-  std::int64_t epoch_bad_ = 0;
+  BadSampleCounts epoch_bad_;
   std::exception_ptr failure_;
   double wait_seconds_ = 0;
   std::unique_ptr<Prefetcher> prefetcher_;

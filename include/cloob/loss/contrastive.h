@@ -1,5 +1,5 @@
-// Contrastive losses of paired features. Everything is computed in fp32 or wider, outside of autocast, and can be
-// differentiated once. Forward and backward hold one B x N matrix for each loss.
+// Contrastive losses of paired features. Everything is computed in fp32 or wider, outside of autocast, and
+// can be differentiated once. Forward and backward hold one B x N matrix for each loss.
 //
 // Shapes: B rows of this process, N rows of all processes, D features.
 #pragma once

@@ -16,7 +16,8 @@ struct TrainingMemory {
   std::int64_t weights = 0;          ///< parameters, and their narrow copies under autocast
   std::int64_t optimizer_state = 0;  ///< two moments for every parameter
   std::int64_t gradients = 0;
-  std::int64_t activations = 0;  ///< what the forward pass keeps for the backward pass
+  std::int64_t activations = 0;    ///< what the forward pass keeps for the backward pass
+  std::int64_t fragmentation = 0;  ///< gaps in the heap
   /// The most at any time. Less than the sum: gradients grow while activations shrink.
   std::int64_t peak = 0;
 };

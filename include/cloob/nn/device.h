@@ -19,8 +19,8 @@ struct EnumNames<DeviceChoice> {
       {{"auto", DeviceChoice::auto_}, {"cpu", DeviceChoice::cpu}, {"cuda", DeviceChoice::cuda}}};
 };
 
-/// The device to compute on; `auto` takes the GPU where there is one. Throws UserError when CUDA is asked for and there is
-/// none.
+/// The device to compute on; `auto` takes the GPU where there is one. Throws UserError when CUDA is asked for
+/// and there is none.
 c10::Device select_device(DeviceChoice choice);
 
 }  // namespace cloob

@@ -33,8 +33,8 @@ struct RandomFeatures {
 RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::uint64_t seed);
 
 /// Evaluates the objective and its gradients once, after a small run that starts threads and libraries.
-/// Throws UserError when the features are not two floating-point matrices of equal size with at least two rows, or
-/// an inverse temperature is not greater than 0.
+/// Throws UserError when the features are not two floating-point matrices of equal size with at least two
+/// rows, or an inverse temperature is not greater than 0.
 ///
 /// Where the kernel does not let a process reset its peak, an earlier and higher peak is counted in
 /// `peak_gib`.

@@ -14,8 +14,8 @@ namespace cloob {
 
 /// How far the work is. What is not set is not shown.
 struct Progress {
-  std::string label = {};      ///< One word for the work: "train", "eval".
-  std::string unit = "step";   ///< What is counted, in the singular: "step", "image", "text".
+  std::string label = {};     ///< One word for the work: "train", "eval".
+  std::string unit = "step";  ///< What is counted, in the singular: "step", "image", "text".
   std::int64_t step = 0;
   std::int64_t num_steps = 0;
   std::optional<double> epoch = std::nullopt;
@@ -55,12 +55,12 @@ class ProgressDisplay {
   bool shows_lines_ = false;
   std::int64_t every_steps_;
   double every_seconds_;
-  std::mutex mutex_;   // of since_line_
+  std::mutex mutex_;  // of since_line_
   Timer since_line_;
 };
 
-/// Whether displays made from now on may draw a bar, whatever their style; yes at first. Plain lines are log lines and
-/// go by the log level.
+/// Whether displays made from now on may draw a bar, whatever their style; yes at first. Plain lines are log
+/// lines and go by the log level.
 void set_progress_bars(bool enabled);
 
 }  // namespace cloob

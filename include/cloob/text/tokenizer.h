@@ -43,8 +43,8 @@ struct TokenBatch {
   at::Tensor end_positions_B;  // int64
 };
 
-/// The columns up to the last end token: (B, L) -> (B, l), a view. The text encoder is causal and pools at the end
-/// token, so what stands behind is work for nothing.
+/// The columns up to the last end token: (B, L) -> (B, l), a view. The text encoder is causal and pools at
+/// the end token, so what stands behind is work for nothing.
 at::Tensor without_padding(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
 
 TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,

@@ -8,7 +8,8 @@
 
 namespace cloob {
 
-/// All settings with their origins, then parameters, FLOPs and memory of the run, as text for a person. Reads no data.
+/// All settings with their origins, then parameters, FLOPs and memory of the run, as text for a person. Reads
+/// no data.
 std::string describe_run(const RunConfig& config, const Origins& origins);
 
 /// Settings that were set but change nothing in this run, each with the reason.

@@ -16,8 +16,8 @@ struct ImportedModel {
   RunConfig config;      ///< defaults, with the architecture that the tensors have
 };
 
-/// Reads a weights file (import_weights.h) and infers its architecture. What was assumed, the activation above all, is
-/// logged. Throws UserError.
+/// Reads a weights file (import_weights.h) and infers its architecture. What was assumed, the activation
+/// above all, is logged. Throws UserError.
 ImportedModel import_model(const std::filesystem::path& path, std::optional<Activation> activation);
 
 /// Weights to start a run from.

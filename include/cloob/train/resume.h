@@ -24,12 +24,14 @@ struct ResumePlan {
   std::optional<std::filesystem::path> checkpoint;
 };
 
-/// What `--resume none|auto|PATH` and `--overwrite` mean for a run folder. `auto` takes its newest checkpoint, and starts
-/// from the beginning where it has none. A path may name an older checkpoint of this run, whose newer ones are then
-/// dropped, or one of another run. Throws UserError, above all when the folder holds a run and nothing says what to do.
+/// What `--resume none|auto|PATH` and `--overwrite` mean for a run folder. `auto` takes its newest
+/// checkpoint, and starts from the beginning where it has none. A path may name an older checkpoint of this
+/// run, whose newer ones are then dropped, or one of another run. Throws UserError, above all when the folder
+/// holds a run and nothing says what to do.
 ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume, bool overwrite);
 
-/// Reads the plan's checkpoint, if it has one, and warns about settings that have changed since it was written.
+/// Reads the plan's checkpoint, if it has one, and warns about settings that have changed since it was
+/// written.
 std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, const RunConfig& config);
 
 }  // namespace cloob

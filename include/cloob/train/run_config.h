@@ -36,24 +36,31 @@ struct TrainConfig {
   static constexpr auto fields() {
     return std::tuple(
         field("global_batch_size", &TrainConfig::global_batch_size,
-              "Pairs in one optimizer step over all processes; every pair sees all others as negatives.", {2, 1e9}),
+              "Pairs in one optimizer step over all processes; every pair sees all others as negatives.",
+              {2, 1e9}),
         field("epochs", &TrainConfig::epochs,
-              "Length of the run in passes over the data. Exactly one of epochs, steps and samples is set.", {0, 1e9}),
+              "Length of the run in passes over the data. Exactly one of epochs, steps and samples is set.",
+              {0, 1e9}),
         field("steps", &TrainConfig::steps, "Length of the run in optimizer steps.", {1, 1e12}),
         field("samples", &TrainConfig::samples,
               "Length of the run in pairs seen; rounded up to whole optimizer steps.", {1, 1e15}),
         field("seed", &TrainConfig::seed,
-              "Seed of the initial weights, the order of the samples, the augmentation and the choice of captions.",
+              "Seed of the initial weights, the order of the samples, the augmentation and the choice of "
+              "captions.",
               {0, 9e15}),
         field("precision", &TrainConfig::precision,
-              "What the towers compute in: fp32, or bf16 or fp16 by autocast with fp32 weights. Features, retrieval and "
+              "What the towers compute in: fp32, or bf16 or fp16 by autocast with fp32 weights. Features, "
+              "retrieval and "
               "loss are fp32 in any case."),
         field("device", &TrainConfig::device, "Where to compute; auto takes the GPU where there is one."),
         field("threads", &TrainConfig::threads,
-              "Threads of one tensor operation on the CPU; 0 takes all cores. Another number of threads can round sums "
-              "differently.", {0, 4096}),
+              "Threads of one tensor operation on the CPU; 0 takes all cores. Another number of threads can "
+              "round sums "
+              "differently.",
+              {0, 4096}),
         field("initial_weights", &TrainConfig::initial_weights,
-              "Checkpoint, run folder or weights file to start from (see 'cloob weights'); empty starts from random "
+              "Checkpoint, run folder or weights file to start from (see 'cloob weights'); empty starts from "
+              "random "
               "weights. Position embeddings are resampled for another image size or context length."));
   }
   void validate() const;
@@ -79,8 +86,10 @@ struct RunConfig {
   static constexpr auto fields() {
     return std::tuple(
         field("reference", &RunConfig::reference,
-              "Whose parameter groups, warm-up and clamp of the inverse temperature to follow: open_clip decays tensors of "
-              "two and more dimensions and warms up with lr (t+1)/w; cloob repeats the CLOOB authors' code: groups by "
+              "Whose parameter groups, warm-up and clamp of the inverse temperature to follow: open_clip "
+              "decays tensors of "
+              "two and more dimensions and warms up with lr (t+1)/w; cloob repeats the CLOOB authors' code: "
+              "groups by "
               "name, lr t/w, so that the first step has a learning rate of zero."),
         field("model", &RunConfig::model, "The two towers."),
         field("data", &RunConfig::data, "Where the pairs come from."),
@@ -99,7 +108,8 @@ struct RunConfig {
 };
 static_assert(lists_every_member<RunConfig>);
 
-/// Optimizer steps of a run over `num_samples` samples. Throws UserError when an epoch has not a single whole batch.
+/// Optimizer steps of a run over `num_samples` samples. Throws UserError when an epoch has not a single whole
+/// batch.
 std::int64_t total_steps(const TrainConfig& config, std::int64_t num_samples);
 
 /// Whole global batches of one epoch.

@@ -10,8 +10,8 @@ namespace cloob {
 /// Holds a lock on the folder while it lives, so that two processes never write into one run.
 class RunDirectory {
  public:
-  /// Creates the folder where there is none, and removes nothing. Throws UserError when another process is training
-  /// there.
+  /// Creates the folder where there is none, and removes nothing. Throws UserError when another process is
+  /// training there.
   explicit RunDirectory(std::filesystem::path path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;

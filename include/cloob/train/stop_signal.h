@@ -14,6 +14,10 @@ class StopSignal {
 
   /// The signal that asked for a stop, or 0.
   static int received();
+
+ private:
+  void (*previous_interrupt_)(int);
+  void (*previous_terminate_)(int);
 };
 
 }  // namespace cloob

@@ -36,25 +36,17 @@ struct RunResult {
   int stop_signal = 0;     ///< the signal that stopped it before its end, or 0
 };
 
-/// What is counted from the very beginning of a run, across stops.
-struct TrainState {
-  std::int64_t step = 0;
-  std::int64_t samples_seen = 0;
-  std::int64_t bad_samples = 0;
-  std::int64_t evaluated_step = -1;  ///< the last step after which the model was evaluated
-  double seconds = 0;                ///< of work
-};
-
 /// Everything that one training run is made of.
 class Trainer {
  public:
-  /// Opens the data, builds the model, goes on from `resumed` if that is given, and only then touches what the folder
-  /// holds, as `existing` says. Throws UserError.
+  /// Opens the data, builds the model, goes on from `resumed` if that is given, and only then touches what
+  /// the folder holds, as `existing` says. Throws UserError.
   Trainer(const RunConfig& config, const RunDirectory& directory, ExistingRun existing,
           const std::optional<Checkpoint>& resumed);
 
-  /// Trains to the end of the schedule, or until SIGINT or SIGTERM, and saves. Throws UserError when training becomes
-  /// unstable, when too much of the data is unusable, and when a checkpoint or a report cannot be written.
+  /// Trains to the end of the schedule, or until SIGINT or SIGTERM, and saves. Throws UserError when training
+  /// becomes unstable, when too much of the data is unusable, and when a checkpoint or a report cannot be
+  /// written.
   RunResult run();
 
  private:
@@ -75,7 +67,7 @@ class Trainer {
   void show_progress();
   bool validate();
   void save();
-  TrainState restore(const Checkpoint& checkpoint);
+  TrainingState restore(const Checkpoint& checkpoint);
   void write_contact_sheet(const Batch& batch);
 
   bool evaluation_is_due() const;
@@ -100,8 +92,7 @@ class Trainer {
   Validation validation_;
   at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
   std::int64_t loss_count_ = 0;
-  NamedNumbers validation_result_;  ///< of state_.evaluated_step
-  TrainState state_;
+  TrainingState state_;
   // From here on the run's folder is written to.
   CheckpointStore checkpoints_;
   Reporter reporter_;

@@ -27,8 +27,8 @@ class Validation {
   /// Whether there is nothing to evaluate on.
   bool empty() const { return pairs_ == nullptr && zero_shot_.empty(); }
 
-  /// Validation loss, retrieval and zero-shot classification with the weights as they are now, named as in metrics.jsonl:
-  /// "val/loss", "val/image_to_text_R@1", "val/NAME_acc1", ... `report` as in EncodeOptions.
+  /// Validation loss, retrieval and zero-shot classification with the weights as they are now, named as in
+  /// metrics.jsonl: "val/loss", "val/image_to_text_R@1", "val/NAME_acc1", ... `report` as in EncodeOptions.
   NamedNumbers run(const std::function<void(const Progress& progress)>& report) const;
   /// The names of what `run` returns.
   std::vector<std::string> metric_names() const;

@@ -1,4 +1,4 @@
-// The four objectives against independent PyTorch code in fp64 (tools/goldens/make_loss.py).
+// The four objectives against the CLOOB authors' code in fp64 (tools/goldens/make_loss.py).
 #include <ATen/ATen.h>
 
 #include <set>
@@ -77,9 +77,9 @@ void expect_file(const std::string& name, std::size_t num_cases) {
   for (const std::string& label : labels) expect_case(label, golden);
 }
 
-TEST(Objectives, MatchPyTorchOnALargerRandomBatch) { expect_file("objectives_large.safetensors", 4); }
+TEST(Objectives, MatchTheReferenceOnALargerRandomBatch) { expect_file("objectives_large.safetensors", 4); }
 
-TEST(Objectives, MatchPyTorchForManySettings) { expect_file("objectives_small.safetensors", 20); }
+TEST(Objectives, MatchTheReferenceForManySettings) { expect_file("objectives_small.safetensors", 20); }
 
 }  // namespace
 }  // namespace cloob

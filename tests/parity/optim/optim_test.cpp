@@ -1,4 +1,4 @@
-// Groups, steps, clipping, learning rates and loss scales against the references
+// Groups, steps, clipping, learning rates, clamps and loss scales against the references
 // (tools/goldens/make_optim.py).
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -11,6 +11,7 @@
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/optim/adamw.h"
 #include "cloob/optim/gradients.h"
+#include "cloob/optim/logit_scale.h"
 #include "cloob/optim/loss_scaler.h"
 #include "cloob/optim/parameter_groups.h"
 #include "cloob/optim/schedule.h"
@@ -112,6 +113,18 @@ TEST(LrAt, FollowsTheReferenceSchedules) {
       ++step;
     }
     EXPECT_GT(step, 40);
+  }
+}
+
+TEST(ClampLogitScale, IsTheReferences) {
+  const nlohmann::json references = read_golden("clamps.json");
+  for (const auto& [word, rows] : references.items()) {
+    const LogitScaleBounds bounds = logit_scale_bounds(1, 100, enum_value<Reference>(word));
+    for (const nlohmann::json& row : rows) {
+      const at::Tensor scale = at::scalar_tensor(row[0].get<double>(), at::kFloat);
+      clamp_logit_scale(scale, bounds);
+      EXPECT_EQ(scale.item<float>(), row[1].get<float>()) << word << " " << row[0];
+    }
   }
 }
 

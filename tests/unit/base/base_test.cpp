@@ -1,3 +1,4 @@
+#include <ATen/Functions.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/full_precision.h"
 #include "cloob/base/random.h"
 #include "cloob/base/text.h"
 #include "support/support.h"
@@ -77,6 +79,13 @@ TEST(Text, SuggestsOnlyNearMatches) {
   EXPECT_EQ(closest_match("warmup_step", names), "warmup_steps");
   EXPECT_EQ(closest_match("wieght_decay", names), "weight_decay");
   EXPECT_FALSE(closest_match("temperature", names));
+}
+
+TEST(UnitRows, HaveLengthOneInFullPrecision) {
+  const at::Tensor rows = at::tensor({3.0, 4.0, 0.0, 0.0, 0.0, -2.0}, at::kDouble).reshape({3, 2});
+  const at::Tensor expected = at::tensor({0.6, 0.8, 0.0, 0.0, 0.0, -1.0}, at::kDouble).reshape({3, 2});
+  EXPECT_TRUE(at::allclose(unit_rows(rows), expected, 0, 1e-15));
+  EXPECT_EQ(unit_rows(rows.to(at::kBFloat16)).scalar_type(), at::kFloat);
 }
 
 TEST(Files, AtomicWriteReplacesTheOldContentAndLeavesNothingBeside) {

@@ -85,6 +85,26 @@ TEST(CheckpointStore, KeepsTheBestHoweverOld) {
   EXPECT_EQ(load_training_state(folder / "best").step, 6);
 }
 
+TEST(CheckpointStore, KnowsThatSmallLossesAndRanksAreBest) {
+  const auto best_of = [](const std::string& metric, std::optional<BestMode> mode) {
+    const TempDir folder;
+    CheckpointConfig config = keep(1, metric);
+    config.best_mode = mode;
+    CheckpointStore store(folder.path(), config);
+    for (const auto& [step, value] : {std::pair(1, 3.0), {2, 1.0}, {3, 2.0}}) {
+      Checkpoint checkpoint = sample_checkpoint(step);
+      checkpoint.state.metrics[metric] = value;
+      store.save(checkpoint);
+    }
+    return load_training_state(folder / "best").step;
+  };
+  for (const char* metric : {"val/loss", "val/image_to_text_mean_rank", "val/text_to_image_median_rank"}) {
+    EXPECT_EQ(best_of(metric, std::nullopt), 2) << metric;
+    EXPECT_EQ(best_of(metric, BestMode::max), 1) << metric;
+  }
+  EXPECT_EQ(best_of("val/image_to_text_R@1", std::nullopt), 1);
+}
+
 TEST(CheckpointStore, KeepsTheSmallestWhereThatIsBest) {
   const TempDir folder;
   CheckpointConfig config = keep(1, "val/R@1");

@@ -19,7 +19,14 @@ inline Checkpoint sample_checkpoint(std::int64_t step) {
   checkpoint.weights_metadata = {{"format", "pt"}};
   checkpoint.training = {{"optimizer.logit_scale.exp_avg", at::full({}, value / 2)},
                          {"rng.cpu", at::full({100}, step % 256, at::kByte)}};
-  checkpoint.state = {step, step / 10, step % 10, step * 32, value * 0.1, {{"val/R@1", value / 1000}}};
+  checkpoint.state = {.step = step,
+                      .samples_seen = step * 32,
+                      .bad_samples = step / 10,
+                      .data_position = step * 33,
+                      .data_size = 1000,
+                      .evaluated_step = step,
+                      .time_s = value * 0.1,
+                      .metrics = {{"val/R@1", value / 1000}}};
   checkpoint.config_yaml = "train:\n  seed: " + std::to_string(step) + "\n";
   return checkpoint;
 }
@@ -40,9 +47,11 @@ inline void expect_is_sample(const Checkpoint& actual) {
   expect_same_tensors(actual.training, expected.training);
   EXPECT_EQ(actual.weights_metadata, expected.weights_metadata);
   EXPECT_EQ(actual.config_yaml, expected.config_yaml);
-  EXPECT_EQ(actual.state.epoch, expected.state.epoch);
-  EXPECT_EQ(actual.state.epoch_step, expected.state.epoch_step);
   EXPECT_EQ(actual.state.samples_seen, expected.state.samples_seen);
+  EXPECT_EQ(actual.state.bad_samples, expected.state.bad_samples);
+  EXPECT_EQ(actual.state.data_position, expected.state.data_position);
+  EXPECT_EQ(actual.state.data_size, expected.state.data_size);
+  EXPECT_EQ(actual.state.evaluated_step, expected.state.evaluated_step);
   EXPECT_EQ(actual.state.time_s, expected.state.time_s);
   EXPECT_EQ(actual.state.metrics, expected.state.metrics);
 }

@@ -54,6 +54,9 @@ struct CropConfig {
     return std::tuple(field("scale", &CropConfig::scale, "Share of the area, from and to.", Range{0, 1}),
                       field("antialias", &CropConfig::antialias, "Whether to filter when shrinking (a|b)."));
   }
+  void validate() const {
+    if (scale.size() == 2 && scale[0] > scale[1]) throw UserError("the smaller share comes first");
+  }
   bool operator==(const CropConfig&) const = default;
 };
 static_assert(lists_every_member<CropConfig>);

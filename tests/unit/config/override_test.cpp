@@ -46,6 +46,13 @@ TEST(Overrides, UnsetOptionalsByNull) {
   EXPECT_EQ(read_text("data: {root: /a}", {"--data.root="}).data.root, "");
 }
 
+TEST(Overrides, AreWhereABrokenRuleIsSoughtFirst) {
+  EXPECT_EQ(error_of([] {
+              read_text("optimizer: {warmup_steps: 5}", {"--data.train", "none"});
+            }),
+            "command line: optimizer.warmup_steps has no meaning without data.train");
+}
+
 struct Mistake {
   std::vector<std::string> arguments;
   const char* message;
@@ -124,6 +131,13 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{{"--loss", "infoloob"},
                 "command line: loss is 'infoloob', must be one of info_nce|info_loob, did you mean "
                 "'info_loob'?"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, BadOverride,
+    ::testing::Values(Mistake{{"--optimizer.lr", "0.9"},
+                              "command line: optimizer.lr above 0.5 needs optimizer.grad_clip_norm"},
+                      Mistake{{"--image.crop.scale", "1,0.5"},
+                              "command line: the smaller share comes first"}));
 
 }  // namespace
 }  // namespace cloob::testing

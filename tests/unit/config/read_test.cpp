@@ -178,9 +178,15 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Rules, BadFile,
     ::testing::Values(Mistake{"optimizer: {lr: 0.9}",
-                              "run.yaml: optimizer.lr above 0.5 needs optimizer.grad_clip_norm"},
+                              "run.yaml:1:17: optimizer.lr above 0.5 needs optimizer.grad_clip_norm"},
+                      // The first setting that the message names is left at its default.
                       Mistake{"data: {train: none}",
-                              "run.yaml: optimizer.warmup_steps has no meaning without data.train"}));
+                              "run.yaml:1:15: optimizer.warmup_steps has no meaning without data.train"},
+                      Mistake{"data: {train: none}\noptimizer: {warmup_steps: 5}\n",
+                              "run.yaml:2:27: optimizer.warmup_steps has no meaning without data.train"},
+                      // The message names no setting.
+                      Mistake{"image:\n  crop:\n    antialias: true\n    scale: [1, 0.5]\n",
+                              "run.yaml:3:5: the smaller share comes first"}));
 
 TEST(Origins, NameTheLastPlaceThatSetAValue) {
   ConfigSource source =

@@ -93,6 +93,9 @@ TEST_F(Include, ReportsMistakesInTheIncludedFile) {
   write("a.yaml", "optimizer: {lr: 3}\n");
   EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
             "a.yaml:1:17: optimizer.lr is 3, must be in [0, 1] (Peak learning rate, reached after warm-up.)");
+  write("b.yaml", "optimizer: {lr: 0.9}\n");
+  EXPECT_EQ(error(write("run.yaml", "include: b.yaml\noptimizer: {weight_decay: 0}\n")),
+            "b.yaml:1:17: optimizer.lr above 0.5 needs optimizer.grad_clip_norm");
 }
 
 TEST_F(Include, IsNotASetting) {

@@ -93,7 +93,8 @@ TEST(CsvTable, ReportsRowsThatCannotBeTakenApart) {
 
 TEST(CsvTable, AStrayQuoteCostsItsOwnLineAlone) {
   const TempDir folder;
-  const CsvTable table(write_text(folder / "t.tsv", "a\tb\n1\t\"open\n2\tx\n3\tsay \"hi\" y\n4\tz\n"), CsvConfig());
+  const CsvTable table(write_text(folder / "t.tsv", "a\tb\n1\t\"open\n2\tx\n3\tsay \"hi\" y\n4\tz\n"),
+                       CsvConfig());
   ASSERT_EQ(table.num_rows(), 4);
   EXPECT_THROW(table.row(0), BadSample);
   EXPECT_EQ(table.row(1), (std::vector<std::string>{"2", "x"}));

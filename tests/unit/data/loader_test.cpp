@@ -1,5 +1,8 @@
 #include "cloob/data/loader.h"
 
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -178,8 +181,10 @@ TEST(Loader, LeavesThePlacesOfBadSamplesEmpty) {
       EXPECT_EQ(actual.captions[row], expected.captions[place]);
       const auto r = static_cast<std::int64_t>(row++), p = static_cast<std::int64_t>(place);
       EXPECT_TRUE(at::equal(actual.images_BCHW[r], expected.images_BCHW[p]));
-      const std::int64_t length = expected.end_positions_B[p].item<std::int64_t>() + 1;  // behind it is padding
-      EXPECT_TRUE(at::equal(actual.tokens_BL[r].narrow(0, 0, length), expected.tokens_BL[p].narrow(0, 0, length)));
+      const std::int64_t length =
+          expected.end_positions_B[p].item<std::int64_t>() + 1;  // behind it is padding
+      EXPECT_TRUE(
+          at::equal(actual.tokens_BL[r].narrow(0, 0, length), expected.tokens_BL[p].narrow(0, 0, length)));
       EXPECT_TRUE(at::equal(actual.end_positions_B[r], expected.end_positions_B[p]));
     }
     EXPECT_EQ(actual.images_BCHW.size(0), actual.size());
@@ -189,6 +194,24 @@ TEST(Loader, LeavesThePlacesOfBadSamplesEmpty) {
   EXPECT_EQ(loader.bad_samples().count(BadKind::not_an_image), 4);
   EXPECT_EQ(loader.bad_samples().by_kind(), "2 missing file, 4 not an image");
   EXPECT_EQ(loader.bad_samples().examples(BadKind::missing_file).front(), "number 0: it is broken");
+}
+
+TEST(Loader, SaysAtTheEndOfAnEpochWhatWasUnusable) {
+  const auto broken = std::make_shared<NumberSource>(40);
+  broken->bad = {{0, BadKind::missing_file}, {13, BadKind::not_an_image}, {14, BadKind::not_an_image}};
+  Loader loader = make_loader(broken, training_options(10));
+  set_log_level(LogLevel::warning);
+  for (const int epoch : {0, 1}) {
+    ::testing::internal::CaptureStderr();
+    take_batches(loader, 3);
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::Not(::testing::HasSubstr("of epoch")));
+    ::testing::internal::CaptureStderr();
+    loader.next();
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+                ::testing::HasSubstr(fmt::format(
+                    "3 of 40 samples of epoch {} were unusable: 1 missing file, 2 not an image", epoch)));
+  }
+  set_log_level(LogLevel::error);
 }
 
 TEST(Loader, PadsTokensToTheLongestTextAndSaysWhereTextsEnd) {
@@ -309,7 +332,8 @@ TEST(Loader, HoldsASmallSetToTheShareAtItsEnd) {
   Loader loader = make_loader(source, options);
   take_batches(loader, 4);
   testing::expect_user_error([&] { loader.next(); }, {"2 of 50 samples", "1 too large, 1 no caption"});
-  testing::expect_user_error([&] { loader.next(); }, {"2 of 50 samples"});  // again, until it is told where to go on
+  testing::expect_user_error([&] { loader.next(); },
+                             {"2 of 50 samples"});  // again, until it is told where to go on
 }
 
 TEST(Loader, JudgesAnEvaluationAsAWhole) {

@@ -96,7 +96,8 @@ TEST_F(Evaluate, TheLossIsTheMeanOverWholeBatchesOfPairs) {
     expected += objective_
                     .evaluate(pairs.image_ND.narrow(0, first, 4), pairs.text_MD.narrow(0, first, 4),
                               encoder_.model()->inv_tau(), SingleProcess(), 0)
-                    .loss.item<double>() / 2;
+                    .loss.item<double>() /
+                2;
   }
   EXPECT_DOUBLE_EQ(result.loss, expected);
 }
@@ -111,13 +112,16 @@ TEST_F(Evaluate, TheLossOfFewerPairsThanABatchSaysHowManyTheyAre) {
 
 TEST_F(Evaluate, ALossNeedsTwoUsablePairs) {
   const auto source = std::make_shared<ColorSource>(2, /*broken=*/0);
-  testing::expect_user_error([&] { evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 16); }, {"1 usable pairs", "2"});
+  testing::expect_user_error(
+      [&] { evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 16); },
+      {"1 usable pairs", "2"});
 }
 
 TEST_F(Evaluate, ProgressSaysWhatItCounts) {
   std::vector<std::string> seen;
   options_.report = [&](const Progress& progress) {
-    seen.push_back(progress.unit + " " + std::to_string(progress.step) + "/" + std::to_string(progress.num_steps));
+    seen.push_back(progress.unit + " " + std::to_string(progress.step) + "/" +
+                   std::to_string(progress.num_steps));
   };
   encode(std::make_shared<ColorSource>(6), EvalCaptions::first);
   EXPECT_THAT(seen, ElementsAre("image 4/6", "image 6/6", "text 4/6", "text 6/6"));

@@ -67,18 +67,32 @@ TEST(BenchmarkLoss, RefusesFeaturesThatDoNotPair) {
 
 TEST(BenchmarkLoss, RefusesWholeNumbersAndEmptyRows) {
   const at::Tensor rows = at::eye(4);
-  testing::expect_user_error([&] { benchmark_loss({ObjectiveSystem::clip, rows.to(at::kLong), rows, 8, 30}); },
-                             {"floating-point"});
+  testing::expect_user_error(
+      [&] {
+        benchmark_loss({ObjectiveSystem::clip, rows.to(at::kLong), rows, 8, 30});
+      },
+      {"floating-point"});
   const at::Tensor empty = at::ones({4, 0});
-  testing::expect_user_error([&] { benchmark_loss({ObjectiveSystem::clip, empty, empty, 8, 30}); },
-                             {"(4, 0)", "one column"});
+  testing::expect_user_error(
+      [&] {
+        benchmark_loss({ObjectiveSystem::clip, empty, empty, 8, 30});
+      },
+      {"(4, 0)", "one column"});
 }
 
 TEST(BenchmarkLoss, RefusesInverseTemperaturesThatAreNotPositive) {
   const at::Tensor rows = at::eye(4);
   for (const double wrong : {0.0, -1.0, std::nan("")}) {
-    testing::expect_user_error([&] { benchmark_loss({ObjectiveSystem::clip, rows, rows, 8, wrong}); }, {"inv_tau is"});
-    testing::expect_user_error([&] { benchmark_loss({ObjectiveSystem::clip, rows, rows, wrong, 30}); }, {"beta is"});
+    testing::expect_user_error(
+        [&] {
+          benchmark_loss({ObjectiveSystem::clip, rows, rows, 8, wrong});
+        },
+        {"inv_tau is"});
+    testing::expect_user_error(
+        [&] {
+          benchmark_loss({ObjectiveSystem::clip, rows, rows, wrong, 30});
+        },
+        {"beta is"});
   }
 }
 

@@ -32,8 +32,19 @@ TEST(SettingsWithoutEffect, NamesBoundsOfAScaleThatIsNotLearned) {
   LossConfig loss{.inv_tau = 30, .learn_inv_tau = false, .inv_tau_max = 50};
   EXPECT_THAT(settings_without_effect(loss, {}),
               ElementsAre("loss.inv_tau_max (loss.learn_inv_tau is false)"));
+  loss.inv_tau_min = 20;
+  EXPECT_THAT(settings_without_effect(loss, {}),
+              ElementsAre("loss.inv_tau_min (loss.learn_inv_tau is false)",
+                          "loss.inv_tau_max (loss.learn_inv_tau is false)"));
   loss.learn_inv_tau = true;
   EXPECT_THAT(settings_without_effect(loss, {}), IsEmpty());
+}
+
+TEST(SettingsWithoutEffect, LeavesOutBoundsThatAFixedScaleNeeds) {
+  const LossConfig large{.inv_tau = 200, .learn_inv_tau = false, .inv_tau_max = 300};
+  const LossConfig small{.inv_tau = 0.5, .learn_inv_tau = false, .inv_tau_min = 0.1};
+  EXPECT_THAT(settings_without_effect(large, {}), IsEmpty());
+  EXPECT_THAT(settings_without_effect(small, {}), IsEmpty());
 }
 
 TEST(LossConfig, KeepsTheScaleWithinItsBounds) {

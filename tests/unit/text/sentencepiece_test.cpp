@@ -109,7 +109,7 @@ TEST(TrainSentencePiece, SaysThatThereIsNothingToTrainOn) {
 
 TEST(TrainSentencePiece, FindsOutFirstThatTheOutputCannotBeWritten) {
   testing::expect_user_error([] { train_sentencepiece(testing::sample_captions(), {}, "/absent/x.model"); },
-                             {"cannot create", "/absent/x.model"});
+                             {"cannot write '/absent/x.model'", "no folder '/absent'"});
 }
 
 TEST(TrainSentencePiece, UsesCaptionsFromAllOverTheList) {
