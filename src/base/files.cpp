@@ -22,8 +22,8 @@ namespace {
   throw_user_error("cannot {} '{}': {}", action, path.string(), describe_errno(error_number));
 }
 
-int open_for_reading(const std::filesystem::path& path, std::uint64_t& size) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+int open_for_reading(const std::filesystem::path& path, std::uint64_t& size, int flags = 0) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (descriptor < 0) throw_errno("open", path);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0 || S_ISDIR(status.st_mode)) {
@@ -84,6 +84,13 @@ std::string read_file(const std::filesystem::path& path) {
   ::close(descriptor);
   content.resize(filled);
   return content;
+}
+
+std::filesystem::path cache_folder() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && *cache != '\0') return std::filesystem::path(cache) / "cloob";
+  const char* home = std::getenv("HOME");
+  return home != nullptr && *home != '\0' ? std::filesystem::path(home) / ".cache" / "cloob" : "";
 }
 
 void make_directories(const std::filesystem::path& path) {
@@ -174,7 +181,12 @@ void OutputFile::finish() {
 }
 
 RandomAccessFile::RandomAccessFile(std::filesystem::path path) : path_(std::move(path)) {
-  descriptor_ = open_for_reading(path_, size_);
+  // A pipe without a writer must not let its reader wait.
+  descriptor_ = open_for_reading(path_, size_, O_NONBLOCK);
+  struct stat status {};
+  if (::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode)) return;
+  ::close(descriptor_);
+  throw_user_error("'{}' is a pipe or a device: an ordinary file was expected", path_.string());
 }
 
 RandomAccessFile::RandomAccessFile(RandomAccessFile&& other) noexcept

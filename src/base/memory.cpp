@@ -9,20 +9,22 @@
 namespace cloob {
 namespace {
 
-// One line of /proc/self/status, "VmRSS:      1234 kB", in bytes.
-std::uint64_t status_bytes(std::string_view key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
+// One line of a file under /proc, "VmRSS:      1234 kB", in bytes.
+std::uint64_t kilobytes_in(const char* path, std::string_view key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
     if (line.starts_with(key)) return std::stoull(line.substr(key.size())) * 1024;
   }
-  throw InternalError(fmt::format("internal error: /proc/self/status has no line '{}'", key));
+  throw InternalError(fmt::format("internal error: {} has no line '{}'", path, key));
 }
 
 }  // namespace
 
-std::uint64_t current_rss_bytes() { return status_bytes("VmRSS:"); }
+std::uint64_t current_rss_bytes() { return kilobytes_in("/proc/self/status", "VmRSS:"); }
 
-std::uint64_t peak_rss_bytes() { return status_bytes("VmHWM:"); }
+std::uint64_t peak_rss_bytes() { return kilobytes_in("/proc/self/status", "VmHWM:"); }
+
+std::uint64_t available_memory_bytes() { return kilobytes_in("/proc/meminfo", "MemAvailable:"); }
 
 bool reset_peak_rss() {
   std::ofstream clear_refs("/proc/self/clear_refs");

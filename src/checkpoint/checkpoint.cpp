@@ -30,6 +30,13 @@ FileDigest digest_text(std::string_view text) {
   return digest;
 }
 
+FileDigest write_text_file(const fs::path& path, std::string_view text) {
+  OutputFile file(path);
+  file.write(text);
+  file.finish();
+  return digest_text(text);
+}
+
 void compare(const fs::path& path, const FileDigest& found, const FileDigest& written) {
   const auto count = [](std::uint64_t bytes) { return with_thousands(static_cast<std::int64_t>(bytes)); };
   if (found.bytes != written.bytes) {
@@ -121,6 +128,7 @@ Checkpoint read_checkpoint(const fs::path& folder, CheckpointPart part) {
   Checkpoint checkpoint;
   checkpoint.state = reader.state();
   checkpoint.config_yaml = reader.text(kConfigFile);
+  if (reader.has(kTokenizerFile)) checkpoint.tokenizer_model = reader.text(kTokenizerFile);
   SafetensorsFile weights = reader.tensors(kWeightsFile);
   checkpoint.weights = std::move(weights.tensors);
   checkpoint.weights_metadata = std::move(weights.metadata);
@@ -153,7 +161,7 @@ Checkpoint load_checkpoint(const fs::path& folder, CheckpointPart part) {
 TrainingState load_training_state(const fs::path& folder) { return read_state_file(folder).state; }
 
 std::uint64_t bytes_needed(const Checkpoint& checkpoint) {
-  std::uint64_t bytes = checkpoint.config_yaml.size();
+  std::uint64_t bytes = checkpoint.config_yaml.size() + checkpoint.tokenizer_model.size();
   for (const NamedTensors* tensors : {&checkpoint.weights, &checkpoint.training}) {
     for (const auto& [name, tensor] : *tensors) bytes += tensor.nbytes() + name.size();
   }
@@ -168,10 +176,10 @@ void write_checkpoint_files(const fs::path& folder, const Checkpoint& checkpoint
     content.files[kTrainingFile] =
         write_safetensors_in_place(folder / kTrainingFile, checkpoint.training, {});
   }
-  OutputFile config(folder / kConfigFile);
-  config.write(checkpoint.config_yaml);
-  config.finish();
-  content.files[kConfigFile] = digest_text(checkpoint.config_yaml);
+  content.files[kConfigFile] = write_text_file(folder / kConfigFile, checkpoint.config_yaml);
+  if (!checkpoint.tokenizer_model.empty()) {
+    content.files[kTokenizerFile] = write_text_file(folder / kTokenizerFile, checkpoint.tokenizer_model);
+  }
   write_state_file(folder, content);
 }
 

@@ -32,13 +32,13 @@ std::string checksum_of(const Json& json) {
 
 TrainingState state_from(const Json& json) {
   TrainingState state;
-  const auto integer = [&](const char* name) { return json.at(name).get<std::int64_t>(); };
-  state.step = integer("step");
-  state.samples_seen = integer("samples_seen");
-  state.bad_samples = integer("bad_samples");
-  state.data_position = integer("data_position");
-  state.data_size = integer("data_size");
-  state.evaluated_step = integer("evaluated_step");
+  state.step = json.at("step").get<std::int64_t>();
+  state.samples_seen = json.at("samples_seen").get<std::int64_t>();
+  // Programs before the first release had these elsewhere: their checkpoints can be used, but not resumed.
+  state.bad_samples = json.value("bad_samples", state.bad_samples);
+  state.data_position = json.value("data_position", state.data_position);
+  state.data_size = json.value("data_size", state.data_size);
+  state.evaluated_step = json.value("evaluated_step", state.evaluated_step);
   state.time_s = json.at("time_s").get<double>();
   for (const auto& [name, value] : json.at("metrics").items()) {
     state.metrics[name] = value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();

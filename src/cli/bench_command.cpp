@@ -1,23 +1,29 @@
-// cloob bench loss
+// cloob bench loss|data
 
 #include <ATen/core/Tensor.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/enum_option.h"
+#include "cli/output_file.h"
 #include "cloob/base/error.h"
 #include "cloob/checkpoint/safetensors.h"
+#include "cloob/data/loader_benchmark.h"
 #include "cloob/objective/loss_benchmark.h"
 #include "cloob/report/named_numbers.h"
+#include "cloob/text/tokenizer.h"
 
 namespace cloob {
 namespace {
 
 struct LossArguments {
-  ObjectiveSystem objective = ObjectiveSystem::clip;
+  std::optional<ObjectiveSystem> objective;  // always set when the command runs
   std::string features;
   std::int64_t batch = 1024;
   std::int64_t dim = 512;
@@ -38,13 +44,13 @@ RandomFeatures read_features(const std::string& path) {
 }
 
 int bench_loss(const LossArguments& arguments) {
-  require_json_destination(arguments.json);
+  require_output(arguments.json, {arguments.features});
   const RandomFeatures features =
       arguments.features.empty()
           ? random_unit_features(arguments.batch, arguments.dim, static_cast<std::uint64_t>(arguments.seed))
           : read_features(arguments.features);
   const LossBenchmarkResult result = benchmark_loss(
-      {arguments.objective, features.image_ND, features.text_ND, arguments.beta, arguments.inv_tau});
+      {arguments.objective.value(), features.image_ND, features.text_ND, arguments.beta, arguments.inv_tau});
   write_json_line(arguments.json, to_json({{"loss", result.loss},
                                            {"grad_norm_image", result.grad_norm_image},
                                            {"grad_norm_text", result.grad_norm_text},
@@ -53,13 +59,41 @@ int bench_loss(const LossArguments& arguments) {
   return 0;
 }
 
-}  // namespace
+struct DataArguments {
+  std::vector<std::string> source;
+  DataConfig data;
+  ImageConfig image;
+  std::int64_t image_size = 224;
+  std::int64_t batch = 64;
+  double seconds = 20;
+  std::string json = "-";
+};
 
-void add_bench_commands(CLI::App& app, Action& action) {
-  CLI::App* const group = app.add_subcommand("bench", "Measure parts of the program");
-  group->require_subcommand(1);
+int bench_data(const DataArguments& arguments) {
+  require_output(arguments.json, arguments.source);
+  constexpr std::int64_t kContextLength = 77;
+  Preprocess preprocess =
+      with_text(make_image_preprocess(arguments.image, Purpose::training, arguments.image_size,
+                                      arguments.data.max_image_pixels),
+                make_tokenizer(TextConfig()), kContextLength);
+  const LoaderBenchmarkResult result =
+      benchmark_loader({make_source(arguments.data, arguments.source, Purpose::training),
+                        std::move(preprocess), arguments.data, arguments.batch, arguments.seconds});
+  write_json_line(arguments.json, to_json({{"images_s", result.images_per_second},
+                                           {"decode_only_images_s", result.decode_only_images_per_second},
+                                           {"threads", static_cast<double>(result.threads)},
+                                           {"read_mib_s", result.read_mib_per_second},
+                                           {"peak_rss_gib", result.peak_rss_gib}}));
+  return 0;
+}
+
+void add_json_option(CLI::App& command, std::string& json) {
+  command.add_option("--json", json, "Where the result goes; - is standard output")->capture_default_str();
+}
+
+void add_bench_loss(CLI::App& group, Action& action) {
   CLI::App* const command =
-      group->add_subcommand("loss", "One objective: value, gradient norms, time and memory");
+      group.add_subcommand("loss", "One objective: value, gradient norms, time and memory");
   const auto arguments = std::make_shared<LossArguments>();
   add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective,
                                    "A corner of the grid of objectives")
@@ -83,9 +117,38 @@ void add_bench_commands(CLI::App& app, Action& action) {
   command->add_option("--inv-tau", arguments->inv_tau, "Inverse temperature of the loss")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 1e6));
-  command->add_option("--json", arguments->json, "Where the result goes; - is standard output")
-      ->capture_default_str();
+  add_json_option(*command, arguments->json);
   command->callback([arguments, &action] { action = [arguments] { return bench_loss(*arguments); }; });
+}
+
+void add_bench_data(CLI::App& group, Action& action) {
+  CLI::App* const command =
+      group.add_subcommand("data", "Training batches from a source, and the limit that decoding alone sets");
+  const auto arguments = std::make_shared<DataArguments>();
+  command->add_option("--source", arguments->source, "Tables or tar shards, as for data.train")->required();
+  command->add_option("--threads", arguments->data.threads, "Loader threads; 0 means one for each processor")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command->add_option("--image-size", arguments->image_size, "Side of the pictures in a batch, in pixels")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--batch", arguments->batch, "Pairs in a batch")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--seconds", arguments->seconds, "Length of each of the two measurements")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 86400.0));
+  add_json_option(*command, arguments->json);
+  command->callback([arguments, &action] { action = [arguments] { return bench_data(*arguments); }; });
+}
+
+}  // namespace
+
+void add_bench_commands(CLI::App& app, Action& action) {
+  CLI::App* const group = app.add_subcommand("bench", "Measure parts of the program");
+  group->require_subcommand(1);
+  add_bench_loss(*group, action);
+  add_bench_data(*group, action);
 }
 
 }  // namespace cloob

@@ -26,14 +26,7 @@ void add_data_commands(CLI::App& app, Action& action);
 void add_bench_commands(CLI::App& app, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 
-/// Writes one line of JSON to a file, or to standard output where `destination` is "-". Nothing when it is
-/// empty.
-void write_json_line(const std::string& destination, const std::string& json);
-
 /// Warns of settings that were set but change nothing, each given with the reason.
 void warn_without_effect(const std::vector<std::string>& settings);
-
-/// Throws UserError where `write_json_line` would fail: to be called before work that takes long.
-void require_json_destination(const std::string& destination);
 
 }  // namespace cloob

@@ -1,14 +1,23 @@
-// cloob data render-shapes
+// cloob data render-shapes|index|list
+
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "cli/commands.h"
+#include "cli/enum_option.h"
+#include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "cloob/data/index_shards.h"
+#include "cloob/data/loader.h"
 #include "cloob/data/shapes_dataset.h"
+#include "cloob/report/progress.h"
 
 namespace cloob {
 namespace {
@@ -28,11 +37,117 @@ int render_shapes(const ShapesArguments& arguments) {
   return 0;
 }
 
+struct IndexArguments {
+  std::vector<std::string> shards;
+  std::string folder;
+  std::int64_t threads = 0;
+};
+
+int index_data(const IndexArguments& arguments) {
+  ProgressDisplay display(ProgressStyle::auto_);
+  const auto files = index_shards(
+      arguments.shards, arguments.folder, arguments.threads, [&](std::int64_t done, std::int64_t total) {
+        display.update({.label = "index", .unit = "shard", .step = done, .num_steps = total});
+      });
+  display.finish();
+  for (const auto& file : files) log_info("data", "'{}' is up to date", file.string());
+  return 0;
+}
+
+struct ListArguments {
+  std::vector<std::string> source;
+  DataConfig data;
+  std::int64_t epoch = 0;
+  std::int64_t limit = 0;
+  LoaderOptions loader;
+};
+
+// What training does with the order of samples, without the samples.
+Preprocess without_pixels() {
+  Preprocess preprocess;
+  preprocess.image_size = 1;
+  preprocess.image = [](std::span<const std::byte>, RandomStream&, std::span<float>) {};
+  return preprocess;
+}
+
+int list_data(const ListArguments& arguments) {
+  const auto source = make_source(arguments.data, arguments.source, Purpose::training);
+  const std::int64_t batch =
+      arguments.loader.batch_size > 0 ? arguments.loader.batch_size : arguments.loader.world_size;
+  LoaderOptions options =
+      make_loader_options(arguments.data, Purpose::training, batch, arguments.loader.seed);
+  options.rank = arguments.loader.rank;
+  options.world_size = arguments.loader.world_size;
+  if (options.rank >= options.world_size) {
+    throw_user_error("--rank is {}: with --ranks {} it has to be 0 to {}", options.rank, options.world_size,
+                     options.world_size - 1);
+  }
+  Loader loader(source, without_pixels(), options);
+  loader.seek(arguments.epoch * loader.samples_per_epoch());
+  std::int64_t num_listed = 0;
+  for (std::int64_t k = loader.batches_per_epoch(); k > 0; --k) {
+    for (const std::int64_t index : loader.next().indices) {
+      if (arguments.limit > 0 && num_listed == arguments.limit) return 0;
+      fmt::print("{}\n", source->key(index));
+      ++num_listed;
+    }
+  }
+  return 0;
+}
+
+void add_index_command(CLI::App& group, Action& action) {
+  CLI::App* const command =
+      group.add_subcommand("index", "Go through shards once, so that no start of a run has to do it again");
+  const auto arguments = std::make_shared<IndexArguments>();
+  command->add_option("shards", arguments->shards, "Tar shards, as for data.train")->required();
+  command->add_option(
+      "--out", arguments->folder,
+      "Folder for the index files, to be named by data.index_folder; beside the shards if not given");
+  command->add_option("--threads", arguments->threads, "Shards read at the same time; 0 takes all processors")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command->callback([arguments, &action] { action = [arguments] { return index_data(*arguments); }; });
+}
+
+void add_list_command(CLI::App& group, Action& action) {
+  CLI::App* const command =
+      group.add_subcommand("list", "The names of the samples in the order in which training sees them");
+  const auto arguments = std::make_shared<ListArguments>();
+  const CLI::Range at_least_0(std::int64_t{0}, std::int64_t{1'000'000'000'000});
+  const CLI::Range at_least_1(std::int64_t{1}, std::int64_t{1'000'000'000});
+  command->add_option("source", arguments->source, "Tables or tar shards, as for data.train")->required();
+  command->add_option("--epoch", arguments->epoch, "Epoch, from 0")->capture_default_str()->check(at_least_0);
+  command->add_option("--limit", arguments->limit, "At most so many names; 0 lists the whole epoch")
+      ->capture_default_str()
+      ->check(at_least_0);
+  command
+      ->add_option("--batch", arguments->loader.batch_size,
+                   "Pairs of a global batch: train.global_batch_size; one for each rank if not given")
+      ->check(at_least_1);
+  command->add_option("--ranks", arguments->loader.world_size, "Processes that share a global batch")
+      ->capture_default_str()
+      ->check(at_least_1);
+  command->add_option("--rank", arguments->loader.rank, "The one whose samples are listed, from 0")
+      ->capture_default_str()
+      ->check(at_least_0);
+  command->add_option("--seed", arguments->loader.seed, "train.seed")->capture_default_str();
+  command->add_option("--threads", arguments->data.threads, "Loader threads; they change nothing")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  add_enum_option<Shuffle>(*command, "--shuffle", arguments->data.shuffle, "data.shuffle");
+  command->add_option("--shuffle-window", arguments->data.shuffle_window, "data.shuffle_window")
+      ->capture_default_str()
+      ->check(at_least_1);
+  command->callback([arguments, &action] { action = [arguments] { return list_data(*arguments); }; });
+}
+
 }  // namespace
 
 void add_data_commands(CLI::App& app, Action& action) {
   CLI::App* const group = app.add_subcommand("data", "Make and look at data");
   group->require_subcommand(1);
+  add_index_command(*group, action);
+  add_list_command(*group, action);
   CLI::App* const command =
       group->add_subcommand("render-shapes", "Render the built-in data set of coloured shapes with captions");
   const auto arguments = std::make_shared<ShapesArguments>();

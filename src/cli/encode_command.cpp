@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/model_arguments.h"
+#include "cli/output_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -35,23 +36,41 @@ std::vector<std::string> all_lines(const std::string& file) {
   return lines;
 }
 
+void require_output_of(const EncodeArguments& arguments, const std::vector<std::string>& images) {
+  std::vector<std::string> inputs = images;
+  inputs.insert(inputs.end(), {arguments.images, arguments.texts, arguments.model.checkpoint});
+  require_output(arguments.out, inputs);
+}
+
+// Row k belongs to line k, so not a single image may be left out.
+at::Tensor encode_every_image(const OpenedModel& opened, const std::vector<std::string>& images,
+                              const std::string& list) {
+  EncodeOptions options = opened.options;
+  options.data.max_bad_share = 1;
+  const ImageFeatures encoded =
+      opened.encoder.encode_images(make_image_file_source({images.begin(), images.end()}), options);
+  if (encoded.indices.size() == images.size()) return encoded.features_ND;
+  std::size_t first = 0;
+  while (first < encoded.indices.size() && encoded.indices[first] == static_cast<std::int64_t>(first))
+    ++first;
+  throw_user_error(
+      "{}:{}: the image '{}' is unusable, as are {} of {} in all: mend them or take them out of the list, "
+      "row k of "
+      "the output belongs to line k",
+      list, first + 1, images[first], images.size() - encoded.indices.size(), images.size());
+}
+
 int encode(const EncodeArguments& arguments) {
   if (arguments.images.empty() && arguments.texts.empty()) {
     throw_user_error("there is nothing to encode: give --images, --texts or both");
   }
-  require_output_folder(arguments.out);
-  OpenedModel opened = open_model(arguments.model, "encode");
-  // Row k belongs to line k, so not a single image may be left out.
-  opened.options.data.max_bad_share = 0;
+  const auto images = arguments.images.empty() ? std::vector<std::string>() : all_lines(arguments.images);
+  const auto texts = arguments.texts.empty() ? std::vector<std::string>() : all_lines(arguments.texts);
+  require_output_of(arguments, images);
+  const OpenedModel opened = open_model(arguments.model, "encode");
   NamedTensors features;
-  if (!arguments.images.empty()) {
-    const std::vector<std::string> paths = all_lines(arguments.images);
-    const auto source = make_image_file_source({paths.begin(), paths.end()});
-    features["image_features"] = opened.encoder.encode_images(source, opened.options).features_ND;
-  }
-  if (!arguments.texts.empty()) {
-    features["text_features"] = opened.encoder.encode_texts(all_lines(arguments.texts), opened.options);
-  }
+  if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments.images);
+  if (!texts.empty()) features["text_features"] = opened.encoder.encode_texts(texts, opened.options);
   opened.display->finish();
   write_safetensors(arguments.out, features, {});
   for (const auto& [name, tensor] : features) {

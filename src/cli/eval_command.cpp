@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
+#include "cli/output_file.h"
 #include "cloob/eval/evaluate.h"
 #include "cloob/objective/objective_system.h"
 #include "cloob/report/named_numbers.h"
@@ -29,6 +30,12 @@ struct PairArguments {
   std::vector<std::string> settings;  // --data.section.key VALUE ...
 };
 
+void require_output_of(const PairArguments& arguments) {
+  std::vector<std::string> inputs = arguments.data;
+  inputs.push_back(arguments.model.checkpoint);
+  require_output(arguments.json, inputs);
+}
+
 std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
   const std::int64_t threads = data.threads;
   std::vector<Override> overrides = parse_overrides(arguments.settings);
@@ -39,7 +46,7 @@ std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataCon
 }
 
 int eval_retrieval(const PairArguments& arguments) {
-  require_json_destination(arguments.json);
+  require_output_of(arguments);
   OpenedModel opened = open_model(arguments.model, kLabel);
   const auto source = open_pairs(arguments, opened.options.data);
   const RetrievalMetrics metrics =
@@ -50,7 +57,7 @@ int eval_retrieval(const PairArguments& arguments) {
 }
 
 int eval_loss(const PairArguments& arguments) {
-  require_json_destination(arguments.json);
+  require_output_of(arguments);
   OpenedModel opened = open_model(arguments.model, kLabel);
   const auto source = open_pairs(arguments, opened.options.data);
   ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval,
@@ -76,6 +83,7 @@ struct ZeroShotArguments {
   std::string class_names;
   std::string templates;
   std::string json = "-";
+  std::vector<std::string> settings;  // --data.max_bad_share VALUE ...
 };
 
 std::optional<std::string> if_set(const std::string& text) {
@@ -83,8 +91,12 @@ std::optional<std::string> if_set(const std::string& text) {
 }
 
 int eval_zero_shot(const ZeroShotArguments& arguments) {
-  require_json_destination(arguments.json);
-  const OpenedModel opened = open_model(arguments.model, kLabel);
+  require_output(arguments.json, {arguments.model.checkpoint, arguments.class_names, arguments.templates,
+                                  arguments.data + "/*.txt", arguments.data + "/*/*"});
+  OpenedModel opened = open_model(arguments.model, kLabel);
+  const std::int64_t threads = opened.options.data.threads;
+  opened.options.data = read_image_settings(parse_overrides(arguments.settings));
+  if (opened.options.data.threads == 0) opened.options.data.threads = threads;
   const auto source = open_labeled_source(arguments.data, arguments.split, opened.options.data.threads);
   const ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
@@ -145,11 +157,17 @@ void add_eval_commands(CLI::App& app, Action& action) {
       ->add_option("--data", classes->data, "Folder with a folder of images per class, or clip-benchmark's")
       ->required();
   zero_shot->add_option("--split", classes->split, "Split of a clip-benchmark folder")->capture_default_str();
-  zero_shot->add_option("--classnames", classes->class_names,
-                        "File with a name a line, JSON file, or data set of clip-benchmark such as cifar10");
+  zero_shot->add_option(
+      "--classnames", classes->class_names,
+      "File with a name a line, JSON file, or data set of clip-benchmark such as imagenet1k");
   zero_shot->add_option("--templates", classes->templates, "Prompts with {c}, given like the class names");
   add_json_option(*zero_shot, classes->json);
-  zero_shot->callback([classes, &action] { action = [classes] { return eval_zero_shot(*classes); }; });
+  zero_shot->allow_extras();
+  zero_shot->footer("--data.max_bad_share VALUE lets more images be unusable than the usual 1 in 100.");
+  zero_shot->callback([classes, zero_shot, &action] {
+    classes->settings = zero_shot->remaining();
+    action = [classes] { return eval_zero_shot(*classes); };
+  });
 }
 
 }  // namespace cloob

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/enum_option.h"
 #include "cloob/base/error.h"
+#include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/data/data_config.h"
 #include "cloob/train/run_config.h"
@@ -25,6 +27,19 @@ struct DataSettings {
   }
 };
 static_assert(lists_every_member<DataSettings>);
+
+DataConfig read_data_section(const std::vector<Override>& overrides, Origins& origins) {
+  for (const Override& override_ : overrides) {
+    if (override_.name.starts_with("data.")) continue;
+    throw_user_error(
+        "command line: unknown option --{}: besides the options that --help lists, this command takes only "
+        "settings of the section data, such as --data.threads 4",
+        override_.name);
+  }
+  ConfigSource source = ConfigSource::from_text("", "command line");
+  source.add_overrides(overrides);
+  return read_config<DataSettings>(source, origins).data;
+}
 
 }  // namespace
 
@@ -66,12 +81,23 @@ DataConfig read_data_settings(const std::vector<Override>& overrides, const std:
     throw_user_error("command line: --{} is for 'cloob train': name the data to evaluate with --data",
                      override_.name);
   }
-  ConfigSource source = ConfigSource::from_text("", "command line");
-  source.add_overrides(overrides);
   Origins origins;
-  DataConfig data = read_config<DataSettings>(source, origins).data;
+  DataConfig data = read_data_section(overrides, origins);
   data.val = names;
   warn_without_effect(settings_without_effect(data, origins));
+  return data;
+}
+
+DataConfig read_image_settings(const std::vector<Override>& overrides) {
+  const std::vector<std::string> used = {"data.max_bad_share", "data.max_image_pixels",
+                                         "data.prefetch_batches", "data.threads"};
+  Origins origins;
+  DataConfig data = read_data_section(overrides, origins);
+  for (const auto& [name, origin] : origins) {
+    if (std::find(used.begin(), used.end(), name) != used.end()) continue;
+    throw_user_error("{}: --{} is for tables and tar shards: this command takes {}", origin, name,
+                     join(used, ", "));
+  }
   return data;
 }
 

@@ -46,7 +46,10 @@ struct OpenedModel {
 OpenedModel open_model(const ModelArguments& arguments, const std::string& label);
 
 /// Settings of the section `data` for the evaluation of `names`, which become its `val`. Warns of those
-/// without effect; `data.train` and `data.val` are refused. Throws UserError.
+/// without effect; `data.train`, `data.val` and other sections are refused. Throws UserError.
 DataConfig read_data_settings(const std::vector<Override>& overrides, const std::vector<std::string>& names);
+
+/// The same for folders of images: takes only those settings that count for them. Throws UserError.
+DataConfig read_image_settings(const std::vector<Override>& overrides);
 
 }  // namespace cloob

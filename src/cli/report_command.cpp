@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cli/commands.h"
@@ -147,17 +148,32 @@ std::vector<Chart> charts_of(const std::vector<ComparedRun>& runs) {
   return charts;
 }
 
+// Only an earlier report is replaced: its results say whether one lies there.
+void require_replaceable(const std::filesystem::path& folder) {
+  const auto results = folder / "results.json", page = folder / "index.html";
+  std::error_code ignored;
+  if (std::filesystem::exists(results, ignored)) {
+    const auto earlier = nlohmann::json::parse(read_file(results), nullptr, /*allow_exceptions=*/false);
+    if (earlier.is_object() && earlier.contains("chance") && earlier.contains("num_images")) return;
+  }
+  for (const auto& file : {results, page}) {
+    if (!std::filesystem::exists(file, ignored)) continue;
+    throw_user_error("'{}' was not written by cloob report: name another folder with --out", file.string());
+  }
+}
+
 int report(const ReportArguments& arguments) {
   std::vector<ComparedRun> runs;
   for (const std::string& argument : arguments.runs) runs.push_back(read_run(argument));
   require_comparable(runs);
+  const std::filesystem::path out = arguments.out;
+  require_replaceable(out);
   const double chance = 1.0 / number(runs.front().zero_shot, "num_classes");
   const ReportTable table = results_table(arguments.table_title, runs, chance);
 
   nlohmann::ordered_json results = {{"chance", chance},
                                     {"num_images", runs.front().zero_shot["num_samples"]}};
   for (const ComparedRun& run : runs) results[run.name] = run.zero_shot;
-  const std::filesystem::path out = arguments.out;
   make_directories(out);
   write_file_atomically(out / "results.json", results.dump(2) + "\n");
 

@@ -11,6 +11,7 @@
 
 #include "cli/commands.h"
 #include "cli/enum_option.h"
+#include "cli/output_file.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/text/sentencepiece_training.h"
@@ -45,6 +46,7 @@ struct TokenizerArguments {
 };
 
 int train_tokenizer(const TokenizerArguments& arguments) {
+  require_output(arguments.out, arguments.captions);
   const std::vector<std::filesystem::path> files(arguments.captions.begin(), arguments.captions.end());
   const std::vector<std::string> captions = read_caption_lines(files);
   train_sentencepiece(captions, arguments.config, arguments.out);

@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/enum_option.h"
+#include "cli/output_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -30,10 +31,6 @@ struct WeightsArguments {
   std::optional<Activation> activation;
 };
 
-std::map<std::string, std::string> metadata_for(Activation activation) {
-  return {{"format", "pt"}, {"activation", std::string(enum_name(activation))}};
-}
-
 // write_checkpoint refuses this too, but only after the work.
 void require_nothing_at(const std::string& path) {
   std::error_code error;
@@ -46,7 +43,7 @@ int import(const WeightsArguments& arguments) {
   const ImportedModel imported = import_model(arguments.input, arguments.activation);
   Checkpoint checkpoint;
   checkpoint.weights = imported.weights;
-  checkpoint.weights_metadata = metadata_for(imported.config.model.activation);
+  checkpoint.weights_metadata = weights_metadata(imported.config);
   checkpoint.config_yaml = print_config(imported.config);
   write_checkpoint(arguments.out, checkpoint);
   log_info("weights", "{} tensors written to the checkpoint {}", imported.weights.size(), arguments.out);
@@ -54,29 +51,25 @@ int import(const WeightsArguments& arguments) {
 }
 
 int export_weights(const WeightsArguments& arguments) {
-  require_output_folder(arguments.out);
+  require_output(arguments.out, {arguments.input});
   const CheckpointLocation location = resolve_checkpoint(arguments.input);
-  NamedTensors weights;
-  std::map<std::string, std::string> metadata;
-  if (location.kind == CheckpointLocation::Kind::checkpoint) {
-    Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights);
-    weights = std::move(checkpoint.weights);
-    metadata = std::move(checkpoint.weights_metadata);
-  } else {
-    ImportedModel imported = import_model(location.path, std::nullopt);
-    weights = std::move(imported.weights);
-    metadata = metadata_for(imported.config.model.activation);
+  const ImportedModel model = location.kind == CheckpointLocation::Kind::checkpoint
+                                  ? read_checkpoint_model(location.path)
+                                  : import_model(location.path, std::nullopt);
+  write_safetensors(arguments.out, model.weights, weights_metadata(model.config));
+  log_info("weights", "{} tensors written to {}", model.weights.size(), arguments.out);
+  if (model.config.text.tokenizer == TokenizerKind::sentencepiece) {
+    log_warning("weights", "the tokenizer is not in the file: keep '{}' with it",
+                model.config.text.model_file);
   }
-  write_safetensors(arguments.out, weights, metadata);
-  log_info("weights", "{} tensors written to {}", weights.size(), arguments.out);
   return 0;
 }
 
 int inspect(const WeightsArguments& arguments) {
-  require_json_destination(arguments.out);
   if (arguments.out.empty()) {
     fmt::print("{}", inspect_as_text(arguments.input));
   } else {
+    require_output(arguments.out, {arguments.input});
     write_json_line(arguments.out, inspect_as_json(arguments.input));
   }
   return 0;

@@ -19,7 +19,7 @@ namespace cloob {
 namespace {
 
 // yaml-cpp speaks of its grammar; users want to know what to change.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kPlainWords = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kPlainWords = {{
     {"illegal map value",
      "a ':' where no setting can begin: check the indentation, or put text that holds ': ' in quotes"},
     {"end of map not found", "this line does not belong to the settings above it: check the indentation"},
@@ -29,6 +29,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kPlainWor
     {"unknown token", "this character cannot begin a value: put the text in quotes"},
     {"the referenced anchor is not defined",
      "aliases (*name) are not supported: write the value out, or put text in quotes"},
+    {"bad file", "lists or sections within each other go too deep here"},
     {"illegal tab when looking for indentation", "indented with a tab: use spaces"},
 }};
 

@@ -82,7 +82,8 @@ class Reader {
       try {
         section->validate(root_);
       } catch (const UserError& error) {
-        throw_user_error("{}: {}", origin_of_mistake(section->name, error.what()), error.what());
+        const std::string_view origin = origin_of_mistake(section->name, error.what());
+        throw_user_error("{}: {}{}", origin, error.what(), other_origins(error.what(), origin));
       }
     }
   }
@@ -144,6 +145,19 @@ class Reader {
     if (!first.empty()) return first;
     const auto origin = section_origins_.find(section);
     return origin == section_origins_.end() ? kCommandLine : origin->second;
+  }
+
+  // " (optimizer.lr is set at run.yaml:3:7)" for the settings in a message that were set elsewhere.
+  std::string other_origins(std::string_view message, std::string_view known) const {
+    std::vector<std::string> others;
+    for (const std::string& name : names_in(message)) {
+      const auto origin = origins_.find(name);
+      if (origin == origins_.end() || origin->second == known) continue;
+      if (description_.find_setting(name)->get(root_).empty()) continue;  // null
+      const std::string other = fmt::format("{} is set at {}", name, origin->second);
+      if (std::find(others.begin(), others.end(), other) == others.end()) others.push_back(other);
+    }
+    return others.empty() ? "" : fmt::format(" ({})", join(others, ", "));
   }
 
   static Values parse_values(const SettingInfo& setting, const ConfigNode& node) {

@@ -83,7 +83,12 @@ std::vector<std::string> CsvSource::read_captions(std::int64_t index) const {
 }
 
 std::string CsvSource::describe(std::int64_t index) const {
-  return fmt::format("{}:{}", table_.path().string(), table_.line(rows_of(index).front()));
+  std::string place = fmt::format("{}:{}", table_.path().string(), table_.line(rows_of(index).front()));
+  try {
+    return fmt::format("{} ('{}')", place, filepath(index));
+  } catch (const BadSample&) {  // a row without a path
+    return place;
+  }
 }
 
 void CsvSource::check_that_images_exist() const {

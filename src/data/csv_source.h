@@ -22,6 +22,7 @@ class CsvSource final : public Source {
 
   std::int64_t size() const override;
   RawSample read(std::int64_t index) const override;
+  std::string key(std::int64_t index) const override { return filepath(index); }
   std::vector<std::string> read_captions(std::int64_t index) const override;
   std::string describe(std::int64_t index) const override;
 

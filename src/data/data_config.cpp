@@ -53,6 +53,16 @@ void WebdatasetConfig::validate() const {
   if (!json_caption_field) check_suffixes(caption_members, "data.webdataset.caption_members");
 }
 
+void DataConfig::validate() const {
+  if (with_replacement && shuffle == Shuffle::none) {
+    throw_user_error("data.with_replacement needs a random order: set data.shuffle to windows or full");
+  }
+  if (!train_weights.empty() &&
+      std::ranges::all_of(train_weights, [](double weight) { return weight == 0; })) {
+    throw_user_error("data.train_weights are all 0: no sample would ever come");
+  }
+}
+
 std::vector<std::string> settings_without_effect(const DataConfig& data, const Origins& origins) {
   std::vector<std::string> ignored;
   if (data.train.empty() && data.val.empty()) return ignored;

@@ -115,7 +115,7 @@ class ClipBenchmarkSource final : public LabeledSource {
       : classes_{read_lines(root / "classnames.txt"),
                  lines_if_there(root / "zeroshot_classification_templates.txt")},
         reader_(list_numbered_shards(root / split), {image_suffixes(), {"cls"}, "labels are members .cls"},
-                threads) {}
+                {.threads = threads, .folder = {}, .progress = {}}) {}
 
   std::int64_t size() const override { return reader_.size(); }
   RawSample read(std::int64_t index) const override {

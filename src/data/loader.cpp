@@ -23,23 +23,40 @@ LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std
   options.batch_size = batch_size;
   options.seed = seed;
   options.caption_choice = purpose == Purpose::training ? config.caption_choice : CaptionChoice::first;
+  options.shuffle = config.shuffle;
+  options.shuffle_window = config.shuffle_window;
+  options.with_replacement = config.with_replacement;
+  options.last_batch = config.last_batch;
   options.max_bad_share = config.max_bad_share;
   options.threads = resolve_threads(config.threads);
   options.prefetch_batches = config.prefetch_batches;
   return options;
 }
 
+namespace {
+
+SampleOrder make_order(const Source& source, const LoaderOptions& options) {
+  if (options.purpose == Purpose::evaluation) return {{{source.size(), 1}}, {}};
+  return {source.parts(), {options.shuffle, options.shuffle_window, options.with_replacement, options.seed}};
+}
+
+}  // namespace
+
 Loader::Loader(std::shared_ptr<const Source> source, Preprocess preprocess, const LoaderOptions& options)
     : source_(std::move(source)),
       preprocess_(std::move(preprocess)),
       options_(options),
-      sampler_(options.purpose, options.seed, source_->size(), options.batch_size) {
+      order_(make_order(*source_, options)),
+      sampler_(options.purpose, order_.size(), options.batch_size, options.last_batch) {
   CLOOB_CHECK(options.threads >= 1 && options.prefetch_batches >= 1, "a loader needs a thread and a batch");
   CLOOB_CHECK(options.rank >= 0 && options.rank < options.world_size, "rank {} of {}", options.rank,
               options.world_size);
   if (sampler_.batches_per_epoch() == 0) {
-    throw_user_error("the training data has {} samples, fewer than one batch: train.global_batch_size is {}",
-                     with_thousands(source_->size()), with_thousands(options.batch_size));
+    throw_user_error(
+        "the training data has {} samples, fewer than one batch of train.global_batch_size {}: use a smaller "
+        "batch or more "
+        "data, or set data.last_batch to wrap",
+        with_thousands(order_.size()), with_thousands(options.batch_size));
   }
 }
 
@@ -54,13 +71,19 @@ void Loader::seek(std::int64_t position) {
   epoch_bad_ = {};
 }
 
+double Loader::epochs_done() const {
+  const BatchPlaces next = sampler_.batch_at(position_);
+  return static_cast<double>(next.epoch) +
+         static_cast<double>(next.first) / static_cast<double>(sampler_.size());
+}
+
 std::int64_t Loader::ready_batches() const { return prefetcher_ ? prefetcher_->num_ready() : 0; }
 
 Batch Loader::next() {
   if (failure_) std::rethrow_exception(failure_);
   const Timer timer;
   if (!prefetcher_) {
-    prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, sampler_, options_, position_);
+    prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, order_, sampler_, options_, position_);
   }
   FilledBatch filled = prefetcher_->take();
   wait_seconds_ += timer.seconds();
@@ -112,7 +135,7 @@ void Loader::check_bad_share(bool at_end) const {
   if (num_bad == 0 || (!at_end && !in_random_order)) return;
   const std::int64_t whole_batches = sampler_.batches_per_epoch() * options_.batch_size;
   const std::int64_t size =
-      std::max<std::int64_t>(1, std::min(whole_batches, source_->size()) / options_.world_size);
+      std::max<std::int64_t>(1, std::min(whole_batches, order_.size()) / options_.world_size);
   if (bad_.total() == seen_ && (at_end || seen_ >= std::min(kFewestForAll, size))) {
     throw_user_error("none of the first {} samples is usable ({}): {}", with_thousands(seen_), bad_.by_kind(),
                      bad_.first_examples());

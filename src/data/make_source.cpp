@@ -14,36 +14,52 @@
 namespace cloob {
 namespace {
 
-/// Several sources one behind the other.
+namespace fs = std::filesystem;
+
+/// Several sources one behind the other. A source's weight multiplies those of its parts.
 class JoinedSource final : public Source {
  public:
-  explicit JoinedSource(std::vector<std::shared_ptr<const Source>> parts) : parts_(std::move(parts)) {
-    for (const auto& part : parts_) begins_.push_back(begins_.back() + part->size());
+  JoinedSource(std::vector<std::shared_ptr<const Source>> sources, std::vector<double> weights)
+      : sources_(std::move(sources)), weights_(std::move(weights)) {
+    weights_.resize(sources_.size(), 1);
+    for (const auto& source : sources_) begins_.push_back(begins_.back() + source->size());
   }
 
   std::int64_t size() const override { return begins_.back(); }
+  std::vector<SourcePart> parts() const override {
+    std::vector<SourcePart> parts;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      for (const auto& [size, weight] : sources_[i]->parts()) parts.push_back({size, weights_[i] * weight});
+    }
+    return parts;
+  }
   RawSample read(std::int64_t index) const override {
-    const auto [part, local] = find(index);
-    return part->read(local);
+    const auto [source, local] = find(index);
+    return source->read(local);
+  }
+  std::string key(std::int64_t index) const override {
+    const auto [source, local] = find(index);
+    return source->key(local);
   }
   std::vector<std::string> read_captions(std::int64_t index) const override {
-    const auto [part, local] = find(index);
-    return part->read_captions(local);
+    const auto [source, local] = find(index);
+    return source->read_captions(local);
   }
   std::string describe(std::int64_t index) const override {
-    const auto [part, local] = find(index);
-    return part->describe(local);
+    const auto [source, local] = find(index);
+    return source->describe(local);
   }
 
  private:
   std::pair<const Source*, std::int64_t> find(std::int64_t index) const {
     CLOOB_CHECK(index >= 0 && index < size(), "sample {} of {}", index, size());
     const auto after = std::upper_bound(begins_.begin(), begins_.end(), index);
-    const auto part = static_cast<std::size_t>(after - begins_.begin() - 1);
-    return {parts_[part].get(), index - begins_[part]};
+    const auto source = static_cast<std::size_t>(after - begins_.begin() - 1);
+    return {sources_[source].get(), index - begins_[source]};
   }
 
-  std::vector<std::shared_ptr<const Source>> parts_;
+  std::vector<std::shared_ptr<const Source>> sources_;
+  std::vector<double> weights_;
   std::vector<std::int64_t> begins_ = {0};
 };
 
@@ -51,6 +67,11 @@ DataFormat format_of_name(const std::filesystem::path& path) {
   const std::string extension = to_lower_ascii(path.extension().string());
   if (extension == ".csv" || extension == ".tsv") return DataFormat::csv;
   if (extension == ".tar") return DataFormat::webdataset;
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    throw_user_error("'{}' is a folder: name the shards or the table in it, for example '{}'", path.string(),
+                     (path / "*.tar").string());
+  }
   throw_user_error("'{}' ends neither in .csv or .tsv nor in .tar: set data.format to csv or webdataset",
                    path.string());
 }
@@ -78,17 +99,46 @@ std::shared_ptr<const Source> make_csv_source(const DataConfig& config,
     tables.push_back(std::make_shared<CsvSource>(path, config.csv, options));
   }
   if (tables.size() == 1) return tables.front();
-  return std::make_shared<JoinedSource>(std::move(tables));
+  return std::make_shared<JoinedSource>(std::move(tables), std::vector<double>());
+}
+
+fs::path index_folder(const DataConfig& config) {
+  if (config.index_folder) return *config.index_folder;
+  const fs::path cache = cache_folder();
+  return cache.empty() ? cache : cache / "indexes";
+}
+
+// Files of one format.
+std::shared_ptr<const Source> make_plain_source(const DataConfig& config,
+                                                const std::vector<std::string>& names, Purpose purpose,
+                                                const IndexProgress& progress) {
+  auto paths = expand_source_names(names);
+  if (find_format(config, paths) == DataFormat::csv) return make_csv_source(config, paths, purpose);
+  return std::make_shared<TarSource>(
+      config.webdataset, std::move(paths),
+      IndexOptions{resolve_threads(config.threads), index_folder(config), progress});
 }
 
 }  // namespace
 
 std::shared_ptr<const Source> make_source(const DataConfig& config, const std::vector<std::string>& names,
-                                          Purpose purpose) {
-  auto paths = expand_source_names(names);
-  if (paths.empty()) throw_user_error("no data is named: give a table (.csv, .tsv) or tar shards");
-  if (find_format(config, paths) == DataFormat::csv) return make_csv_source(config, paths, purpose);
-  return std::make_shared<TarSource>(config.webdataset, std::move(paths), resolve_threads(config.threads));
+                                          Purpose purpose, const IndexProgress& progress) {
+  const std::vector<std::string> separate = split_sources(names);
+  if (separate.empty()) throw_user_error("no data is named: give a table (.csv, .tsv) or tar shards");
+  const bool is_weighted = purpose == Purpose::training && !config.train_weights.empty();
+  if (!is_weighted && separate == names) return make_plain_source(config, names, purpose, progress);
+  if (is_weighted && config.train_weights.size() != separate.size()) {
+    throw_user_error(
+        "data.train_weights has {} numbers for {} sources: it needs one for each, in the order of data.train",
+        config.train_weights.size(), separate.size());
+  }
+  std::vector<std::shared_ptr<const Source>> sources;
+  for (const std::string& name : separate) {
+    sources.push_back(make_plain_source(config, {name}, purpose, progress));
+  }
+  if (sources.size() == 1 && !is_weighted) return sources.front();
+  return std::make_shared<JoinedSource>(std::move(sources),
+                                        is_weighted ? config.train_weights : std::vector<double>());
 }
 
 }  // namespace cloob

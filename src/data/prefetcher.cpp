@@ -30,16 +30,20 @@ at::Tensor first_rows(const at::Tensor& tensor, std::size_t count) {
   return tensor.defined() ? tensor.narrow(0, 0, static_cast<std::int64_t>(count)) : at::Tensor();
 }
 
-RandomStream stream_of(RandomUse use, const LoaderOptions& options, std::int64_t epoch, std::int64_t index) {
-  return {use, {options.seed, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(index)}};
+RandomStream stream_of(RandomUse use, const LoaderOptions& options, std::int64_t epoch,
+                       const OrderedSample& sample) {
+  return {use,
+          {options.seed, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(sample.index),
+           static_cast<std::uint64_t>(sample.copy)}};
 }
 
 }  // namespace
 
-Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const Sampler& sampler,
-                       const LoaderOptions& options, std::int64_t position)
+Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const SampleOrder& order,
+                       const Sampler& sampler, const LoaderOptions& options, std::int64_t position)
     : source_(source),
       preprocess_(preprocess),
+      order_(order),
       sampler_(sampler),
       options_(options),
       position_(position),
@@ -73,6 +77,11 @@ void Prefetcher::prepare_next_slot() {
   next = {};
   next.places = sampler_.batch_at(position_);
   position_ = next.places.next_position;
+  if (next.places.epoch != epoch_) {
+    epoch_ = next.places.epoch;
+    epoch_order_ = order_.of_epoch(epoch_);
+  }
+  next.order = epoch_order_;
   const std::int64_t begin = next.places.count * options_.rank / options_.world_size;
   const std::int64_t rows = next.places.count * (options_.rank + 1) / options_.world_size - begin;
   next.first_place = next.places.first + begin;
@@ -114,28 +123,29 @@ void Prefetcher::work() {
 void Prefetcher::fill_row(Slot& slot, std::size_t row) const {
   Row& result = slot.rows[row];
   try {
-    result.index = sampler_.index_at(slot.places.epoch, slot.first_place + static_cast<std::int64_t>(row));
+    // Places behind the end are the first ones again.
+    result.sample = slot.order->at((slot.first_place + static_cast<std::int64_t>(row)) % order_.size());
     write_row(slot, row);
   } catch (const BadSample& bad) {
-    result.bad = BadPlace{result.index, bad.kind(), bad.what()};
+    result.bad = BadPlace{result.sample.index, bad.kind(), bad.what()};
   } catch (...) {
     result.error = std::current_exception();
   }
 }
 
 void Prefetcher::write_row(Slot& slot, std::size_t row) const {
-  const std::int64_t index = slot.rows[row].index;
-  RawSample sample = source_.read(index);
+  const OrderedSample ordered = slot.rows[row].sample;
+  RawSample sample = source_.read(ordered.index);
   if (preprocess_.text) {
     if (sample.captions.empty()) throw BadSample(BadKind::no_caption, "it has no caption");
     std::size_t choice = 0;
     if (options_.caption_choice == CaptionChoice::random) {
-      choice = stream_of(RandomUse::caption_choice, options_, slot.places.epoch, index)
+      choice = stream_of(RandomUse::caption_choice, options_, slot.places.epoch, ordered)
                    .below(sample.captions.size());
     }
     write_text(slot, row, std::move(sample.captions[choice]));
   }
-  RandomStream stream = stream_of(RandomUse::augmentation, options_, slot.places.epoch, index);
+  RandomStream stream = stream_of(RandomUse::augmentation, options_, slot.places.epoch, ordered);
   preprocess_.image(sample.image_bytes, stream, row_of<float>(slot.images_BCHW, row));
 }
 
@@ -184,7 +194,7 @@ FilledBatch Prefetcher::collect(Slot& slot) {
     move_row<float>(slot.images_BCHW, from, to);
     move_row<std::int64_t>(slot.tokens_BL, from, to);
     move_row<std::int64_t>(slot.end_positions_B, from, to);
-    batch.indices.push_back(row.index);
+    batch.indices.push_back(row.sample.index);
     if (slot.tokens_BL.defined()) batch.captions.push_back(std::move(row.caption));
   }
   batch.num_bad = static_cast<std::int64_t>(filled.bad.size());

@@ -38,8 +38,8 @@ struct FilledBatch {
 class Prefetcher {
  public:
   /// Everything that is passed has to outlive the prefetcher.
-  Prefetcher(const Source& source, const Preprocess& preprocess, const Sampler& sampler,
-             const LoaderOptions& options, std::int64_t position);
+  Prefetcher(const Source& source, const Preprocess& preprocess, const SampleOrder& order,
+             const Sampler& sampler, const LoaderOptions& options, std::int64_t position);
   /// Waits for the samples that are being worked on, not for whole batches.
   ~Prefetcher();
 
@@ -50,13 +50,14 @@ class Prefetcher {
 
  private:
   struct Row {
-    std::int64_t index = 0;
+    OrderedSample sample;
     std::string caption;
     std::optional<BadPlace> bad;
     std::exception_ptr error;
   };
   struct Slot {
     BatchPlaces places;
+    std::shared_ptr<const EpochOrder> order;
     std::int64_t first_place = 0;  // of this rank's rows
     std::vector<Row> rows;
     std::size_t next_row = 0;  // the next one that a thread takes
@@ -79,9 +80,12 @@ class Prefetcher {
 
   const Source& source_;
   const Preprocess& preprocess_;
+  const SampleOrder& order_;
   const Sampler& sampler_;
   const LoaderOptions& options_;
-  std::int64_t position_;  // of the next batch that gets a slot
+  std::int64_t position_;                          // of the next batch that gets a slot
+  std::shared_ptr<const EpochOrder> epoch_order_;  // of the batch that got a slot last
+  std::int64_t epoch_ = -1;
   TensorPool pool_;
 
   mutable std::mutex mutex_;  // guards the members below and the counters of the slots

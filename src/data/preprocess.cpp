@@ -12,6 +12,8 @@
 namespace cloob {
 namespace {
 
+constexpr std::size_t kMostKeptBytes = std::size_t{64} << 20;  // in each thread, of the last picture
+
 BadKind bad_kind(DecodeErrorKind kind) {
   switch (kind) {
     case DecodeErrorKind::not_an_image:
@@ -51,7 +53,11 @@ Preprocess make_image_preprocess(const ImageConfig& config, Purpose purpose, std
   preprocess.image = [=](std::span<const std::byte> encoded, RandomStream& stream, std::span<float> chw) {
     try {
       if (max_image_pixels < kMaxImagePixels) check_pixels(encoded, max_image_pixels);
-      (*transform)(decode(encoded), stream, chw);
+      thread_local PixelMemory memory;
+      ImageU8 image = decode(encoded, std::move(memory));
+      (*transform)(image, stream, chw);
+      memory = std::move(image.pixels);
+      if (memory.capacity() > kMostKeptBytes) memory = {};
     } catch (const DecodeError& error) {
       throw BadSample(bad_kind(error.kind()), error.what());
     }

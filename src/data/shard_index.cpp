@@ -3,106 +3,98 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <numeric>
-#include <set>
+#include <mutex>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "data/index_file.h"
 #include "data/parallel.h"
 #include "data/tar_scanner.h"
 
 namespace cloob {
 namespace {
 
+namespace fs = std::filesystem;
 using SuffixCounts = std::map<std::string, std::int64_t>;
 
-struct ShardScan {
-  std::vector<std::uint64_t> begins;
-  std::uint64_t end = 0;
-  std::string fault;
-  std::int64_t num_complete = 0;
-  SuffixCounts suffixes;
+// The shards of one folder, as numbers in a list of shards, and what is known about them.
+struct FolderIndex {
+  std::vector<std::size_t> shards;
+  ShardIndexes known;
+  std::uint64_t scanned_bytes = 0;
 };
+using FolderIndexes = std::map<fs::path, FolderIndex>;
 
-// Cuts the stream of members into samples.
-class SampleCutter {
- public:
-  SampleCutter(const WantedMembers& wanted, ShardScan& scan) : wanted_(wanted), scan_(scan) {}
-
-  void add(const TarMember& member) {
-    MemberName name = split_member_name(member.name);
-    if (name.suffix.empty()) return;
-    ++scan_.suffixes[name.suffix];
-    if (suffixes_.empty() || name.key != key_ || suffixes_.contains(name.suffix)) {
-      finish_sample();
-      key_ = name.key;
-      scan_.begins.push_back(member.begin);
-    }
-    suffixes_.insert(std::move(name.suffix));
-    scan_.end = member.data_offset + member.size;
-  }
-
-  void finish_sample() {
-    if (is_complete()) ++scan_.num_complete;
-    suffixes_.clear();
-  }
-
-  // A sample that was still lacking something is the one that is lost; otherwise it is the one behind it.
-  void mark_fault(const TarError& error) {
-    if (suffixes_.empty() || is_complete()) scan_.begins.push_back(error.offset());
-    finish_sample();
-    scan_.fault = error.what();
-  }
-
- private:
-  bool has_one_of(const std::vector<std::string>& wanted) const {
-    return std::any_of(wanted.begin(), wanted.end(),
-                       [&](const auto& suffix) { return suffixes_.contains(suffix); });
-  }
-  bool is_complete() const { return has_one_of(wanted_.image) && has_one_of(wanted_.companion); }
-
-  const WantedMembers& wanted_;
-  ShardScan& scan_;
-  std::string key_;
-  std::set<std::string> suffixes_;
-};
-
-[[noreturn]] void throw_not_a_tar_file(const RandomAccessFile& file, const TarError& error) {
-  std::vector<std::byte> magic(2);
-  file.read(0, magic);
-  if (magic[0] == std::byte{0x1f} && magic[1] == std::byte{0x8b}) {
-    throw_user_error("'{}' is compressed by gzip: unpack it first, shards are read as plain .tar",
-                     file.path().string());
-  }
-  throw_user_error("'{}' is not a tar file: {}", file.path().string(), error.what());
+FolderIndexes by_folder(const std::vector<fs::path>& shards) {
+  FolderIndexes folders;
+  for (std::size_t i = 0; i < shards.size(); ++i) folders[shards[i].parent_path()].shards.push_back(i);
+  return folders;
 }
 
-ShardScan scan_shard(const std::filesystem::path& path, const WantedMembers& wanted) {
-  constexpr std::size_t kWindowBytes = 16 << 10;   // skips large images, reads small ones along
-  constexpr std::uint64_t kMostPadding = 1 << 20;  // writers fill up their last record, 10 KiB by habit
-  const RandomAccessFile file(path);
-  ShardScan scan;
-  SampleCutter cutter(wanted, scan);
-  TarScanner scanner(file, 0, file.size(), kWindowBytes);
-  try {
-    if (file.size() == 0) throw TarError(TarDamage::cut_short, 0, "it is empty (0 bytes)");
-    while (const auto member = scanner.next()) cutter.add(*member);
-    cutter.finish_sample();
-    // The padding behind the last member may be missing.
-    const std::uint64_t unread = file.size() > scanner.offset() ? file.size() - scanner.offset() : 0;
-    if (unread > kMostPadding) {
-      log_warning("data",
-                  "'{}' has {} behind its end mark that are not read: are these several tar files joined?",
-                  path.string(), human_bytes(unread));
+// Scans, in parallel, what is not known in the state that it is in now.
+void complete(FolderIndexes& folders, const std::vector<fs::path>& shards, const IndexOptions& options) {
+  struct Stale {
+    std::size_t shard;
+    FolderIndex* folder;
+    IndexedShard scanned;
+  };
+  std::vector<Stale> stale;
+  for (auto& [path, folder] : folders) {
+    for (const std::size_t shard : folder.shards) {
+      const FileStamp stamp = stamp_of(shards[shard]);
+      const auto found = folder.known.find(shards[shard].filename().string());
+      if (found == folder.known.end() || found->second.stamp != stamp) {
+        stale.push_back({shard, &folder, {stamp, {}}});
+      }
     }
-  } catch (const TarError& error) {
-    if (error.offset() == 0 && error.damage() == TarDamage::bad_header) throw_not_a_tar_file(file, error);
-    cutter.mark_fault(error);
   }
-  return scan;
+  std::mutex mutex;
+  std::int64_t num_done = 0;
+  const auto total = static_cast<std::int64_t>(stale.size());
+  parallel_for(total, options.threads, [&](std::int64_t i) {
+    Stale& one = stale[static_cast<std::size_t>(i)];
+    one.scanned.layout = scan_shard(shards[one.shard]);
+    const std::lock_guard lock(mutex);
+    ++num_done;
+    if (options.progress) options.progress(num_done, total);
+  });
+  for (Stale& one : stale) {
+    one.folder->scanned_bytes += one.scanned.stamp.bytes;
+    one.folder->known.insert_or_assign(shards[one.shard].filename().string(), std::move(one.scanned));
+  }
+}
+
+// The index is a convenience: that it cannot be kept is no reason not to train.
+void keep(const FolderIndexes& folders, const fs::path& index_folder) {
+  constexpr std::uint64_t kWorthKeeping = std::uint64_t{1}
+                                          << 30;  // bytes of shards that took seconds to scan
+  if (index_folder.empty()) return;
+  for (const auto& [path, folder] : folders) {
+    if (folder.scanned_bytes < kWorthKeeping) continue;
+    try {
+      make_directories(index_folder);
+      write_index_file(index_elsewhere(index_folder, path), folder.known);
+    } catch (const UserError& error) {
+      log_warning("data", "the index of '{}' is not kept: {}", path.string(), error.what());
+    }
+  }
+}
+
+void warn_of_damage(const fs::path& shard, const ShardLayout& layout) {
+  const std::string name = shard.string();
+  if (!layout.has_end_mark && layout.damage.empty()) {
+    log_warning("data", "'{}' has no end mark: it may have been cut short behind its {} samples", name,
+                with_thousands(layout.size()));
+  }
+  if (layout.damage.empty()) return;
+  const auto places = static_cast<std::int64_t>(layout.damage.size());
+  log_warning("data", "'{}' is damaged: {}{}; {} of its samples are used, what lies in the damage is lost",
+              name, layout.damage.begin()->second,
+              places > 1 ? fmt::format(", and in {} more places", with_thousands(places - 1)) : "",
+              with_thousands(layout.size() - places));
 }
 
 std::string list_suffixes(const SuffixCounts& suffixes) {
@@ -123,68 +115,107 @@ std::string one_of(const std::vector<std::string>& suffixes) {
   return fmt::format(".{}", join(suffixes, " or ."));
 }
 
+bool contains_any(const std::vector<std::string>& suffixes, const std::vector<std::string>& wanted) {
+  return std::ranges::find_first_of(suffixes, wanted) != suffixes.end();
+}
+
+bool has_complete_sample(const ShardLayout& layout, const WantedMembers& wanted) {
+  return std::ranges::any_of(layout.kinds, [&](const auto& kind) {
+    const std::vector<std::string> suffixes = split(kind.first, ',');
+    return contains_any(suffixes, wanted.image) && contains_any(suffixes, wanted.companion);
+  });
+}
+
 // Why not one sample has all that is wanted, as far as the shards show.
-std::string explain_no_sample(const std::vector<std::filesystem::path>& shards,
-                              const std::vector<ShardScan>& scans, const SuffixCounts& suffixes,
-                              const WantedMembers& wanted) {
-  for (std::size_t i = 0; i < scans.size(); ++i) {
-    if (!scans[i].fault.empty()) {
-      return fmt::format("'{}' is damaged: {}", shards[i].string(), scans[i].fault);
-    }
+std::string explain_no_sample(const std::vector<fs::path>& shards, const std::vector<ShardLayout>& layouts,
+                              const SuffixCounts& counts, const WantedMembers& wanted) {
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    if (layouts[i].damage.empty()) continue;
+    return fmt::format("'{}' is damaged: {}", shards[i].string(), layouts[i].damage.begin()->second);
   }
-  const auto occurs = [&](const std::vector<std::string>& list) {
-    return std::any_of(list.begin(), list.end(),
-                       [&](const auto& suffix) { return suffixes.contains(suffix); });
-  };
-  if (!occurs(wanted.image) || !occurs(wanted.companion)) return wanted.advice;
+  std::vector<std::string> suffixes;
+  for (const auto& [suffix, count] : counts) suffixes.push_back(suffix);
+  if (!contains_any(suffixes, wanted.image) || !contains_any(suffixes, wanted.companion))
+    return wanted.advice;
   return "both occur, but not side by side: the members of one sample must follow each other in the shard";
 }
 
-[[noreturn]] void throw_no_usable_sample(const std::vector<std::filesystem::path>& shards,
-                                         const std::vector<ShardScan>& scans, const WantedMembers& wanted) {
+[[noreturn]] void throw_no_usable_sample(const std::vector<fs::path>& shards,
+                                         const std::vector<ShardLayout>& layouts,
+                                         const WantedMembers& wanted) {
   SuffixCounts suffixes;
-  for (const ShardScan& scan : scans) {
-    for (const auto& [suffix, count] : scan.suffixes) suffixes[suffix] += count;
+  for (const ShardLayout& layout : layouts) {
+    for (const auto& [kind, count] : layout.kinds) {
+      for (const std::string& suffix : split(kind, ',')) suffixes[suffix] += count;
+    }
   }
   throw_user_error("'{}'{} no usable sample: each needs {} and {}, the member suffixes are {}; {}",
                    shards.at(0).string(),
-                   scans.size() > 1 ? fmt::format(" and {} more shards have", scans.size() - 1) : " has",
+                   shards.size() > 1 ? fmt::format(" and {} more shards have", shards.size() - 1) : " has",
                    one_of(wanted.image), one_of(wanted.companion), list_suffixes(suffixes),
-                   explain_no_sample(shards, scans, suffixes, wanted));
+                   explain_no_sample(shards, layouts, suffixes, wanted));
 }
 
 }  // namespace
 
-MemberName split_member_name(std::string_view name) {
-  const std::size_t slash = name.rfind('/');
-  const std::size_t base = slash == std::string_view::npos ? 0 : slash + 1;
-  const std::size_t dot = name.find('.', base);
-  if (dot == std::string_view::npos || dot == base) return {name, ""};
-  return {name.substr(0, dot), to_lower_ascii(name.substr(dot + 1))};
+std::vector<ShardLayout> find_layouts(const std::vector<fs::path>& shards, const IndexOptions& options) {
+  FolderIndexes folders = by_folder(shards);
+  for (auto& [path, folder] : folders) {
+    folder.known = read_index_file(index_beside(path));
+    if (options.folder.empty()) continue;
+    // What lies beside the shards comes first, unless it is older.
+    for (auto& [name, shard] : read_index_file(index_elsewhere(options.folder, path))) {
+      const auto [known, is_new] = folder.known.emplace(name, shard);
+      if (!is_new && shard.stamp.modified_ns > known->second.stamp.modified_ns)
+        known->second = std::move(shard);
+    }
+  }
+  complete(folders, shards, options);
+  keep(folders, options.folder);
+  std::vector<ShardLayout> layouts(shards.size());
+  for (const auto& [path, folder] : folders) {
+    for (const std::size_t shard : folder.shards) {
+      layouts[shard] = folder.known.at(shards[shard].filename().string()).layout;
+      warn_of_damage(shards[shard], layouts[shard]);
+    }
+  }
+  return layouts;
 }
 
-ShardIndex::ShardIndex(const std::vector<std::filesystem::path>& shards, const WantedMembers& wanted,
-                       std::int64_t threads) {
-  std::vector<ShardScan> scans(shards.size());
-  parallel_for(static_cast<std::int64_t>(shards.size()), threads, [&](std::int64_t shard) {
-    const auto i = static_cast<std::size_t>(shard);
-    scans[i] = scan_shard(shards[i], wanted);
-  });
-  const auto complete = [](std::int64_t sum, const ShardScan& scan) { return sum + scan.num_complete; };
-  if (std::accumulate(scans.begin(), scans.end(), std::int64_t{0}, complete) == 0) {
-    throw_no_usable_sample(shards, scans, wanted);
+std::vector<fs::path> update_index_files(const std::vector<fs::path>& shards, const fs::path& folder,
+                                         const IndexOptions& options) {
+  FolderIndexes folders = by_folder(shards);
+  const auto file_of = [&](const fs::path& path) {
+    return folder.empty() ? index_beside(path) : index_elsewhere(folder, path);
+  };
+  for (auto& [path, index] : folders) index.known = read_index_file(file_of(path));
+  complete(folders, shards, options);
+  std::vector<fs::path> written;
+  for (const auto& [path, index] : folders) {
+    write_index_file(file_of(path), index.known);
+    written.push_back(file_of(path));
   }
-  for (std::size_t i = 0; i < scans.size(); ++i) {
-    first_sample_.push_back(size());
-    begins_.insert(begins_.end(), scans[i].begins.begin(), scans[i].begins.end());
-    ends_.push_back(scans[i].end);
-    if (scans[i].fault.empty()) continue;
-    faults_.emplace(static_cast<std::int64_t>(i), scans[i].fault);
-    log_warning("data", "'{}' is damaged: {}; {} of its samples are used, what follows is lost",
-                shards[i].string(), scans[i].fault,
-                with_thousands(static_cast<std::int64_t>(scans[i].begins.size()) - 1));
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const FolderIndex& index = folders.at(shards[i].parent_path());
+    warn_of_damage(shards[i], index.known.at(shards[i].filename().string()).layout);
   }
-  first_sample_.push_back(size());
+  return written;
+}
+
+ShardIndex::ShardIndex(const std::vector<fs::path>& shards, const WantedMembers& wanted,
+                       const IndexOptions& options)
+    : layouts_(find_layouts(shards, options)) {
+  if (std::ranges::none_of(layouts_,
+                           [&](const auto& layout) { return has_complete_sample(layout, wanted); })) {
+    throw_no_usable_sample(shards, layouts_, wanted);
+  }
+  for (const ShardLayout& layout : layouts_) first_sample_.push_back(size() + layout.size());
+}
+
+std::vector<std::int64_t> ShardIndex::shard_sizes() const {
+  std::vector<std::int64_t> sizes;
+  for (const ShardLayout& layout : layouts_) sizes.push_back(layout.size());
+  return sizes;
 }
 
 ShardIndex::Place ShardIndex::place(std::int64_t index) const {
@@ -193,12 +224,12 @@ ShardIndex::Place ShardIndex::place(std::int64_t index) const {
   Place place;
   place.shard = after - first_sample_.begin() - 1;
   place.number = index - *std::prev(after);
-  place.begin = begins_[static_cast<std::size_t>(index)];
-  const bool is_last = index + 1 == *after;
-  place.end =
-      is_last ? ends_[static_cast<std::size_t>(place.shard)] : begins_[static_cast<std::size_t>(index) + 1];
-  const auto fault = is_last ? faults_.find(place.shard) : faults_.end();
-  if (fault != faults_.end()) place.fault = &fault->second;
+  const ShardLayout& layout = layouts_[static_cast<std::size_t>(place.shard)];
+  const auto number = static_cast<std::size_t>(place.number);
+  place.begin = layout.begins[number] * kTarBlock;
+  place.end = number + 1 < layout.begins.size() ? layout.begins[number + 1] * kTarBlock : layout.end;
+  const auto damage = layout.damage.find(place.number);
+  if (damage != layout.damage.end()) place.damage = &damage->second;
   return place;
 }
 

@@ -1,23 +1,14 @@
-// Which samples tar shards hold, and where: eight bytes a sample.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
+#include <functional>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
-namespace cloob {
+#include "data/shard_layout.h"
 
-/// A member's name taken apart: the sample's key (folders and the file name up to its first dot), and the
-/// rest as suffix.
-struct MemberName {
-  std::string_view key;
-  std::string suffix;  ///< in lower case; empty for names that belong to no sample
-};
-MemberName split_member_name(std::string_view name);
+namespace cloob {
 
 /// The members without which a sample is of no use: one suffix of each list, the earlier ones first.
 struct WantedMembers {
@@ -26,35 +17,48 @@ struct WantedMembers {
   std::string advice;                  ///< what to do where no sample has both
 };
 
-/// The samples of a list of shards. Members of one sample follow each other; a new one begins where the key
-/// changes or a suffix comes again.
-///
-/// The rest of a damaged shard counts as one last sample, so that the loss is seen and counted.
+struct IndexOptions {
+  std::int64_t threads = 1;
+  /// Where index files of folders without one of their own are kept; empty keeps none.
+  std::filesystem::path folder;
+  /// Told how many shards have been scanned, of how many that had to be. May be called from any thread, one
+  /// at a time.
+  std::function<void(std::int64_t done, std::int64_t total)> progress;
+};
+
+/// The layouts of shards, from index files where those are up to date, and otherwise by scanning. What was
+/// scanned is kept in `options.folder` when it was large enough to be worth it. Throws UserError for a shard
+/// that is missing or no tar file.
+std::vector<ShardLayout> find_layouts(const std::vector<std::filesystem::path>& shards,
+                                      const IndexOptions& options);
+
+/// Scans those shards that the index files beside them do not describe, and writes these anew: into `folder`,
+/// or beside the shards where it is empty. Returns their paths. Throws UserError.
+std::vector<std::filesystem::path> update_index_files(const std::vector<std::filesystem::path>& shards,
+                                                      const std::filesystem::path& folder,
+                                                      const IndexOptions& options);
+
+/// The samples of a list of shards, numbered through.
 class ShardIndex {
  public:
-  /// Scans all shards on `threads` threads. Throws UserError for a shard that is no tar file, and when not a
-  /// single sample has what is wanted.
+  /// Throws UserError as `find_layouts` does, and when not a single sample has what is wanted.
   ShardIndex(const std::vector<std::filesystem::path>& shards, const WantedMembers& wanted,
-             std::int64_t threads);
+             const IndexOptions& options);
 
   struct Place {
     std::int64_t shard = 0;
     std::int64_t number = 0;  ///< of the sample in its shard
     std::uint64_t begin = 0;  ///< its bytes in the shard
     std::uint64_t end = 0;
-    const std::string* fault =
-        nullptr;  ///< why the shard ends here, for the sample that stands for the lost rest
+    const std::string* damage = nullptr;  ///< why it cannot be read
   };
   Place place(std::int64_t index) const;
-  std::int64_t size() const { return static_cast<std::int64_t>(begins_.size()); }
-  /// Damaged shards by number.
-  const std::map<std::int64_t, std::string>& faults() const { return faults_; }
+  std::int64_t size() const { return first_sample_.back(); }
+  std::vector<std::int64_t> shard_sizes() const;
 
  private:
-  std::vector<std::uint64_t> begins_;       // of every sample
-  std::vector<std::uint64_t> ends_;         // of the last sample of every shard
-  std::vector<std::int64_t> first_sample_;  // of every shard, and the number of all samples
-  std::map<std::int64_t, std::string> faults_;
+  std::vector<ShardLayout> layouts_;
+  std::vector<std::int64_t> first_sample_ = {0};  // of every shard, and the number of all samples
 };
 
 }  // namespace cloob

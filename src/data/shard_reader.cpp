@@ -34,35 +34,51 @@ std::string ShardSample::describe_members() const {
 }
 
 ShardReader::ShardReader(std::vector<std::filesystem::path> shards, const WantedMembers& wanted,
-                         std::int64_t threads)
-    : files_(std::move(shards), kMostOpenFiles), index_(files_.paths(), wanted, threads) {}
+                         const IndexOptions& options)
+    : files_(std::move(shards), kMostOpenFiles), index_(files_.paths(), wanted, options) {}
 
-ShardSample ShardReader::read(std::int64_t index, const std::vector<std::string>& suffixes) const {
+template <class Visit>
+void ShardReader::visit_members(std::int64_t index, std::size_t window_bytes, const Visit& visit) const {
   const ShardIndex::Place place = index_.place(index);
-  if (place.fault != nullptr) throw BadSample(BadKind::broken_shard, *place.fault);
+  if (place.damage != nullptr) throw BadSample(BadKind::broken_shard, *place.damage);
   try {
     const auto file = files_.open(static_cast<std::size_t>(place.shard));
-    TarScanner scanner(*file, place.begin, place.end, kWindowBytes);
-    ShardSample sample;
+    TarScanner scanner(*file, place.begin, place.end, window_bytes);
     while (const auto member = scanner.next()) {
       MemberName name = split_member_name(member->name);
-      if (name.suffix.empty()) continue;
-      sample.key = name.key;
-      if (std::find(suffixes.begin(), suffixes.end(), name.suffix) != suffixes.end()) {
-        if (member->size > kMostMemberBytes) {
-          throw BadSample(BadKind::too_large,
-                          fmt::format("'{}' has {}", member->name, human_bytes(member->size)));
-        }
-        sample.members.emplace(name.suffix, scanner.read(*member));
-      }
-      sample.suffixes.push_back(std::move(name.suffix));
+      if (!name.suffix.empty() && !visit(scanner, *member, std::move(name))) return;
     }
-    return sample;
   } catch (const TarError& error) {  // the file has changed since it was scanned
     throw BadSample(BadKind::broken_shard, error.what());
   } catch (const UserError& error) {
     throw BadSample(BadKind::unreadable, error.what());
   }
+}
+
+ShardSample ShardReader::read(std::int64_t index, const std::vector<std::string>& suffixes) const {
+  ShardSample sample;
+  visit_members(index, kWindowBytes, [&](TarScanner& scanner, const TarMember& member, MemberName name) {
+    sample.key = name.key;
+    if (std::find(suffixes.begin(), suffixes.end(), name.suffix) != suffixes.end()) {
+      if (member.size > kMostMemberBytes) {
+        throw BadSample(BadKind::too_large,
+                        fmt::format("'{}' has {}", member.name, human_bytes(member.size)));
+      }
+      sample.members.emplace(name.suffix, scanner.read(member));
+    }
+    sample.suffixes.push_back(std::move(name.suffix));
+    return true;
+  });
+  return sample;
+}
+
+std::string ShardReader::key(std::int64_t index) const {
+  std::string key;
+  visit_members(index, kTarBlock, [&](TarScanner&, const TarMember&, const MemberName& name) {
+    key = name.key;
+    return false;
+  });
+  return key;
 }
 
 std::string ShardReader::describe(std::int64_t index) const {

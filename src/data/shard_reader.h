@@ -28,16 +28,24 @@ struct ShardSample {
 /// Shards that are open for reading sample by sample, whatever their members mean. Thread-safe.
 class ShardReader {
  public:
-  ShardReader(std::vector<std::filesystem::path> shards, const WantedMembers& wanted, std::int64_t threads);
+  ShardReader(std::vector<std::filesystem::path> shards, const WantedMembers& wanted,
+              const IndexOptions& options);
 
   /// Reads those members whose suffixes are named. Throws BadSample for a shard that is damaged here or has
   /// vanished.
   ShardSample read(std::int64_t index, const std::vector<std::string>& suffixes) const;
+  /// The key of a sample. Throws BadSample.
+  std::string key(std::int64_t index) const;
   /// "shards/00003.tar, sample 12", counted from 0.
   std::string describe(std::int64_t index) const;
   std::int64_t size() const { return index_.size(); }
+  std::vector<std::int64_t> shard_sizes() const { return index_.shard_sizes(); }
 
  private:
+  // Calls visit(scanner, member, name) for each member of a sample until it returns false. Throws BadSample.
+  template <class Visit>
+  void visit_members(std::int64_t index, std::size_t window_bytes, const Visit& visit) const;
+
   OpenFiles files_;
   ShardIndex index_;
 };

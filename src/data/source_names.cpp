@@ -121,6 +121,20 @@ std::vector<std::string> expand_braces(std::string_view pattern) {
   return {std::string(pattern)};
 }
 
+std::vector<std::string> split_sources(const std::vector<std::string>& names) {
+  std::vector<std::string> separate;
+  for (std::string_view rest : names) {
+    constexpr std::string_view kSeparator = "::";
+    for (std::size_t end = rest.find(kSeparator); end != std::string_view::npos;
+         end = rest.find(kSeparator)) {
+      separate.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(end + kSeparator.size());
+    }
+    separate.emplace_back(rest);
+  }
+  return separate;
+}
+
 std::vector<std::filesystem::path> expand_source_names(const std::vector<std::string>& names) {
   std::vector<std::filesystem::path> paths;
   std::unordered_set<std::string> seen;

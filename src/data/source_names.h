@@ -11,6 +11,9 @@ namespace cloob {
 /// that are no such pattern stay as they are. Throws UserError beyond a million names.
 std::vector<std::string> expand_braces(std::string_view pattern);
 
+/// The sources in a list of names: each name is cut at every "::".
+std::vector<std::string> split_sources(const std::vector<std::string>& names);
+
 /// Expands braces, then globs (sorted by name), and checks that every file is there and named once.
 std::vector<std::filesystem::path> expand_source_names(const std::vector<std::string>& names);
 

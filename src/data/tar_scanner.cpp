@@ -136,7 +136,8 @@ std::optional<TarMember> TarScanner::next() {
     }
     if (size > end_ - data_offset) {
       throw TarError(TarDamage::cut_short, offset_,
-                     fmt::format("it ends inside the member '{}' at byte {}", header.name, offset_));
+                     fmt::format("it ends inside the member '{}' at byte {}", header.name, offset_),
+                     extension.name.value_or(header.name));
     }
     const std::uint64_t header_offset = offset_;
     offset_ = data_offset + padded(size);
@@ -158,6 +159,14 @@ std::optional<TarMember> TarScanner::next() {
     extension = {};
   }
   return std::nullopt;
+}
+
+bool TarScanner::skip_damage(std::uint64_t offset) {
+  for (offset_ = offset + kTarBlock; offset_ < end_ && end_ - offset_ >= kTarBlock; offset_ += kTarBlock) {
+    const Block block = window_at(offset_, kTarBlock);
+    if (text_field(block, 257, 5) == "ustar" && checksum_holds(block)) return true;
+  }
+  return false;
 }
 
 std::vector<std::byte> TarScanner::read(const TarMember& member) {

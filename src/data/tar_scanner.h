@@ -7,6 +7,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cloob/base/files.h"
@@ -25,17 +26,20 @@ struct TarMember {
 
 enum class TarDamage { cut_short, bad_header };
 
-/// The tar file is damaged at `offset`; nothing behind it can be found.
+/// The tar file is damaged at `offset`.
 class TarError : public std::runtime_error {
  public:
-  TarError(TarDamage damage, std::uint64_t offset, const std::string& message)
-      : std::runtime_error(message), damage_(damage), offset_(offset) {}
+  TarError(TarDamage damage, std::uint64_t offset, const std::string& message, std::string member = {})
+      : std::runtime_error(message), damage_(damage), offset_(offset), member_(std::move(member)) {}
   TarDamage damage() const { return damage_; }
   std::uint64_t offset() const { return offset_; }
+  /// Name of the member that is damaged; empty where it is not known.
+  const std::string& member() const { return member_; }
 
  private:
   TarDamage damage_;
   std::uint64_t offset_;
+  std::string member_;
 };
 
 /// A pass over the headers in [begin, end) of a tar file. Not thread-safe; the file may be shared.
@@ -49,6 +53,9 @@ class TarScanner {
   std::optional<TarMember> next();
   /// The content of a member that `next` returned.
   std::vector<std::byte> read(const TarMember& member);
+  /// Lets `next` go on at the first block behind the damage at `offset` that is the header of a ustar or GNU
+  /// tar file. Returns false where there is none.
+  bool skip_damage(std::uint64_t offset);
   /// Where `next` goes on; at the end of the archive, where the end mark begins.
   std::uint64_t offset() const { return offset_; }
 

@@ -22,7 +22,7 @@ std::vector<std::string> joined(std::vector<std::string> first, const std::vecto
 }  // namespace
 
 TarSource::TarSource(const WebdatasetConfig& config, std::vector<std::filesystem::path> shards,
-                     std::int64_t threads)
+                     const IndexOptions& options)
     : image_suffixes_(config.image_members),
       caption_suffixes_(caption_suffixes(config)),
       all_suffixes_(joined(image_suffixes_, caption_suffixes_)),
@@ -32,7 +32,13 @@ TarSource::TarSource(const WebdatasetConfig& config, std::vector<std::filesystem
               {image_suffixes_, caption_suffixes_,
                "set data.webdataset.image_members, caption_members or json_caption_field to the suffixes in "
                "the shards"},
-              threads) {}
+              options) {}
+
+std::vector<SourcePart> TarSource::parts() const {
+  std::vector<SourcePart> parts;
+  for (const std::int64_t size : reader_.shard_sizes()) parts.push_back({.size = size});
+  return parts;
+}
 
 RawSample TarSource::read(std::int64_t index) const {
   ShardSample sample = reader_.read(index, all_suffixes_);

@@ -13,10 +13,13 @@ namespace cloob {
 /// Image-caption pairs in tar shards.
 class TarSource final : public Source {
  public:
-  TarSource(const WebdatasetConfig& config, std::vector<std::filesystem::path> shards, std::int64_t threads);
+  TarSource(const WebdatasetConfig& config, std::vector<std::filesystem::path> shards,
+            const IndexOptions& options);
 
   std::int64_t size() const override { return reader_.size(); }
+  std::vector<SourcePart> parts() const override;
   RawSample read(std::int64_t index) const override;
+  std::string key(std::int64_t index) const override { return reader_.key(index); }
   std::vector<std::string> read_captions(std::int64_t index) const override;
   std::string describe(std::int64_t index) const override { return reader_.describe(index); }
 

@@ -1,5 +1,6 @@
 // BMP without compression: with a palette of up to 256 colours, or with 24 or 32 bits a pixel.
 #include <cstdlib>
+#include <utility>
 
 #include "image/codec.h"
 
@@ -60,7 +61,7 @@ bool matches(Bytes bytes) { return has_signature(bytes, 0, "BM"); }
 
 ImageSize size(Bytes bytes) { return read_header(bytes).size; }
 
-ImageU8 decode(Bytes bytes) {
+ImageU8 decode(Bytes bytes, PixelMemory memory) {
   const Header header = read_header(bytes);
   const bool known_depth =
       header.bits == 1 || header.bits == 4 || header.bits == 8 || header.bits == 24 || header.bits == 32;
@@ -72,7 +73,8 @@ ImageU8 decode(Bytes bytes) {
   if (bytes.size() < header.first_pixel + header.row_bytes * height) {
     throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the picture does");
   }
-  ImageU8 image = make_image(header.size, header.bits >= 24 ? PixelMode::rgb : PixelMode::indexed);
+  ImageU8 image =
+      make_image(header.size, header.bits >= 24 ? PixelMode::rgb : PixelMode::indexed, std::move(memory));
   std::uint8_t* out = image.pixels.data();
   for (std::size_t y = 0; y < height; ++y) {
     const std::size_t row = header.first_pixel + header.row_bytes * (header.top_down ? y : height - 1 - y);

@@ -15,7 +15,7 @@ struct Codec {
   std::string_view name;
   bool (*matches)(Bytes bytes);    ///< by the first bytes
   ImageSize (*size)(Bytes bytes);  ///< from the header
-  ImageU8 (*decode_as_stored)(Bytes bytes);
+  ImageU8 (*decode_as_stored)(Bytes bytes, PixelMemory memory);
 };
 
 extern const Codec kJpegCodec;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "image/codec.h"
@@ -65,9 +66,13 @@ void check_size(std::string_view codec, std::int64_t height, std::int64_t width)
 
 ImageSize image_size_of(Bytes bytes) { return find_codec(bytes).size(bytes); }
 
-ImageU8 decode_image_as_stored(Bytes bytes) { return find_codec(bytes).decode_as_stored(bytes); }
+ImageU8 decode_image_as_stored(Bytes bytes, PixelMemory memory) {
+  return find_codec(bytes).decode_as_stored(bytes, std::move(memory));
+}
 
-ImageU8 decode_image(Bytes bytes) { return to_rgb(decode_image_as_stored(bytes)); }
+ImageU8 decode_image(Bytes bytes, PixelMemory memory) {
+  return to_rgb(decode_image_as_stored(bytes, std::move(memory)));
+}
 
 ImageU8 to_rgb(ImageU8 image) {
   if (image.channels() == 4) {
@@ -81,9 +86,9 @@ ImageU8 to_rgb(ImageU8 image) {
   return image;
 }
 
-ImageU8 make_image(ImageSize size, PixelMode mode) {
+ImageU8 make_image(ImageSize size, PixelMode mode, PixelMemory memory) {
   CLOOB_CHECK(size.height >= 0 && size.width >= 0, "{} x {}", size.width, size.height);
-  ImageU8 image{size.height, size.width, {}, mode};
+  ImageU8 image{size.height, size.width, std::move(memory), mode};
   image.pixels.resize(static_cast<std::size_t>(size.height) * image.row_bytes());
   return image;
 }

@@ -7,6 +7,7 @@
 // clang-format on
 
 #include <string>
+#include <utility>
 
 #include "image/codec.h"
 
@@ -80,7 +81,7 @@ ImageSize size(Bytes bytes) {
   return {static_cast<int>(decompressor.info.image_height), static_cast<int>(decompressor.info.image_width)};
 }
 
-ImageU8 decode(Bytes bytes) {
+ImageU8 decode(Bytes bytes, PixelMemory memory) {
   Decompressor decompressor;
   open(decompressor, bytes);
   jpeg_decompress_struct& info = decompressor.info;
@@ -88,7 +89,7 @@ ImageU8 decode(Bytes bytes) {
   // libjpeg turns grey into RGB by itself, and YCCK into CMYK.
   info.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
   ImageU8 image = make_image({static_cast<int>(info.image_height), static_cast<int>(info.image_width)},
-                             has_inks ? PixelMode::cmyk : PixelMode::rgb);
+                             has_inks ? PixelMode::cmyk : PixelMode::rgb, std::move(memory));
   if (!read_pixels(decompressor, image.pixels.data(), image.row_bytes())) decompressor.fail();
   if (has_inks) {
     // Adobe stores inks inverted, and files without Adobe's marker are rare: Pillow takes all for inverted.

@@ -4,6 +4,7 @@
 #include <csetjmp>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "image/codec.h"
@@ -109,12 +110,12 @@ ImageSize size(Bytes bytes) {
   return open(reader);
 }
 
-ImageU8 decode(Bytes bytes) {
+ImageU8 decode(Bytes bytes, PixelMemory memory) {
   Reader reader(bytes);
   const ImageSize image_size = open(reader);
   PixelMode mode = PixelMode::rgb;
   if (!prepare(reader, mode)) reader.fail();
-  ImageU8 image = make_image(image_size, mode);
+  ImageU8 image = make_image(image_size, mode, std::move(memory));
   std::vector<png_bytep> rows(static_cast<std::size_t>(image.height));
   for (int y = 0; y < image.height; ++y) rows[static_cast<std::size_t>(y)] = image.row(y);
   if (png_get_rowbytes(reader.png, reader.info) != image.row_bytes()) {

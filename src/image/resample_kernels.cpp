@@ -3,81 +3,91 @@
 #include <algorithm>
 #include <cstring>
 
-// Sanitizers are not set up yet when the loader chooses among clones.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define CLOOB_CLONES [[gnu::target_clones("avx2", "default")]]
-#else
-#define CLOOB_CLONES
-#endif
+#include "image/resample_avx2.h"
 
 namespace cloob {
 namespace {
 
-using Lanes = std::int32_t __attribute__((vector_size(16)));
-constexpr std::size_t kLanes = 4;
 constexpr std::int32_t kHalf = 1 << (kWeightBits - 1);
 
-std::int32_t* grown(std::vector<std::int32_t>& buffer, std::size_t size) {
-  if (buffer.size() < size) buffer.resize(size);
+std::uint8_t to_byte(std::int32_t sum) {
+  return static_cast<std::uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
+}
+
+#if CLOOB_HAS_AVX2_KERNELS
+bool has_avx2() {
+  static const bool has = __builtin_cpu_supports("avx2") != 0;
+  return has;
+}
+
+const std::uint8_t* with_slack(std::span<const std::uint8_t> row, std::vector<std::uint8_t>& buffer) {
+  if (buffer.size() < row.size() + kRowSlack) buffer.resize(row.size() + kRowSlack);
+  std::memcpy(buffer.data(), row.data(), row.size());
   return buffer.data();
 }
-
-CLOOB_CLONES void widen(const std::uint8_t* __restrict bytes, std::size_t count,
-                        std::int32_t* __restrict out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = bytes[i];
-}
-
-CLOOB_CLONES void round_to_bytes(const std::int32_t* __restrict sums, std::size_t count,
-                                 std::uint8_t* __restrict out) {
-  for (std::size_t i = 0; i < count; ++i) {
-    out[i] = static_cast<std::uint8_t>(std::clamp(sums[i] >> kWeightBits, 0, 255));
-  }
-}
-
-// Four lanes for three channels too: the fourth computes nonsense that the next pixel overwrites.
-CLOOB_CLONES void sum_row(const std::int32_t* row, int channels, const AxisWeights& axis,
-                          std::int32_t* sums) {
-  const std::size_t num_outputs = axis.first.size();
-  for (std::size_t output = 0; output < num_outputs; ++output, sums += channels) {
-    const std::int32_t* pixel = row + axis.first[output] * channels;
-    Lanes sum = {kHalf, kHalf, kHalf, kHalf};
-    for (const std::int32_t weight : axis.weights_of(output)) {
-      Lanes lanes;
-      std::memcpy(&lanes, pixel, sizeof(lanes));
-      sum += lanes * weight;
-      pixel += channels;
-    }
-    std::memcpy(sums, &sum, sizeof(sum));
-  }
-}
-
-CLOOB_CLONES void add_weighted(const std::uint8_t* __restrict row, std::int32_t weight, std::size_t count,
-                               std::int32_t* __restrict sums) {
-  for (std::size_t i = 0; i < count; ++i) sums[i] += row[i] * weight;
-}
+#endif
 
 }  // namespace
 
-void resample_row(std::span<const std::uint8_t> row, int channels, const AxisWeights& axis,
-                  KernelScratch& scratch, std::uint8_t* out) {
-  const std::size_t num_bytes = axis.first.size() * static_cast<std::size_t>(channels);
-  std::int32_t* wide_row = grown(scratch.wide_row, row.size() + kLanes);
-  std::int32_t* sums = grown(scratch.sums, num_bytes + kLanes);
-  widen(row.data(), row.size(), wide_row);
-  sum_row(wide_row, channels, axis, sums);
-  round_to_bytes(sums, num_bytes, out);
+#if CLOOB_HAS_AVX2_KERNELS
+RowResampler::RowResampler(const AxisWeights& axis, int channels, KernelScratch& scratch)
+    : axis_(axis), channels_(channels), scratch_(scratch) {
+  if (has_avx2()) pack_weights(axis, scratch.weights);
+}
+
+void RowResampler::operator()(std::span<const std::uint8_t> row, std::uint8_t* out) {
+  if (!has_avx2()) return resample_row_plain(row, channels_, axis_, out);
+  resample_row_avx2(with_slack(row, scratch_.row), channels_, axis_, scratch_.weights.data(), out);
 }
 
 void resample_column(const std::uint8_t* rows, std::size_t stride, std::span<const std::int32_t> weights,
                      KernelScratch& scratch, std::span<std::uint8_t> out) {
-  std::int32_t* sums = grown(scratch.sums, out.size());
-  std::fill_n(sums, out.size(), kHalf);
+  constexpr std::size_t kFewestBytes = 16;
+  if (!has_avx2() || out.size() < kFewestBytes) {
+    return resample_column_plain(rows, stride, weights, scratch, out);
+  }
+  resample_column_avx2(rows, stride, weights, scratch.sums, out);
+}
+#else
+RowResampler::RowResampler(const AxisWeights& axis, int channels, KernelScratch& scratch)
+    : axis_(axis), channels_(channels), scratch_(scratch) {}
+
+void RowResampler::operator()(std::span<const std::uint8_t> row, std::uint8_t* out) {
+  resample_row_plain(row, channels_, axis_, out);
+}
+
+void resample_column(const std::uint8_t* rows, std::size_t stride, std::span<const std::int32_t> weights,
+                     KernelScratch& scratch, std::span<std::uint8_t> out) {
+  resample_column_plain(rows, stride, weights, scratch, out);
+}
+#endif
+
+void resample_row_plain(std::span<const std::uint8_t> row, int channels, const AxisWeights& axis,
+                        std::uint8_t* out) {
+  for (std::size_t output = 0; output < axis.first.size(); ++output) {
+    const std::uint8_t* pixel = row.data() + axis.first[output] * channels;
+    for (int channel = 0; channel < channels; ++channel) {
+      std::int32_t sum = kHalf;
+      const std::uint8_t* in = pixel + channel;
+      for (const std::int32_t weight : axis.weights_of(output)) {
+        sum += *in * weight;
+        in += channels;
+      }
+      *out++ = to_byte(sum);
+    }
+  }
+}
+
+void resample_column_plain(const std::uint8_t* rows, std::size_t stride,
+                           std::span<const std::int32_t> weights, KernelScratch& scratch,
+                           std::span<std::uint8_t> out) {
+  std::vector<std::int32_t>& sums = scratch.sums;
+  sums.assign(out.size(), kHalf);
   for (const std::int32_t weight : weights) {
-    add_weighted(rows, weight, out.size(), sums);
+    for (std::size_t i = 0; i < out.size(); ++i) sums[i] += rows[i] * weight;
     rows += stride;
   }
-  round_to_bytes(sums, out.size(), out.data());
+  std::transform(sums.begin(), sums.end(), out.begin(), to_byte);
 }
 
 }  // namespace cloob

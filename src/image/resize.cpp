@@ -64,14 +64,15 @@ const std::uint8_t* narrow_rows(const ImageU8& image, const ResizePlan& plan, in
   const AxisWeights columns = axis_weights(plan.crop.width, plan.resized.width, window.left,
                                            same_width ? 0 : window.width, plan.filter);
   std::uint8_t* const begin =
-      grown(scratch.between, row_bytes * static_cast<std::size_t>(end - first)).data();
+      grown(scratch.between, row_bytes * static_cast<std::size_t>(end - first) + kOutputSlack).data();
+  RowResampler resample_row(columns, image.channels(), scratch.kernels);
   std::uint8_t* out = begin;
   for (int y = first; y < end; ++y, out += row_bytes) {
     const std::uint8_t* in = crop_row(image, plan.crop, y);
     if (same_width) {
       std::memcpy(out, in + num_bytes(window.left, image), row_bytes);
     } else {
-      resample_row({in, num_bytes(plan.crop.width, image)}, image.channels(), columns, scratch.kernels, out);
+      resample_row({in, num_bytes(plan.crop.width, image)}, out);
     }
   }
   return begin;
@@ -105,12 +106,14 @@ void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const
   const std::span<std::uint8_t> shortened =
       grown(scratch.between, num_bytes(columns.end_source() - first, image));
   for (int& column : columns.first) column -= first;
-  const std::span<std::uint8_t> out = grown(scratch.out_row, num_bytes(window.width, image));
+  RowResampler resample_row(columns, image.channels(), scratch.kernels);
+  const std::size_t row_bytes = num_bytes(window.width, image);
+  const auto out = grown(scratch.out_row, row_bytes + kOutputSlack).first(row_bytes);
   for (int y = 0; y < window.height; ++y) {
     const auto output = static_cast<std::size_t>(y);
     const std::uint8_t* begin = crop_row(image, plan.crop, rows.first[output]) + num_bytes(first, image);
     resample_column(begin, image.row_bytes(), rows.weights_of(output), scratch.kernels, shortened);
-    resample_row(shortened, image.channels(), columns, scratch.kernels, out.data());
+    resample_row(shortened, out.data());
     sink(y, out);
   }
 }

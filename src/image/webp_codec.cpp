@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "image/codec.h"
 
@@ -35,7 +36,7 @@ WebPBitstreamFeatures open(Bytes bytes) {
   return features;
 }
 
-ImageU8 first_frame(Bytes bytes, ImageSize size, bool has_alpha) {
+ImageU8 first_frame(Bytes bytes, ImageSize size, bool has_alpha, PixelMemory memory) {
   WebPAnimDecoderOptions options;
   if (WebPAnimDecoderOptionsInit(&options) == 0) fail(bytes);
   options.color_mode = MODE_RGBA;
@@ -45,7 +46,7 @@ ImageU8 first_frame(Bytes bytes, ImageSize size, bool has_alpha) {
   std::uint8_t* canvas = nullptr;
   int end_milliseconds = 0;
   if (!decoder || WebPAnimDecoderGetNext(decoder.get(), &canvas, &end_milliseconds) == 0) fail(bytes);
-  ImageU8 image = make_image(size, PixelMode::rgba);
+  ImageU8 image = make_image(size, PixelMode::rgba, std::move(memory));
   std::memcpy(image.pixels.data(), canvas, image.pixels.size());
   return has_alpha ? image : to_rgb(std::move(image));
 }
@@ -57,11 +58,14 @@ ImageSize size(Bytes bytes) {
   return {features.height, features.width};
 }
 
-ImageU8 decode(Bytes bytes) {
+ImageU8 decode(Bytes bytes, PixelMemory memory) {
   const WebPBitstreamFeatures features = open(bytes);
   const bool has_alpha = features.has_alpha != 0;
-  if (features.has_animation != 0) return first_frame(bytes, {features.height, features.width}, has_alpha);
-  ImageU8 image = make_image({features.height, features.width}, has_alpha ? PixelMode::rgba : PixelMode::rgb);
+  if (features.has_animation != 0) {
+    return first_frame(bytes, {features.height, features.width}, has_alpha, std::move(memory));
+  }
+  ImageU8 image = make_image({features.height, features.width}, has_alpha ? PixelMode::rgba : PixelMode::rgb,
+                             std::move(memory));
   const auto decode_into = has_alpha ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
   if (decode_into(data(bytes), bytes.size(), image.pixels.data(), image.pixels.size(),
                   static_cast<int>(image.row_bytes())) == nullptr) {

@@ -1,12 +1,34 @@
 #include "cloob/train/import_model.h"
 
+#include <fmt/core.h>
+
+#include <tuple>
+#include <utility>
+
 #include "cloob/base/log.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/import_weights.h"
+#include "cloob/config/config.h"
 #include "cloob/model/weights.h"
 
 namespace cloob {
 namespace {
+
+constexpr const char* kSettingsKey = "cloob_config";
+
+/// The settings without which weights give other features.
+struct UsedSettings {
+  ModelConfig model;
+  ImageConfig image;
+  TextConfig text;
+
+  static constexpr auto fields() {
+    return std::tuple(field("model", &UsedSettings::model, "The two towers."),
+                      field("image", &UsedSettings::image, "Preprocessing of images."),
+                      field("text", &UsedSettings::text, "The tokenizer."));
+  }
+};
+static_assert(lists_every_member<UsedSettings>);
 
 ImportedWeights import_and_log(const std::filesystem::path& path) {
   ImportedWeights read = import_weights(path);
@@ -20,18 +42,50 @@ Activation activation_named(const std::string& name) {
 
 }  // namespace
 
+std::map<std::string, std::string> weights_metadata(const RunConfig& config) {
+  UsedSettings used{config.model, config.image, config.text};
+  if (!used.text.model_file.empty()) {
+    used.text.model_file = std::filesystem::absolute(used.text.model_file).lexically_normal().string();
+  }
+  return {{"format", "pt"},
+          {"activation", std::string(enum_name(config.model.activation))},
+          {kSettingsKey, print_config(used)}};
+}
+
 ImportedModel import_model(const std::filesystem::path& path, std::optional<Activation> activation) {
   ImportedWeights read = import_and_log(path);
   ImportedModel imported{.weights = std::move(read.tensors), .config = {}};
-  imported.config.model = infer_model_config(imported.weights);
-  imported.config.model.name = path.stem().string();
-  const Activation taken = activation_named(read.default_activation);
-  imported.config.model.activation = activation.value_or(taken);
-  if (!activation) {
+  const auto settings = read.metadata.find(kSettingsKey);
+  if (settings != read.metadata.end()) {
+    const auto used = read_config<UsedSettings>(
+        ConfigSource::from_text(settings->second, fmt::format("{} ({})", path.string(), kSettingsKey)));
+    imported.config.model = used.model;
+    imported.config.image = used.image;
+    imported.config.text = used.text;
+  } else {
+    imported.config.model = infer_model_config(imported.weights);
+    imported.config.model.name = path.stem().string();
+    imported.config.model.activation = activation_named(read.default_activation);
+  }
+  if (activation) imported.config.model.activation = *activation;
+  if (!activation && !read.metadata.contains("activation")) {
     log_info("weights", "{}: a file of {}, taken to use {}; --activation says otherwise", path.string(),
-             source_name(read.source), enum_name(taken));
+             source_name(read.source), read.default_activation);
   }
   return imported;
+}
+
+ImportedModel read_checkpoint_model(const std::filesystem::path& folder) {
+  Checkpoint checkpoint = load_checkpoint(folder, CheckpointPart::weights);
+  return {.weights = std::move(checkpoint.weights), .config = config_of(checkpoint, folder)};
+}
+
+RunConfig config_of(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  auto config = read_config<RunConfig>(
+      ConfigSource::from_text(checkpoint.config_yaml, (folder / "config.yaml").string()));
+  // Where the run found its tokenizer may be gone.
+  if (!checkpoint.tokenizer_model.empty()) config.text.model_file = (folder / kTokenizerFile).string();
+  return config;
 }
 
 InitialWeights read_initial_weights(const std::string& path) {

@@ -15,8 +15,7 @@ namespace {
 LoadedModel load_from_checkpoint(const std::filesystem::path& folder) {
   const Checkpoint checkpoint = load_checkpoint(folder, CheckpointPart::weights_and_objective);
   LoadedModel loaded;
-  loaded.config = read_config<RunConfig>(
-      ConfigSource::from_text(checkpoint.config_yaml, (folder / "config.yaml").string()));
+  loaded.config = config_of(checkpoint, folder);
   loaded.model = DualEncoder(loaded.config.model, Initializer::unset());
   load_weights(loaded.model, checkpoint.weights, folder.string());
   loaded.objective = with_prefix_removed(checkpoint.training, "objective.");

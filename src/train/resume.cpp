@@ -80,6 +80,12 @@ std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, cons
   if (!plan.checkpoint) return std::nullopt;
   log_info("train", "resuming from {}", plan.checkpoint->string());
   Checkpoint checkpoint = load_checkpoint(*plan.checkpoint, CheckpointPart::everything);
+  if (checkpoint.training.empty()) {
+    throw_user_error(
+        "'{}' holds weights alone, from which a run cannot be resumed: start from it with "
+        "--train.initial_weights",
+        plan.checkpoint->string());
+  }
   warn_about_changes(checkpoint, config);
   return checkpoint;
 }

@@ -1,5 +1,6 @@
 #include "cloob/train/run_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "cloob/base/error.h"
@@ -9,6 +10,7 @@ namespace cloob {
 
 void TrainConfig::validate() const {
   const int lengths = (epochs ? 1 : 0) + (steps ? 1 : 0) + (samples ? 1 : 0);
+  if (epochs == 0.0) throw_user_error("train.epochs is 0: it has to be more");
   if (lengths > 1) throw_user_error("only one of train.epochs, train.steps and train.samples can be set");
 }
 
@@ -20,23 +22,16 @@ void RunConfig::validate() const {
   }
 }
 
-std::int64_t steps_per_epoch(const TrainConfig& config, std::int64_t num_samples) {
-  const std::int64_t steps = num_samples / config.global_batch_size;
-  if (steps == 0) {
-    throw_user_error(
-        "the training data has {} samples, fewer than one batch of train.global_batch_size {}: "
-        "use a smaller batch or more data",
-        with_thousands(num_samples), with_thousands(config.global_batch_size));
-  }
-  return steps;
-}
-
-std::int64_t total_steps(const TrainConfig& config, std::int64_t num_samples) {
-  const std::int64_t per_epoch = steps_per_epoch(config, num_samples);
+std::int64_t total_steps(const TrainConfig& config, const RunPosition& position) {
   if (config.steps) return *config.steps;
-  if (config.samples) return (*config.samples + config.global_batch_size - 1) / config.global_batch_size;
+  if (config.samples) {
+    const std::int64_t left = std::max<std::int64_t>(0, *config.samples - position.samples);
+    return position.step + (left + config.global_batch_size - 1) / config.global_batch_size;
+  }
   if (config.epochs) {
-    return std::max<std::int64_t>(1, std::llround(*config.epochs * static_cast<double>(per_epoch)));
+    const auto all = std::llround(*config.epochs * static_cast<double>(position.batches_per_epoch));
+    const std::int64_t done = (position.epoch + 1) * position.batches_per_epoch - position.batches_left;
+    return std::max<std::int64_t>(1, position.step + std::max<std::int64_t>(0, all - done));
   }
   throw_user_error(
       "the length of the run is not set: set one of train.epochs, train.steps and train.samples");

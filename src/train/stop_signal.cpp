@@ -7,24 +7,25 @@ namespace {
 
 volatile std::sig_atomic_t received_signal = 0;
 
-// The next signal, of either kind, ends the process.
+// The next signal, of whichever kind, ends the process.
 extern "C" void remember_signal(int signal_number) {
   received_signal = signal_number;
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  for (const int number : kStopSignals) std::signal(number, SIG_DFL);
 }
 
 }  // namespace
 
 StopSignal::StopSignal() {
   received_signal = 0;
-  previous_interrupt_ = std::signal(SIGINT, remember_signal);
-  previous_terminate_ = std::signal(SIGTERM, remember_signal);
+  for (std::size_t i = 0; i < kStopSignals.size(); ++i) {
+    previous_[i] = std::signal(kStopSignals[i], remember_signal);
+    // A program that is told to outlive its terminal (nohup) goes on doing so.
+    if (kStopSignals[i] == SIGHUP && previous_[i] == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
+  }
 }
 
 StopSignal::~StopSignal() {
-  std::signal(SIGINT, previous_interrupt_);
-  std::signal(SIGTERM, previous_terminate_);
+  for (std::size_t i = 0; i < kStopSignals.size(); ++i) std::signal(kStopSignals[i], previous_[i]);
 }
 
 int StopSignal::received() { return received_signal; }

@@ -9,10 +9,12 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/image/contact_sheet.h"
 #include "cloob/image/encode.h"
+#include "cloob/model/training_memory.h"
 #include "cloob/model/weights.h"
 #include "cloob/nn/autocast.h"
 #include "cloob/nn/device.h"
@@ -55,6 +57,10 @@ std::optional<LossScaler> make_loss_scaler(Precision precision, c10::Device devi
   return LossScaler(LossScalerOptions{}, device);
 }
 
+std::string tokenizer_model_of(const TextConfig& text) {
+  return text.tokenizer == TokenizerKind::sentencepiece ? read_file(text.model_file) : "";
+}
+
 const RunDirectory& made_free(const RunDirectory& directory, ExistingRun existing) {
   if (existing == ExistingRun::remove_measurements) directory.remove_measurements();
   if (existing == ExistingRun::remove) directory.remove_run();
@@ -69,9 +75,8 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
       directory_(directory),
       device_(select_device(config.train.device)),
       tokenizer_(make_tokenizer(config.text)),
+      tokenizer_model_(tokenizer_model_of(config.text)),
       loader_(make_train_loader(config, tokenizer_)),
-      total_steps_(total_steps(config.train, loader_.source().size())),
-      steps_per_epoch_(steps_per_epoch(config.train, loader_.source().size())),
       model_(make_model(config, device_)),
       objective_(config.loss, config.retrieval, device_),
       parameters_(trained_tensors(model_, objective_)),
@@ -81,6 +86,7 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
           make_validation(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_)),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))),
       state_(resumed ? restore(*resumed) : TrainingState{}),
+      total_steps_(total_steps(config.train, position())),
       checkpoints_(made_free(directory, existing).checkpoints(), config.checkpoint),
       reporter_(config.report, directory.path(), resumed ? std::optional(resumed->state.step) : std::nullopt),
       progress_(config.report.progress, config.report.every_steps),
@@ -93,9 +99,10 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
 RunResult Trainer::run() {
   const StopSignal signal;
   log_info("train", "{} pairs, {} steps of {} pairs, {} of them in an epoch{}",
-           with_thousands(loader_.source().size()), with_thousands(total_steps_),
-           with_thousands(config_.train.global_batch_size), with_thousands(steps_per_epoch_),
+           with_thousands(loader_.samples_per_epoch()), with_thousands(total_steps_),
+           with_thousands(config_.train.global_batch_size), with_thousands(loader_.batches_per_epoch()),
            state_.step > 0 ? fmt::format(", going on after step {}", with_thousands(state_.step)) : "");
+  warn_of_odd_settings();
   since_save_.restart();
   // An evaluation that a signal cut short is made up for, and its checkpoint gets the metrics that it lacks.
   if (evaluation_is_due() && validate() && state_.step > 0) save();
@@ -119,6 +126,48 @@ RunResult Trainer::run() {
   if (stop_signal != 0 && saved_step_ != state_.step)
     save();  // it came after this step's save was decided on
   return {state_.step, stop_signal};
+}
+
+RunPosition Trainer::position() const {
+  return {.step = state_.step,
+          .samples = state_.samples_seen + state_.bad_samples,
+          .epoch = static_cast<std::int64_t>(loader_.epochs_done()),
+          .batches_left = loader_.batches_left(),
+          .batches_per_epoch = loader_.batches_per_epoch()};
+}
+
+// What is allowed, but hardly meant.
+void Trainer::warn_of_odd_settings() const {
+  if (state_.step >= total_steps_) {
+    log_warning("train",
+                "nothing is left to do: the run has {} of {} steps behind it. Set train.epochs, steps or "
+                "samples higher "
+                "to go on",
+                with_thousands(state_.step), with_thousands(total_steps_));
+  }
+  const ScheduleConfig& schedule = config_.schedule;
+  if (schedule.warmup_steps >= total_steps_) {
+    log_warning(
+        "train",
+        "schedule.warmup_steps is {} and the run has {} steps: the learning rate never reaches optimizer.lr",
+        with_thousands(schedule.warmup_steps), with_thousands(total_steps_));
+  } else if (schedule.warmup_steps + schedule.cooldown_steps > total_steps_) {
+    log_warning(
+        "train",
+        "schedule.warmup_steps ({}) and cooldown_steps ({}) together are more than the {} steps of the run",
+        with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
+        with_thousands(total_steps_));
+  }
+  const TrainingMemory memory =
+      estimate_training_memory(config_.model, config_.train.global_batch_size, config_.train.precision);
+  const std::uint64_t available = available_memory_bytes();
+  if (device_.is_cpu() && static_cast<std::uint64_t>(memory.peak) > available) {
+    log_warning(
+        "train",
+        "a step needs about {}, and {} of memory are free: lower train.global_batch_size or take a smaller "
+        "model (see --dry-run)",
+        human_bytes(static_cast<std::uint64_t>(memory.peak)), human_bytes(available));
+  }
 }
 
 Trainer::StepReport Trainer::step(const Batch& batch) {
@@ -209,21 +258,31 @@ void Trainer::show_progress() {
   progress_.update({.label = "train",
                     .step = state_.step,
                     .num_steps = total_steps_,
-                    .epoch = epoch(),
+                    .epoch = loader_.epochs_done(),
                     .loss = shown_loss_,
                     .samples_per_second = meter_.samples_per_second(),
                     .data_wait = meter_.data_wait(),
                     .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
 }
 
+// An evaluation that fails must not cost the training before it.
+NamedNumbers Trainer::measure() {
+  try {
+    return validation_.run([this](const Progress& progress) {
+      if (StopSignal::received() != 0) throw EvaluationInterrupted();
+      progress_.update(progress);
+    });
+  } catch (const std::exception&) {
+    if (state_.step > 0 && saved_step_ != state_.step) save();
+    throw;
+  }
+}
+
 // Returns false when a signal cut it short.
 bool Trainer::validate() {
   const Timer timer;
   try {
-    const NamedNumbers metrics = validation_.run([this](const Progress& progress) {
-      if (StopSignal::received() != 0) throw EvaluationInterrupted();
-      progress_.update(progress);
-    });
+    const NamedNumbers metrics = measure();
     state_.time_s += timer.seconds();
     state_.evaluated_step = state_.step;
     state_.metrics = {metrics.begin(), metrics.end()};
@@ -245,7 +304,9 @@ void Trainer::write_contact_sheet(const Batch& batch) {
 }
 
 bool Trainer::at_end_of_epoch(std::int64_t every_epochs) const {
-  return every_epochs > 0 && state_.step > 0 && state_.step % (steps_per_epoch_ * every_epochs) == 0;
+  const double epochs = loader_.epochs_done();
+  return every_epochs > 0 && state_.step > 0 && epochs == std::floor(epochs) &&
+         static_cast<std::int64_t>(epochs) % every_epochs == 0;
 }
 
 bool Trainer::evaluation_is_due() const {
@@ -256,13 +317,9 @@ bool Trainer::evaluation_is_due() const {
          (eval.every_steps && state_.step % *eval.every_steps == 0);
 }
 
-double Trainer::epoch() const {
-  return static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
-}
-
 MetricsRecord Trainer::record(NamedNumbers metrics) const {
   return {.step = state_.step,
-          .epoch = epoch(),
+          .epoch = loader_.epochs_done(),
           .samples_seen = state_.samples_seen,
           .time_s = state_.time_s,
           .metrics = std::move(metrics)};

@@ -10,6 +10,7 @@
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/model/weights.h"
+#include "cloob/train/import_model.h"
 #include "cloob/train/stop_signal.h"
 #include "cloob/train/trainer.h"
 #include "train/prefixed_tensors.h"
@@ -43,7 +44,12 @@ const at::Tensor& tensor_named(const NamedTensors& tensors, const std::string& n
 // A position counts samples from the beginning of the run (see Sampler); it means nothing in data of another
 // size.
 void seek(Loader& loader, std::int64_t position, std::int64_t size) {
-  const std::int64_t size_now = loader.source().size();
+  const std::int64_t size_now = loader.samples_per_epoch();
+  if (size < 1) {
+    throw_user_error(
+        "the checkpoint does not say where in the data it was written: it can start a run "
+        "(train.initial_weights), but a run cannot be resumed from it");
+  }
   if (size_now == size) return loader.seek(position);
   const std::int64_t epoch = position / size;
   log_warning(
@@ -69,12 +75,12 @@ bool Trainer::save_is_due() const {
 void Trainer::save() {
   Checkpoint checkpoint;
   checkpoint.weights = weights_of(model_);
-  checkpoint.weights_metadata = {{"format", "pt"},
-                                 {"activation", std::string(enum_name(config_.model.activation))}};
+  checkpoint.weights_metadata = weights_metadata(config_);
   checkpoint.config_yaml = print_config(config_);
+  checkpoint.tokenizer_model = tokenizer_model_;
   checkpoint.state = state_;
   checkpoint.state.data_position = loader_.position();
-  checkpoint.state.data_size = loader_.source().size();
+  checkpoint.state.data_size = loader_.samples_per_epoch();
   if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they are of other weights
   add_with_prefix(checkpoint.training, "optimizer.", optimizer_.state());
   add_with_prefix(checkpoint.training, "objective.", objective_.state());
@@ -90,6 +96,12 @@ void Trainer::save() {
 
 TrainingState Trainer::restore(const Checkpoint& checkpoint) {
   const NamedTensors& training = checkpoint.training;
+  if (checkpoint.tokenizer_model != tokenizer_model_) {
+    throw_user_error(
+        "the tokenizer model '{}' is not the one that the run was trained with: its checkpoints hold that as "
+        "tokenizer.model",
+        config_.text.model_file);
+  }
   load_weights(model_, checkpoint.weights, "the checkpoint");
   if (!config_.loss.learn_inv_tau) model_->set_inv_tau(config_.loss.inv_tau, /*learned=*/false);
   optimizer_.load_state(with_prefix_removed(training, "optimizer."));

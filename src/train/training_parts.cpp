@@ -11,6 +11,7 @@
 #include "cloob/data/preprocess.h"
 #include "cloob/data/source.h"
 #include "cloob/model/weights.h"
+#include "cloob/report/progress.h"
 #include "cloob/train/import_model.h"
 
 namespace cloob {
@@ -36,8 +37,12 @@ Loader make_train_loader(const RunConfig& config, const std::shared_ptr<const To
         "data.train is not set: name tar shards or a table, for example --data.train "
         "'cc3m/{{00000..00331}}.tar'");
   }
-  std::shared_ptr<const Source> source = make_source(config.data, config.data.train, Purpose::training);
-  steps_per_epoch(config.train, source->size());  // too little data is an error in the words of the settings
+  ProgressDisplay display(config.report.progress);
+  std::shared_ptr<const Source> source = make_source(
+      config.data, config.data.train, Purpose::training, [&](std::int64_t done, std::int64_t total) {
+        display.update({.label = "index", .unit = "shard", .step = done, .num_steps = total});
+      });
+  display.finish();
   Preprocess preprocess =
       with_text(make_image_preprocess(config.image, Purpose::training, config.model.image.image_size,
                                       config.data.max_image_pixels),

@@ -153,6 +153,46 @@ TEST_F(Commands, DataSettingsOfAnotherFormatAreNamed) {
               HasSubstr("data.csv.header (all data is in tar shards)"));
 }
 
+TEST_F(Commands, OtherSettingsThanThoseOfDataAreRefusedInEvaluation) {
+  const auto errors_of = [](const std::string& verb, const std::string& setting) {
+    const ProgramResult result = run_cloob(
+        tiny_project(), {"eval", verb, "model", "--data",
+                         verb == "zero-shot" ? "data/held_out" : "data/validation/00000.tar", setting, "1"});
+    EXPECT_EQ(result.exit_status, 2) << verb << setting;
+    return result.errors;
+  };
+  for (const char* verb : {"retrieval", "loss", "zero-shot"}) {
+    EXPECT_THAT(
+        errors_of(verb, "--optimizer.lr"),
+        HasSubstr("error: command line: unknown option --optimizer.lr: besides the options that --help "
+                  "lists, this command takes only settings of the section data"));
+  }
+  EXPECT_THAT(errors_of("zero-shot", "--data.shuffle_window"),
+              HasSubstr("this command takes data.max_bad_share, "));
+}
+
+TEST_F(Commands, ABrokenImageAmongMany) {
+  fs::copy(tiny_project() / "data/held_out", tiny_project() / "damaged", fs::copy_options::recursive);
+  const fs::path broken = split(read_file(tiny_project() / "images.txt"), '\n').at(1);
+  write_file_atomically(tiny_project() / "damaged" / fs::relative(broken, tiny_project() / "data/held_out"),
+                        "x");
+  const std::vector<std::string> zero_shot = {"eval", "zero-shot", "model", "--data", "damaged"};
+  const ProgramResult refused = run_cloob(tiny_project(), zero_shot);
+  EXPECT_EQ(refused.exit_status, 2);
+  EXPECT_THAT(refused.errors, HasSubstr("data.max_bad_share"));
+  std::vector<std::string> tolerant = zero_shot;
+  tolerant.insert(tolerant.end(), {"--data.max_bad_share", "0.1"});
+  EXPECT_EQ(json_of(tolerant)["num_samples"], 31);
+  // Each row of features belongs to a line, so there is nothing to set.
+  write_file_atomically(tiny_project() / "with_broken.txt",
+                        broken.string() + "\n" + (tiny_project() / "texts.txt").string() + "\n");
+  const ProgramResult encode =
+      run_cloob(tiny_project(), {"encode", "model", "--images", "with_broken.txt", "--out", "f.safetensors"});
+  EXPECT_EQ(encode.exit_status, 2);
+  EXPECT_THAT(encode.errors, HasSubstr("error: with_broken.txt:2: the image '"));
+  EXPECT_THAT(encode.errors, Not(HasSubstr("data.")));
+}
+
 TEST_F(Commands, BoundsOfAFixedScaleAreNamedWhereTheyChangeNothing) {
   const std::vector<std::string> dry_run = train_arguments("dry", {"--dry-run"});
   EXPECT_THAT(warnings_of(dry_run, {"--loss.inv_tau_max", "50"}),
@@ -249,6 +289,22 @@ TEST_F(Commands, ReportComparesRuns) {
   EXPECT_THAT(page, HasSubstr("Both are the same."));
 }
 
+TEST_F(Commands, ReportReplacesReportsOnly) {
+  run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
+  const std::vector<std::string> report = {"report", "one=model", "--out", "site"};
+  fs::create_directory(tiny_project() / "site");
+  for (const char* name : {"index.html", "results.json"}) {
+    write_file_atomically(tiny_project() / "site" / name, "mine");
+    const ProgramResult refused = run_cloob(tiny_project(), report);
+    EXPECT_EQ(refused.exit_status, 2);
+    EXPECT_THAT(refused.errors, HasSubstr(std::string(name) + "' was not written by cloob report"));
+    EXPECT_EQ(read_file(tiny_project() / "site" / name), "mine");
+    fs::remove(tiny_project() / "site" / name);
+  }
+  run_or_fail(report);
+  run_or_fail(report);
+}
+
 TEST_F(Commands, ReportRefusesRunsThatDoNotCompare) {
   run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
   const nlohmann::json result = nlohmann::json::parse(read_file(tiny_project() / "model/zero_shot.json"));
@@ -297,6 +353,46 @@ TEST_F(Commands, ASentencePieceModelTrainsARun) {
   EXPECT_GE(split(std::string(trim(ids)), ' ').size(), 3u);
 }
 
+TEST_F(Commands, NoOutputReplacesAnInput) {
+  run_or_fail({"weights", "export", "model", "--out", "w.safetensors"});
+  const std::string training = "model/checkpoints/step_00000006/training.safetensors";
+  const std::string shard = "data/validation/00000.tar";
+  struct Case {
+    std::string file;
+    std::vector<std::string> arguments;
+  };
+  for (const auto& [file, arguments] : std::vector<Case>{
+           {shard, {"eval", "retrieval", "model", "--data", shard, "--json", shard}},
+           {shard, {"eval", "loss", "model", "--data", "data/{train,validation}/*.tar", "--json", shard}},
+           {"w.safetensors",
+            {"eval", "retrieval", "w.safetensors", "--data", shard, "--json", "w.safetensors"}},
+           {"data/held_out/classnames.txt",
+            {"eval", "zero-shot", "model", "--data", "data/held_out", "--json",
+             "data/held_out/classnames.txt"}},
+           {"texts.txt", {"encode", "model", "--texts", "texts.txt", "--out", "texts.txt"}},
+           {"texts.txt", {"tokenizer", "train", "texts.txt", "--vocab-size", "36", "--out", "texts.txt"}},
+           {training, {"weights", "export", "model", "--out", training}},
+           {"model/metrics.jsonl", {"weights", "inspect", "model", "--json", "model/metrics.jsonl"}},
+           {"w.safetensors", {"weights", "export", "w.safetensors", "--out", "./w.safetensors"}},
+           {shard, {"bench", "data", "--source", shard, "--json", shard}}}) {
+    const std::string before = read_file(tiny_project() / file);
+    const ProgramResult result = run_cloob(tiny_project(), arguments);
+    EXPECT_EQ(result.exit_status, 2) << join(arguments, " ");
+    EXPECT_THAT(result.errors, AllOf(HasSubstr("error: '"), HasSubstr("choose another")))
+        << join(arguments, " ");
+    EXPECT_EQ(read_file(tiny_project() / file), before) << join(arguments, " ");
+  }
+}
+
+TEST_F(Commands, TheHelpOfClassNamesNamesADataSetThatIsThere) {
+  const std::string help = run_or_fail({"eval", "zero-shot", "--help"});
+  EXPECT_THAT(help, HasSubstr("imagenet1k"));
+  const ProgramResult result = run_cloob(
+      tiny_project(), {"eval", "zero-shot", "model", "--data", "data/held_out", "--classnames", "cifar10"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("no data set 'cifar10'"), HasSubstr("imagenet1k, ")));
+}
+
 TEST_F(Commands, OutputThatCannotBeWrittenIsAnErrorBeforeTheWork) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"eval", "retrieval", "model", "--data", "data/validation/00000.tar",
@@ -315,7 +411,8 @@ TEST_F(Commands, OutputThatCannotBeWrittenIsAnErrorBeforeTheWork) {
 
 TEST_F(Commands, StandardOutputThatCannotBeWrittenIsAnError) {
   const std::string program = (binary_dir() / "bin" / "cloob").string();
-  for (const std::string arguments : {"tokenize", "config docs", "config schema"}) {
+  for (const std::string arguments :
+       {"tokenize", "config docs", "config schema", "--help", "--version", "eval loss --help"}) {
     const fs::path errors = tiny_project() / "full_disk_errors.txt";
     const std::string command =
         "echo a cat | '" + program + "' " + arguments + " > /dev/full 2> '" + errors.string() + "'";

@@ -39,7 +39,7 @@ TEST(Errors, NameTheSettingThatIsWrong) {
   expect_error(train_arguments("e", {"--optimizer.lr", "99"}), {"optimizer.lr", "must be in"});
   expect_error(train_arguments("e", {"--loss.kind", "infoloob"}), {"loss.kind", "info_nce|info_loob"});
   expect_error(train_arguments("e", {"--train.epochs", "3"}),
-               {"command line: ", "train.epochs", "train.steps"});
+               {"command line: ", "train.epochs", "train.steps is set at tiny.yaml:"});
   write_file_atomically(tiny_project() / "bounds.yaml", "loss:\n  inv_tau_max: 20\n  inv_tau: 30\n");
   expect_error({"config", "check", "bounds.yaml"},
                {"bounds.yaml:3:12: loss.inv_tau is 30", "loss.inv_tau_max (20)"});
@@ -51,6 +51,28 @@ TEST(Errors, NameTheDataThatIsWrong) {
                {"96", "1,000", "train.global_batch_size"});
   expect_error(train_arguments("e", {"--data.webdataset.image_members", "jpg"}), {"png", "jpg"});
   expect_error(train_arguments("e", {"--model.text.vocab_size", "100"}), {"49408", "model.text.vocab_size"});
+}
+
+TEST(Errors, NameTheCommandThatIsWrong) {
+  const auto expect_usage_error = [](const std::vector<std::string>& arguments, const std::string& message) {
+    const ProgramResult result = run_cloob(tiny_project(), arguments);
+    EXPECT_EQ(result.exit_status, 2);
+    EXPECT_THAT(result.errors, ::testing::StartsWith("error: " + message));
+    EXPECT_EQ(split(result.errors, '\n').size(), 2U) << "one line: " << result.errors;
+  };
+  expect_usage_error({}, "a command is missing; commands: train, eval, ");
+  expect_usage_error({"bogus", "x"}, "unknown command 'bogus'; commands: train, eval, ");
+  expect_usage_error({"-q", "tran"}, "unknown command 'tran', did you mean 'train'? commands: ");
+  expect_usage_error({"eval"}, "a command is missing; commands of 'eval': retrieval, loss, zero-shot\n");
+  expect_usage_error({"eval", "foo"}, "unknown command 'foo'; commands of 'eval': retrieval, ");
+  expect_usage_error({"--bogus"}, "unknown option '--bogus'; commands: ");
+  expect_usage_error({"bench", "loss"}, "--objective is required (see cloob bench loss --help)\n");
+}
+
+TEST(Errors, AnEmptyTextIsNotAnOptionLeftOut) {
+  expect_error({"eval", "retrieval", "m", "--data", "d.tsv", "--json", ""}, {"--json: the value is empty"});
+  expect_error(train_arguments("", {}), {"--run-dir: the value is empty", "leave the option out"});
+  expect_error({"data", "render-shapes", ""}, {"folder: the value is empty: give one ("});
 }
 
 TEST(Errors, ARunFolderIsNotOverwrittenUnasked) {
@@ -134,6 +156,9 @@ TEST(Program, StartsAndExplainsItself) {
   EXPECT_EQ(version.exit_status, 0);
   EXPECT_THAT(version.output, ::testing::StartsWith("cloob "));
   EXPECT_EQ(run_cloob(tiny_project(), {"--help"}).exit_status, 0);
+  const std::string bench = run_cloob(tiny_project(), {"bench", "loss", "--help"}).output;
+  EXPECT_THAT(bench, HasSubstr("--objective TEXT:{clip"));
+  EXPECT_THAT(bench, ::testing::Not(HasSubstr("=clip")));
   EXPECT_EQ(run_cloob(tiny_project(), {"no-such-verb"}).exit_status, 2);
 }
 

@@ -19,6 +19,10 @@ std::string read_file(const std::filesystem::path& path);
 /// when it is missing or may not be written to.
 void require_output_folder(const std::filesystem::path& file);
 
+/// Where this program may keep what it can make again: $XDG_CACHE_HOME/cloob, or ~/.cache/cloob; empty where
+/// neither variable is set.
+std::filesystem::path cache_folder();
+
 /// Creates a folder and its parents; an existing one is fine.
 void make_directories(const std::filesystem::path& path);
 

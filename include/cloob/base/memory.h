@@ -11,6 +11,9 @@ std::uint64_t current_rss_bytes();
 /// The most bytes that were resident since the process started or since the last successful `reset_peak_rss`.
 std::uint64_t peak_rss_bytes();
 
+/// What programs may still take without swapping. Throws InternalError where /proc/meminfo cannot be read.
+std::uint64_t available_memory_bytes();
+
 /// Makes `peak_rss_bytes` start again from the current value. Returns false where the kernel does not permit
 /// it.
 bool reset_peak_rss();

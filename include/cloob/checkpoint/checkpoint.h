@@ -3,6 +3,7 @@
 //   weights.safetensors    the model under open_clip's names
 //   training.safetensors   optimizer, objective, loss scaler, random numbers; absent in imported checkpoints
 //   config.yaml            the resolved settings
+//   tokenizer.model        the sentencepiece model, where the run has one
 //   state.json             format version, position of the run, metrics, size and checksum of every file
 #pragma once
 
@@ -14,6 +15,9 @@
 #include "cloob/base/named_tensors.h"
 
 namespace cloob {
+
+/// Name of the tokenizer's file in a checkpoint.
+inline constexpr const char* kTokenizerFile = "tokenizer.model";
 
 /// Where a run stands.
 ///
@@ -36,6 +40,7 @@ struct Checkpoint {
   NamedTensors training;  ///< by dotted names, the owner first: "optimizer.<parameter>.exp_avg"; may be empty
   TrainingState state;
   std::string config_yaml;
+  std::string tokenizer_model;  ///< a sentencepiece model; empty with CLIP's tokenizer
 };
 
 enum class CheckpointPart {

@@ -22,6 +22,20 @@ struct EnumNames<DataFormat> {
       {{"auto", DataFormat::auto_}, {"csv", DataFormat::csv}, {"webdataset", DataFormat::webdataset}}};
 };
 
+enum class Shuffle { windows, full, none };
+template <>
+struct EnumNames<Shuffle> {
+  static constexpr std::array<std::pair<std::string_view, Shuffle>, 3> names = {
+      {{"windows", Shuffle::windows}, {"full", Shuffle::full}, {"none", Shuffle::none}}};
+};
+
+enum class LastBatch { drop, wrap };
+template <>
+struct EnumNames<LastBatch> {
+  static constexpr std::array<std::pair<std::string_view, LastBatch>, 2> names = {
+      {{"drop", LastBatch::drop}, {"wrap", LastBatch::wrap}}};
+};
+
 enum class CaptionChoice { first, random };
 template <>
 struct EnumNames<CaptionChoice> {
@@ -107,12 +121,18 @@ static_assert(lists_every_member<WebdatasetConfig>);
 /// Where samples come from and how they are brought in.
 struct DataConfig {
   std::vector<std::string> train;
+  std::vector<double> train_weights;
   std::vector<std::string> val;
   DataFormat format = DataFormat::auto_;
   std::optional<std::string> image_root = std::nullopt;
+  std::optional<std::string> index_folder = std::nullopt;
   CsvConfig csv;
   WebdatasetConfig webdataset;
   CaptionChoice caption_choice = CaptionChoice::random;
+  Shuffle shuffle = Shuffle::windows;
+  std::int64_t shuffle_window = 32;
+  bool with_replacement = false;
+  LastBatch last_batch = LastBatch::drop;
   double max_bad_share = 0.01;
   std::int64_t max_image_pixels = 178'956'970;
   std::int64_t threads = 0;
@@ -123,17 +143,45 @@ struct DataConfig {
         field("train", &DataConfig::train,
               "Training data: tables (.csv, .tsv) or tar shards, one or several. Braces and globs are "
               "expanded: "
-              "'cc3m/{00000..00331}.tar', 'yfcc/*.tar'."),
+              "'cc3m/{00000..00331}.tar', 'yfcc/*.tar'. Several sources may stand in one name, with '::' "
+              "between "
+              "them."),
+        field("train_weights", &DataConfig::train_weights,
+              "How often a sample of each source of 'train' comes in an epoch, on average; one number for "
+              "each. 2.5 "
+              "means twice, and a third time for a random half of the source. Empty: once.",
+              Range{0, 1000}),
         field("val", &DataConfig::val, "Data for the validation loss and for retrieval, in the same forms."),
         field("format", &DataConfig::format, "What the data is; 'auto' goes by the ending of its names."),
         field("image_root", &DataConfig::image_root,
               "Folder that relative image paths of a table start from. Unset: the folder of the table."),
+        field("index_folder", &DataConfig::index_folder,
+              "Folder for the indexes of shards, which save going through all of them at every start; see "
+              "'cloob data "
+              "index'. Unset: cloob in the user's cache folder."),
         field("csv", &DataConfig::csv, "How tables are read."),
         field("webdataset", &DataConfig::webdataset, "How tar shards are read."),
         field("caption_choice", &DataConfig::caption_choice,
               "Which caption training takes of a sample that has several: the first one, or a random one "
               "that changes "
               "with the epoch."),
+        field("shuffle", &DataConfig::shuffle,
+              "Order of the samples in training, another one every epoch. 'windows' shuffles the shards and "
+              "then the "
+              "samples within each shuffle_window of them, so that few files are read at a time; 'full' "
+              "shuffles all "
+              "samples; 'none' takes them as they lie."),
+        field("shuffle_window", &DataConfig::shuffle_window,
+              "Shards whose samples are mixed with each other, with shuffle 'windows'.", Range{1, 1e6}),
+        field("with_replacement", &DataConfig::with_replacement,
+              "Draws every training sample anew from all, in proportion to train_weights, instead of going "
+              "through them "
+              "epoch by epoch. An epoch is as long, but misses some samples and repeats others."),
+        field("last_batch", &DataConfig::last_batch,
+              "What becomes of the samples at the end of a training epoch that do not fill a global batch: "
+              "'drop' leaves "
+              "them out, another few every epoch; 'wrap' fills the batch up with the first samples of the "
+              "epoch."),
         field("max_bad_share", &DataConfig::max_bad_share,
               "Share of unusable samples (missing or broken images, no caption) above which a run stops. 0 "
               "stops at the "
@@ -153,6 +201,7 @@ struct DataConfig {
               "images.",
               Range{1, 256}));
   }
+  void validate() const;
 };
 static_assert(lists_every_member<DataConfig>);
 

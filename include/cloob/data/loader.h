@@ -9,6 +9,7 @@
 #include "cloob/data/batch.h"
 #include "cloob/data/data_config.h"
 #include "cloob/data/preprocess.h"
+#include "cloob/data/sample_order.h"
 #include "cloob/data/sampler.h"
 #include "cloob/data/source.h"
 
@@ -25,6 +26,10 @@ struct LoaderOptions {
   std::int64_t rank = 0;
   std::int64_t world_size = 1;
   CaptionChoice caption_choice = CaptionChoice::first;
+  Shuffle shuffle = Shuffle::full;  ///< of training; evaluation takes samples as they lie
+  std::int64_t shuffle_window = 1;
+  bool with_replacement = false;
+  LastBatch last_batch = LastBatch::drop;
   double max_bad_share = 0;
   std::int64_t threads = 1;
   std::int64_t prefetch_batches = 1;
@@ -59,10 +64,13 @@ class Loader {
   std::int64_t position() const { return position_; }
   /// Goes on from another position, and forgets about an earlier failure.
   void seek(std::int64_t position);
-  /// The epoch that the next batch belongs to.
-  std::int64_t next_epoch() const { return sampler_.batch_at(position_).epoch; }
+  /// Passes over the data before the next batch; a whole number where that begins an epoch.
+  double epochs_done() const;
   std::int64_t batches_per_epoch() const { return sampler_.batches_per_epoch(); }
-  const Source& source() const { return *source_; }
+  /// Batches that are left of the epoch of the next one.
+  std::int64_t batches_left() const { return sampler_.batches_left(position_); }
+  /// Places in an epoch: the samples of the source, unless weights repeat some or leave some out.
+  std::int64_t samples_per_epoch() const { return order_.size(); }
 
   /// Unusable samples since this loader was made.
   const BadSampleCounts& bad_samples() const { return bad_; }
@@ -79,6 +87,7 @@ class Loader {
   std::shared_ptr<const Source> source_;
   Preprocess preprocess_;
   LoaderOptions options_;
+  SampleOrder order_;
   Sampler sampler_;
   std::int64_t position_ = 0;
   BadSampleCounts bad_;

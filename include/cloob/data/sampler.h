@@ -1,4 +1,4 @@
-// The order of samples: a pure function of (seed, epoch, place), whose whole state is one integer.
+// Cuts epochs into global batches; its whole state is one integer.
 #pragma once
 
 #include <cstdint>
@@ -6,25 +6,6 @@
 #include "cloob/data/data_config.h"
 
 namespace cloob {
-
-/// A permutation of {0, ..., size-1} that is computed place by place, without a table.
-///
-/// A Feistel network permutes the next larger power of two; a value outside the range is sent through again
-/// until it falls inside (cycle walking).
-class Permutation {
- public:
-  Permutation(std::uint64_t key, std::int64_t size);
-  /// Needs 0 <= place < size.
-  std::int64_t operator()(std::int64_t place) const;
-
- private:
-  std::uint64_t encrypt(std::uint64_t value) const;
-
-  std::uint64_t key_;
-  std::uint64_t size_;
-  unsigned low_bits_;
-  unsigned high_bits_;
-};
 
 /// The places of one global batch.
 struct BatchPlaces {
@@ -34,31 +15,34 @@ struct BatchPlaces {
   std::int64_t next_position = 0;  ///< position after this batch
 };
 
-/// Says which samples come when.
+/// Says which places of which epoch make up a batch.
 ///
 /// A position counts places from the start of training: epoch * size + place. It does not depend on batch
 /// size, ranks or threads, so that a resumed run with other numbers goes on in the same order. In training
-/// every epoch has its own permutation, and what is left when less than a batch remains is dropped; in
-/// evaluation samples come as they stand and the last batch may be smaller.
+/// what is left of an epoch when less than a batch remains is dropped, or filled up with the first places of
+/// the same epoch (`wrap`: a place may lie behind the end, and stands for that place less the size); in
+/// evaluation there is one epoch and the last batch may be smaller.
 class Sampler {
  public:
   /// Needs size >= 1 and batch_size >= 1.
-  Sampler(Purpose purpose, std::uint64_t seed, std::int64_t size, std::int64_t batch_size);
+  Sampler(Purpose purpose, std::int64_t size, std::int64_t batch_size, LastBatch last_batch);
 
-  /// The batch that begins at `position`, or at the next epoch where less than a batch is left of this one.
+  /// The batch that begins at `position`, or at the next epoch where less than a batch is left and dropped.
   BatchPlaces batch_at(std::int64_t position) const;
-  /// Number in the source of the sample at a place of an epoch.
-  std::int64_t index_at(std::int64_t epoch, std::int64_t place) const;
   std::int64_t batches_per_epoch() const;
+  /// Batches from `position` to the end of the epoch of the next one.
+  std::int64_t batches_left(std::int64_t position) const;
   /// Whether nothing is left at `position`; training never ends.
   bool ended_at(std::int64_t position) const;
   std::int64_t size() const { return size_; }
 
  private:
+  std::int64_t batches_of(std::int64_t places) const;
+
   Purpose purpose_;
-  std::uint64_t seed_;
   std::int64_t size_;
   std::int64_t batch_size_;
+  LastBatch last_batch_;
 };
 
 }  // namespace cloob

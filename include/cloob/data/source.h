@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cloob/data/data_config.h"
+#include "cloob/data/sample_order.h"
 
 namespace cloob {
 
@@ -24,20 +26,27 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual std::int64_t size() const = 0;
+  /// The samples in the order of their numbers, cut where another file begins.
+  virtual std::vector<SourcePart> parts() const { return {{size(), 1}}; }
   /// Throws BadSample (bad_samples.h) when this one sample is unusable.
   virtual RawSample read(std::int64_t index) const = 0;
+  /// The name of a sample (RawSample::key), without its image where that saves reading it. Throws BadSample.
+  virtual std::string key(std::int64_t index) const { return read(index).key; }
   /// The captions of a sample, without its image where that saves reading it. Throws BadSample.
   virtual std::vector<std::string> read_captions(std::int64_t index) const { return read(index).captions; }
   /// Where the sample lies, for messages: "train.tsv:17" or "00003.tar, sample 12".
   virtual std::string describe(std::int64_t index) const = 0;
 };
 
+/// Told how many shards have been gone through, of how many. May be called from any thread, one at a time.
+using IndexProgress = std::function<void(std::int64_t done, std::int64_t total)>;
+
 /// Opens `names` (DataConfig::train or val, or a command's argument) as one source.
 ///
 /// Shards are scanned and tables indexed here, so that a missing file, a wrong column or data without any
 /// usable sample is a UserError at once.
 std::shared_ptr<const Source> make_source(const DataConfig& config, const std::vector<std::string>& names,
-                                          Purpose purpose);
+                                          Purpose purpose, const IndexProgress& progress = {});
 
 /// Image files without captions, in the given order.
 std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem::path> files);

@@ -56,12 +56,12 @@ inline constexpr std::int64_t kMaxImagePixels = 178'956'970;
 ImageSize image_size_of(std::span<const std::byte> bytes);
 
 /// The picture as RGB. Throws DecodeError. Thread-safe.
-ImageU8 decode_image(std::span<const std::byte> bytes);
+ImageU8 decode_image(std::span<const std::byte> bytes, PixelMemory memory = {});
 
 /// The picture in the mode that the file has (palette indices already looked up, grey already RGB), for
 /// callers that resample before they convert to RGB, as the references' CSV loaders do. Throws DecodeError.
 /// Thread-safe.
-ImageU8 decode_image_as_stored(std::span<const std::byte> bytes);
+ImageU8 decode_image_as_stored(std::span<const std::byte> bytes, PixelMemory memory = {});
 
 /// Drops alpha, converts CMYK; RGB comes back as it is.
 ImageU8 to_rgb(ImageU8 image);

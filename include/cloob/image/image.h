@@ -47,7 +47,11 @@ struct ImageU8 {
   std::uint8_t* row(int y) { return pixels.data() + static_cast<std::size_t>(y) * row_bytes(); }
 };
 
-/// A picture of zeros.
-ImageU8 make_image(ImageSize size, PixelMode mode);
+/// Pixels of an earlier picture, whose memory the next one takes over: fresh pages of a large picture cost as
+/// much time as decoding into them.
+using PixelMemory = std::vector<std::uint8_t>;
+
+/// A picture of zeros, or of whatever `memory` holds.
+ImageU8 make_image(ImageSize size, PixelMode mode, PixelMemory memory = {});
 
 }  // namespace cloob

@@ -1,24 +1,36 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "cloob/base/named_tensors.h"
+#include "cloob/checkpoint/checkpoint.h"
 #include "cloob/model/model_config.h"
 #include "cloob/train/run_config.h"
 
 namespace cloob {
 
-/// Weights of a file of another program, with the settings to use them by.
+/// Weights with the settings to use them by.
 struct ImportedModel {
   NamedTensors weights;  ///< under open_clip's names
-  RunConfig config;      ///< defaults, with the architecture that the tensors have
+  RunConfig config;      ///< defaults, with what the file or its tensors say
 };
 
-/// Reads a weights file (import_weights.h) and infers its architecture. What was assumed, the activation
-/// above all, is logged. Throws UserError.
+/// The metadata of a weights file: what the tensors do not say of how they are used (sections `model`,
+/// `image` and `text`). Other programs pass over it.
+std::map<std::string, std::string> weights_metadata(const RunConfig& config);
+
+/// Reads a weights file (import_weights.h). Without `weights_metadata` in it the architecture is inferred
+/// from the tensors, and what was assumed, the activation above all, is logged. Throws UserError.
 ImportedModel import_model(const std::filesystem::path& path, std::optional<Activation> activation);
+
+/// The settings of a checkpoint's run, with the tokenizer that lies in its folder. Throws UserError.
+RunConfig config_of(const Checkpoint& checkpoint, const std::filesystem::path& folder);
+
+/// The weights and settings of a checkpoint folder. Throws UserError.
+ImportedModel read_checkpoint_model(const std::filesystem::path& folder);
 
 /// Weights to start a run from.
 struct InitialWeights {

@@ -108,11 +108,18 @@ struct RunConfig {
 };
 static_assert(lists_every_member<RunConfig>);
 
-/// Optimizer steps of a run over `num_samples` samples. Throws UserError when an epoch has not a single whole
-/// batch.
-std::int64_t total_steps(const TrainConfig& config, std::int64_t num_samples);
+/// Where a run begins or goes on, in the batches that it is made of now.
+struct RunPosition {
+  std::int64_t step = 0;          ///< optimizer steps taken
+  std::int64_t samples = 0;       ///< pairs that these went through, unusable ones too
+  std::int64_t epoch = 0;         ///< of the next batch
+  std::int64_t batches_left = 0;  ///< of that epoch
+  std::int64_t batches_per_epoch = 0;
+};
 
-/// Whole global batches of one epoch.
-std::int64_t steps_per_epoch(const TrainConfig& config, std::int64_t num_samples);
+/// Optimizer steps from the very beginning to the end of the run. A run that goes on with batches of another
+/// size, or on more data, does what is left of its epochs or samples. Throws UserError when its length is not
+/// set.
+std::int64_t total_steps(const TrainConfig& config, const RunPosition& position);
 
 }  // namespace cloob

@@ -1,8 +1,14 @@
 #pragma once
 
+#include <array>
+#include <csignal>
+
 namespace cloob {
 
-/// Turns SIGINT and SIGTERM into a request to stop at the next step boundary, for as long as it lives.
+inline constexpr std::array<int, 3> kStopSignals = {SIGINT, SIGTERM, SIGHUP};
+
+/// Turns SIGINT, SIGTERM and SIGHUP (a lost terminal) into a request to stop at the next step boundary, for
+/// as long as it lives.
 ///
 /// A second signal ends the process at once, as if it had never been caught. One instance at a time.
 class StopSignal {
@@ -16,8 +22,7 @@ class StopSignal {
   static int received();
 
  private:
-  void (*previous_interrupt_)(int);
-  void (*previous_terminate_)(int);
+  std::array<void (*)(int), kStopSignals.size()> previous_;
 };
 
 }  // namespace cloob

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "cloob/base/gather.h"
 #include "cloob/base/timer.h"
@@ -66,23 +67,24 @@ class Trainer {
   void write_metrics(const StepReport& report);
   void show_progress();
   bool validate();
+  NamedNumbers measure();
   void save();
   TrainingState restore(const Checkpoint& checkpoint);
+  RunPosition position() const;
+  void warn_of_odd_settings() const;
   void write_contact_sheet(const Batch& batch);
 
   bool evaluation_is_due() const;
   bool save_is_due() const;
   bool at_end_of_epoch(std::int64_t every_epochs) const;
-  double epoch() const;
   MetricsRecord record(NamedNumbers metrics) const;
 
   RunConfig config_;
   const RunDirectory& directory_;
   c10::Device device_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string tokenizer_model_;  ///< the file's bytes, for checkpoints; empty with CLIP's tokenizer
   Loader loader_;
-  std::int64_t total_steps_;
-  std::int64_t steps_per_epoch_;
   DualEncoder model_;
   ContrastiveObjective objective_;
   SingleProcess gather_;
@@ -93,6 +95,7 @@ class Trainer {
   at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
   std::int64_t loss_count_ = 0;
   TrainingState state_;
+  std::int64_t total_steps_;
   // From here on the run's folder is written to.
   CheckpointStore checkpoints_;
   Reporter reporter_;

@@ -47,10 +47,16 @@ TEST(Overrides, UnsetOptionalsByNull) {
 }
 
 TEST(Overrides, AreWhereABrokenRuleIsSoughtFirst) {
+  EXPECT_EQ(
+      error_of([] {
+        read_text("optimizer: {warmup_steps: 5}", {"--data.train", "none"});
+      }),
+      "command line: optimizer.warmup_steps has no meaning without data.train (optimizer.warmup_steps is "
+      "set at run.yaml:1:27)");
   EXPECT_EQ(error_of([] {
-              read_text("optimizer: {warmup_steps: 5}", {"--data.train", "none"});
+              read_text("optimizer: {grad_clip_norm: null}", {"--optimizer.lr", "0.9"});
             }),
-            "command line: optimizer.warmup_steps has no meaning without data.train");
+            "command line: optimizer.lr above 0.5 needs optimizer.grad_clip_norm");
 }
 
 struct Mistake {

@@ -183,7 +183,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Mistake{"data: {train: none}",
                               "run.yaml:1:15: optimizer.warmup_steps has no meaning without data.train"},
                       Mistake{"data: {train: none}\noptimizer: {warmup_steps: 5}\n",
-                              "run.yaml:2:27: optimizer.warmup_steps has no meaning without data.train"},
+                              "run.yaml:2:27: optimizer.warmup_steps has no meaning without data.train "
+                              "(data.train is set at run.yaml:1:15)"},
                       // The message names no setting.
                       Mistake{"image:\n  crop:\n    antialias: true\n    scale: [1, 0.5]\n",
                               "run.yaml:3:5: the smaller share comes first"}));

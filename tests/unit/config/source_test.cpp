@@ -113,6 +113,11 @@ TEST(ConfigSource, SaysWhichFileCannotBeRead) {
   expect_user_error([&] { ConfigSource::from_file(missing); }, {missing, "No such file or directory"});
 }
 
+TEST(ConfigSource, SaysWhereListsGoTooDeep) {
+  EXPECT_THAT(error_of([] { read_text("data: " + std::string(3000, '[')); }),
+              ::testing::AllOf(::testing::StartsWith("run.yaml:1:"), ::testing::HasSubstr("too deep")));
+}
+
 struct Mistake {
   const char* text;
   const char* message;

@@ -106,7 +106,7 @@ TEST(Loader, TrainsOnEverySampleOnceAnEpoch) {
   for (int epoch = 0; epoch < 3; ++epoch) {
     std::vector<std::int64_t> order;
     for (std::int64_t k = 0; k < loader.batches_per_epoch(); ++k) {
-      EXPECT_EQ(loader.next_epoch(), epoch);
+      EXPECT_DOUBLE_EQ(loader.epochs_done(), epoch + static_cast<double>(k) / 6);
       const Batch batch = loader.next();
       order.insert(order.end(), batch.indices.begin(), batch.indices.end());
     }
@@ -380,7 +380,7 @@ TEST(Loader, MeasuresHowLongItKeptItsUserWaiting) {
 
 TEST(Loader, NeedsOneWholeTrainingBatch) {
   testing::expect_user_error([] { make_loader(std::make_shared<NumberSource>(5), training_options(6)); },
-                             {"5 samples", "train.global_batch_size is 6"});
+                             {"5 samples", "train.global_batch_size 6"});
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ TEST_F(RealData, ReadsTheFlickr8kShardsWithAllCaptions) {
     seen.insert(batch.indices.begin(), batch.indices.end());
   }
   EXPECT_EQ(seen.size(), 6000u);
-  EXPECT_EQ(loader.next_epoch(), 1);
+  EXPECT_EQ(loader.epochs_done(), 1);
 }
 
 TEST_F(RealData, GroupsTheFlickr8kDevelopmentTableByImage) {

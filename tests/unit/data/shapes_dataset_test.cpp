@@ -72,6 +72,22 @@ TEST(ShapesDataset, LeavesWhatIsThereAlone) {
   testing::write_text(folder / "mine.txt", "x");
   testing::expect_user_error([&] { write_shapes_dataset(folder.path(), kConfig, kSize, 1); },
                              {"is not empty"});
+  testing::expect_user_error([&] { write_shapes_dataset(folder / "mine.txt", kConfig, kSize, 1); },
+                             {"mine.txt' is a file"});
+  testing::expect_user_error([&] { write_shapes_dataset("", kConfig, kSize, 1); }, {"no name"});
+  EXPECT_EQ(all_files(folder).size(), 1U);
+}
+
+TEST(ShapesDataset, LeavesFoldersWithNamesLikeItsOwnAlone) {
+  const TempDir folder;
+  for (const char* name : {"new.partial", "new.partial0"}) {
+    std::filesystem::create_directory(folder / name);
+    testing::write_text(folder / name / "mine.txt", "x");
+  }
+  write_shapes_dataset(folder / "new", kConfig, {.num_validation = 1}, 1);
+  EXPECT_EQ(all_files(folder).size(), 3U);
+  const auto entries = std::filesystem::directory_iterator(folder.path());
+  EXPECT_EQ(std::distance(begin(entries), end(entries)), 3);
 }
 
 // Real pixels and real captions all the way: any thread count, prefetch depth and resume point gives the same

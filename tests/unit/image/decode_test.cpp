@@ -122,6 +122,17 @@ TEST(Decode, SurvivesRandomDamageInSilence) {
   EXPECT_GT(num_errors, 100);
 }
 
+TEST(Decode, TakesOverTheMemoryOfAnotherPicture) {
+  for (const char* name : {"jpeg_quality_30.jpg", "png_rgba.png", "source_wide.png"}) {
+    const ImageU8 fresh = decode_image(as_bytes(golden(name)));
+    for (const std::size_t bytes : {std::size_t{1}, fresh.pixels.size(), 5 * fresh.pixels.size()}) {
+      const ImageU8 reused = decode_image(as_bytes(golden(name)), PixelMemory(bytes, 0xa5));
+      EXPECT_EQ(reused.size(), fresh.size());
+      EXPECT_EQ(reused.pixels, fresh.pixels) << name;
+    }
+  }
+}
+
 TEST(Encode, PngKeepsEveryPixelAndJpegComesClose) {
   const ImageU8 picture = decode_image(as_bytes(golden("source_wide.png")));
   EXPECT_EQ(decode_image(as_bytes(encode_png(picture))).pixels, picture.pixels);

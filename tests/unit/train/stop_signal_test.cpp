@@ -14,6 +14,22 @@ TEST(StopSignal, RemembersTheFirstSignal) {
   EXPECT_EQ(StopSignal::received(), SIGTERM);
 }
 
+TEST(StopSignal, OutlivesTheTerminalWhereItIsToldTo) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  {
+    const StopSignal stop;
+    std::raise(SIGHUP);
+    EXPECT_EQ(StopSignal::received(), 0);
+  }
+  std::signal(SIGHUP, SIG_DFL);
+  {
+    const StopSignal stop;
+    std::raise(SIGHUP);
+    EXPECT_EQ(StopSignal::received(), SIGHUP);
+  }
+  std::signal(SIGHUP, before);
+}
+
 TEST(StopSignal, ForgetsAnEarlierOnesSignal) {
   {
     const StopSignal stop;

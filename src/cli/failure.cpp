@@ -1,0 +1,77 @@
+#include "cli/failure.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <new>
+#include <string_view>
+#include <system_error>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "cloob/cli/program.h"
+
+namespace cloob {
+namespace {
+
+// LibTorch adds a stack to its messages; the first line says what happened.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// " (149.0 GiB were asked for at once)" of LibTorch's "you tried to allocate 160000000000 bytes. Error code
+// 12" and "Tried to allocate 2.00 GiB. GPU 0 has"; empty where the message has no size.
+std::string size_asked_for(std::string_view message) {
+  constexpr std::string_view kBefore = "ried to allocate ";
+  const std::size_t place = message.find(kBefore);
+  if (place == std::string_view::npos) return "";
+  const std::vector<std::string> words = split(message.substr(place + kBefore.size()), ' ');
+  if (words.size() < 2 || !parse_double(words[0])) return "";
+  const std::string unit = words[1].substr(0, words[1].find('.'));
+  const auto bytes = unit == "bytes" ? parse_integer(words[0]) : std::nullopt;
+  const std::string size = bytes ? human_bytes(static_cast<std::uint64_t>(*bytes)) : words[0] + " " + unit;
+  return fmt::format(" ({} were asked for at once)", size);
+}
+
+Failure out_of_memory(std::string_view where, std::string_view message) {
+  return {kExitUserError,
+          fmt::format("out of memory{}{}: use a smaller batch or model", where, size_asked_for(message))};
+}
+
+Failure internal_error(const std::string& message) {
+  return {kExitInternalError, fmt::format("internal error: {}", first_line(message))};
+}
+
+// What oneDNN says where there is no memory for a convolution.
+bool is_out_of_memory_of_onednn(const std::string& message) {
+  return first_line(message) == "could not create a primitive" ||
+         first_line(message) == "could not create a memory object";
+}
+
+}  // namespace
+
+Failure describe_failure(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const UserError& error) {
+    return {kExitUserError, error.what()};
+  } catch (const InternalError& error) {
+    return {kExitInternalError, error.what()};
+  } catch (const c10::OutOfMemoryError& error) {
+    return out_of_memory(" on the device", error.what_without_backtrace());
+  } catch (const c10::Error& error) {
+    const std::string message = error.what_without_backtrace();
+    if (message.find("DefaultCPUAllocator") != std::string::npos) return out_of_memory("", message);
+    return internal_error(message);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return {kExitUserError, fmt::format("'{}': {}", error.path1().string(), error.code().message())};
+  } catch (const std::system_error& error) {  // files and streams; what is checked has a better message
+    return {kExitUserError, first_line(error.what())};
+  } catch (const std::bad_alloc&) {
+    return out_of_memory("", "");
+  } catch (const std::exception& error) {
+    return is_out_of_memory_of_onednn(error.what()) ? out_of_memory("", "") : internal_error(error.what());
+  }
+}
+
+}  // namespace cloob

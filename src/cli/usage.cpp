@@ -1,0 +1,60 @@
+#include "cli/usage.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+// The last one of the command line, and its name after that of the program: "eval retrieval".
+std::pair<const CLI::App*, std::string> chosen_command(const CLI::App& app) {
+  const CLI::App* command = &app;
+  std::string name;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += (name.empty() ? "" : " ") + command->get_name();
+  }
+  return {command, name};
+}
+
+std::string describe_missing_command(const CLI::App& group, const std::string& name,
+                                     const std::vector<std::string>& commands) {
+  const std::vector<std::string> words = group.remaining();
+  const std::string all =
+      fmt::format(" commands{}: {}", name.empty() ? "" : fmt::format(" of '{}'", name), join(commands, ", "));
+  if (words.empty()) return "a command is missing;" + all;
+  const std::string hint = suggestion(words.front(), commands);
+  return fmt::format("unknown {} '{}'{}{}", words.front().starts_with('-') ? "option" : "command",
+                     words.front(), hint.empty() ? ";" : hint, all);
+}
+
+}  // namespace
+
+void refuse_empty_values(CLI::App& app) {
+  for (CLI::Option* const option : app.get_options()) {
+    const bool is_flag = option->get_items_expected_max() == 0;
+    if (is_flag) continue;
+    const std::string advice = option->get_required() ? "give one" : "give one, or leave the option out";
+    option->check(
+        [advice](const std::string& value) { return value.empty() ? "the value is empty: " + advice : ""; });
+  }
+  for (CLI::App* const command : app.get_subcommands([](CLI::App*) { return true; }))
+    refuse_empty_values(*command);
+}
+
+std::string describe_usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const auto [command, name] = chosen_command(app);
+  std::vector<std::string> commands;
+  for (const CLI::App* const each : command->get_subcommands([](const CLI::App*) { return true; })) {
+    commands.push_back(each->get_name());
+  }
+  const bool something_is_missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if (something_is_missing && !commands.empty()) return describe_missing_command(*command, name, commands);
+  return fmt::format("{} (see cloob{}{} --help)", error.what(), name.empty() ? "" : " ", name);
+}
+
+}  // namespace cloob

@@ -1,0 +1,115 @@
+#include "cloob/data/loader_benchmark.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/base/memory.h"
+#include "cloob/base/timer.h"
+#include "cloob/data/bad_samples.h"
+#include "cloob/data/loader.h"
+#include "cloob/image/decode.h"
+#include "data/parallel.h"
+
+namespace cloob {
+namespace {
+
+/// Counts the bytes of the images that another source reads.
+class CountingSource final : public Source {
+ public:
+  explicit CountingSource(std::shared_ptr<const Source> source) : source_(std::move(source)) {}
+
+  std::int64_t size() const override { return source_->size(); }
+  RawSample read(std::int64_t index) const override {
+    RawSample sample = source_->read(index);
+    image_bytes_ += sample.image_bytes.size();
+    return sample;
+  }
+  std::string describe(std::int64_t index) const override { return source_->describe(index); }
+  std::uint64_t image_bytes() const { return image_bytes_; }
+
+ private:
+  std::shared_ptr<const Source> source_;
+  mutable std::atomic<std::uint64_t> image_bytes_ = 0;
+};
+
+struct Rates {
+  double images_per_second;
+  double bytes_per_second;
+  std::uint64_t peak_rss_bytes;
+};
+
+// The first batches start threads, open files and warm caches.
+Rates measure_loader(const LoaderBenchmark& benchmark) {
+  constexpr int kFirstBatches = 4;
+  const auto source = std::make_shared<CountingSource>(benchmark.source);
+  Loader loader(source, benchmark.preprocess,
+                make_loader_options(benchmark.data, Purpose::training, benchmark.batch_size, /*seed=*/0));
+  for (int k = 0; k < kFirstBatches; ++k) loader.next();
+  reset_peak_rss();
+  const std::uint64_t bytes_before = source->image_bytes();
+  std::int64_t images = 0;
+  const Timer timer;
+  while (timer.seconds() < benchmark.seconds) images += loader.next().size();
+  const double seconds = timer.seconds();
+  return {static_cast<double>(images) / seconds,
+          static_cast<double>(source->image_bytes() - bytes_before) / seconds, peak_rss_bytes()};
+}
+
+// The usable images among the first ones.
+std::vector<std::vector<std::byte>> read_images(const Source& source) {
+  constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+  std::vector<std::vector<std::byte>> images;
+  std::size_t bytes = 0;
+  for (std::int64_t index = 0; index < source.size() && bytes < kMostBytes; ++index) {
+    try {
+      images.push_back(source.read(index).image_bytes);
+      decode_image(images.back());
+      bytes += images.back().size();
+    } catch (const BadSample&) {
+    } catch (const DecodeError&) {
+      images.pop_back();
+    }
+  }
+  return images;
+}
+
+double measure_decoding(const std::vector<std::vector<std::byte>>& images, std::int64_t threads,
+                        double seconds) {
+  std::atomic<std::size_t> next = 0;
+  std::atomic<bool> is_over = false;
+  const auto work = [&] {
+    PixelMemory memory;
+    while (!is_over) memory = decode_image(images[next++ % images.size()], std::move(memory)).pixels;
+  };
+  std::vector<std::jthread> workers;
+  for (std::int64_t i = 0; i < threads; ++i) workers.emplace_back(work);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const std::size_t before = next;
+  const Timer timer;
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  const double rate = static_cast<double>(next - before) / timer.seconds();
+  is_over = true;
+  return rate;
+}
+
+}  // namespace
+
+LoaderBenchmarkResult benchmark_loader(const LoaderBenchmark& benchmark) {
+  CLOOB_CHECK(benchmark.batch_size >= 1, "batches of {}", benchmark.batch_size);
+  const std::int64_t threads = resolve_threads(benchmark.data.threads);
+  const Rates rates = measure_loader(benchmark);
+  const auto images = read_images(*benchmark.source);
+  constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+  return {.images_per_second = rates.images_per_second,
+          .decode_only_images_per_second = measure_decoding(images, threads, benchmark.seconds),
+          .threads = threads,
+          .read_mib_per_second = rates.bytes_per_second / kMiB,
+          .peak_rss_gib = static_cast<double>(rates.peak_rss_bytes) / kGiB};
+}
+
+}  // namespace cloob

@@ -1,0 +1,173 @@
+#include "cloob/data/sample_order.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/random.h"
+#include "cloob/data/permutation.h"
+
+namespace cloob {
+namespace {
+
+constexpr auto kUse = static_cast<std::uint64_t>(RandomUse::sample_order);
+
+// What the permutations of an epoch are of.
+enum class Permuted : std::uint64_t { parts = 1, window, subset };
+
+Permutation permutation_of(std::uint64_t seed, std::int64_t epoch, Permuted what, std::int64_t number,
+                           std::int64_t size) {
+  const std::uint64_t key = mix_bits({kUse, seed, static_cast<std::uint64_t>(epoch),
+                                      static_cast<std::uint64_t>(what), static_cast<std::uint64_t>(number)});
+  return {key, size};
+}
+
+/// One appearance of a part in an epoch.
+struct Appearance {
+  std::size_t part;
+  std::int64_t size;  ///< less than the part's where only a random subset appears
+  std::int64_t copy;
+};
+
+std::vector<Appearance> appearances_of(const std::vector<SourcePart>& parts) {
+  std::vector<Appearance> appearances;
+  double carried = 0;  // fractions of samples that rounding has left over so far
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    const auto [size, weight] = parts[part];
+    const auto whole = static_cast<std::int64_t>(weight);
+    for (std::int64_t copy = 0; copy < whole; ++copy) appearances.push_back({part, size, copy});
+    carried += (weight - static_cast<double>(whole)) * static_cast<double>(size);
+    const auto subset = std::min(size, static_cast<std::int64_t>(carried + 1e-9));
+    carried -= static_cast<double>(subset);
+    if (subset > 0) appearances.push_back({part, subset, whole});
+  }
+  return appearances;
+}
+
+// 0, and the sums of the first 1, 2, ... sizes.
+template <class Range, class Size>
+std::vector<std::int64_t> begins_of(const Range& range, Size size) {
+  std::vector<std::int64_t> begins = {0};
+  for (const auto& element : range) begins.push_back(begins.back() + size(element));
+  return begins;
+}
+
+// The last of `begins` that is not behind `value`.
+std::size_t find_begin(const std::vector<std::int64_t>& begins, std::int64_t value) {
+  return static_cast<std::size_t>(std::upper_bound(begins.begin(), begins.end(), value) - begins.begin()) - 1;
+}
+
+using Parts = std::shared_ptr<const std::vector<SourcePart>>;
+
+class WithoutReplacement final : public EpochOrder {
+ public:
+  WithoutReplacement(const Parts& parts, const SampleOrderOptions& options, std::int64_t epoch)
+      : parts_(parts),
+        seed_(options.seed),
+        epoch_(epoch),
+        is_shuffled_(options.shuffle != Shuffle::none),
+        index_begins_(begins_of(*parts, [](const SourcePart& part) { return part.size; })),
+        appearances_(appearances_of(*parts)) {
+    const auto count = static_cast<std::int64_t>(appearances_.size());
+    const std::int64_t window = options.shuffle == Shuffle::windows ? options.window_parts : count;
+    if (window < count) shuffle_parts();
+    place_begins_ = begins_of(appearances_, [](const Appearance& one) { return one.size; });
+    for (std::int64_t first = 0; first < count; first += window) {
+      window_begins_.push_back(place_begins_[static_cast<std::size_t>(first)]);
+    }
+    window_begins_.push_back(place_begins_.back());
+  }
+
+  OrderedSample at(std::int64_t place) const override {
+    CLOOB_CHECK(place >= 0 && place < place_begins_.back(), "place {} of {}", place, place_begins_.back());
+    const std::int64_t stored = is_shuffled_ ? shuffled(place) : place;
+    const std::size_t number = find_begin(place_begins_, stored);
+    const Appearance& appearance = appearances_[number];
+    std::int64_t offset = stored - place_begins_[number];
+    const std::int64_t part_size = (*parts_)[appearance.part].size;
+    if (appearance.size < part_size) {
+      const auto subset = static_cast<std::int64_t>(appearance.part);
+      offset = permutation_of(seed_, epoch_, Permuted::subset, subset, part_size)(offset);
+    }
+    return {index_begins_[appearance.part] + offset, appearance.copy};
+  }
+
+ private:
+  void shuffle_parts() {
+    const auto count = static_cast<std::int64_t>(appearances_.size());
+    const Permutation permutation = permutation_of(seed_, epoch_, Permuted::parts, 0, count);
+    std::vector<Appearance> shuffled;
+    for (std::int64_t place = 0; place < count; ++place) {
+      shuffled.push_back(appearances_[static_cast<std::size_t>(permutation(place))]);
+    }
+    appearances_ = std::move(shuffled);
+  }
+
+  std::int64_t shuffled(std::int64_t place) const {
+    const std::size_t window = find_begin(window_begins_, place);
+    const std::int64_t begin = window_begins_[window], size = window_begins_[window + 1] - begin;
+    const auto number = static_cast<std::int64_t>(window);
+    return begin + permutation_of(seed_, epoch_, Permuted::window, number, size)(place - begin);
+  }
+
+  Parts parts_;
+  std::uint64_t seed_;
+  std::int64_t epoch_;
+  bool is_shuffled_;
+  std::vector<std::int64_t> index_begins_;  // of the parts, in the source
+  std::vector<Appearance> appearances_;     // in the order of this epoch
+  std::vector<std::int64_t> place_begins_;  // of the appearances, before samples are shuffled
+  std::vector<std::int64_t> window_begins_;
+};
+
+class WithReplacement final : public EpochOrder {
+ public:
+  WithReplacement(const Parts& parts, std::uint64_t seed, std::int64_t epoch)
+      : parts_(parts),
+        seed_(seed),
+        epoch_(epoch),
+        index_begins_(begins_of(*parts, [](const SourcePart& part) { return part.size; })) {
+    for (const SourcePart& part : *parts) {
+      mass_.push_back((mass_.empty() ? 0 : mass_.back()) + part.weight * static_cast<double>(part.size));
+    }
+  }
+
+  OrderedSample at(std::int64_t place) const override {
+    RandomStream stream(RandomUse::sample_order,
+                        {seed_, static_cast<std::uint64_t>(epoch_), static_cast<std::uint64_t>(place)});
+    const double drawn = stream.uniform() * mass_.back();
+    const auto found = std::upper_bound(mass_.begin(), mass_.end() - 1, drawn) - mass_.begin();
+    const auto part = static_cast<std::size_t>(found);
+    const auto offset = stream.below(static_cast<std::uint64_t>((*parts_)[part].size));
+    return {index_begins_[part] + static_cast<std::int64_t>(offset), place};
+  }
+
+ private:
+  Parts parts_;
+  std::uint64_t seed_;
+  std::int64_t epoch_;
+  std::vector<std::int64_t> index_begins_;
+  std::vector<double> mass_;  // summed up
+};
+
+}  // namespace
+
+SampleOrder::SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions& options)
+    : options_(options) {
+  CLOOB_CHECK(options.window_parts >= 1, "windows of {} parts", options.window_parts);
+  CLOOB_CHECK(!options.with_replacement || options.shuffle != Shuffle::none, "replacement without a shuffle");
+  for (const SourcePart& part : parts) {
+    CLOOB_CHECK(part.size >= 0 && part.weight >= 0, "{} samples of weight {}", part.size, part.weight);
+  }
+  for (const Appearance& appearance : appearances_of(parts)) size_ += appearance.size;
+  parts_ = std::make_shared<const std::vector<SourcePart>>(std::move(parts));
+}
+
+std::shared_ptr<const EpochOrder> SampleOrder::of_epoch(std::int64_t epoch) const {
+  if (options_.with_replacement) return std::make_shared<WithReplacement>(parts_, options_.seed, epoch);
+  return std::make_shared<WithoutReplacement>(parts_, options_, epoch);
+}
+
+}  // namespace cloob

@@ -1,0 +1,61 @@
+#include "cloob/train/run_config.h"
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using testing::expect_user_error;
+
+TrainConfig of_length(std::optional<double> epochs, std::optional<std::int64_t> steps,
+                      std::optional<std::int64_t> samples) {
+  TrainConfig config;
+  config.global_batch_size = 8;
+  config.epochs = epochs;
+  config.steps = steps;
+  config.samples = samples;
+  return config;
+}
+
+constexpr RunPosition kFresh = {
+    .step = 0, .samples = 0, .epoch = 0, .batches_left = 12, .batches_per_epoch = 12};
+
+TEST(TotalSteps, OfAFreshRun) {
+  EXPECT_EQ(total_steps(of_length(3.0, {}, {}), kFresh), 36);
+  EXPECT_EQ(total_steps(of_length(2.5, {}, {}), kFresh), 30);
+  EXPECT_EQ(total_steps(of_length(0.001, {}, {}), kFresh), 1);
+  EXPECT_EQ(total_steps(of_length({}, 7, {}), kFresh), 7);
+  EXPECT_EQ(total_steps(of_length({}, {}, 17), kFresh), 3);
+  expect_user_error([] { total_steps(of_length({}, {}, {}), kFresh); },
+                    {"train.epochs, train.steps and train.samples"});
+}
+
+TEST(TotalSteps, AreTheSameWhereverTheRunGoesOn) {
+  for (std::int64_t step = 0; step <= 36; ++step) {
+    const RunPosition position{step, step * 8, step / 12, 12 - step % 12, 12};
+    EXPECT_EQ(total_steps(of_length(3.0, {}, {}), position), 36) << step;
+    EXPECT_EQ(total_steps(of_length({}, {}, 36 * 8 - 3), position), 36) << step;
+    if (step <= 30) {
+      EXPECT_EQ(total_steps(of_length(2.5, {}, {}), position), 30) << step;
+    }
+  }
+}
+
+TEST(TotalSteps, DoWhatIsLeftWithBatchesOfAnotherSize) {
+  // One epoch of 12 batches is over; now an epoch has 2.
+  const RunPosition after_one{
+      .step = 12, .samples = 96, .epoch = 1, .batches_left = 2, .batches_per_epoch = 2};
+  EXPECT_EQ(total_steps(of_length(3.0, {}, {}), after_one), 12 + 4);
+  EXPECT_EQ(total_steps(of_length({}, {}, 96 + 9), after_one), 12 + 2);
+  EXPECT_EQ(total_steps(of_length(1.0, {}, {}), after_one), 12) << "nothing is left";
+  const RunPosition inside{.step = 5, .samples = 40, .epoch = 0, .batches_left = 20, .batches_per_epoch = 30};
+  EXPECT_EQ(total_steps(of_length(2.0, {}, {}), inside), 5 + 20 + 30);
+}
+
+TEST(TrainConfig, RefusesLengthsThatAreNone) {
+  expect_user_error([] { of_length(0.0, {}, {}).validate(); }, {"train.epochs is 0"});
+  expect_user_error([] { of_length(1.0, 5, {}).validate(); }, {"only one of"});
+}
+
+}  // namespace
+}  // namespace cloob
