@@ -1,4 +1,4 @@
-// cloob bench loss|data
+// cloob bench loss|data|tokenize
 
 #include <ATen/core/Tensor.h>
 
@@ -13,7 +13,9 @@
 #include "cli/enum_option.h"
 #include "cli/output_file.h"
 #include "cloob/base/error.h"
+#include "cloob/base/timer.h"
 #include "cloob/checkpoint/safetensors.h"
+#include "cloob/data/labeled_source.h"
 #include "cloob/data/loader_benchmark.h"
 #include "cloob/objective/loss_benchmark.h"
 #include "cloob/report/named_numbers.h"
@@ -87,6 +89,36 @@ int bench_data(const DataArguments& arguments) {
   return 0;
 }
 
+struct TokenizeArguments {
+  std::string captions;
+  std::string tokenizer = "clip";
+  std::int64_t context_length = 77;
+  double seconds = 2;
+  std::string json = "-";
+};
+
+int bench_tokenize(const TokenizeArguments& arguments) {
+  require_output(arguments.json, {arguments.captions});
+  const std::vector<std::string> captions = read_lines(arguments.captions);
+  if (captions.empty())
+    throw_user_error("'{}' has no captions: it needs one in each line", arguments.captions);
+  TextConfig text;
+  if (arguments.tokenizer != "clip") {
+    text.tokenizer = TokenizerKind::sentencepiece;
+    text.model_file = arguments.tokenizer;
+  }
+  const auto tokenizer = make_tokenizer(text);
+  std::int64_t num_encoded = 0;
+  const Timer timer;
+  do {
+    for (const std::string& caption : captions) tokenizer->encode(caption, arguments.context_length);
+    num_encoded += static_cast<std::int64_t>(captions.size());
+  } while (timer.seconds() < arguments.seconds);
+  write_json_line(arguments.json,
+                  to_json({{"captions_s", static_cast<double>(num_encoded) / timer.seconds()}}));
+  return 0;
+}
+
 void add_json_option(CLI::App& command, std::string& json) {
   command.add_option("--json", json, "Where the result goes; - is standard output")->capture_default_str();
 }
@@ -135,11 +167,28 @@ void add_bench_data(CLI::App& group, Action& action) {
   command->add_option("--batch", arguments->batch, "Pairs in a batch")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
+  add_enum_option<Decoding>(*command, "--decode", arguments->image.decode, "image.decode");
   command->add_option("--seconds", arguments->seconds, "Length of each of the two measurements")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 86400.0));
   add_json_option(*command, arguments->json);
   command->callback([arguments, &action] { action = [arguments] { return bench_data(*arguments); }; });
+}
+
+void add_bench_tokenize(CLI::App& group, Action& action) {
+  CLI::App* const command = group.add_subcommand("tokenize", "Captions turned into tokens, by one thread");
+  const auto arguments = std::make_shared<TokenizeArguments>();
+  command->add_option("--captions", arguments->captions, "Text file with a caption in each line")->required();
+  command->add_option("--tokenizer", arguments->tokenizer, "clip, or a sentencepiece model")
+      ->capture_default_str();
+  command->add_option("--context-length", arguments->context_length, "The most tokens of a caption")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 65536));
+  command->add_option("--seconds", arguments->seconds, "At least so long, and all captions once")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 86400.0));
+  add_json_option(*command, arguments->json);
+  command->callback([arguments, &action] { action = [arguments] { return bench_tokenize(*arguments); }; });
 }
 
 }  // namespace
@@ -149,6 +198,7 @@ void add_bench_commands(CLI::App& app, Action& action) {
   group->require_subcommand(1);
   add_bench_loss(*group, action);
   add_bench_data(*group, action);
+  add_bench_tokenize(*group, action);
 }
 
 }  // namespace cloob

@@ -120,10 +120,12 @@ void Loader::count(const FilledBatch& filled) {
   check_bad_share(at_end);
   if (at_end && epoch_bad_.total() > 0) {
     log_warning("data", "{} of {} samples{} were unusable: {}", with_thousands(epoch_bad_.total()),
-                with_thousands(epoch_seen_),
-                options_.purpose == Purpose::training ? fmt::format(" of epoch {}", epoch_) : "",
-                epoch_bad_.by_kind());
+                with_thousands(epoch_seen_), of_epoch(), epoch_bad_.by_kind());
   }
+}
+
+std::string Loader::of_epoch() const {
+  return options_.purpose == Purpose::training ? fmt::format(" of epoch {}", epoch_) : "";
 }
 
 void Loader::check_bad_share(bool at_end) const {
@@ -146,10 +148,9 @@ void Loader::check_bad_share(bool at_end) const {
   // mistake.
   if (!at_end) allowed += 3 * std::sqrt(allowed);
   if (static_cast<double>(num_bad) <= allowed) return;
-  throw_user_error(
-      "{} of {} samples of epoch {} are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",
-      with_thousands(num_bad), with_thousands(epoch_seen_), epoch_, shortest(options_.max_bad_share),
-      bad_.by_kind(), bad_.first_examples());
+  throw_user_error("{} of {} samples{} are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",
+                   with_thousands(num_bad), with_thousands(epoch_seen_), of_epoch(),
+                   shortest(options_.max_bad_share), bad_.by_kind(), bad_.first_examples());
 }
 
 }  // namespace cloob

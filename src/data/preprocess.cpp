@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "cloob/base/text.h"
@@ -11,8 +13,6 @@
 
 namespace cloob {
 namespace {
-
-constexpr std::size_t kMostKeptBytes = std::size_t{64} << 20;  // in each thread, of the last picture
 
 BadKind bad_kind(DecodeErrorKind kind) {
   switch (kind) {
@@ -36,28 +36,65 @@ void check_pixels(std::span<const std::byte> encoded, std::int64_t max_image_pix
   }
 }
 
-std::unique_ptr<const ImageTransform> make_transform(const ImageConfig& config, Purpose purpose,
-                                                     std::int64_t image_size) {
-  if (purpose == Purpose::training) return std::make_unique<TrainTransform>(config, image_size);
-  return std::make_unique<EvalTransform>(config, image_size);
+using Decode = ImageU8 (*)(std::span<const std::byte>, PixelMemory);
+
+// Lends out the memory of the last picture of this thread.
+template <class Use>
+void with_memory(const Use& use) {
+  constexpr std::size_t kMostKeptBytes = std::size_t{64} << 20;
+  thread_local PixelMemory memory;
+  ImageU8 image = use(std::move(memory));
+  memory = std::move(image.pixels);
+  if (memory.capacity() > kMostKeptBytes) memory = {};
+}
+
+/// What makes floats of an encoded picture; throws DecodeError.
+using ImageFunction =
+    std::function<void(std::span<const std::byte> encoded, RandomStream& stream, std::span<float> chw)>;
+
+ImageFunction decode_in_full(std::shared_ptr<const ImageTransform> transform, Decode decode) {
+  return [=](std::span<const std::byte> encoded, RandomStream& stream, std::span<float> chw) {
+    with_memory([&](PixelMemory memory) {
+      ImageU8 image = decode(encoded, std::move(memory));
+      (*transform)(image, stream, chw);
+      return image;
+    });
+  };
+}
+
+ImageFunction decode_what_the_crop_needs(std::shared_ptr<const TrainTransform> transform) {
+  return [=](std::span<const std::byte> encoded, RandomStream& stream, std::span<float> chw) {
+    const ImageSize full = image_size_of(encoded);
+    const ResizePlan plan = transform->draw_plan(full, stream);
+    with_memory([&](PixelMemory memory) {
+      ImageU8 image = decode_image_reduced(encoded, largest_reduction(plan), std::move(memory));
+      transform->apply(image, on_reduced_picture(plan, full, image.size()), stream, chw);
+      return image;
+    });
+  };
+}
+
+ImageFunction make_image_function(const ImageConfig& config, Purpose purpose, std::int64_t image_size) {
+  const Decode decode = config.resize_before_rgb ? decode_image_as_stored : decode_image;
+  if (purpose == Purpose::evaluation) {
+    return decode_in_full(std::make_shared<EvalTransform>(config, image_size), decode);
+  }
+  const auto transform = std::make_shared<const TrainTransform>(config, image_size);
+  if (config.decode == Decoding::scaled) return decode_what_the_crop_needs(transform);
+  return decode_in_full(transform, decode);
 }
 
 }  // namespace
 
 Preprocess make_image_preprocess(const ImageConfig& config, Purpose purpose, std::int64_t image_size,
                                  std::int64_t max_image_pixels) {
-  const std::shared_ptr<const ImageTransform> transform = make_transform(config, purpose, image_size);
-  const auto decode = config.resize_before_rgb ? decode_image_as_stored : decode_image;
+  const ImageFunction make_image = make_image_function(config, purpose, image_size);
   Preprocess preprocess;
   preprocess.image_size = image_size;
   preprocess.image = [=](std::span<const std::byte> encoded, RandomStream& stream, std::span<float> chw) {
     try {
       if (max_image_pixels < kMaxImagePixels) check_pixels(encoded, max_image_pixels);
-      thread_local PixelMemory memory;
-      ImageU8 image = decode(encoded, std::move(memory));
-      (*transform)(image, stream, chw);
-      memory = std::move(image.pixels);
-      if (memory.capacity() > kMostKeptBytes) memory = {};
+      make_image(encoded, stream, chw);
     } catch (const DecodeError& error) {
       throw BadSample(bad_kind(error.kind()), error.what());
     }

@@ -16,6 +16,7 @@ struct Codec {
   bool (*matches)(Bytes bytes);    ///< by the first bytes
   ImageSize (*size)(Bytes bytes);  ///< from the header
   ImageU8 (*decode_as_stored)(Bytes bytes, PixelMemory memory);
+  ImageU8 (*decode_reduced)(Bytes bytes, int reduction, PixelMemory memory) = nullptr;  ///< JPEG alone has it
 };
 
 extern const Codec kJpegCodec;

@@ -74,6 +74,14 @@ ImageU8 decode_image(Bytes bytes, PixelMemory memory) {
   return to_rgb(decode_image_as_stored(bytes, std::move(memory)));
 }
 
+ImageU8 decode_image_reduced(Bytes bytes, int reduction, PixelMemory memory) {
+  CLOOB_CHECK(reduction == 1 || reduction == 2 || reduction == 4 || reduction == 8, "a reduction by {}",
+              reduction);
+  const Codec& codec = find_codec(bytes);
+  if (codec.decode_reduced == nullptr) return to_rgb(codec.decode_as_stored(bytes, std::move(memory)));
+  return to_rgb(codec.decode_reduced(bytes, reduction, std::move(memory)));
+}
+
 ImageU8 to_rgb(ImageU8 image) {
   if (image.channels() == 4) {
     const std::size_t num_pixels =

@@ -24,6 +24,11 @@ void check_range(std::string_view name, const std::vector<double>& range) {
 void ImageConfig::validate() const {
   check_length("mean", mean, 3);
   check_length("std", std, 3);
+  if (decode == Decoding::scaled && resize_before_rgb) {
+    throw_user_error(
+        "image.resize_before_rgb repeats published runs exactly, image.decode scaled does not: set one of "
+        "them");
+  }
   check_range("crop_scale", crop_scale);
   check_range("crop_ratio", crop_ratio);
   if (crop_scale[0] <= 0.0)

@@ -81,14 +81,17 @@ ImageSize size(Bytes bytes) {
   return {static_cast<int>(decompressor.info.image_height), static_cast<int>(decompressor.info.image_width)};
 }
 
-ImageU8 decode(Bytes bytes, PixelMemory memory) {
+ImageU8 decode_reduced(Bytes bytes, int reduction, PixelMemory memory) {
   Decompressor decompressor;
   open(decompressor, bytes);
   jpeg_decompress_struct& info = decompressor.info;
+  info.scale_num = 1;
+  info.scale_denom = static_cast<unsigned>(reduction);
+  const auto reduced = [&](JDIMENSION side) { return (static_cast<int>(side) + reduction - 1) / reduction; };
   const bool has_inks = info.num_components == 4;
   // libjpeg turns grey into RGB by itself, and YCCK into CMYK.
   info.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
-  ImageU8 image = make_image({static_cast<int>(info.image_height), static_cast<int>(info.image_width)},
+  ImageU8 image = make_image({reduced(info.image_height), reduced(info.image_width)},
                              has_inks ? PixelMode::cmyk : PixelMode::rgb, std::move(memory));
   if (!read_pixels(decompressor, image.pixels.data(), image.row_bytes())) decompressor.fail();
   if (has_inks) {
@@ -98,8 +101,10 @@ ImageU8 decode(Bytes bytes, PixelMemory memory) {
   return image;
 }
 
+ImageU8 decode(Bytes bytes, PixelMemory memory) { return decode_reduced(bytes, 1, std::move(memory)); }
+
 }  // namespace
 
-const Codec kJpegCodec{kName, matches, size, decode};
+const Codec kJpegCodec{kName, matches, size, decode, decode_reduced};
 
 }  // namespace cloob

@@ -1,6 +1,7 @@
 #include "cloob/image/resize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "cloob/base/error.h"
@@ -143,6 +144,32 @@ void resample_nearest(const ImageU8& image, const ResizePlan& plan, const RowSin
 
 ResizePlan resize_whole(ImageSize picture, ImageSize size, ResampleFilter filter) {
   return {{0, 0, picture.width, picture.height}, size, {0, 0, size.width, size.height}, filter};
+}
+
+int largest_reduction(const ResizePlan& plan) {
+  for (const int reduction : {8, 4, 2}) {
+    if (plan.crop.width >= reduction * plan.resized.width &&
+        plan.crop.height >= reduction * plan.resized.height) {
+      return reduction;
+    }
+  }
+  return 1;
+}
+
+ResizePlan on_reduced_picture(ResizePlan plan, ImageSize full, ImageSize reduced) {
+  if (full == reduced) return plan;
+  struct Side {
+    int begin, length;
+  };
+  const auto fit = [](Side side, int from, int to) {
+    const double scale = static_cast<double>(to) / from;
+    const int length = std::clamp(static_cast<int>(std::lround(side.length * scale)), 1, to);
+    return Side{std::clamp(static_cast<int>(std::lround(side.begin * scale)), 0, to - length), length};
+  };
+  const Side across = fit({plan.crop.left, plan.crop.width}, full.width, reduced.width);
+  const Side down = fit({plan.crop.top, plan.crop.height}, full.height, reduced.height);
+  plan.crop = {across.begin, down.begin, across.length, down.length};
+  return plan;
 }
 
 void resize_rows(const ImageU8& image, const ResizePlan& plan, const RowSink& sink) {

@@ -29,26 +29,6 @@ int squash_size(const ImageConfig& config, int image_size) {
   return config.squash_size ? static_cast<int>(*config.squash_size) : image_size + image_size / 7;
 }
 
-ResizePlan draw_train_plan(const ImageConfig& config, int image_size, ImageSize picture,
-                           RandomStream& stream) {
-  const ResampleFilter filter = draw_filter(config.interpolation, stream);
-  if (config.train_crop == TrainCrop::random_crop) {
-    const int side = squash_size(config, image_size);
-    ResizePlan plan = resize_whole(picture, {side, side}, filter);
-    const auto draw = [&] {
-      return static_cast<int>(stream.below(static_cast<std::uint64_t>(side - image_size + 1)));
-    };
-    const int top = draw();
-    plan.window = {draw(), top, image_size, image_size};
-    return plan;
-  }
-  ResizePlan plan = resize_whole(picture, {image_size, image_size}, filter);
-  const CropRanges ranges{config.crop_scale[0], config.crop_scale[1], config.crop_ratio[0],
-                          config.crop_ratio[1]};
-  plan.crop = random_resized_crop_box(picture, ranges, [&stream] { return stream.uniform(); });
-  return plan;
-}
-
 void mirror(ImageU8& image) {
   for (int y = 0; y < image.height; ++y) {
     std::uint8_t* row = image.row(y);
@@ -106,9 +86,32 @@ TrainTransform::TrainTransform(const ImageConfig& config, std::int64_t image_siz
   }
 }
 
+ResizePlan TrainTransform::draw_plan(ImageSize picture, RandomStream& stream) const {
+  const ResampleFilter filter = draw_filter(config().interpolation, stream);
+  if (config().train_crop == TrainCrop::random_crop) {
+    const int side = squash_size(config(), image_size());
+    ResizePlan plan = resize_whole(picture, {side, side}, filter);
+    const auto draw = [&] {
+      return static_cast<int>(stream.below(static_cast<std::uint64_t>(side - image_size() + 1)));
+    };
+    const int top = draw();
+    plan.window = {draw(), top, image_size(), image_size()};
+    return plan;
+  }
+  ResizePlan plan = resize_whole(picture, {image_size(), image_size()}, filter);
+  const CropRanges ranges{config().crop_scale[0], config().crop_scale[1], config().crop_ratio[0],
+                          config().crop_ratio[1]};
+  plan.crop = random_resized_crop_box(picture, ranges, [&stream] { return stream.uniform(); });
+  return plan;
+}
+
 void TrainTransform::operator()(const ImageU8& image, RandomStream& stream, std::span<float> chw) const {
+  apply(image, draw_plan(image.size(), stream), stream, chw);
+}
+
+void TrainTransform::apply(const ImageU8& image, const ResizePlan& plan, RandomStream& stream,
+                           std::span<float> chw) const {
   CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels a side", chw.size(), image_size());
-  const ResizePlan plan = draw_train_plan(config(), image_size(), image.size(), stream);
   const bool flipped = stream.bernoulli(config().horizontal_flip_probability);
   const bool colors_stay = config().color_jitter_probability == 0.0 && config().gray_scale_probability == 0.0;
   if (!flipped && colors_stay) {

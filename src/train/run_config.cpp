@@ -11,7 +11,12 @@ namespace cloob {
 void TrainConfig::validate() const {
   const int lengths = (epochs ? 1 : 0) + (steps ? 1 : 0) + (samples ? 1 : 0);
   if (epochs == 0.0) throw_user_error("train.epochs is 0: it has to be more");
-  if (lengths > 1) throw_user_error("only one of train.epochs, train.steps and train.samples can be set");
+  if (lengths > 1) {
+    throw_user_error(
+        "only one of train.epochs, train.steps and train.samples can be set: unset the others with null, as "
+        "in "
+        "--train.steps null");
+  }
 }
 
 void RunConfig::validate() const {

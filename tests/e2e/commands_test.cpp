@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -273,6 +274,60 @@ TEST_F(Commands, BenchLossPrintsItsMetrics) {
       run_cloob(tiny_project(), {"bench", "loss", "--objective", "clip", "--features", "whole.safetensors"});
   EXPECT_EQ(whole.exit_status, 2);
   EXPECT_THAT(whole.errors, HasSubstr("floating-point"));
+}
+
+TEST_F(Commands, BenchDataAndTokenizePrintRates) {
+  const nlohmann::json data = json_of({"bench", "data", "--source", "data/train/*.tar", "--threads", "2",
+                                       "--image-size", "32", "--batch", "16", "--seconds", "0.2"});
+  EXPECT_EQ(keys_of(data), (std::set<std::string>{"images_s", "decode_only_images_s", "threads", "read_mib_s",
+                                                  "peak_rss_gib"}));
+  EXPECT_EQ(data["threads"], 2);
+  for (const auto& [name, value] : data.items()) EXPECT_GT(value.get<double>(), 0) << name;
+  const nlohmann::json tokens = json_of({"bench", "tokenize", "--captions", "texts.txt", "--seconds", "0.1"});
+  EXPECT_EQ(keys_of(tokens), std::set<std::string>{"captions_s"});
+  EXPECT_GT(tokens["captions_s"].get<double>(), 0);
+}
+
+TEST_F(Commands, DataListShowsTheOrderOfAnEpochForAnyThreadsAndRanks) {
+  const auto list = [](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"data", "list", "data/train/*.tar", "--epoch", "1", "--seed", "7"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return split(std::string(trim(run_or_fail(arguments))), '\n');
+  };
+  const std::vector<std::string> all = list({"--threads", "1"});
+  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 96u);
+  EXPECT_EQ(all.size(), 96u);
+  EXPECT_FALSE(std::is_sorted(all.begin(), all.end()));
+  EXPECT_EQ(list({"--threads", "3", "--batch", "8"}), all);
+  EXPECT_EQ(list({"--limit", "5"}), std::vector<std::string>(all.begin(), all.begin() + 5));
+  std::vector<std::string> together;
+  const auto first = list({"--batch", "8", "--ranks", "2", "--rank", "0"});
+  const auto second = list({"--batch", "8", "--ranks", "2", "--rank", "1", "--threads", "2"});
+  for (std::size_t begin = 0; begin < 48; begin += 4) {
+    for (const auto* rank : {&first, &second}) {
+      together.insert(together.end(), rank->begin() + static_cast<std::ptrdiff_t>(begin),
+                      rank->begin() + static_cast<std::ptrdiff_t>(begin) + 4);
+    }
+  }
+  EXPECT_EQ(together, all);
+}
+
+TEST_F(Commands, DataIndexIsWrittenOnceAndUsed) {
+  const std::vector<std::string> index = {"data", "index", "data/train/*.tar"};
+  run_or_fail(index);
+  const fs::path file = tiny_project() / "data" / "train" / "cloob.index";
+  ASSERT_TRUE(fs::exists(file));
+  const auto order = run_or_fail({"data", "list", "data/train/*.tar"});
+  // Damage that only the index knows of shows that it is what is read.
+  std::string content = read_file(file);
+  const std::size_t end = content.find("\"end\":");
+  ASSERT_NE(end, std::string::npos);
+  write_file_atomically(file, content.substr(0, end));
+  const ProgramResult result = run_cloob(tiny_project(), {"data", "list", "data/train/*.tar"});
+  EXPECT_THAT(result.errors, HasSubstr("cloob.index' is not used"));
+  EXPECT_EQ(result.output, order);
+  run_or_fail(index);
+  fs::remove(file);
 }
 
 TEST_F(Commands, ReportComparesRuns) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <string>
 
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/batch.h"
@@ -83,6 +84,7 @@ class Loader {
  private:
   void count(const FilledBatch& filled);
   void check_bad_share(bool at_end) const;
+  std::string of_epoch() const;
 
   std::shared_ptr<const Source> source_;
   Preprocess preprocess_;

@@ -55,6 +55,10 @@ inline constexpr std::int64_t kMaxImagePixels = 178'956'970;
 /// Width and height from the header alone, without decoding. Throws DecodeError.
 ImageSize image_size_of(std::span<const std::byte> bytes);
 
+/// The picture as RGB, a JPEG at 1/`reduction` of its size (1, 2, 4 or 8; sides are rounded up) by inverse
+/// transforms of fewer points; other formats at full size. Throws DecodeError. Thread-safe.
+ImageU8 decode_image_reduced(std::span<const std::byte> bytes, int reduction, PixelMemory memory = {});
+
 /// The picture as RGB. Throws DecodeError. Thread-safe.
 ImageU8 decode_image(std::span<const std::byte> bytes, PixelMemory memory = {});
 

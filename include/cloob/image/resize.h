@@ -23,6 +23,13 @@ struct ResizePlan {
 /// The whole picture to `size`.
 ResizePlan resize_whole(ImageSize picture, ImageSize size, ResampleFilter filter);
 
+/// By how much a JPEG may be reduced when it is decoded (1, 2, 4 or 8), so that the crop of `plan` still has
+/// as many pixels as it is resized to.
+int largest_reduction(const ResizePlan& plan);
+
+/// The plan for a picture of size `reduced` instead of `full`: the crop covers the same part, up to rounding.
+ResizePlan on_reduced_picture(ResizePlan plan, ImageSize full, ImageSize reduced);
+
 /// Receives row `y` of the window: RGB, 3 bytes a pixel. The bytes are gone after the call.
 using RowSink = std::function<void(int y, std::span<const std::uint8_t> row)>;
 

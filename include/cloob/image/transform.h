@@ -8,6 +8,7 @@
 #include "cloob/base/random.h"
 #include "cloob/image/image.h"
 #include "cloob/image/image_config.h"
+#include "cloob/image/resize.h"
 
 namespace cloob {
 
@@ -45,6 +46,12 @@ class TrainTransform final : public ImageTransform {
   /// Throws UserError when squash_size is smaller than the square.
   TrainTransform(const ImageConfig& config, std::int64_t image_size);
   void operator()(const ImageU8& image, RandomStream& stream, std::span<float> chw) const override;
+
+  // The two halves of it, for those who decode in between.
+  /// Draws the crop of a picture.
+  ResizePlan draw_plan(ImageSize picture, RandomStream& stream) const;
+  /// Runs the plan, and draws and does the rest.
+  void apply(const ImageU8& image, const ResizePlan& plan, RandomStream& stream, std::span<float> chw) const;
 };
 
 /// Resize and centre as `resize_mode` says. Draws nothing from the stream.

@@ -6,7 +6,9 @@
 #include <cstring>
 #include <numeric>
 
+#include "cloob/base/memory.h"
 #include "cloob/data/loader.h"
+#include "cloob/image/encode.h"
 #include "number_source.h"
 #include "support/support.h"
 #include "test_files.h"
@@ -164,6 +166,34 @@ TEST(Epochs, DeliverEverySampleOnceAndGoOnInTheSameOrderWithAnotherBatchSize) {
     EXPECT_EQ(order, all);
   }
 }
+
+#if !defined(__SANITIZE_ADDRESS__)  // it keeps freed memory for a while
+TEST(Epochs, TakeNoMoreMemoryTheTwentiethTime) {
+  const testing::TempDir folder;
+  testing::Members members;
+  RandomStream random(RandomUse::synthetic_data, {5});
+  for (int i = 0; i < 240; ++i) {
+    ImageU8 image = make_image(
+        {64 + static_cast<int>(random.below(200)), 64 + static_cast<int>(random.below(200))}, PixelMode::rgb);
+    for (std::uint8_t& value : image.pixels) value = static_cast<std::uint8_t>(random.below(256));
+    members.emplace_back(fmt::format("{:03}.jpg", i), encode_jpeg(image, 80));
+    members.emplace_back(fmt::format("{:03}.txt", i), std::string(1 + random.below(300), 'a'));
+  }
+  const auto source =
+      make_source({}, {testing::write_tar(folder / "0.tar", members).string()}, Purpose::training);
+  Preprocess preprocess = testing::number_preprocess();
+  preprocess.image_size = 48;
+  preprocess.image = make_image_preprocess(ImageConfig(), Purpose::training, 48, 1'000'000).image;
+  preprocess.context_length = 400;
+  Loader loader(source, preprocess, testing::training_options(16));
+  const auto rss_after_epochs = [&](int epochs) {
+    for (std::int64_t k = epochs * loader.batches_per_epoch(); k > 0; --k) loader.next();
+    return static_cast<double>(current_rss_bytes());
+  };
+  const double after_3 = rss_after_epochs(3);
+  EXPECT_LE(rss_after_epochs(17), 1.02 * after_3);
+}
+#endif
 
 }  // namespace
 }  // namespace cloob

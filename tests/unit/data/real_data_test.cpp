@@ -39,6 +39,34 @@ TEST_F(RealData, ReadsTheFlickr8kShardsWithAllCaptions) {
   EXPECT_EQ(loader.epochs_done(), 1);
 }
 
+TEST_F(RealData, ScaledDecodingComesCloseToExact) {
+  const auto source = make_source({}, {(root_ / "flickr8k" / "dev.tsv").string()}, Purpose::evaluation);
+  ImageConfig exact, scaled;
+  exact.mean = scaled.mean = {0, 0, 0};
+  exact.std = scaled.std = {1, 1, 1};
+  scaled.decode = Decoding::scaled;
+  constexpr std::int64_t kSide = 64;
+  const Preprocess in_full = make_image_preprocess(exact, Purpose::training, kSide, 1'000'000);
+  const Preprocess reduced = make_image_preprocess(scaled, Purpose::training, kSide, 1'000'000);
+  double sum = 0;
+  constexpr std::int64_t kPictures = 100;
+  for (std::int64_t index = 0; index < kPictures; ++index) {
+    const RawSample sample = source->read(index);
+    std::vector<float> expected(3 * kSide * kSide), actual(expected.size());
+    const auto seed = static_cast<std::uint64_t>(index);
+    RandomStream first(RandomUse::augmentation, {seed}), second(RandomUse::augmentation, {seed});
+    in_full.image(sample.image_bytes, first, expected);
+    reduced.image(sample.image_bytes, second, actual);
+    EXPECT_EQ(first.next(), second.next()) << "both draw the same numbers";
+    for (std::size_t i = 0; i < actual.size(); ++i)
+      sum += std::abs(static_cast<double>(actual[i] - expected[i]));
+  }
+  const double grey_levels = 255 * sum / static_cast<double>(3 * kSide * kSide * kPictures);
+  EXPECT_LT(grey_levels, 6.0);
+  EXPECT_GT(grey_levels, 0.1) << "nothing was scaled";
+  RecordProperty("grey_levels", std::to_string(grey_levels));
+}
+
 TEST_F(RealData, GroupsTheFlickr8kDevelopmentTableByImage) {
   const auto table = (root_ / "flickr8k" / "dev.tsv").string();
   EXPECT_EQ(make_source({}, {table}, Purpose::training)->size(), 5000);

@@ -8,6 +8,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/random.h"
 #include "cloob/image/encode.h"
+#include "cloob/image/resize.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -131,6 +132,27 @@ TEST(Decode, TakesOverTheMemoryOfAnotherPicture) {
       EXPECT_EQ(reused.pixels, fresh.pixels) << name;
     }
   }
+}
+
+TEST(Decode, ReducesJpegsAndNothingElse) {
+  const ImageU8 smooth = resize(decode_image(as_bytes(golden("jpeg_quality_30.jpg"))),
+                                resize_whole(decode_image(as_bytes(golden("jpeg_quality_30.jpg"))).size(),
+                                             {301, 403}, ResampleFilter::bicubic));
+  const std::string file = encode_jpeg(smooth, 95);
+  for (const int reduction : {1, 2, 4, 8}) {
+    const ImageU8 reduced = decode_image_reduced(as_bytes(file), reduction);
+    ASSERT_EQ(reduced.size(),
+              (ImageSize{(301 + reduction - 1) / reduction, (403 + reduction - 1) / reduction}));
+    const ImageU8 expected = resize(decode_image(as_bytes(file)),
+                                    resize_whole(smooth.size(), reduced.size(), ResampleFilter::bilinear));
+    double difference = 0;
+    for (std::size_t i = 0; i < expected.pixels.size(); ++i) {
+      difference += std::abs(expected.pixels[i] - reduced.pixels[i]);
+    }
+    EXPECT_LT(difference / static_cast<double>(expected.pixels.size()), 6.0) << reduction;
+  }
+  EXPECT_EQ(decode_image_reduced(as_bytes(golden("png_rgba.png")), 4).pixels,
+            decode_image(as_bytes(golden("png_rgba.png"))).pixels);
 }
 
 TEST(Encode, PngKeepsEveryPixelAndJpegComesClose) {

@@ -93,5 +93,44 @@ TEST(Resize, TransparentColorsDoNotBleed) {
   EXPECT_EQ(out.pixels, (std::vector<std::uint8_t>{199, 0, 0}));
 }
 
+TEST(Reduction, LeavesTheCropAtLeastAsLargeAsTheResult) {
+  const auto reduction_of = [](int width, int height, ImageSize resized) {
+    return largest_reduction({{3, 5, width, height}, resized, {0, 0, 1, 1}, ResampleFilter::bicubic});
+  };
+  EXPECT_EQ(reduction_of(447, 448, {224, 224}), 1);
+  EXPECT_EQ(reduction_of(448, 448, {224, 224}), 2);
+  EXPECT_EQ(reduction_of(5000, 895, {224, 224}), 2);
+  EXPECT_EQ(reduction_of(896, 896, {224, 224}), 4);
+  EXPECT_EQ(reduction_of(1792, 1793, {224, 224}), 8);
+  EXPECT_EQ(reduction_of(100000, 100000, {10, 10}), 8);
+  EXPECT_EQ(reduction_of(448, 224, {100, 224}), 2);
+}
+
+TEST(Reduction, KeepsTheCropInsideThePicture) {
+  RandomStream random(RandomUse::synthetic_data, {6});
+  const auto draw = [&](int low, int high) {
+    return low + static_cast<int>(random.below(static_cast<std::uint64_t>(high - low + 1)));
+  };
+  for (int trial = 0; trial < 2000; ++trial) {
+    const ImageSize full{draw(1, 300), draw(1, 300)};
+    const int reduction = 1 << draw(0, 3);
+    const ImageSize reduced{(full.height + reduction - 1) / reduction,
+                            (full.width + reduction - 1) / reduction};
+    ResizePlan plan = resize_whole(full, {4, 4}, ResampleFilter::bilinear);
+    plan.crop.width = draw(1, full.width);
+    plan.crop.left = draw(0, full.width - plan.crop.width);
+    plan.crop.height = draw(1, full.height);
+    plan.crop.top = draw(0, full.height - plan.crop.height);
+    const PixelBox box = on_reduced_picture(plan, full, reduced).crop;
+    ASSERT_GE(box.left, 0);
+    ASSERT_GE(box.top, 0);
+    ASSERT_GE(std::min(box.width, box.height), 1);
+    ASSERT_LE(box.left + box.width, reduced.width);
+    ASSERT_LE(box.top + box.height, reduced.height);
+    ASSERT_NEAR(box.left, static_cast<double>(plan.crop.left) / reduction, 1.5);
+    ASSERT_NEAR(box.width, static_cast<double>(plan.crop.width) / reduction, 1.5);
+  }
+}
+
 }  // namespace
 }  // namespace cloob
