@@ -183,10 +183,14 @@ void write_checkpoint_files(const fs::path& folder, const Checkpoint& checkpoint
   write_state_file(folder, content);
 }
 
-void write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
+void require_new_checkpoint(const fs::path& folder) {
   std::error_code error;
   if (fs::exists(folder, error))
     throw_user_error("'{}' exists already: choose another name", folder.string());
+}
+
+void write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
+  require_new_checkpoint(folder);
   const fs::path target = folder.has_filename() ? folder : folder.parent_path();  // "name/" is "name"
   StagedFolder staged(target);
   write_checkpoint_files(staged.path(), checkpoint);

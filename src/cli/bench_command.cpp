@@ -119,10 +119,6 @@ int bench_tokenize(const TokenizeArguments& arguments) {
   return 0;
 }
 
-void add_json_option(CLI::App& command, std::string& json) {
-  command.add_option("--json", json, "Where the result goes; - is standard output")->capture_default_str();
-}
-
 void add_bench_loss(CLI::App& group, Action& action) {
   CLI::App* const command =
       group.add_subcommand("loss", "One objective: value, gradient norms, time and memory");

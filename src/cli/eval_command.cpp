@@ -107,10 +107,6 @@ int eval_zero_shot(const ZeroShotArguments& arguments) {
   return 0;
 }
 
-void add_json_option(CLI::App& command, std::string& json) {
-  command.add_option("--json", json, "Where the result goes; - is standard output")->capture_default_str();
-}
-
 void add_pair_options(CLI::App& command, PairArguments& arguments) {
   add_model_arguments(command, arguments.model);
   command.add_option("--data", arguments.data, "Table (.csv, .tsv) or tar shards")->required();

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <glob.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -83,6 +84,10 @@ void require_output(const std::string& output, const std::vector<std::string>& i
     throw_user_error(
         "'{}' is read by this command and would be overwritten: choose another name for the output", output);
   }
+}
+
+void add_json_option(CLI::App& command, std::string& json) {
+  command.add_option("--json", json, "Where the result goes; - is standard output")->capture_default_str();
 }
 
 void write_json_line(const std::string& output, const std::string& json) {

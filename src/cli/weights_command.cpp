@@ -3,12 +3,10 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 
 #include "cli/commands.h"
 #include "cli/enum_option.h"
@@ -31,15 +29,8 @@ struct WeightsArguments {
   std::optional<Activation> activation;
 };
 
-// write_checkpoint refuses this too, but only after the work.
-void require_nothing_at(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::exists(path, error))
-    throw_user_error("'{}' exists already: choose another name", path);
-}
-
 int import(const WeightsArguments& arguments) {
-  require_nothing_at(arguments.out);
+  require_new_checkpoint(arguments.out);
   const ImportedModel imported = import_model(arguments.input, arguments.activation);
   Checkpoint checkpoint;
   checkpoint.weights = imported.weights;

@@ -35,7 +35,7 @@ FolderIndexes by_folder(const std::vector<fs::path>& shards) {
 }
 
 // Scans, in parallel, what is not known in the state that it is in now.
-void complete(FolderIndexes& folders, const std::vector<fs::path>& shards, const IndexOptions& options) {
+void scan_stale(FolderIndexes& folders, const std::vector<fs::path>& shards, const IndexOptions& options) {
   struct Stale {
     std::size_t shard;
     FolderIndex* folder;
@@ -69,8 +69,8 @@ void complete(FolderIndexes& folders, const std::vector<fs::path>& shards, const
 
 // The index is a convenience: that it cannot be kept is no reason not to train.
 void keep(const FolderIndexes& folders, const fs::path& index_folder) {
-  constexpr std::uint64_t kWorthKeeping = std::uint64_t{1}
-                                          << 30;  // bytes of shards that took seconds to scan
+  // Bytes of shards that took seconds to scan.
+  constexpr std::uint64_t kWorthKeeping = std::uint64_t{1} << 30;
   if (index_folder.empty()) return;
   for (const auto& [path, folder] : folders) {
     if (folder.scanned_bytes < kWorthKeeping) continue;
@@ -95,6 +95,18 @@ void warn_of_damage(const fs::path& shard, const ShardLayout& layout) {
               name, layout.damage.begin()->second,
               places > 1 ? fmt::format(", and in {} more places", with_thousands(places - 1)) : "",
               with_thousands(layout.size() - places));
+}
+
+// The layouts of all shards, in their order; what `folders` do not know of is scanned and added to them.
+std::vector<ShardLayout> complete(FolderIndexes& folders, const std::vector<fs::path>& shards,
+                                  const IndexOptions& options) {
+  scan_stale(folders, shards, options);
+  std::vector<ShardLayout> layouts;
+  for (const fs::path& shard : shards) {
+    layouts.push_back(folders.at(shard.parent_path()).known.at(shard.filename().string()).layout);
+    warn_of_damage(shard, layouts.back());
+  }
+  return layouts;
 }
 
 std::string list_suffixes(const SuffixCounts& suffixes) {
@@ -170,15 +182,8 @@ std::vector<ShardLayout> find_layouts(const std::vector<fs::path>& shards, const
         known->second = std::move(shard);
     }
   }
-  complete(folders, shards, options);
+  std::vector<ShardLayout> layouts = complete(folders, shards, options);
   keep(folders, options.folder);
-  std::vector<ShardLayout> layouts(shards.size());
-  for (const auto& [path, folder] : folders) {
-    for (const std::size_t shard : folder.shards) {
-      layouts[shard] = folder.known.at(shards[shard].filename().string()).layout;
-      warn_of_damage(shards[shard], layouts[shard]);
-    }
-  }
   return layouts;
 }
 
@@ -194,10 +199,6 @@ std::vector<fs::path> update_index_files(const std::vector<fs::path>& shards, co
   for (const auto& [path, index] : folders) {
     write_index_file(file_of(path), index.known);
     written.push_back(file_of(path));
-  }
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    const FolderIndex& index = folders.at(shards[i].parent_path());
-    warn_of_damage(shards[i], index.known.at(shards[i].filename().string()).layout);
   }
   return written;
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <fmt/core.h>
 
 #include <mutex>
 
@@ -30,14 +31,15 @@ void restore_random_state(const at::Tensor& state) {
   generator.set_state(state);
 }
 
+[[noreturn]] void throw_not_resumable(const std::string& reason) {
+  throw_user_error(
+      "the checkpoint {}: it can start a run (train.initial_weights), but a run cannot be resumed from it",
+      reason);
+}
+
 const at::Tensor& tensor_named(const NamedTensors& tensors, const std::string& name) {
   const auto found = tensors.find(name);
-  if (found == tensors.end()) {
-    throw_user_error(
-        "the checkpoint holds no training state '{}': it can start a run (train.initial_weights), but a run "
-        "cannot be resumed from it",
-        name);
-  }
+  if (found == tensors.end()) throw_not_resumable(fmt::format("holds no training state '{}'", name));
   return found->second;
 }
 
@@ -45,11 +47,7 @@ const at::Tensor& tensor_named(const NamedTensors& tensors, const std::string& n
 // size.
 void seek(Loader& loader, std::int64_t position, std::int64_t size) {
   const std::int64_t size_now = loader.samples_per_epoch();
-  if (size < 1) {
-    throw_user_error(
-        "the checkpoint does not say where in the data it was written: it can start a run "
-        "(train.initial_weights), but a run cannot be resumed from it");
-  }
+  if (size < 1) throw_not_resumable("does not say where in the data it was written");
   if (size_now == size) return loader.seek(position);
   const std::int64_t epoch = position / size;
   log_warning(

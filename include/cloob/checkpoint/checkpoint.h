@@ -59,6 +59,10 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder, CheckpointPart p
 /// Reads the position alone, without the tensors.
 TrainingState load_training_state(const std::filesystem::path& folder);
 
+/// Throws UserError where something is at `folder` already: for `write_checkpoint`, and before the work for
+/// it.
+void require_new_checkpoint(const std::filesystem::path& folder);
+
 /// Writes a new folder; a crash or a full disk leaves nothing at `folder`. Throws UserError, also where
 /// something is there already.
 void write_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint);
