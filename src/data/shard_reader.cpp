@@ -8,7 +8,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
-#include "data/tar_scanner.h"
+#include "data/shard_walk.h"
 
 namespace cloob {
 namespace {
@@ -43,7 +43,8 @@ void ShardReader::visit_members(std::int64_t index, std::size_t window_bytes, co
   if (place.damage != nullptr) throw BadSample(BadKind::broken_shard, *place.damage);
   try {
     const auto file = files_.open(static_cast<std::size_t>(place.shard));
-    TarScanner scanner(*file, place.begin, place.end, window_bytes);
+    FileTarInput input(*file, place.end, window_bytes);
+    TarScanner scanner(input, place.begin);
     while (const auto member = scanner.next()) {
       MemberName name = split_member_name(member->name);
       if (!name.suffix.empty() && !visit(scanner, *member, std::move(name))) return;

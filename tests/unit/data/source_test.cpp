@@ -11,6 +11,7 @@
 #include "cloob/base/random.h"
 #include "cloob/data/bad_samples.h"
 #include "data/shard_index.h"
+#include "data/shard_walk.h"
 #include "support/support.h"
 #include "test_files.h"
 
