@@ -86,9 +86,9 @@ int list_data(const ListArguments& arguments) {
   loader.seek(arguments.epoch * loader.samples_per_epoch());
   std::int64_t num_listed = 0;
   for (std::int64_t k = loader.batches_per_epoch(); k > 0; --k) {
-    for (const std::int64_t index : loader.next().indices) {
+    for (const std::string& key : loader.next().keys) {
       if (arguments.limit > 0 && num_listed == arguments.limit) return 0;
-      fmt::print("{}\n", source->key(index));
+      fmt::print("{}\n", key);
       ++num_listed;
     }
   }

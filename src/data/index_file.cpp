@@ -114,6 +114,11 @@ FileStamp stamp_of(const std::filesystem::path& file) {
           status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec};
 }
 
+std::filesystem::path default_index_folder() {
+  const std::filesystem::path cache = cache_folder();
+  return cache.empty() ? cache : cache / "indexes";
+}
+
 std::filesystem::path index_beside(const std::filesystem::path& shard_folder) {
   return shard_folder / "cloob.index";
 }

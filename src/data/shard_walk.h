@@ -45,6 +45,8 @@ class ShardWalk {
   /// The next sample; nothing at the end. What `visit` has been shown of a sample that turns out to be
   /// damaged is worthless. Throws TarError where not even the first header is one, and what the input throws.
   std::optional<ShardEntry> next(const Visit& visit = {});
+  /// Whether `next` has returned the last sample, as far as is known without going on.
+  bool is_over() const { return is_over_ && !damage_behind_; }
 
  private:
   std::optional<TarMember> take_member();

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "cloob/data/source.h"
 #include "data/shard_reader.h"
+#include "data/webdataset_members.h"
 
 namespace cloob {
 
@@ -23,14 +22,10 @@ class TarSource final : public Source {
   std::vector<std::string> read_captions(std::int64_t index) const override;
   std::string describe(std::int64_t index) const override { return reader_.describe(index); }
 
- private:
-  std::vector<std::string> take_captions(ShardSample& sample) const;
+  void read_ahead(std::int64_t index) const override { reader_.read_ahead(index); }
 
-  std::vector<std::string> image_suffixes_;
-  std::vector<std::string> caption_suffixes_;
-  std::vector<std::string> all_suffixes_;
-  TextMember text_;
-  std::optional<std::string> json_field_;
+ private:
+  WebdatasetMembers members_;
   ShardReader reader_;
 };
 
