@@ -8,6 +8,8 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "report/svg_chart.h"
+#include "report/svg_frame.h"
+#include "report/svg_histogram.h"
 
 namespace cloob {
 namespace {
@@ -33,6 +35,7 @@ th,td{padding:7px 14px;text-align:right;border-bottom:1px solid var(--grid);whit
 th:first-child,td:first-child{text-align:left;padding-left:0}th:last-child,td:last-child{padding-right:0}
 th{color:var(--muted);font-weight:600;font-size:13px}
 tr:last-child td{border-bottom:0}td:first-child{font-weight:600}
+@media(max-width:640px){td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:16ch}}
 .note{color:var(--muted);font-size:13px;margin:10px 0 0}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 8px;font-size:13px;color:var(--muted)}
 .legend span{display:flex;align-items:center;gap:7px}.legend b{color:var(--ink);font-weight:600}
@@ -44,6 +47,14 @@ text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--m
 .curve{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .dot{fill:var(--c);stroke:var(--card);stroke-width:1.5}.hint{fill:transparent}.hint:hover{fill:var(--axis)}
 .s0{--c:var(--c0)}.s1{--c:var(--c1)}.s2{--c:var(--c2)}.s3{--c:var(--c3)}.s4{--c:var(--c4)}.s5{--c:var(--c5)}
+.bar{fill:var(--c0)}.bar:hover{fill:var(--c1)}
+.notes{list-style:none;margin:0;padding:0}.notes li{padding:10px 0;border-bottom:1px solid var(--grid)}
+.notes li:last-child{border-bottom:0}.notes b{font-weight:600}
+.notes p{margin:2px 0 0;color:var(--muted);font-size:13px;overflow-wrap:anywhere}
+.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:18px 14px;align-items:start}
+figure{margin:0}figure img{width:100%;height:150px;object-fit:contain;background:var(--page);border:1px solid var(--grid)}
+figcaption{margin-top:6px;font-size:13px;line-height:1.35;overflow-wrap:anywhere}
+figcaption small{display:block;color:var(--muted);margin-top:2px}
 img{display:block;max-width:100%;height:auto;border-radius:6px}
 )";
 constexpr std::size_t kNumColors = 6;
@@ -115,6 +126,34 @@ std::string chart_card(const Chart& chart, const std::vector<std::string>& color
                      legend(chart, colors), svg_chart(chart, colors));
 }
 
+std::string notes_card(const ReportNotes& notes) {
+  std::string items;
+  for (const auto& [headline, lines] : notes.notes) {
+    items += fmt::format("<li><b>{}</b>", html_escaped(headline));
+    for (const std::string& line : lines) items += fmt::format("<p>{}</p>", html_escaped(line));
+    items += "</li>";
+  }
+  return fmt::format("<section class=\"card\"><h2>{}</h2><ul class=\"notes\">{}</ul></section>\n",
+                     html_escaped(notes.title), items);
+}
+
+std::string histogram_card(const Histogram& histogram) {
+  return fmt::format("<section class=\"card\"><h2>{}</h2>{}{}</section>\n", html_escaped(histogram.title),
+                     svg_histogram(histogram), note_text(histogram.note));
+}
+
+std::string gallery_card(const ReportGallery& gallery) {
+  std::string items;
+  for (const ReportGallery::Item& item : gallery.items) {
+    items += fmt::format(
+        "<figure><img alt=\"\" src=\"data:image/jpeg;base64,{}\"><figcaption>{}<small>{}</small></figcaption>"
+        "</figure>\n",
+        base64(item.jpeg), html_escaped(item.caption), html_escaped(item.note));
+  }
+  return fmt::format("<section class=\"card\"><h2>{}</h2><div class=\"gallery\">\n{}</div>{}</section>\n",
+                     html_escaped(gallery.title), items, note_text(gallery.note));
+}
+
 std::string picture_card(const ReportPicture& picture) {
   return fmt::format(
       "<section class=\"card\"><h2>{}</h2><img alt=\"{}\" src=\"data:image/png;base64,{}\">{}</section>\n",
@@ -143,10 +182,13 @@ std::string render_html(const HtmlReport& report) {
       "<p class=\"summary\">{}</p>\n",
       title, kStyle, title, html_escaped(report.summary));
   for (const ReportTable& table : report.tables) page += table_card(table);
+  for (const ReportNotes& notes : report.notes) page += notes_card(notes);
   std::vector<std::string> names;
   page += "<div class=\"charts\">\n";
   for (const Chart& chart : report.charts) page += chart_card(chart, color_classes(chart, names));
+  for (const Histogram& histogram : report.histograms) page += histogram_card(histogram);
   page += "</div>\n";
+  for (const ReportGallery& gallery : report.galleries) page += gallery_card(gallery);
   for (const ReportPicture& picture : report.pictures) page += picture_card(picture);
   return page + "</main></body></html>\n";
 }

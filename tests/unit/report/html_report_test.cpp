@@ -5,6 +5,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "report/svg_chart.h"
+#include "report/svg_frame.h"
 #include "support/support.h"
 
 namespace cloob {
