@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <mutex>
+#include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -67,7 +69,7 @@ class Inspection {
     parallel_for(selection_.num_runs(), resolve_threads(options_.threads),
                  [&](std::int64_t run) { inspect_run(run, progress); });
     find_repeated_samples(Suspicion::repeated_key, keys_);
-    find_repeated_samples(Suspicion::repeated_picture, images_);
+    find_repeated_samples(Suspicion::repeated_picture, pictures_of_different_names());
     find_repeated_captions();
     spread_views();
     name_places();
@@ -106,6 +108,20 @@ class Inspection {
                                     count > 2 ? fmt::format(", {} times in all", with_thousands(count)) : ""),
                         kMostShownCharacters)});
     }
+  }
+
+  // Hashes of pictures by place, without those where name and picture have come before: rows of a table that
+  // name the same file are not copies of it.
+  std::vector<std::uint64_t> pictures_of_different_names() const {
+    std::vector<std::size_t> places(images_.size());
+    std::iota(places.begin(), places.end(), std::size_t{0});
+    std::ranges::sort(places, {}, [&](std::size_t i) { return std::tuple(keys_[i], images_[i], i); });
+    std::vector<std::uint64_t> pictures = images_;
+    for (std::size_t i = 1; i < places.size(); ++i) {
+      const std::size_t before = places[i - 1], here = places[i];
+      if (keys_[before] == keys_[here] && images_[before] == images_[here]) pictures[here] = 0;
+    }
+    return pictures;
   }
 
   void find_repeated_captions() {

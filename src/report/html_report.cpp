@@ -24,7 +24,7 @@ constexpr std::string_view kStyle = R"(
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1120px;margin:0 auto;padding:40px 20px 60px}
-h1{font-size:28px;line-height:1.2;margin:0 0 8px}h2{font-size:16px;margin:0 0 12px}
+h1{font-size:28px;line-height:1.2;margin:0 0 8px;overflow-wrap:anywhere}h2{font-size:16px;margin:0 0 12px}
 .summary{color:var(--muted);margin:0 0 28px;max-width:75ch;white-space:pre-line}
 .card{background:var(--card);border:1px solid var(--grid);border-radius:10px;padding:18px 20px;margin:0 0 20px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:20px;margin:0 0 20px}
@@ -35,13 +35,15 @@ th,td{padding:7px 14px;text-align:right;border-bottom:1px solid var(--grid);whit
 th:first-child,td:first-child{text-align:left;padding-left:0}th:last-child,td:last-child{padding-right:0}
 th{color:var(--muted);font-weight:600;font-size:13px}
 tr:last-child td{border-bottom:0}td:first-child{font-weight:600}
-@media(max-width:640px){td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:16ch}}
+@media(max-width:640px){main{padding:24px 12px 40px}h1{font-size:22px}.card{padding:14px}th,td{padding:6px 8px}
+td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:13ch}}
 .note{color:var(--muted);font-size:13px;margin:10px 0 0}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 8px;font-size:13px;color:var(--muted)}
 .legend span{display:flex;align-items:center;gap:7px}.legend b{color:var(--ink);font-weight:600}
 .legend i{width:16px;height:3px;border-radius:2px;background:var(--c)}
 svg{display:block;width:100%;height:auto;overflow:visible}
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--muted)}
+@media(max-width:640px){text{font-size:17px}}
 .grid{stroke:var(--grid)}.axis{stroke:var(--axis);fill:none}
 .level{stroke:var(--muted);stroke-dasharray:4 4;fill:none}
 .curve{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
@@ -181,8 +183,8 @@ std::string render_html(const HtmlReport& report) {
       "<title>{}</title><style>{}</style></head><body><main>\n<h1>{}</h1>"
       "<p class=\"summary\">{}</p>\n",
       title, kStyle, title, html_escaped(report.summary));
-  for (const ReportTable& table : report.tables) page += table_card(table);
   for (const ReportNotes& notes : report.notes) page += notes_card(notes);
+  for (const ReportTable& table : report.tables) page += table_card(table);
   std::vector<std::string> names;
   page += "<div class=\"charts\">\n";
   for (const Chart& chart : report.charts) page += chart_card(chart, color_classes(chart, names));

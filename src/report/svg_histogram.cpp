@@ -64,6 +64,7 @@ struct Bins {
 
 Bins choose_bins(const Histogram& histogram, double low, double high) {
   if (histogram.scale == HistogramScale::logarithmic) {
+    CLOOB_CHECK(low > 0, "{} on a logarithmic scale", low);
     double width = 0.125;
     while (std::log2(high / low) / width > kAboutBars) width *= 2;
     return {histogram.scale, width};
@@ -90,7 +91,8 @@ AxisTicks logarithmic_ticks(const Interval& log2_of) {
 }
 
 Frame frame_of(const std::vector<HistogramBar>& bars) {
-  constexpr double kFewestBars = 6;  // a single bar should not fill the drawing
+  constexpr double kFewestBars = 6;    // a single bar should not fill the drawing
+  constexpr double kFewestCounts = 5;  // or the axis would count in fractions
   Frame frame;
   for (const HistogramBar& bar : bars) {
     frame.x.include(bar.left);
@@ -101,6 +103,7 @@ Frame frame_of(const std::vector<HistogramBar>& bars) {
   const double missing = std::max(0.0, kFewestBars * width - (frame.x.high - frame.x.low));
   frame.x = {frame.x.low - missing / 2, frame.x.high + missing / 2};
   frame.y.low = 0;
+  frame.y.include(kFewestCounts);
   frame.round_y();
   return frame;
 }
@@ -123,7 +126,7 @@ std::vector<HistogramBar> histogram_bars(const Histogram& histogram) {
   if (beyond > 0) {
     const double left = bars.back().right + bins.width / 2;
     bars.push_back({left, left + bins.width, beyond,
-                    "more, up to " + fmt::format("{:.4g}", histogram.counts.rbegin()->first)});
+                    fmt::format("more, up to {:.4g}", histogram.counts.rbegin()->first)});
   }
   return bars;
 }
@@ -143,7 +146,7 @@ std::string svg_histogram(const Histogram& histogram) {
     // Even one in a million shows.
     const double top = std::min(frame.top_of(static_cast<double>(bar.count)), frame.top_of(0) - 1);
     svg += fmt::format(
-        R"(<path class="bar" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}V{:.1f}z"><title>{}: {} ({:.2g} %)</title></path>)",
+        R"(<path class="bar" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}V{:.1f}z"><title>{}: {} ({:.3g} %)</title></path>)",
         frame.left_of(bar.left) + kGap, frame.top_of(0), top, frame.left_of(bar.right) - kGap,
         frame.top_of(0), bar.range, with_thousands(bar.count), 100 * static_cast<double>(bar.count) / total);
   }

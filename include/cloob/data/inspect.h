@@ -65,7 +65,7 @@ enum class Suspicion {
   gray,              ///< no colours
   small_picture,     ///< a side shorter than the training size
   extreme_ratio,     ///< one side more than three times the other
-  repeated_picture,  ///< the bytes of an earlier one
+  repeated_picture,  ///< the bytes of an earlier one that has another name
   repeated_key,      ///< the name of an earlier sample
   invalid_key,       ///< not valid UTF-8
 };
@@ -156,7 +156,7 @@ using InspectProgress = std::function<void(std::int64_t done, std::int64_t total
 
 /// Reads and decodes samples, in runs that lie one behind the other, and says what there is.
 ///
-/// The result does not depend on the number of threads. Takes about 24 bytes of memory a sample looked at
+/// The result does not depend on the number of threads. Takes about 40 bytes of memory a sample looked at
 /// (hashes, by which repetitions are found among these samples) and next to nothing else.
 DataInspection inspect_source(const Source& source, const InspectOptions& options,
                               const InspectProgress& progress = {});

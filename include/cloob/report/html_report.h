@@ -89,13 +89,13 @@ struct ReportPicture {
   std::string png;  ///< The content of a PNG file.
 };
 
-/// Shown in this order: tables, notes, charts, histograms, galleries, pictures. All text is plain text, not
+/// Shown in this order: notes, tables, charts, histograms, galleries, pictures. All text is plain text, not
 /// HTML.
 struct HtmlReport {
   std::string title;
   std::string summary;
-  std::vector<ReportTable> tables;
   std::vector<ReportNotes> notes = {};
+  std::vector<ReportTable> tables;
   std::vector<Chart> charts;
   std::vector<Histogram> histograms = {};
   std::vector<ReportGallery> galleries = {};
