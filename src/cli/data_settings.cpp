@@ -17,6 +17,7 @@ void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
                                           [option, &settings](const std::string& value) {
                                             settings.push_back(fmt::format("{}={}", option, value));
                                           })
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->group("");
   }
   command.allow_extras();

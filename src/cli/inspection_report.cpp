@@ -118,10 +118,12 @@ ReportGallery suspects_gallery(const InspectionReport& report, const Source& sou
   ReportGallery gallery{.title = "Pictures that look wrong", .note = "", .items = {}};
   for (const auto& [name, suspicion] : EnumNames<Suspicion>::names) {
     if (unit_of(suspicion) != SuspicionUnit::picture) continue;
+    std::string words(name);
+    std::ranges::replace(words, '_', ' ');
     for (const InspectionExample& example : report.found.of(suspicion).examples) {
       for (SampleView& view : view_samples(source, std::array{example.index}, side)) {
         gallery.items.push_back({.jpeg = std::move(view.jpeg),
-                                 .caption = fmt::format("{}: {}", name, example.detail),
+                                 .caption = fmt::format("{}: {}", words, example.detail),
                                  .note = example.place});
       }
     }

@@ -21,7 +21,9 @@
 namespace cloob {
 namespace {
 
-constexpr std::size_t kMostShownCharacters = 160;
+constexpr std::size_t kLongestText = 200;
+constexpr std::size_t kLongestCaption = 80;
+constexpr std::size_t kLongestViewCaption = 120;
 
 // Which samples are looked at: runs of neighbours, which are read one behind the other, with equal gaps.
 class Selection {
@@ -106,7 +108,7 @@ class Inspection {
            .detail =
                one_line(fmt::format("as in {}{}", source_.describe(selection_.index(first - hashes.begin())),
                                     count > 2 ? fmt::format(", {} times in all", with_thousands(count)) : ""),
-                        kMostShownCharacters)});
+                        kLongestText)});
     }
   }
 
@@ -133,10 +135,12 @@ class Inspection {
     repetitions.count = repeated.num_repeats;
     for (const auto& [hash, count] : repeated.most_frequent) {
       const auto [index, caption] = find_caption(hash);
-      result_.frequent_captions.push_back({one_line(caption, kMostShownCharacters), count});
+      result_.frequent_captions.push_back({one_line(caption, kLongestCaption), count});
       if (repetitions.examples.size() == Tally::kMostExamples) continue;
-      const std::string detail = fmt::format("{} times '{}'", with_thousands(count), caption);
-      repetitions.examples.push_back({index, {}, one_line(detail, kMostShownCharacters)});
+      repetitions.examples.push_back(
+          {index,
+           {},
+           fmt::format("{} times '{}'", with_thousands(count), one_line(caption, kLongestCaption))});
     }
   }
 
@@ -178,7 +182,7 @@ class Inspection {
   void name_places() {
     const auto name = [&](Tally& tally) {
       for (InspectionExample& example : tally.examples)
-        example.place = one_line(source_.describe(example.index), kMostShownCharacters);
+        example.place = one_line(source_.describe(example.index), kLongestText);
     };
     std::ranges::for_each(result_.unusable, name);
     std::ranges::for_each(result_.suspicions, name);
@@ -236,8 +240,8 @@ std::vector<SampleView> view_samples(const Source& source, std::span<const std::
       const auto scaled = [&](int length) { return std::max(1, static_cast<int>(scale * length)); };
       const ImageSize size = {scaled(image.height), scaled(image.width)};
       views.push_back(
-          {.place = one_line(source.describe(index), kMostShownCharacters),
-           .caption = sample.captions.empty() ? "" : one_line(sample.captions.front(), kMostShownCharacters),
+          {.place = one_line(source.describe(index), kLongestText),
+           .caption = sample.captions.empty() ? "" : one_line(sample.captions.front(), kLongestViewCaption),
            .jpeg = encode_jpeg(resize(image, resize_whole(image.size(), size, ResampleFilter::bicubic)),
                                kQuality)});
     } catch (const BadSample&) {  // counted where it was inspected

@@ -14,7 +14,8 @@
 namespace cloob {
 namespace {
 
-constexpr std::size_t kMostShownCharacters = 120;
+constexpr std::size_t kLongestDetail = 200;
+constexpr std::size_t kLongestCaption = 80;
 constexpr double kExtremeRatio = 3;
 
 std::uint64_t hash_of(std::string_view bytes) {
@@ -26,8 +27,7 @@ template <class MakeDetail>
 void count_in(Tally& tally, std::int64_t index, const MakeDetail& detail) {
   ++tally.count;
   if (tally.examples.size() < Tally::kMostExamples)
-    tally.examples.push_back(
-        {.index = index, .place = {}, .detail = one_line(detail(), kMostShownCharacters)});
+    tally.examples.push_back({.index = index, .place = {}, .detail = one_line(detail(), kLongestDetail)});
 }
 
 void merge_tally(Tally& total, const Tally& part) {
@@ -93,7 +93,7 @@ void SampleInspector::inspect_caption(std::int64_t index, const std::string& cap
   hashes.captions.push_back(hash_of(look.cleaned));
   add(Measure::caption_characters, static_cast<double>(look.characters));
   add(Measure::caption_words, static_cast<double>(look.words));
-  const auto quoted = [&] { return fmt::format("'{}'", one_line(caption, kMostShownCharacters - 5)); };
+  const auto quoted = [&] { return fmt::format("'{}'", one_line(caption, kLongestCaption)); };
   if (look.cleaned.empty()) {
     suspect(Suspicion::empty_caption, index, quoted);
   } else if (look.letters < 3) {

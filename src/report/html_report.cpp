@@ -34,9 +34,10 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:7px 14px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0}th:last-child,td:last-child{padding-right:0}
 th{color:var(--muted);font-weight:600;font-size:13px}
-tr:last-child td{border-bottom:0}td:first-child{font-weight:600}
+tr:last-child td{border-bottom:0}
+td:first-child{font-weight:600;white-space:pre-wrap;overflow-wrap:anywhere;min-width:13ch}
 @media(max-width:640px){main{padding:24px 12px 40px}h1{font-size:22px}.card{padding:14px}th,td{padding:6px 8px}
-td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:13ch}}
+}
 .note{color:var(--muted);font-size:13px;margin:10px 0 0}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 8px;font-size:13px;color:var(--muted)}
 .legend span{display:flex;align-items:center;gap:7px}.legend b{color:var(--ink);font-weight:600}
@@ -54,7 +55,7 @@ text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--m
 .notes li:last-child{border-bottom:0}.notes b{font-weight:600}
 .notes p{margin:2px 0 0;color:var(--muted);font-size:13px;overflow-wrap:anywhere}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:18px 14px;align-items:start}
-figure{margin:0}figure img{width:100%;height:150px;object-fit:contain;background:var(--page);border:1px solid var(--grid)}
+figure{margin:0}figure img{max-height:160px;border:1px solid var(--axis);border-radius:0}
 figcaption{margin-top:6px;font-size:13px;line-height:1.35;overflow-wrap:anywhere}
 figcaption small{display:block;color:var(--muted);margin-top:2px}
 img{display:block;max-width:100%;height:auto;border-radius:6px}

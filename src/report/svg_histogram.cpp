@@ -22,7 +22,7 @@ std::int64_t total_of(const Histogram& histogram) {
 
 // The largest number that gets a bar of its own: all, unless a few thin out far to the right.
 double end_of_bars(const Histogram& histogram, std::int64_t total) {
-  constexpr double kThinEnd = 0.005, kFar = 1.5;
+  constexpr double kThinEnd = 0.02, kFar = 1.5;
   const double largest = histogram.counts.rbegin()->first;
   std::int64_t beyond = 0;
   for (auto it = histogram.counts.rbegin(); it != histogram.counts.rend(); ++it) {
@@ -90,7 +90,7 @@ AxisTicks logarithmic_ticks(const Interval& log2_of) {
   return ticks;
 }
 
-Frame frame_of(const std::vector<HistogramBar>& bars) {
+Frame frame_of(const std::vector<HistogramBar>& bars, HistogramScale scale) {
   constexpr double kFewestBars = 6;    // a single bar should not fill the drawing
   constexpr double kFewestCounts = 5;  // or the axis would count in fractions
   Frame frame;
@@ -102,6 +102,11 @@ Frame frame_of(const std::vector<HistogramBar>& bars) {
   const double width = bars.front().right - bars.front().left;
   const double missing = std::max(0.0, kFewestBars * width - (frame.x.high - frame.x.low));
   frame.x = {frame.x.low - missing / 2, frame.x.high + missing / 2};
+  // Lengths and counts have no room below zero.
+  const double lowest = scale == HistogramScale::whole ? -0.5 : 0;
+  const double below = lowest - frame.x.low;
+  if (scale != HistogramScale::logarithmic && bars.front().left >= lowest && below > 0)
+    frame.x = {lowest, frame.x.high + below};
   frame.y.low = 0;
   frame.y.include(kFewestCounts);
   frame.round_y();
@@ -133,7 +138,7 @@ std::vector<HistogramBar> histogram_bars(const Histogram& histogram) {
 
 std::string svg_histogram(const Histogram& histogram) {
   const std::vector<HistogramBar> bars = histogram_bars(histogram);
-  const Frame frame = frame_of(bars);
+  const Frame frame = frame_of(bars, histogram.scale);
   const auto total = static_cast<double>(total_of(histogram));
   std::string svg = svg_begin(histogram.title);
   svg += svg_axes(frame,

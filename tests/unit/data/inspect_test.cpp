@@ -164,6 +164,32 @@ TEST(Inspect, CountsUnusableSamplesByKind) {
   EXPECT_THAT(found.of(BadKind::too_large).examples[0].detail, HasSubstr("300 x 300"));
 }
 
+// It decodes at a fraction of the size where that is enough.
+TEST(Inspect, FindsTheDamageThatTrainingFinds) {
+  RandomStream random(RandomUse::synthetic_data, {4});
+  ListedSource source;
+  for (const int side : {100, 250, 400, 800}) {
+    for (int i = 0; i < 40; ++i) {
+      RawSample& sample = source.add(encode_jpeg(blocks(side, side, static_cast<std::uint64_t>(i)), 90));
+      std::vector<std::byte>& bytes = sample.image_bytes;
+      if (i % 2 == 0) bytes.resize(bytes.size() - random.below(bytes.size() / 8));
+      for (std::uint64_t flips = random.below(6); flips > 0; --flips)
+        bytes[random.below(bytes.size())] = static_cast<std::byte>(random.below(256));
+    }
+  }
+  std::int64_t usable = 0;
+  for (const RawSample& sample : source.samples) {
+    try {
+      decode_image(sample.image_bytes);
+      ++usable;
+    } catch (const DecodeError&) {
+    }
+  }
+  EXPECT_GT(usable, 40);
+  EXPECT_LT(usable, 120);
+  EXPECT_EQ(inspect_source(source, all_of_it()).num_usable, usable);
+}
+
 TEST(Inspect, SuspectsCaptions) {
   ListedSource source;
   for (int i = 0; i < 12; ++i) source.add_good();

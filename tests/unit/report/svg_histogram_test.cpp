@@ -45,8 +45,8 @@ TEST(HistogramBars, PutManyWholeNumbersTogether) {
 
 TEST(HistogramBars, DrawALongThinEndAsOne) {
   const auto bars =
-      histogram_bars(histogram_of(HistogramScale::whole, {{1, 500}, {2, 500}, {900, 2}, {5000, 1}}));
-  EXPECT_THAT(counts_of(bars), ElementsAre(500, 500, 3));
+      histogram_bars(histogram_of(HistogramScale::whole, {{1, 500}, {2, 500}, {900, 18}, {5000, 1}}));
+  EXPECT_THAT(counts_of(bars), ElementsAre(500, 500, 19));
   EXPECT_EQ(bars[2].range, "more, up to 5000");
   EXPECT_GT(bars[2].left, bars[1].right);
   // A short end is no reason to leave anything out.
@@ -95,6 +95,7 @@ TEST(SvgHistogram, CopesWithASingleNumber) {
     EXPECT_THAT(svg, HasSubstr(">2</text>"));  // the axis counts in whole numbers
   }
   EXPECT_THAT(svg_histogram(histogram_of(HistogramScale::linear, {{0, 3}})), Not(HasSubstr("nan")));
+  EXPECT_THAT(svg_histogram(histogram_of(HistogramScale::whole, {{1, 3}})), Not(HasSubstr(">-")));
 }
 
 }  // namespace
