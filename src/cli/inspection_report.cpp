@@ -17,9 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // ".jpg .txt"
-std::string members_text(const std::string& kind) {
-  return kind.empty() ? "damage" : fmt::format(".{}", join(split(kind, ','), " ."));
-}
+std::string members_text(const std::string& kind) { return fmt::format(".{}", join(split(kind, ','), " .")); }
 
 std::vector<std::pair<std::string, std::int64_t>> most_frequent_kinds(const DataInspection& found) {
   std::vector<std::pair<std::string, std::int64_t>> kinds(found.member_kinds.begin(),

@@ -67,7 +67,8 @@ class Inspection {
   DataInspection run(const InspectProgress& progress) {
     result_.num_samples = source_.size();
     result_.num_files = static_cast<std::int64_t>(source_.parts().size());
-    result_.member_kinds = source_.member_kinds();
+    for (const auto& [kind, count] : source_.member_kinds())
+      result_.member_kinds[one_line(kind, kLongestText)] += count;
     parallel_for(selection_.num_runs(), resolve_threads(options_.threads),
                  [&](std::int64_t run) { inspect_run(run, progress); });
     find_repeated_samples(Suspicion::repeated_key, keys_);
