@@ -57,6 +57,7 @@ int inspect_data(const InspectArguments& arguments) {
                                       .image_size = arguments.image_size,
                                       .max_image_pixels = data.max_image_pixels,
                                       .tokenizer = make_tokenizer(TextConfig())},
+                          .max_bad_share = data.max_bad_share,
                           .found = {}};
   report.found = inspect_source(*source, report.options, [&](std::int64_t done, std::int64_t total) {
     display.update({.label = "inspect", .unit = "sample", .step = done, .num_steps = total});

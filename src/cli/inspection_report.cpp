@@ -104,11 +104,11 @@ Histogram histogram_of(const DataInspection& found, Measure measure) {
 
 std::string summary_text(const InspectionReport& report) {
   const DataInspection& found = report.found;
-  return fmt::format("{} samples in {} {}, {} of those looked at usable, with {} captions.\n{}",
+  return fmt::format("{} samples in {} {}, {} of those looked at usable, with {} captions.\n{}\n{}",
                      with_thousands(found.num_samples), with_thousands(found.num_files),
                      found.num_files == 1 ? "file" : "files",
                      share_text(found.num_usable, found.num_inspected), with_thousands(found.num_captions),
-                     coverage_text(report));
+                     coverage_text(report), stop_text(report));
 }
 
 // The pictures behind what looks wrong with pictures.
@@ -169,6 +169,7 @@ void print_inspection(const InspectionReport& report) {
   measures.title.clear();
   if (!measures.rows.empty()) print_table(measures);
   print_findings("Unusable", unusable_findings(report));
+  if (const std::string text = stop_text(report); !text.empty()) fmt::print("\n  {}\n", text);
   print_findings("Suspicious", suspicious_findings(report));
   if (!report.found.frequent_captions.empty()) {
     fmt::print("\nMost frequent captions\n\n");

@@ -12,6 +12,7 @@ namespace cloob {
 struct InspectionReport {
   std::vector<std::string> source;  ///< as on the command line
   InspectOptions options;
+  double max_bad_share = 0;  ///< data.max_bad_share
   DataInspection found;
 };
 

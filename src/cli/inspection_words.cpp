@@ -70,6 +70,30 @@ SuspicionWords words_of_sample(Suspicion suspicion) {
           "same path"};
 }
 
+std::string advice_on(BadKind kind) {
+  switch (kind) {
+    case BadKind::missing_file:
+      return "set data.image_root to the folder that paths start from, or drop these rows";
+    case BadKind::malformed_row:
+      return "mend these rows, or set data.csv.separator and data.csv.quoting";
+    case BadKind::broken_shard:
+      return "fetch the shard again";
+    case BadKind::no_image:
+      return "name the suffix of images with data.webdataset.image_members, or leave them out";
+    case BadKind::no_caption:
+      return "set data.webdataset.json_caption_field or data.csv.caption_columns where captions are "
+             "elsewhere";
+    case BadKind::too_large:
+      return "shrink them, or raise data.max_image_pixels";
+    case BadKind::not_an_image:
+    case BadKind::damaged_image:
+      return "fetch them again, or leave them out";
+    case BadKind::unreadable:
+      return "see whether the disk or the network drops out";
+  }
+  return "";
+}
+
 std::string_view plural_of(SuspicionUnit unit) {
   switch (unit) {
     case SuspicionUnit::caption:
@@ -137,8 +161,10 @@ std::vector<Finding> unusable_findings(const InspectionReport& report) {
   for (std::size_t kind = 0; kind < kNumBadKinds; ++kind) {
     const Tally& tally = report.found.unusable[kind];
     if (tally.count == 0) continue;
-    const auto what = fmt::format("are unusable: {}", bad_kind_name(static_cast<BadKind>(kind)));
-    findings.push_back({&tally, headline(tally.count, report.found.num_inspected, "samples", what), ""});
+    const auto bad_kind = static_cast<BadKind>(kind);
+    const auto what = fmt::format("are unusable: {}", bad_kind_name(bad_kind));
+    findings.push_back(
+        {&tally, headline(tally.count, report.found.num_inspected, "samples", what), advice_on(bad_kind)});
   }
   sort_by_count(findings);
   return findings;
@@ -164,6 +190,14 @@ std::vector<Finding> suspicious_findings(const InspectionReport& report) {
 
 std::string example_text(const InspectionExample& example) {
   return example.detail.empty() ? example.place : fmt::format("{}: {}", example.place, example.detail);
+}
+
+std::string stop_text(const InspectionReport& report) {
+  const std::int64_t bad = report.found.num_inspected - report.found.num_usable;
+  if (static_cast<double>(bad) <= report.max_bad_share * static_cast<double>(report.found.num_inspected))
+    return "";
+  return fmt::format("Training would stop: {} of the samples are unusable, data.max_bad_share is {}.",
+                     share_text(bad, report.found.num_inspected), shortest(report.max_bad_share));
 }
 
 std::string coverage_text(const InspectionReport& report) {

@@ -39,6 +39,9 @@ std::vector<Finding> suspicious_findings(const InspectionReport& report);
 /// "in shards/0.tar, sample 12: 224 x 40".
 std::string example_text(const InspectionExample& example);
 
+/// That training would stop for unusable samples; empty where it would not.
+std::string stop_text(const InspectionReport& report);
+
 /// Which samples were looked at, as a sentence or two.
 std::string coverage_text(const InspectionReport& report);
 

@@ -156,7 +156,10 @@ TEST_F(InspectData, TellsPeopleWhatAndWhereAndWhatToDo) {
       result.output,
       AllOf(HasSubstr("1 of 12 samples (8.3 %) are unusable: no image\n    faults.tar, sample 4"),
             HasSubstr("8 of 8 pictures (100.0 %) have a side below the 224 pixels"),
-            HasSubstr("    faults.tar, sample 8: '12'\n    -> "), HasSubstr("All samples were looked at.")));
+            HasSubstr("    faults.tar, sample 8: '12'\n    -> "),
+            HasSubstr("Training would stop: 33.3 % of the samples are unusable, data.max_bad_share is 0.01."),
+            HasSubstr("All samples were looked at.")));
+  EXPECT_THAT(inspect({"faults.tar", "--data.max_bad_share", "0.4"}).output, Not(HasSubstr("would stop")));
   EXPECT_EQ(nlohmann::json::parse(read_file(tiny_project() / "numbers.json"))["num_usable"], 8);
   EXPECT_THAT(inspect({"faults.tar", "--limit", "5"}).output, HasSubstr("5 samples of 12 were looked at"));
 }
