@@ -37,6 +37,13 @@ class JoinedSource final : public Source {
     }
     return parts;
   }
+  std::map<std::string, std::int64_t> member_kinds() const override {
+    std::map<std::string, std::int64_t> kinds;
+    for (const auto& source : sources_) {
+      for (const auto& [kind, count] : source->member_kinds()) kinds[kind] += count;
+    }
+    return kinds;
+  }
   RawSample read(std::int64_t index) const override {
     const auto [source, local] = find(index);
     return source->read(local);

@@ -231,6 +231,14 @@ std::vector<std::int64_t> ShardIndex::shard_sizes() const {
   return sizes;
 }
 
+std::map<std::string, std::int64_t> ShardIndex::member_kinds() const {
+  std::map<std::string, std::int64_t> kinds;
+  for (const ShardLayout& layout : layouts_) {
+    for (const auto& [kind, count] : layout.kinds) kinds[kind] += count;
+  }
+  return kinds;
+}
+
 ShardIndex::Place ShardIndex::place(std::int64_t index) const {
   CLOOB_CHECK(index >= 0 && index < size(), "sample {} of {}", index, size());
   const auto after = std::upper_bound(first_sample_.begin(), first_sample_.end(), index);

@@ -29,6 +29,7 @@ class ShardReader {
   std::string describe(std::int64_t index) const;
   std::int64_t size() const { return index_.size(); }
   std::vector<std::int64_t> shard_sizes() const { return index_.shard_sizes(); }
+  std::map<std::string, std::int64_t> member_kinds() const { return index_.member_kinds(); }
 
  private:
   // Calls visit(scanner, member, name) for each member of a sample until it returns false. Throws BadSample.

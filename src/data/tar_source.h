@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ class TarSource final : public Source {
 
   std::int64_t size() const override { return reader_.size(); }
   std::vector<SourcePart> parts() const override;
+  std::map<std::string, std::int64_t> member_kinds() const override { return reader_.member_kinds(); }
   RawSample read(std::int64_t index) const override;
   std::string key(std::int64_t index) const override { return reader_.key(index); }
   std::vector<std::string> read_captions(std::int64_t index) const override;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ class Source {
   virtual std::vector<SourcePart> parts() const { return {{size(), 1}}; }
   /// Whether samples can only be read one behind the other, as they lie; then an order that jumps is slow.
   virtual bool is_stream() const { return false; }
+  /// Of shards: suffixes of the members of a sample, joined by commas -> number of such samples.
+  virtual std::map<std::string, std::int64_t> member_kinds() const { return {}; }
   /// Throws BadSample (bad_samples.h) when this one sample is unusable.
   virtual RawSample read(std::int64_t index) const = 0;
   /// The name of a sample (RawSample::key), without its image where that saves reading it. Throws BadSample.
