@@ -69,8 +69,9 @@ class Inspection {
     result_.num_files = static_cast<std::int64_t>(source_.parts().size());
     for (const auto& [kind, count] : source_.member_kinds())
       result_.member_kinds[one_line(kind, kLongestText)] += count;
-    parallel_for(selection_.num_runs(), resolve_threads(options_.threads),
-                 [&](std::int64_t run) { inspect_run(run, progress); });
+    // Threads would make a stream jump back and forth.
+    const std::int64_t threads = source_.is_stream() ? 1 : resolve_threads(options_.threads);
+    parallel_for(selection_.num_runs(), threads, [&](std::int64_t run) { inspect_run(run, progress); });
     find_repeated_samples(Suspicion::repeated_key, keys_);
     find_repeated_samples(Suspicion::repeated_picture, pictures_of_different_names());
     find_repeated_captions();

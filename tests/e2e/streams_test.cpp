@@ -1,0 +1,128 @@
+// Training and listing of data that comes as streams, and a disk that is full while data is indexed.
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "e2e/fixture.h"
+#include "e2e/program.h"
+#include "support/http_server.h"
+#include "support/support.h"
+
+namespace cloob::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+const std::string kIndexFolder = "--data.index_folder=indexes";
+
+std::vector<std::string> lines_of(const std::string& text) { return split(std::string(trim(text)), '\n'); }
+
+std::int64_t num_lines(const fs::path& file) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return 0;
+  const std::string text = read_file(file);
+  return std::count(text.begin(), text.end(), '\n');
+}
+
+/// Serves the rendered shards.
+class Streams : public ::testing::Test {
+ protected:
+  Streams() {
+    for (const std::string shard : {"00000.tar", "00001.tar", "00002.tar"}) {
+      server_.put(shard, read_file(tiny_project() / "data/train" / shard));
+    }
+  }
+  std::string shards() const { return server_.address("{00000..00002}.tar"); }
+
+  HttpServer server_;
+};
+
+TEST_F(Streams, AreListedLikeFilesUpToTheirOrder) {
+  const auto list = [](const std::string& source) {
+    const ProgramResult result = run_cloob(tiny_project(), {"data", "list", source});
+    EXPECT_EQ(result.exit_status, 0) << result.errors;
+    return lines_of(result.output);
+  };
+  std::vector<std::string> streamed = list(shards());
+  std::vector<std::string> piped = list("pipe:cat data/train/{00000..00002}.tar");
+  std::vector<std::string> files = list("data/train/*.tar");
+  EXPECT_EQ(streamed, piped);
+  EXPECT_NE(streamed, files);
+  std::ranges::sort(streamed);
+  std::ranges::sort(files);
+  EXPECT_EQ(streamed, files);
+}
+
+TEST_F(Streams, ARunThatIsStoppedGoesOnInTheSameOrder) {
+  const auto arguments = [&](const std::string& run, std::vector<std::string> more) {
+    more.insert(more.end(), {"--data.train", shards(), "--data.stream.buffer_samples", "20",
+                             "--data.stream.retry_seconds", "0.01", kIndexFolder});
+    return train_arguments(run, more);
+  };
+  const auto weights = [](const std::string& run) {
+    return read_safetensors(tiny_project() / run / "checkpoints/step_00000016/weights.safetensors").tensors;
+  };
+  const ProgramResult straight = run_cloob(tiny_project(), arguments("straight", {}));
+  ASSERT_EQ(straight.exit_status, 0) << straight.errors;
+  {
+    BackgroundProgram program(tiny_project(), arguments("stopped", {}));
+    while (program.is_running() && num_lines(tiny_project() / "stopped/metrics.jsonl") < 6) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    program.send_signal(SIGTERM);
+    ASSERT_EQ(program.wait(), 143);
+  }
+  // The connection breaks on the way, and the server has a bad moment.
+  server_.fail("00001.tar", {{.break_off_after = 30'000}, {.status = 500}});
+  const ProgramResult resumed = run_cloob(tiny_project(), arguments("stopped", {"--resume", "auto"}));
+  ASSERT_EQ(resumed.exit_status, 0) << resumed.errors;
+  const auto expected = weights("straight"), actual = weights("stopped");
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(tensor.equal(actual.at(name))) << name;
+}
+
+TEST_F(Streams, AServerThatFailsForGoodIsNamedAndStopsTheRun) {
+  ASSERT_EQ(run_cloob(tiny_project(), {"data", "index", shards(), "--out", "indexes"}).exit_status, 0);
+  server_.fail("00001.tar", std::vector<HttpFault>(1000, HttpFault{.status = 503}));
+  const ProgramResult result = run_cloob(
+      tiny_project(), train_arguments("failing", {"--data.train", shards(), "--data.stream.retries", "2",
+                                                  "--data.stream.retry_seconds", "0.01", kIndexFolder}));
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("00001.tar': the server answered 503 at byte 0; new try 1 of 2"));
+  EXPECT_THAT(result.errors, HasSubstr("max_bad_share"));
+  EXPECT_THAT(result.errors, HasSubstr("the server answered 503, 3 times in a row"));
+}
+
+TEST(FullDisk, IndexingSaysSoAndLeavesNoHalfFile) {
+  if (::geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
+  const fs::path small = tiny_project() / "small_disk";
+  fs::create_directory(small);
+  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=8k") != 0)
+    GTEST_SKIP() << "cannot mount a tmpfs here";
+  { OutputFile(small / "filler").write(std::string(8192, 'x')); }
+  const ProgramResult result =
+      run_cloob(tiny_project(), {"data", "index", "data/train/*.tar", "--out", small.string()});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("No space left on device"));
+  EXPECT_THAT(result.errors, HasSubstr(small.string()));
+  EXPECT_EQ(std::distance(fs::directory_iterator(small), {}), 1);
+  // Training only needs an index for speed.
+  const ProgramResult list = run_cloob(tiny_project(), {"data", "list", "pipe:cat data/train/00000.tar",
+                                                        "--data.index_folder", small.string()});
+  EXPECT_EQ(list.exit_status, 0);
+  EXPECT_THAT(list.errors, HasSubstr("are not kept"));
+  ::umount(small.c_str());
+}
+
+}  // namespace
+}  // namespace cloob::testing
