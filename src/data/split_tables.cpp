@@ -55,13 +55,13 @@ class TableSplitter {
   TableSplitter(const DataConfig& config, const std::vector<fs::path>& paths, const fs::path& folder,
                 const SplitOptions& options)
       : config_(config), part_of_(options.parts, options.seed) {
-    const fs::path target = fs::weakly_canonical(fs::absolute(folder));
+    const fs::path target = fs::weakly_canonical(fs::current_path() / folder);
     for (const fs::path& path : paths) {
       CsvTable table(path, config.csv);
       const std::size_t column = table.find_column(config.csv.filepath_column, "data.csv.filepath_column");
-      const fs::path images =
-          fs::absolute(config.image_root ? fs::path(*config.image_root) : path.parent_path());
-      inputs_.push_back({std::move(table), column, fs::weakly_canonical(images).lexically_relative(target)});
+      const fs::path images = config.image_root ? fs::path(*config.image_root) : path.parent_path();
+      inputs_.push_back({std::move(table), column,
+                         fs::weakly_canonical(fs::current_path() / images).lexically_relative(target)});
       num_rows_ += inputs_.back().table.num_rows();
     }
     require_same_columns();

@@ -1,6 +1,7 @@
 // `cloob data pack` and `cloob data split` as a user runs them: whole shards whatever happens, the same bytes
 // every time.
 
+#include <fmt/core.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <unistd.h>

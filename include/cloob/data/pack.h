@@ -14,11 +14,12 @@
 namespace cloob {
 
 struct PackOptions {
-  std::int64_t samples_per_shard = 10'000;            ///< at most
-  std::optional<std::int64_t> resize = std::nullopt;  ///< most pixels of a picture's shorter side
-  std::int64_t quality = 95;                          ///< of the JPEGs that are made, 1 to 100
-  std::optional<std::uint64_t> shuffle_seed =
-      std::nullopt;     ///< unset: samples stay in the order of the source
+  std::int64_t samples_per_shard = 10'000;  ///< at most
+  /// Most pixels of a picture's shorter side.
+  std::optional<std::int64_t> resize = std::nullopt;
+  std::int64_t quality = 95;  ///< of the JPEGs that are made, 1 to 100
+  /// Unset: samples stay in the order of the source.
+  std::optional<std::uint64_t> shuffle_seed = std::nullopt;
   bool resume = false;  ///< go on in a folder where the same packing was stopped
 };
 
