@@ -149,6 +149,7 @@ void add_data_commands(CLI::App& app, Action& action) {
   add_index_command(*group, action);
   add_list_command(*group, action);
   add_data_inspect_command(*group, action);
+  add_data_pack_commands(*group, action);
   CLI::App* const command =
       group->add_subcommand("render-shapes", "Render the built-in data set of coloured shapes with captions");
   const auto arguments = std::make_shared<ShapesArguments>();

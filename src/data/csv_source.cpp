@@ -8,16 +8,19 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "data/captions.h"
 #include "data/image_files.h"
+#include "data/parallel.h"
 
 namespace cloob {
 
 CsvSource::CsvSource(std::filesystem::path path, const CsvConfig& config, Options options)
     : table_(std::move(path), config),
       options_(std::move(options)),
+      filepath_column_name_(config.filepath_column),
       filepath_column_(table_.find_column(config.filepath_column, "data.csv.filepath_column")) {
   for (const std::string& name : config.caption_columns) {
     caption_columns_.push_back(table_.find_column(name, "data.csv.caption_columns"));
@@ -64,11 +67,67 @@ std::string CsvSource::filepath(std::int64_t index) const {
   return table_.row(rows_of(index).front()).at(filepath_column_);
 }
 
+std::string CsvSource::archive_of(std::int64_t index) const {
+  try {
+    return std::string(archive_in_path(filepath(index)).value_or(""));
+  } catch (const BadSample&) {  // reported when it is read
+    return "";
+  }
+}
+
+bool CsvSource::has_archives() const {
+  constexpr std::int64_t kLooks = 32;
+  for (std::int64_t index = 0; index < std::min(kLooks, size()); ++index) {
+    if (!archive_of(index).empty()) return true;
+  }
+  return false;
+}
+
+// The samples with which another archive begins, the first one included. There may be millions of rows, so
+// that they are gone through piece by piece on all processors.
+std::vector<std::int64_t> CsvSource::archive_begins() const {
+  constexpr std::int64_t kPiece = 65'536;
+  const std::int64_t num_pieces = (size() + kPiece - 1) / kPiece;
+  std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(num_pieces));
+  parallel_for(num_pieces, resolve_threads(0), [&](std::int64_t piece) {
+    const std::int64_t first = piece * kPiece;
+    std::string archive = first > 0 ? archive_of(first - 1) : "";
+    for (std::int64_t index = first; index < std::min(size(), first + kPiece); ++index) {
+      std::string next = archive_of(index);
+      if (index == 0 || next != archive) found[static_cast<std::size_t>(piece)].push_back(index);
+      archive = std::move(next);
+    }
+  });
+  std::vector<std::int64_t> begins;
+  for (const auto& piece : found) begins.insert(begins.end(), piece.begin(), piece.end());
+  return begins;
+}
+
+std::vector<SourcePart> CsvSource::parts() const {
+  constexpr std::int64_t kFewestOnAverage = 64;
+  if (!has_archives()) return {{size(), 1}};
+  std::vector<std::int64_t> begins = archive_begins();
+  const auto num_parts = static_cast<std::int64_t>(begins.size());
+  if (num_parts > 1 && size() / num_parts < kFewestOnAverage) {
+    log_warning("data",
+                "'{}': the rows of one archive do not follow each other, so that the samples are shuffled as "
+                "one and archives are opened again and again: sort the rows by '{}'",
+                table_.path().string(), filepath_column_name_);
+    return {{size(), 1}};
+  }
+  begins.push_back(size());
+  std::vector<SourcePart> parts;
+  for (std::size_t i = 0; i + 1 < begins.size(); ++i) parts.push_back({begins[i + 1] - begins[i], 1});
+  return parts;
+}
+
 RawSample CsvSource::read(std::int64_t index) const {
   RawSample sample;
   sample.captions = read_captions(index);
   sample.key = filepath(index);
-  sample.image_bytes = read_image_file(options_.image_root / sample.key);
+  const auto path = options_.image_root / sample.key;
+  const auto member = find_zip_member(path);
+  sample.image_bytes = member ? archives_.read(*member) : read_image_file(path);
   return sample;
 }
 
@@ -98,8 +157,9 @@ void CsvSource::check_that_images_exist() const {
   for (std::int64_t look = 0; look < looks; ++look) {
     try {
       const auto path = image_path(look * size() / looks);
+      const auto member = find_zip_member(path);
       std::error_code error;
-      if (std::filesystem::exists(path, error)) return;
+      if (member ? archives_.contains(*member) : std::filesystem::exists(path, error)) return;
       tried.push_back(path.string());
     } catch (const BadSample&) {  // reported when it is read
       return;

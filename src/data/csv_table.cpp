@@ -90,6 +90,25 @@ std::vector<std::string> parse_record(std::string_view record, const CsvDialect&
   }
 }
 
+std::string format_record(const std::vector<std::string>& fields, const CsvDialect& dialect) {
+  const char special[] = {dialect.separator, '\n', '\r'};
+  std::string record;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (i > 0) record += dialect.separator;
+    const std::string& field = fields[i];
+    const bool needs_quotes =
+        field.starts_with('"') || field.find_first_of({special, 3}) != std::string::npos;
+    if (dialect.quoting == CsvQuoting::none || !needs_quotes) {
+      record += field;
+      continue;
+    }
+    record += '"';
+    for (const char c : field) record.append(c == '"' ? 2 : 1, c);
+    record += '"';
+  }
+  return record;
+}
+
 CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
     : path_(std::move(path)), file_(path_), text_(as_text(file_.bytes())), has_header_(config.header) {
   if (text_.starts_with("\xff\xfe") || text_.starts_with("\xfe\xff")) {

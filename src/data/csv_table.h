@@ -25,6 +25,10 @@ std::size_t find_record_end(std::string_view text, std::size_t begin, const CsvD
 /// The fields of one record without its line break. Throws BadSample where quotes stand wrong.
 std::vector<std::string> parse_record(std::string_view record, const CsvDialect& dialect);
 
+/// The record that `parse_record` takes apart into these fields, without a line break. A field that cannot be
+/// written without quotes is put in quotes where the dialect has them.
+std::string format_record(const std::vector<std::string>& fields, const CsvDialect& dialect);
+
 /// Rows of a CSV or TSV file. Blank lines are passed over; a byte order mark and CRLF line ends are
 /// understood. Thread-safe once made.
 class CsvTable {
@@ -34,6 +38,9 @@ class CsvTable {
 
   std::int64_t num_rows() const { return static_cast<std::int64_t>(begins_.size()); }
   const std::filesystem::path& path() const { return path_; }
+  const CsvDialect& dialect() const { return dialect_; }
+  /// The fields of the first line: the columns' names, if there is a header.
+  const std::vector<std::string>& columns() const { return columns_; }
   /// Number of the column with a name (without a header: with a number, from 1). Throws UserError that lists
   /// the columns; `setting` is where the name stands.
   std::size_t find_column(const std::string& name, std::string_view setting) const;

@@ -34,10 +34,9 @@ class ImageFileSource final : public Source {
 }  // namespace
 
 std::vector<std::byte> read_image_file(const std::filesystem::path& path) {
-  constexpr std::uint64_t kMostBytes = std::uint64_t{512} << 20;
   try {
     const RandomAccessFile file(path);
-    if (file.size() > kMostBytes) {
+    if (file.size() > kMostImageBytes) {
       throw BadSample(BadKind::too_large,
                       fmt::format("'{}' has {}", path.string(), human_bytes(file.size())));
     }

@@ -14,6 +14,7 @@
 #include "cloob/base/text.h"
 #include "cloob/data/tar_writer.h"
 #include "cloob/image/encode.h"
+#include "data/new_folder.h"
 #include "data/parallel.h"
 
 namespace cloob {
@@ -79,27 +80,6 @@ void write_class_folders(const fs::path& folder, const ShapesConfig& config, std
   });
 }
 
-void require_room_for_a_folder(const fs::path& place) {
-  std::error_code error;
-  if (!fs::exists(place, error)) return;
-  if (!fs::is_directory(place, error)) throw_user_error("'{}' is a file: name a new folder", place.string());
-  if (!fs::is_empty(place, error)) {
-    throw_user_error("'{}' is not empty: name a new folder, or remove it first", place.string());
-  }
-}
-
-// A new folder beside `place` under a name that nothing has.
-fs::path make_folder_beside(const fs::path& place) {
-  make_directories(place.parent_path());
-  for (int number = 0;; ++number) {
-    const fs::path folder = fmt::format("{}.partial{}", place.string(), number);
-    std::error_code error;
-    if (fs::exists(fs::symlink_status(folder, error))) continue;
-    if (fs::create_directory(folder, error)) return folder;
-    if (error) throw_user_error("cannot create the folder '{}': {}", folder.string(), error.message());
-  }
-}
-
 void write_all(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
                std::int64_t threads) {
   write_shards(folder / "train", config, ShapesSplit::train, size.num_train, size, threads);
@@ -112,23 +92,7 @@ void write_all(const fs::path& folder, const ShapesConfig& config, const ShapesD
 void write_shapes_dataset(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
                           std::int64_t threads) {
   CLOOB_CHECK(size.samples_per_shard >= 1, "shards of {} samples", size.samples_per_shard);
-  if (folder.empty()) throw_user_error("the folder to write to has no name");
-  const fs::path place = (fs::absolute(folder).lexically_normal() / "").parent_path();  // no slash at its end
-  require_room_for_a_folder(place);
-  // Moved into place when it is complete, so that a folder that is there is a whole data set.
-  const fs::path partial = make_folder_beside(place);
-  try {
-    write_all(partial, config, size, threads);
-    std::error_code error;
-    fs::rename(partial, place, error);
-    if (error) {
-      throw_user_error("cannot move '{}' to '{}': {}", partial.string(), place.string(), error.message());
-    }
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(partial, ignored);
-    throw;
-  }
+  write_new_folder(folder, [&](const fs::path& partial) { write_all(partial, config, size, threads); });
 }
 
 }  // namespace cloob

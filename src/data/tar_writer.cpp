@@ -1,11 +1,14 @@
 #include "cloob/data/tar_writer.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "data/tar_scanner.h"
@@ -57,6 +60,16 @@ Block make_header(std::string_view name, std::uint64_t size) {
 
 }  // namespace
 
+TarWriter::TarWriter(std::filesystem::path path)
+    : path_(std::move(path)),
+      temporary_(path_.string() + fmt::format(".tmp{}", ::getpid())),
+      file_(temporary_) {}
+
+TarWriter::~TarWriter() {
+  std::error_code ignored;
+  if (!temporary_.empty()) std::filesystem::remove(temporary_, ignored);
+}
+
 void TarWriter::add(std::string_view name, std::span<const std::byte> content) {
   const Block header = make_header(name, content.size());
   file_.write(std::string_view(header.data(), header.size()));
@@ -72,6 +85,11 @@ void TarWriter::add(std::string_view name, std::string_view content) {
 void TarWriter::finish() {
   file_.write(std::string(2 * kTarBlock, '\0'));
   file_.finish();
+  std::error_code error;
+  std::filesystem::rename(temporary_, path_, error);
+  if (error) throw_user_error("cannot write '{}': {}", path_.string(), error.message());
+  temporary_.clear();
+  sync_directory(path_.parent_path());
 }
 
 }  // namespace cloob

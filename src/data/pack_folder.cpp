@@ -1,0 +1,161 @@
+#include "data/pack_folder.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kPlanFile = "pack.json";
+
+std::string as_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+}
+
+// What a crash leaves of a file that was being written: NAME.tmp123.
+bool is_remnant(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  return extension.starts_with(".tmp") && parse_integer(extension.substr(4)).has_value();
+}
+
+// A folder in which nothing has been finished counts as empty.
+bool is_empty_folder(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (!is_remnant(entry->path())) return false;
+  }
+  if (error) throw_user_error("cannot list the folder '{}': {}", folder.string(), error.message());
+  return true;
+}
+
+void remove_remnants(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> remnants;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (is_remnant(entry.path())) remnants.push_back(entry.path());
+  }
+  for (const fs::path& remnant : remnants) fs::remove(remnant, error);
+}
+
+// "resize is 256 there and 224 here"; empty where two plans are the same.
+std::string describe_difference(const Json& there, const Json& here) {
+  const Json flat_there = there.flatten(), flat_here = here.flatten();
+  const auto value_in = [](const Json& flat, const std::string& name) {
+    return flat.contains(name) ? flat.at(name).dump() : "not set";
+  };
+  for (const Json& flat : {flat_here, flat_there}) {
+    for (const auto& [name, value] : flat.items()) {
+      const std::string a = value_in(flat_there, name), b = value_in(flat_here, name);
+      if (a == b) continue;
+      std::string words = name.substr(1);
+      std::replace(words.begin(), words.end(), '/', ' ');
+      return fmt::format("{} is {} there and {} here", words, a, b);
+    }
+  }
+  return "";
+}
+
+std::string id_of(BadKind kind) {
+  std::string id(bad_kind_name(kind));
+  std::replace(id.begin(), id.end(), ' ', '_');
+  return id;
+}
+
+}  // namespace
+
+void add_counts(BadSampleCounts& counts, const BadSampleCounts& more) {
+  for (std::size_t i = 0; i < kNumBadKinds; ++i) {
+    const auto kind = static_cast<BadKind>(i);
+    const std::vector<std::string>& examples = more.examples(kind);
+    for (std::int64_t k = 0; k < more.count(kind); ++k) {
+      counts.add(kind, [&] { return examples.at(static_cast<std::size_t>(k)); });
+    }
+  }
+}
+
+PackFolder::PackFolder(fs::path path, const Json& plan, bool resume) : path_(std::move(path)) {
+  make_directories(path_);
+  const bool is_begun = fs::exists(path_ / kPlanFile);
+  if (resume && is_begun) {
+    take_up(plan);
+  } else if (!is_empty_folder(path_)) {
+    throw_user_error(
+        "'{}' is not empty: name a new folder{}", path_.string(),
+        is_begun ? ", or add --resume to go on with what was begun in it" : ", or empty it first");
+  }
+  remove_remnants(path_);
+  write_file_atomically(path_ / kPlanFile, as_text(plan, 2));
+}
+
+void PackFolder::take_up(const Json& plan) const {
+  const fs::path file = path_ / kPlanFile;
+  const Json there = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  if (!there.is_object()) throw_user_error("'{}' is damaged: name a new folder", file.string());
+  const std::string difference = describe_difference(there, Json::parse(as_text(plan, -1)));
+  if (difference.empty()) return;
+  throw_user_error(
+      "'{}' was begun with another plan ({}): give the same source and options to go on, or name a new "
+      "folder",
+      path_.string(), difference);
+}
+
+std::string PackFolder::shard_name(std::int64_t shard) { return fmt::format("{:05}.tar", shard); }
+
+fs::path PackFolder::report_path(std::int64_t shard) const {
+  return path_ / fmt::format("{:05}_stats.json", shard);
+}
+
+std::optional<ShardReport> PackFolder::find_report(std::int64_t shard) const {
+  std::error_code error;
+  if (!fs::exists(report_path(shard), error)) return std::nullopt;
+  try {
+    const Json json = Json::parse(read_file(report_path(shard)));
+    if (fs::file_size(shard_path(shard), error) != json.at("bytes").get<std::uintmax_t>())
+      return std::nullopt;
+    ShardReport report = {json.at("count").get<std::int64_t>(), json.at("successes").get<std::int64_t>(), {}};
+    for (std::size_t i = 0; i < kNumBadKinds; ++i) {
+      const auto kind = static_cast<BadKind>(i);
+      const auto found = json.at("unusable").find(id_of(kind));
+      if (found == json.at("unusable").end()) continue;
+      const auto examples = found->at("examples").get<std::vector<std::string>>();
+      for (std::int64_t k = 0; k < found->at("count").get<std::int64_t>(); ++k) {
+        report.bad.add(kind, [&] { return examples.at(static_cast<std::size_t>(k)); });
+      }
+    }
+    return report;
+  } catch (const Json::exception&) {  // written anew
+    return std::nullopt;
+  }
+}
+
+void PackFolder::write_report(std::int64_t shard, const ShardReport& report) const {
+  Json json = {{"count", report.count},
+               {"successes", report.successes},
+               {"failed_to_download", 0},
+               {"failed_to_resize", report.bad.total()},
+               {"bytes", fs::file_size(shard_path(shard))},
+               {"unusable", Json::object()}};
+  for (std::size_t i = 0; i < kNumBadKinds; ++i) {
+    const auto kind = static_cast<BadKind>(i);
+    if (report.bad.count(kind) == 0) continue;
+    json["unusable"][id_of(kind)] = {{"count", report.bad.count(kind)},
+                                     {"examples", report.bad.examples(kind)}};
+  }
+  write_file_atomically(report_path(shard), as_text(json, 2));
+}
+
+void PackFolder::write_sizes(const std::map<std::string, std::int64_t>& size_of_shard) const {
+  write_file_atomically(path_ / "sizes.json", as_text(size_of_shard, 2));
+}
+
+}  // namespace cloob

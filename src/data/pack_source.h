@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cloob/data/source.h"
+
+namespace cloob {
+
+/// What is to be packed or split.
+struct PackSource {
+  std::shared_ptr<const Source> source;
+  std::uint64_t fingerprint =
+      0;  ///< of the names, sizes and times of tables and shards, of a folder's file names
+};
+
+/// Opens tables, shards or folders of pictures. Rows with the same image are one sample, unless `config` says
+/// otherwise. Throws UserError.
+PackSource open_pack_source(const DataConfig& config, const std::vector<std::string>& names);
+
+/// Some samples of another source.
+class SubsetSource final : public Source {
+ public:
+  SubsetSource(std::shared_ptr<const Source> source, std::vector<std::int64_t> indices)
+      : source_(std::move(source)), indices_(std::move(indices)) {}
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(indices_.size()); }
+  RawSample read(std::int64_t index) const override { return source_->read(original(index)); }
+  std::string key(std::int64_t index) const override { return source_->key(original(index)); }
+  std::vector<std::string> read_captions(std::int64_t index) const override {
+    return source_->read_captions(original(index));
+  }
+  std::string describe(std::int64_t index) const override { return source_->describe(original(index)); }
+
+ private:
+  std::int64_t original(std::int64_t index) const { return indices_.at(static_cast<std::size_t>(index)); }
+
+  std::shared_ptr<const Source> source_;
+  std::vector<std::int64_t> indices_;
+};
+
+}  // namespace cloob

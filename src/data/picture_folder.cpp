@@ -1,0 +1,116 @@
+#include "data/picture_folder.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <optional>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+#include "cloob/data/bad_samples.h"
+#include "data/captions.h"
+#include "data/image_files.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_extension(const fs::path& path, std::initializer_list<std::string_view> extensions) {
+  return std::ranges::find(extensions, to_lower_ascii(path.extension().string())) != extensions.end();
+}
+
+// What else a folder without pictures may be meant for.
+std::string advice_for(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (has_extension(entry->path(), {".tar"})) {
+      return fmt::format("name its shards: '{}'", (folder / "*.tar").string());
+    }
+    if (has_extension(entry->path(), {".csv", ".tsv"})) {
+      return fmt::format("name the table in it: '{}'", entry->path().string());
+    }
+  }
+  return "expected are pictures with their captions beside them, x.jpg and x.txt for example";
+}
+
+std::vector<std::string> captions_in_json_of(const fs::path& path, const std::optional<std::string>& field) {
+  const auto content = read_image_file(path);
+  if (field) return captions_in_json(content, *field);
+  try {
+    return captions_in_json(content, "captions");
+  } catch (const BadSample&) {
+    return captions_in_json(content, "caption");
+  }
+}
+
+std::optional<std::vector<std::string>> find_captions(fs::path picture, const WebdatasetConfig& config) {
+  std::error_code error;
+  if (!config.json_caption_field) {
+    for (const std::string& suffix : config.caption_members) {
+      if (!fs::exists(picture.replace_extension(suffix), error)) continue;
+      return captions_in_text(read_image_file(picture), /*one_per_line=*/config.text == TextMember::lines);
+    }
+  }
+  if (!fs::exists(picture.replace_extension("json"), error)) return std::nullopt;
+  return captions_in_json_of(picture, config.json_caption_field);
+}
+
+}  // namespace
+
+PictureFolder::PictureFolder(const std::vector<fs::path>& folders, WebdatasetConfig config)
+    : config_(std::move(config)) {
+  if (folders.size() == 1) root_ = folders.front();
+  for (const fs::path& folder : folders) add(folder);
+}
+
+void PictureFolder::add(const fs::path& folder) {
+  const std::size_t first = files_.size();
+  std::int64_t num_links = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->path().filename().string().starts_with('.')) {
+      entry.disable_recursion_pending();
+    } else if (entry->is_directory(ignored)) {
+      num_links += entry->is_symlink(ignored) ? 1 : 0;
+    } else if (has_image_name(entry->path())) {
+      files_.push_back((root_.empty() ? entry->path() : entry->path().lexically_relative(root_)).string());
+    }
+  }
+  if (error) throw_user_error("cannot list the folder '{}': {}", folder.string(), error.message());
+  if (num_links > 0) {
+    log_warning("data", "'{}': {} links to other folders are not followed: name these folders too",
+                folder.string(), with_thousands(num_links));
+  }
+  if (files_.size() == first) {
+    throw_user_error("'{}' has no .jpg, .jpeg, .png, .webp or .bmp file: {}", folder.string(),
+                     advice_for(folder));
+  }
+  std::sort(files_.begin() + static_cast<std::ptrdiff_t>(first), files_.end());
+}
+
+std::vector<std::string> PictureFolder::read_captions(std::int64_t index) const {
+  const auto captions = find_captions(path(index), config_);
+  if (!captions) {
+    const std::string text =
+        config_.json_caption_field ? "" : fmt::format(".{} and no ", join(config_.caption_members, ", no ."));
+    throw BadSample(BadKind::no_caption, fmt::format("there is no {}.json beside it", text));
+  }
+  if (captions->empty()) throw BadSample(BadKind::no_caption, "its caption is empty");
+  return *captions;
+}
+
+RawSample PictureFolder::read(std::int64_t index) const {
+  RawSample sample;
+  sample.captions = read_captions(index);
+  sample.key = file(index);
+  sample.image_bytes = read_image_file(path(index));
+  return sample;
+}
+
+}  // namespace cloob
