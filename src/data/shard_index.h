@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cloob/data/source.h"
 #include "data/shard_layout.h"
 
 namespace cloob {
@@ -55,9 +56,11 @@ class ShardIndex {
   Place place(std::int64_t index) const;
   std::int64_t size() const { return first_sample_.back(); }
   std::vector<std::int64_t> shard_sizes() const;
+  void add_faults(SourceFaults& faults) const;
 
  private:
   std::vector<ShardLayout> layouts_;
+  SourceFaults faults_;
   std::vector<std::int64_t> first_sample_ = {0};  // of every shard, and the number of all samples
 };
 

@@ -8,6 +8,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "data/duplicate_keys.h"
 #include "data/tar_scanner.h"
 
 namespace cloob {
@@ -24,6 +25,8 @@ class SampleCutter {
     const bool is_new =
         suffixes_.empty() || name.key != key_ || std::ranges::count(suffixes_, name.suffix) > 0;
     if (is_new) {
+      // What follows a damaged member may be the rest of the same sample.
+      if (!suffixes_.empty() || name.key != key_) duplicate_keys_.add(name.key);
       finish_sample();
       key_ = name.key;
       begin_at(member.begin);
@@ -68,6 +71,7 @@ class SampleCutter {
   }
 
   ShardLayout& layout_;
+  DuplicateKeys duplicate_keys_{layout_.duplicate_keys};
   std::shared_ptr<std::vector<std::uint32_t>> begins_ = std::make_shared<std::vector<std::uint32_t>>();
   std::string key_;
   std::vector<std::string> suffixes_;

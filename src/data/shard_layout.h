@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "cloob/base/tally.h"
+
 namespace cloob {
 
 /// A member's name taken apart: the sample's key (folders and the file name up to its first dot), and the
@@ -32,6 +34,7 @@ struct ShardLayout {
   std::map<std::string, std::int64_t> kinds;
   std::map<std::int64_t, std::string> damage;  ///< number of a sample -> why it cannot be read
   bool has_end_mark = true;
+  Tally duplicate_keys;  ///< samples whose key an earlier one of the shard has; the first of these keys
 
   std::int64_t size() const { return static_cast<std::int64_t>(begins.size()); }
 };

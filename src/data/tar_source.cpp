@@ -4,7 +4,6 @@
 
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
-#include "data/captions.h"
 
 namespace cloob {
 namespace {
@@ -43,7 +42,9 @@ std::vector<SourcePart> TarSource::parts() const {
 RawSample TarSource::read(std::int64_t index) const {
   ShardSample sample = reader_.read(index, all_suffixes_);
   RawSample raw;
-  raw.captions = take_captions(sample);
+  WeightedCaptions captions = take_captions(sample);
+  raw.captions = std::move(captions.captions);
+  raw.caption_weights = std::move(captions.weights);
   auto image = sample.take_first(image_suffixes_);
   if (!image) throw BadSample(BadKind::no_image, sample.describe_members());
   raw.image_bytes = *std::move(image);
@@ -53,15 +54,20 @@ RawSample TarSource::read(std::int64_t index) const {
 
 std::vector<std::string> TarSource::read_captions(std::int64_t index) const {
   ShardSample sample = reader_.read(index, caption_suffixes_);
-  return take_captions(sample);
+  return take_captions(sample).captions;
 }
 
-std::vector<std::string> TarSource::take_captions(ShardSample& sample) const {
+WeightedCaptions TarSource::take_captions(ShardSample& sample) const {
   const auto member = sample.take_first(caption_suffixes_);
   if (!member) throw BadSample(BadKind::no_caption, sample.describe_members());
-  auto captions = json_field_ ? captions_in_json(*member, *json_field_)
-                              : captions_in_text(*member, /*one_per_line=*/text_ == TextMember::lines);
-  if (captions.empty()) throw BadSample(BadKind::no_caption, "the caption of '" + sample.key + "' is empty");
+  WeightedCaptions captions;
+  if (json_field_) {
+    captions = captions_in_json(*member, *json_field_);
+  } else {
+    captions.captions = captions_in_text(*member, /*one_per_line=*/text_ == TextMember::lines);
+  }
+  if (captions.captions.empty())
+    throw BadSample(BadKind::no_caption, "the caption of '" + sample.key + "' is empty");
   return captions;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cloob/data/source.h"
+#include "data/captions.h"
 #include "data/shard_reader.h"
 
 namespace cloob {
@@ -21,10 +22,11 @@ class TarSource final : public Source {
   RawSample read(std::int64_t index) const override;
   std::string key(std::int64_t index) const override { return reader_.key(index); }
   std::vector<std::string> read_captions(std::int64_t index) const override;
+  void add_faults(SourceFaults& faults) const override { reader_.add_faults(faults); }
   std::string describe(std::int64_t index) const override { return reader_.describe(index); }
 
  private:
-  std::vector<std::string> take_captions(ShardSample& sample) const;
+  WeightedCaptions take_captions(ShardSample& sample) const;
 
   std::vector<std::string> image_suffixes_;
   std::vector<std::string> caption_suffixes_;
