@@ -19,6 +19,8 @@ def from_metrics(run_dir):
     for line in (run_dir / "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
         for name in record.keys() - POSITION:
+            if isinstance(record[name], str):  # TensorBoard gets the numbers alone
+                continue
             series.setdefault(name, []).append((record["step"], record[name]))
     return series
 

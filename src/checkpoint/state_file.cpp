@@ -7,6 +7,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "checkpoint/printable.h"
 #include "cloob/base/error.h"
@@ -23,8 +25,13 @@ using Json = nlohmann::json;
 constexpr std::int64_t kFormatVersion = 1;
 constexpr const char* kChecksumKey = "crc32";
 
+// Names of files may be no UTF-8.
+std::string text_of(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
 std::string checksum_of(const Json& json) {
-  const std::string text = json.dump();
+  const std::string text = text_of(json);
   FileDigest digest;
   digest.update(std::as_bytes(std::span(text.data(), text.size())));
   return fmt::format("{:08x}", digest.crc32);
@@ -36,6 +43,11 @@ TrainingState state_from(const Json& json) {
   state.samples_seen = json.at("samples_seen").get<std::int64_t>();
   // Programs before the first release had these elsewhere: their checkpoints can be used, but not resumed.
   state.bad_samples = json.value("bad_samples", state.bad_samples);
+  const Json by_kind = json.value("bad_samples_by_kind", Json::object());
+  for (const auto& [kind, tally] : by_kind.items()) {
+    state.bad_samples_by_kind[kind] = {tally.at("count").get<std::int64_t>(),
+                                       tally.at("examples").get<std::vector<std::string>>()};
+  }
   state.data_position = json.value("data_position", state.data_position);
   state.data_size = json.value("data_size", state.data_size);
   state.evaluated_step = json.value("evaluated_step", state.evaluated_step);
@@ -85,6 +97,10 @@ void to_json(Json& json, const TrainingState& state) {
           {"evaluated_step", state.evaluated_step},
           {"time_s", state.time_s},
           {"metrics", state.metrics}};  // what is not finite becomes null
+  json["bad_samples_by_kind"] = Json::object();
+  for (const auto& [kind, tally] : state.bad_samples_by_kind) {
+    json["bad_samples_by_kind"][kind] = {{"count", tally.count}, {"examples", tally.examples}};
+  }
 }
 
 void write_state_file(const std::filesystem::path& folder, const StateFile& content) {
@@ -97,7 +113,7 @@ void write_state_file(const std::filesystem::path& folder, const StateFile& cont
   }
   json[kChecksumKey] = checksum_of(json);
   OutputFile file(folder / kStateFile);
-  file.write(json.dump(2) + "\n");
+  file.write(text_of(json, 2) + "\n");
   file.finish();
 }
 

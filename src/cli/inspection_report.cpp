@@ -139,7 +139,7 @@ ReportGallery spread_gallery(const InspectionReport& report, const Source& sourc
   return gallery;
 }
 
-Json json_of(const Tally& tally) {
+Json json_of(const InspectionTally& tally) {
   Json json = {{"count", tally.count}, {"examples", Json::array()}};
   for (const InspectionExample& example : tally.examples)
     json["examples"].push_back({{"place", example.place}, {"detail", example.detail}});

@@ -159,7 +159,7 @@ MeasureWords words_of(Measure measure) {
 std::vector<Finding> unusable_findings(const InspectionReport& report) {
   std::vector<Finding> findings;
   for (std::size_t kind = 0; kind < kNumBadKinds; ++kind) {
-    const Tally& tally = report.found.unusable[kind];
+    const InspectionTally& tally = report.found.unusable[kind];
     if (tally.count == 0) continue;
     const auto bad_kind = static_cast<BadKind>(kind);
     const auto what = fmt::format("are unusable: {}", bad_kind_name(bad_kind));
@@ -173,7 +173,7 @@ std::vector<Finding> unusable_findings(const InspectionReport& report) {
 std::vector<Finding> suspicious_findings(const InspectionReport& report) {
   std::vector<Finding> findings;
   for (const auto& [name, suspicion] : EnumNames<Suspicion>::names) {
-    const Tally& tally = report.found.of(suspicion);
+    const InspectionTally& tally = report.found.of(suspicion);
     if (tally.count == 0) continue;
     const SuspicionUnit unit = unit_of(suspicion);
     const SuspicionWords words = unit == SuspicionUnit::caption ? words_of_caption(suspicion, report.options)

@@ -26,7 +26,7 @@ MeasureWords words_of(Measure measure);
 
 /// "1,234 of 20,000 pictures (6.2 %) have ..." and what to do about it, which may be nothing.
 struct Finding {
-  const Tally* tally;
+  const InspectionTally* tally;
   std::string headline;
   std::string advice;
 };

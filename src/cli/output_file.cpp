@@ -62,7 +62,7 @@ void require_no_checkpoint_around(const std::string& output, const fs::path& pla
 }
 
 void require_no_file_of_a_run(const std::string& output, const fs::path& place) {
-  constexpr std::array kKept = {"config.yaml", "metrics.jsonl", "first_batch.png"};
+  constexpr std::array kKept = {"config.yaml", "metrics.jsonl", "data_report.json", "first_batch.png"};
   std::error_code ignored;
   if (!fs::is_directory(place.parent_path() / "checkpoints", ignored)) return;
   if (std::find(kKept.begin(), kKept.end(), place.filename()) == kKept.end()) return;

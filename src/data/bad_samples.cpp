@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -26,29 +28,43 @@ std::string_view bad_kind_name(BadKind kind) {
       return "too large";
     case BadKind::no_caption:
       return "no caption";
+    case BadKind::empty_after_cleaning:
+      return "empty after cleaning";
   }
   return "?";
 }
 
+std::string bad_kind_id(BadKind kind) {
+  std::string id(bad_kind_name(kind));
+  std::ranges::replace(id, ' ', '_');
+  return id;
+}
+
 std::int64_t BadSampleCounts::total() const {
   std::int64_t sum = 0;
-  for (const Entry& entry : entries_) sum += entry.count;
+  for (const Tally& tally : tallies_) sum += tally.count;
   return sum;
+}
+
+std::vector<BadKind> BadSampleCounts::kinds() const {
+  std::vector<BadKind> kinds;
+  for (std::size_t kind = 0; kind < kNumBadKinds; ++kind) {
+    if (tallies_[kind].count > 0) kinds.push_back(static_cast<BadKind>(kind));
+  }
+  return kinds;
 }
 
 std::string BadSampleCounts::by_kind() const {
   std::vector<std::string> parts;
-  for (std::size_t kind = 0; kind < kNumBadKinds; ++kind) {
-    if (entries_[kind].count == 0) continue;
-    parts.push_back(fmt::format("{} {}", with_thousands(entries_[kind].count),
-                                bad_kind_name(static_cast<BadKind>(kind))));
+  for (const BadKind kind : kinds()) {
+    parts.push_back(fmt::format("{} {}", with_thousands(count(kind)), bad_kind_name(kind)));
   }
   return join(parts, ", ");
 }
 
 std::string BadSampleCounts::first_examples() const {
   std::vector<std::string> all;
-  for (const Entry& entry : entries_) all.insert(all.end(), entry.examples.begin(), entry.examples.end());
+  for (const Tally& tally : tallies_) all.insert(all.end(), tally.examples.begin(), tally.examples.end());
   return join(all, "; ");
 }
 

@@ -9,7 +9,9 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -26,7 +28,7 @@ static_assert(std::endian::native == std::endian::little, "index files are littl
 // Of the text behind it. A change of the format gets another number; old files are then made anew.
 struct Preamble {
   char magic[8] = {'c', 'l', 'o', 'o', 'b', 'i', 'd', 'x'};
-  std::uint32_t version = 1;
+  std::uint32_t version = 2;
   std::uint32_t text_crc32 = 0;
   std::uint64_t text_bytes = 0;
   std::uint64_t num_samples = 0;
@@ -45,6 +47,8 @@ Json to_json(const std::string& name, const IndexedShard& shard) {
                {"end", shard.layout.end},
                {"kinds", shard.layout.kinds},
                {"has_end_mark", shard.layout.has_end_mark},
+               {"duplicate_keys", shard.layout.duplicate_keys.count},
+               {"first_duplicate_keys", shard.layout.duplicate_keys.examples},
                {"damage", Json::array()}};
   for (const auto& [number, what] : shard.layout.damage) json["damage"].push_back({number, what});
   return json;
@@ -57,6 +61,8 @@ IndexedShard shard_from(const Json& json) {
   shard.layout.end = json.at("end").get<std::uint64_t>();
   shard.layout.kinds = json.at("kinds").get<std::map<std::string, std::int64_t>>();
   shard.layout.has_end_mark = json.at("has_end_mark").get<bool>();
+  shard.layout.duplicate_keys = {json.at("duplicate_keys").get<std::int64_t>(),
+                                 json.at("first_duplicate_keys").get<std::vector<std::string>>()};
   for (const Json& entry : json.at("damage")) {
     shard.layout.damage.emplace(entry.at(0).get<std::int64_t>(), entry.at(1).get<std::string>());
   }

@@ -95,10 +95,10 @@ class Inspection {
     if (progress) progress(result_.num_inspected, selection_.count());
   }
 
-  Tally& tally(Suspicion suspicion) { return result_.suspicions[static_cast<std::size_t>(suspicion)]; }
+  InspectionTally& tally(Suspicion suspicion) { return result_.suspicions[static_cast<std::size_t>(suspicion)]; }
 
   void find_repeated_samples(Suspicion suspicion, const std::vector<std::uint64_t>& hashes) {
-    const RepeatedHashes repeated = find_repeated(hashes, Tally::kMostExamples);
+    const RepeatedHashes repeated = find_repeated(hashes, InspectionTally::kMostExamples);
     tally(suspicion).count = repeated.num_repeats;
     for (const auto& [hash, count] : repeated.most_frequent) {
       const auto first = std::ranges::find(hashes, hash);
@@ -133,12 +133,12 @@ class Inspection {
     std::vector<std::uint64_t> all;
     for (const auto& of_run : captions_) all.insert(all.end(), of_run.begin(), of_run.end());
     const RepeatedHashes repeated = find_repeated(std::move(all), kMost);
-    Tally& repetitions = tally(Suspicion::repeated_caption);
+    InspectionTally& repetitions = tally(Suspicion::repeated_caption);
     repetitions.count = repeated.num_repeats;
     for (const auto& [hash, count] : repeated.most_frequent) {
       const auto [index, caption] = find_caption(hash);
       result_.frequent_captions.push_back({one_line(caption, kLongestCaption), count});
-      if (repetitions.examples.size() == Tally::kMostExamples) continue;
+      if (repetitions.examples.size() == InspectionTally::kMostExamples) continue;
       repetitions.examples.push_back(
           {index,
            {},
@@ -182,7 +182,7 @@ class Inspection {
   }
 
   void name_places() {
-    const auto name = [&](Tally& tally) {
+    const auto name = [&](InspectionTally& tally) {
       for (InspectionExample& example : tally.examples)
         example.place = one_line(source_.describe(example.index), kLongestText);
     };

@@ -24,17 +24,17 @@ std::uint64_t hash_of(std::string_view bytes) {
 }
 
 template <class MakeDetail>
-void count_in(Tally& tally, std::int64_t index, const MakeDetail& detail) {
+void count_in(InspectionTally& tally, std::int64_t index, const MakeDetail& detail) {
   ++tally.count;
-  if (tally.examples.size() < Tally::kMostExamples)
+  if (tally.examples.size() < InspectionTally::kMostExamples)
     tally.examples.push_back({.index = index, .place = {}, .detail = one_line(detail(), kLongestDetail)});
 }
 
-void merge_tally(Tally& total, const Tally& part) {
+void merge_tally(InspectionTally& total, const InspectionTally& part) {
   total.count += part.count;
   total.examples.insert(total.examples.end(), part.examples.begin(), part.examples.end());
   std::ranges::stable_sort(total.examples, {}, &InspectionExample::index);
-  if (total.examples.size() > Tally::kMostExamples) total.examples.resize(Tally::kMostExamples);
+  if (total.examples.size() > InspectionTally::kMostExamples) total.examples.resize(InspectionTally::kMostExamples);
 }
 
 // The bars in pixels of the full picture.

@@ -56,6 +56,9 @@ class JoinedSource final : public Source {
     const auto [source, local] = find(index);
     return source->read_captions(local);
   }
+  void add_faults(SourceFaults& faults) const override {
+    for (const auto& source : sources_) source->add_faults(faults);
+  }
   std::string describe(std::int64_t index) const override {
     const auto [source, local] = find(index);
     return source->describe(local);

@@ -8,6 +8,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/text/tokenizer.h"
+#include "data/choose_caption.h"
 
 namespace cloob {
 namespace {
@@ -143,8 +144,8 @@ void Prefetcher::write_row(Slot& slot, std::size_t row) const {
     if (sample.captions.empty()) throw BadSample(BadKind::no_caption, "it has no caption");
     std::size_t choice = 0;
     if (options_.caption_choice == CaptionChoice::random) {
-      choice = stream_of(RandomUse::caption_choice, options_, slot.plan.places.epoch, ordered)
-                   .below(sample.captions.size());
+      choice = choose_caption(
+          sample, stream_of(RandomUse::caption_choice, options_, slot.plan.places.epoch, ordered));
     }
     write_text(slot, row, std::move(sample.captions[choice]));
   }
@@ -154,6 +155,7 @@ void Prefetcher::write_row(Slot& slot, std::size_t row) const {
 
 void Prefetcher::write_text(Slot& slot, std::size_t row, std::string caption) const {
   const EncodedText encoded = preprocess_.text(caption);
+  if (encoded.is_empty) throw_empty_after_cleaning(caption);
   const std::span<std::int64_t> tokens = row_of<std::int64_t>(slot.tokens_BL, row);
   CLOOB_CHECK(encoded.ids.size() <= tokens.size(), "{} tokens for {} positions", encoded.ids.size(),
               tokens.size());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -95,18 +96,42 @@ void keep(const FolderIndexes& folders, const fs::path& index_folder) {
   }
 }
 
-void warn_of_damage(const fs::path& shard, const ShardLayout& layout) {
-  const std::string name = shard.string();
-  if (!layout.has_end_mark && layout.damage.empty()) {
-    log_warning("data", "'{}' has no end mark: it may have been cut short behind its {} samples", name,
-                with_thousands(layout.size()));
+// What is wrong with the tar file; nothing where all is well.
+std::optional<std::string> damage_of(const ShardLayout& layout) {
+  if (layout.damage.empty()) {
+    if (layout.has_end_mark) return std::nullopt;
+    return fmt::format("has no end mark: it may have been cut short behind its {} samples",
+                       with_thousands(layout.size()));
   }
-  if (layout.damage.empty()) return;
   const auto places = static_cast<std::int64_t>(layout.damage.size());
-  log_warning("data", "'{}' is damaged: {}{}; {} of its samples are used, what lies in the damage is lost",
-              name, layout.damage.begin()->second,
-              places > 1 ? fmt::format(", and in {} more places", with_thousands(places - 1)) : "",
-              with_thousands(layout.size() - places));
+  return fmt::format("is damaged: {}{}; {} of its samples are used, what lies in the damage is lost",
+                     layout.damage.begin()->second,
+                     places > 1 ? fmt::format(", and in {} more places", with_thousands(places - 1)) : "",
+                     with_thousands(layout.size() - places));
+}
+
+std::string describe_duplicate_keys(const Tally& keys) {
+  return fmt::format("{} of its samples have the key of an earlier one, '{}' for example",
+                     with_thousands(keys.count), keys.examples.at(0));
+}
+
+void warn_of_faults(const fs::path& shard, const ShardLayout& layout) {
+  const std::string name = shard.string();
+  if (const auto damage = damage_of(layout)) log_warning("data", "'{}' {}", name, *damage);
+  if (layout.duplicate_keys.count > 0) {
+    log_warning("data", "'{}': {}; all are used, but keys name one sample each: was it written to twice?",
+                name, describe_duplicate_keys(layout.duplicate_keys));
+  }
+}
+
+void count_faults(const fs::path& shard, const ShardLayout& layout, SourceFaults& faults) {
+  if (const auto damage = damage_of(layout)) {
+    faults.damaged_shards.add([&] { return fmt::format("'{}' {}", shard.string(), *damage); });
+  }
+  if (layout.duplicate_keys.count == 0) return;
+  faults.duplicate_keys.add_all(
+      Tally{layout.duplicate_keys.count,
+            {fmt::format("'{}': {}", shard.string(), describe_duplicate_keys(layout.duplicate_keys))}});
 }
 
 // The layouts of all shards, in their order; what `folders` do not know of is scanned and added to them.
@@ -116,7 +141,7 @@ std::vector<ShardLayout> complete(FolderIndexes& folders, const std::vector<fs::
   std::vector<ShardLayout> layouts;
   for (const fs::path& shard : shards) {
     layouts.push_back(folders.at(shard.parent_path()).known.at(shard.filename().string()).layout);
-    warn_of_damage(shard, layouts.back());
+    warn_of_faults(shard, layouts.back());
   }
   return layouts;
 }
@@ -223,6 +248,12 @@ ShardIndex::ShardIndex(const std::vector<fs::path>& shards, const WantedMembers&
     throw_no_usable_sample(shards, layouts_, wanted);
   }
   for (const ShardLayout& layout : layouts_) first_sample_.push_back(size() + layout.size());
+  for (std::size_t i = 0; i < shards.size(); ++i) count_faults(shards[i], layouts_[i], faults_);
+}
+
+void ShardIndex::add_faults(SourceFaults& faults) const {
+  faults.damaged_shards.add_all(faults_.damaged_shards);
+  faults.duplicate_keys.add_all(faults_.duplicate_keys);
 }
 
 std::vector<std::int64_t> ShardIndex::shard_sizes() const {

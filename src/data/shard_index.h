@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cloob/data/source.h"
 #include "data/shard_layout.h"
 
 namespace cloob {
@@ -58,9 +59,11 @@ class ShardIndex {
   std::vector<std::int64_t> shard_sizes() const;
   /// ShardLayout::kinds of all shards together.
   std::map<std::string, std::int64_t> member_kinds() const;
+  void add_faults(SourceFaults& faults) const;
 
  private:
   std::vector<ShardLayout> layouts_;
+  SourceFaults faults_;
   std::vector<std::int64_t> first_sample_ = {0};  // of every shard, and the number of all samples
 };
 

@@ -8,6 +8,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "data/duplicate_keys.h"
 #include "data/shard_walk.h"
 
 namespace cloob {
@@ -50,8 +51,13 @@ ShardLayout scan_shard(const std::filesystem::path& path) {
   ShardWalk walk(scanner);
   const auto begins = std::make_shared<std::vector<std::uint32_t>>();
   ShardLayout layout;
+  DuplicateKeys duplicate_keys(layout.duplicate_keys);
+  ShardEntry last;
   try {
-    while (const auto entry = walk.next()) {
+    while (auto entry = walk.next()) {
+      // What follows a damaged member may be the rest of the same sample.
+      const bool is_rest = last.damage && entry->key == last.key;
+      if (!entry->key.empty() && !is_rest) duplicate_keys.add(entry->key);
       if (entry->damage) {
         layout.damage[static_cast<std::int64_t>(begins->size())] = *entry->damage;
       } else {
@@ -59,6 +65,8 @@ ShardLayout scan_shard(const std::filesystem::path& path) {
       }
       begins->push_back(block_of(entry->begin));
       layout.end = std::max(layout.end, entry->end);
+      if (entry->key.empty()) entry->key = last.key;
+      last = *std::move(entry);
     }
   } catch (const TarError& error) {
     throw_not_a_tar_file(file, error);

@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 
+#include "cloob/base/tally.h"
+
 namespace cloob {
 
 /// Four bytes a sample: names and sizes of members stand in the shard itself, right before the data, and come
@@ -20,6 +22,7 @@ struct ShardLayout {
   std::map<std::string, std::int64_t> kinds;
   std::map<std::int64_t, std::string> damage;  ///< number of a sample -> why it cannot be read
   bool has_end_mark = true;
+  Tally duplicate_keys;  ///< samples whose key an earlier one of the shard has; the first of these keys
 
   std::int64_t size() const { return static_cast<std::int64_t>(begins.size()); }
 };

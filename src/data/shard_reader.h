@@ -27,6 +27,7 @@ class ShardReader {
   std::string key(std::int64_t index) const;
   /// "shards/00003.tar, sample 12", counted from 0.
   std::string describe(std::int64_t index) const;
+  void add_faults(SourceFaults& faults) const { index_.add_faults(faults); }
   std::int64_t size() const { return index_.size(); }
   std::vector<std::int64_t> shard_sizes() const { return index_.shard_sizes(); }
   std::map<std::string, std::int64_t> member_kinds() const { return index_.member_kinds(); }

@@ -59,7 +59,7 @@ RawSample StreamSource::read(std::int64_t index) const {
 std::vector<std::string> StreamSource::read_captions(std::int64_t index) const {
   const std::lock_guard lock(mutex_);
   ShardSample sample = read_members(cursor_, index, members_.caption_suffixes());
-  return members_.captions(sample);
+  return members_.captions(sample).captions;
 }
 
 std::unique_ptr<SampleReader> StreamSource::open_reader(const BatchPlan& plan,

@@ -25,7 +25,7 @@ RawSample TarSource::read(std::int64_t index) const {
 
 std::vector<std::string> TarSource::read_captions(std::int64_t index) const {
   ShardSample sample = reader_.read(index, members_.caption_suffixes());
-  return members_.captions(sample);
+  return members_.captions(sample).captions;
 }
 
 }  // namespace cloob

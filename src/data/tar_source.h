@@ -22,6 +22,7 @@ class TarSource final : public Source {
   RawSample read(std::int64_t index) const override;
   std::string key(std::int64_t index) const override { return reader_.key(index); }
   std::vector<std::string> read_captions(std::int64_t index) const override;
+  void add_faults(SourceFaults& faults) const override { reader_.add_faults(faults); }
   std::string describe(std::int64_t index) const override { return reader_.describe(index); }
 
   void read_ahead(std::int64_t index) const override { reader_.read_ahead(index); }

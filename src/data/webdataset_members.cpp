@@ -29,7 +29,9 @@ WebdatasetMembers::WebdatasetMembers(const WebdatasetConfig& config)
 
 RawSample WebdatasetMembers::raw_sample(ShardSample sample) const {
   RawSample raw;
-  raw.captions = captions(sample);
+  WeightedCaptions found = captions(sample);
+  raw.captions = std::move(found.captions);
+  raw.caption_weights = std::move(found.weights);
   auto image = sample.take_first(image_suffixes_);
   if (!image) throw BadSample(BadKind::no_image, sample.describe_members());
   raw.image_bytes = *std::move(image);
@@ -37,13 +39,19 @@ RawSample WebdatasetMembers::raw_sample(ShardSample sample) const {
   return raw;
 }
 
-std::vector<std::string> WebdatasetMembers::captions(ShardSample& sample) const {
+WeightedCaptions WebdatasetMembers::captions(ShardSample& sample) const {
   const auto member = sample.take_first(caption_suffixes_);
   if (!member) throw BadSample(BadKind::no_caption, sample.describe_members());
-  auto captions = json_field_ ? captions_in_json(*member, *json_field_)
-                              : captions_in_text(*member, /*one_per_line=*/text_ == TextMember::lines);
-  if (captions.empty()) throw BadSample(BadKind::no_caption, "the caption of '" + sample.key + "' is empty");
-  return captions;
+  WeightedCaptions found;
+  if (json_field_) {
+    found = captions_in_json(*member, *json_field_);
+  } else {
+    found.captions = captions_in_text(*member, /*one_per_line=*/text_ == TextMember::lines);
+  }
+  if (found.captions.empty()) {
+    throw BadSample(BadKind::no_caption, "the caption of '" + sample.key + "' is empty");
+  }
+  return found;
 }
 
 }  // namespace cloob

@@ -7,6 +7,7 @@
 
 #include "cloob/data/data_config.h"
 #include "cloob/data/source.h"
+#include "data/captions.h"
 #include "data/shard_sample.h"
 
 namespace cloob {
@@ -23,7 +24,7 @@ class WebdatasetMembers {
 
   /// Both throw BadSample where something is missing, and move out of `sample` what they take.
   RawSample raw_sample(ShardSample sample) const;
-  std::vector<std::string> captions(ShardSample& sample) const;
+  WeightedCaptions captions(ShardSample& sample) const;
 
  private:
   std::vector<std::string> image_suffixes_;

@@ -4,9 +4,9 @@
 
 namespace cloob {
 
-void StepMeter::add(double seconds, double data_seconds, std::int64_t num_samples) {
-  steps_.push_back({seconds, data_seconds, num_samples});
-  seconds_in_window_ += seconds;
+void StepMeter::add(const Step& step) {
+  steps_.push_back(step);
+  seconds_in_window_ += step.seconds;
   while (steps_.size() > 1 && seconds_in_window_ > window_seconds_) {
     seconds_in_window_ -= steps_.front().seconds;
     steps_.pop_front();
@@ -21,6 +21,7 @@ StepMeter::Step StepMeter::sum() const {
     total.seconds += step.seconds;
     total.data_seconds += step.data_seconds;
     total.num_samples += step.num_samples;
+    total.ready_batches += step.ready_batches;
   }
   return total;
 }
@@ -34,6 +35,10 @@ double StepMeter::seconds_per_step() const { return sum().seconds / static_cast<
 
 double StepMeter::data_seconds_per_step() const {
   return sum().data_seconds / static_cast<double>(steps_.size());
+}
+
+double StepMeter::ready_batches_per_step() const {
+  return static_cast<double>(sum().ready_batches) / static_cast<double>(steps_.size());
 }
 
 double StepMeter::data_wait() const {

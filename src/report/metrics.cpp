@@ -44,7 +44,12 @@ MetricsRecord parse_record(std::string_view line) {
   record.time_s = object.at("time_s").get<double>();
   for (const auto& [name, value] : object.items()) {
     const bool is_position = name == "step" || name == "epoch" || name == "samples_seen" || name == "time_s";
-    if (!is_position) record.metrics.emplace_back(name, number_or_nan(value));
+    if (is_position) continue;
+    if (value.is_string()) {
+      record.words.emplace_back(name, value.get<std::string>());
+    } else {
+      record.metrics.emplace_back(name, number_or_nan(value));
+    }
   }
   return record;
 }
@@ -91,7 +96,10 @@ void MetricsWriter::write(const MetricsRecord& record) {
                       {"samples_seen", static_cast<double>(record.samples_seen)},
                       {"time_s", record.time_s}};
   all.insert(all.end(), record.metrics.begin(), record.metrics.end());
-  file_->append(to_json(all) + "\n");
+  std::string line = to_json(all);
+  line.pop_back();
+  for (const auto& [name, word] : record.words) line += fmt::format(", {}: {}", quoted(name), quoted(word));
+  file_->append(line + "}\n");
 }
 
 std::int64_t drop_metrics_after(const std::filesystem::path& run_dir, std::int64_t step) {

@@ -25,14 +25,20 @@ std::string rate_text(double samples_per_second) {
   return with_thousands(std::llround(samples_per_second)) + " samples/s";
 }
 
+std::string bound_text(BoundBy bound_by) {
+  const std::string_view word = enum_name(bound_by);
+  return bound_by == BoundBy::balanced ? std::string(word) : fmt::format("bound by {}", word);
+}
+
 std::vector<Figure> figures(const Progress& progress) {
   std::vector<Figure> list;
   if (progress.epoch) list.push_back({fmt::format("epoch {:.2f}", *progress.epoch), 1});
-  if (progress.loss) list.push_back({fmt::format("loss {:.4f}", *progress.loss), 5});
-  if (progress.samples_per_second) list.push_back({rate_text(*progress.samples_per_second), 3});
+  if (progress.loss) list.push_back({fmt::format("loss {:.4f}", *progress.loss), 6});
+  if (progress.samples_per_second) list.push_back({rate_text(*progress.samples_per_second), 4});
   if (progress.data_wait) list.push_back({fmt::format("data wait {:.0f}%", 100 * *progress.data_wait), 2});
+  if (progress.bound_by) list.push_back({bound_text(*progress.bound_by), 3});
   if (progress.seconds_left && progress.step < progress.num_steps) {
-    list.push_back({human_seconds(*progress.seconds_left) + " left", 4});
+    list.push_back({human_seconds(*progress.seconds_left) + " left", 5});
   }
   return list;
 }

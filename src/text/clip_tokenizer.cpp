@@ -37,7 +37,7 @@ EncodedText ClipTokenizer::encode(std::string_view text, std::int64_t context_le
   }
   // The first end token; where a cut has lost it, the first start token, as in the CLOOB authors' code.
   const std::int64_t end_position = std::ranges::max_element(ids) - ids.begin();
-  return {std::move(ids), end_position};
+  return {std::move(ids), end_position, /*is_empty=*/caption.empty()};
 }
 
 std::string ClipTokenizer::decode(std::span<const std::int64_t> ids) const {

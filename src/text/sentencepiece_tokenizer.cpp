@@ -35,7 +35,7 @@ EncodedText SentencePieceTokenizer::encode(std::string_view text, std::int64_t c
   ids.resize(std::min(ids.size(), static_cast<std::size_t>(context_length - 1)));
   ids.push_back(processor_.eos_id());
   const auto end_position = static_cast<std::int64_t>(ids.size()) - 1;
-  return {std::move(ids), end_position};
+  return {std::move(ids), end_position, /*is_empty=*/pieces.empty()};
 }
 
 std::string SentencePieceTokenizer::decode(std::span<const std::int64_t> ids) const {

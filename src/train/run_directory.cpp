@@ -47,12 +47,13 @@ RunDirectory::~RunDirectory() { ::close(lock_); }
 
 bool RunDirectory::holds_a_run() const {
   std::error_code ignored;
-  const std::array written = {config_file(), metrics_file(), tensorboard(), contact_sheet(), checkpoints()};
+  const std::array written = {config_file(), metrics_file(),  tensorboard(),
+                              data_report(), contact_sheet(), checkpoints()};
   return std::ranges::any_of(written, [&](const fs::path& file) { return fs::exists(file, ignored); });
 }
 
 void RunDirectory::remove_measurements() const {
-  for (const fs::path& file : {metrics_file(), tensorboard()}) remove_tree(file);
+  for (const fs::path& file : {metrics_file(), tensorboard(), data_report()}) remove_tree(file);
 }
 
 void RunDirectory::remove_run() const {

@@ -86,6 +86,7 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
           make_validation(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_)),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))),
       state_(resumed ? restore(*resumed) : TrainingState{}),
+      earlier_(state_),
       total_steps_(total_steps(config.train, position())),
       checkpoints_(made_free(directory, existing).checkpoints(), config.checkpoint),
       reporter_(config.report, directory.path(), resumed ? std::optional(resumed->state.step) : std::nullopt),
@@ -97,6 +98,18 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
 }
 
 RunResult Trainer::run() {
+  RunResult result;
+  try {
+    result = train();
+  } catch (...) {
+    write_data_report_after_failure();
+    throw;
+  }
+  write_data_report();
+  return result;
+}
+
+RunResult Trainer::train() {
   const StopSignal signal;
   log_info("train", "{} pairs, {} steps of {} pairs, {} of them in an epoch{}",
            with_thousands(loader_.samples_per_epoch()), with_thousands(total_steps_),
@@ -108,15 +121,17 @@ RunResult Trainer::run() {
   if (evaluation_is_due() && validate() && state_.step > 0) save();
   while (state_.step < total_steps_ && StopSignal::received() == 0) {
     Timer timer;
+    DataDelivery data{.ready_batches = loader_.ready_batches()};
     const Batch batch = loader_.next();
-    const double data_seconds = timer.seconds();
+    data.wait_seconds = timer.seconds();
     if (state_.step == 0 && batch.size() > 0) write_contact_sheet(batch);
     if (batch.size() < ContrastiveObjective::kFewestPairs) {
       skip(batch);
     } else {
       const StepReport report = step(batch);
-      observe(report, timer.seconds(), data_seconds);
+      observe(report, timer.seconds(), data);
     }
+    if (at_end_of_epoch(1)) write_data_report();
     if (evaluation_is_due()) validate();
     if (save_is_due()) save();
   }
@@ -226,8 +241,11 @@ void Trainer::update_weights(StepReport& report) {
   }
 }
 
-void Trainer::observe(const StepReport& report, double step_seconds, double data_seconds) {
-  meter_.add(step_seconds, data_seconds, report.num_pairs);
+void Trainer::observe(const StepReport& report, double step_seconds, const DataDelivery& data) {
+  meter_.add({.seconds = step_seconds,
+              .data_seconds = data.wait_seconds,
+              .num_samples = report.num_pairs,
+              .ready_batches = data.ready_batches});
   state_.time_s += step_seconds;
   loss_sum_ += report.loss;
   ++loss_count_;
@@ -251,7 +269,9 @@ void Trainer::write_metrics(const StepReport& report) {
                           {"train/bad_samples", static_cast<double>(state_.bad_samples)}};
   if (config_.retrieval.learn_beta) metrics.emplace_back("train/beta", objective_.beta().item<double>());
   if (scaler_) metrics.emplace_back("train/loss_scale", scaler_->current_scale());
-  reporter_.write(record(std::move(metrics)));
+  MetricsRecord line = record(std::move(metrics));
+  add_data_metrics(line);
+  reporter_.write(line);
 }
 
 void Trainer::show_progress() {
@@ -262,6 +282,7 @@ void Trainer::show_progress() {
                     .loss = shown_loss_,
                     .samples_per_second = meter_.samples_per_second(),
                     .data_wait = meter_.data_wait(),
+                    .bound_by = bound_by(),
                     .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
 }
 

@@ -14,6 +14,7 @@
 #include "cloob/train/import_model.h"
 #include "cloob/train/stop_signal.h"
 #include "cloob/train/trainer.h"
+#include "train/data_report.h"
 #include "train/prefixed_tensors.h"
 
 namespace cloob {
@@ -77,6 +78,7 @@ void Trainer::save() {
   checkpoint.config_yaml = print_config(config_);
   checkpoint.tokenizer_model = tokenizer_model_;
   checkpoint.state = state_;
+  checkpoint.state.bad_samples_by_kind = tallies_by_id(bad_samples());
   checkpoint.state.data_position = loader_.position();
   checkpoint.state.data_size = loader_.samples_per_epoch();
   if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they are of other weights
@@ -88,6 +90,7 @@ void Trainer::save() {
   checkpoint.training.emplace("run.loss_count", at::scalar_tensor(loss_count_, at::kLong));
   const auto folder = checkpoints_.save(checkpoint);
   log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
+  write_data_report();
   since_save_.restart();
   saved_step_ = state_.step;
 }

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "cloob/base/named_tensors.h"
+#include "cloob/base/tally.h"
 
 namespace cloob {
 
@@ -23,9 +24,11 @@ inline constexpr const char* kTokenizerFile = "tokenizer.model";
 ///
 /// Everything is counted from the very beginning, over all restarts.
 struct TrainingState {
-  std::int64_t step = 0;             ///< optimizer steps taken
-  std::int64_t samples_seen = 0;     ///< usable pairs
-  std::int64_t bad_samples = 0;      ///< unusable ones
+  std::int64_t step = 0;          ///< optimizer steps taken
+  std::int64_t samples_seen = 0;  ///< usable pairs
+  std::int64_t bad_samples = 0;   ///< unusable ones
+  /// The same by kind ("damaged_image"), as far as the programs that wrote the run's checkpoints counted so.
+  std::map<std::string, Tally> bad_samples_by_kind;
   std::int64_t data_position = 0;    ///< where the next batch begins: epoch * data_size + place (see Sampler)
   std::int64_t data_size = 0;        ///< samples of the training data
   std::int64_t evaluated_step = -1;  ///< the last step after which the model was evaluated

@@ -2,30 +2,37 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "cloob/base/tally.h"
 
 namespace cloob {
 
 /// Why a sample is unusable.
 enum class BadKind {
-  missing_file,   ///< the image file does not exist
-  unreadable,     ///< reading it failed
-  malformed_row,  ///< the table's row cannot be taken apart
-  broken_shard,   ///< the shard is cut short or damaged here
-  no_image,       ///< the sample has no image member
-  not_an_image,   ///< no known image format
-  damaged_image,  ///< the image ends too early or is damaged inside
-  too_large,      ///< more pixels or bytes than allowed
-  no_caption,     ///< no caption, or only empty ones
+  missing_file,          ///< the image file does not exist
+  unreadable,            ///< reading it failed
+  malformed_row,         ///< the table's row cannot be taken apart
+  broken_shard,          ///< the shard is cut short or damaged here
+  no_image,              ///< the sample has no image member
+  not_an_image,          ///< no known image format
+  damaged_image,         ///< the image ends too early or is damaged inside
+  too_large,             ///< more pixels or bytes than allowed
+  no_caption,            ///< no caption, or only empty ones
+  empty_after_cleaning,  ///< the tokenizer's cleaning leaves nothing of the caption
 };
-inline constexpr std::size_t kNumBadKinds = 9;
+inline constexpr std::size_t kNumBadKinds = 10;
 
 /// "missing file", "not an image", ...
 std::string_view bad_kind_name(BadKind kind);
+/// The same with underscores, as in metrics and reports: "missing_file".
+std::string bad_kind_id(BadKind kind);
 
 /// Thrown for one unusable sample; the loader leaves its place empty and goes on.
 class BadSample : public std::runtime_error {
@@ -40,32 +47,27 @@ class BadSample : public std::runtime_error {
 /// Counts unusable samples by kind and keeps the first examples of each.
 class BadSampleCounts {
  public:
-  static constexpr std::size_t kMostExamples = 3;
-
   /// Counts one. `example` says where and what, and is asked for only while examples are still kept.
   template <class MakeExample>
   void add(BadKind kind, MakeExample&& example) {
-    Entry& entry = entries_[static_cast<std::size_t>(kind)];
-    ++entry.count;
-    if (entry.examples.size() < kMostExamples) entry.examples.push_back(example());
+    tallies_[static_cast<std::size_t>(kind)].add(std::forward<MakeExample>(example));
   }
+  /// Counts what came after.
+  void add_all(BadKind kind, const Tally& later) { tallies_[static_cast<std::size_t>(kind)].add_all(later); }
 
   std::int64_t total() const;
-  std::int64_t count(BadKind kind) const { return entries_[static_cast<std::size_t>(kind)].count; }
-  const std::vector<std::string>& examples(BadKind kind) const {
-    return entries_[static_cast<std::size_t>(kind)].examples;
-  }
+  const Tally& of(BadKind kind) const { return tallies_[static_cast<std::size_t>(kind)]; }
+  std::int64_t count(BadKind kind) const { return of(kind).count; }
+  const std::vector<std::string>& examples(BadKind kind) const { return of(kind).examples; }
+  /// The kinds that occurred, in the order of their declaration.
+  std::vector<BadKind> kinds() const;
   /// "12 missing file, 3 not an image"; empty when there were none.
   std::string by_kind() const;
   /// The first examples of every kind, joined by semicolons.
   std::string first_examples() const;
 
  private:
-  struct Entry {
-    std::int64_t count = 0;
-    std::vector<std::string> examples;
-  };
-  std::array<Entry, kNumBadKinds> entries_;
+  std::array<Tally, kNumBadKinds> tallies_;
 };
 
 }  // namespace cloob

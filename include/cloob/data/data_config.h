@@ -111,8 +111,10 @@ struct WebdatasetConfig {
               "Whether such a member is one caption as a whole, or has one caption in each of its lines."),
         field("json_caption_field", &WebdatasetConfig::json_caption_field,
               "Field of the member 'json' that holds the caption or a list of captions, for example "
-              "'caption' or "
-              "'captions'. When it is set, captions come from there and 'caption_members' is not used."));
+              "'caption' or 'captions'. Captions may have weights: [{\"caption\": \"a dog\", \"weight\": 2}, "
+              "...], where one without a weight has 1, or {\"a dog\": 2, ...}. caption_choice 'random' then "
+              "draws in proportion to them, and 'first' takes the heaviest. When this is set, captions come "
+              "from there and 'caption_members' is not used."));
   }
   void validate() const;
 };
@@ -194,8 +196,7 @@ struct DataConfig {
         field("stream", &DataConfig::stream, "How streams are read."),
         field("caption_choice", &DataConfig::caption_choice,
               "Which caption training takes of a sample that has several: the first one, or a random one "
-              "that changes "
-              "with the epoch."),
+              "that changes with the epoch. Of captions with weights the heaviest is the first."),
         field("shuffle", &DataConfig::shuffle,
               "Order of the samples in training, another one every epoch. 'windows' shuffles the shards and "
               "then the "

@@ -103,7 +103,7 @@ struct InspectionExample {
   std::string detail;      ///< what it is there: the caption, the size, the error; may be empty
 };
 
-struct Tally {
+struct InspectionTally {
   std::int64_t count = 0;
   std::vector<InspectionExample> examples;  ///< the first ones, at most kMostExamples
   static constexpr std::size_t kMostExamples = 3;
@@ -132,7 +132,7 @@ struct DataInspection {
 
   // Of the samples looked at.
   std::int64_t num_inspected = 0;
-  std::array<Tally, kNumBadKinds> unusable;  ///< by BadKind
+  std::array<InspectionTally, kNumBadKinds> unusable;  ///< by BadKind
 
   // Of the usable ones among them.
   std::int64_t num_usable = 0;
@@ -140,13 +140,13 @@ struct DataInspection {
   std::int64_t image_bytes = 0;
   std::map<std::string, std::int64_t> formats;      ///< "JPEG" -> pictures
   std::array<Distribution, kNumMeasures> measures;  ///< by Measure
-  std::array<Tally, kNumSuspicions> suspicions;     ///< by Suspicion
+  std::array<InspectionTally, kNumSuspicions> suspicions;     ///< by Suspicion
   std::vector<FrequentCaption> frequent_captions;   ///< that occur more than once, at most ten
   std::vector<std::int64_t> spread;                 ///< a few usable samples from all over
 
   const Distribution& of(Measure measure) const { return measures[static_cast<std::size_t>(measure)]; }
-  const Tally& of(Suspicion suspicion) const { return suspicions[static_cast<std::size_t>(suspicion)]; }
-  const Tally& of(BadKind kind) const { return unusable[static_cast<std::size_t>(kind)]; }
+  const InspectionTally& of(Suspicion suspicion) const { return suspicions[static_cast<std::size_t>(suspicion)]; }
+  const InspectionTally& of(BadKind kind) const { return unusable[static_cast<std::size_t>(kind)]; }
   /// All captions, pictures or samples that could have been suspicious.
   std::int64_t total_of(Suspicion suspicion) const;
 };

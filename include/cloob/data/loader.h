@@ -78,8 +78,11 @@ class Loader {
   /// Places in an epoch: the samples of the source, unless weights repeat some or leave some out.
   std::int64_t samples_per_epoch() const { return order_.size(); }
 
-  /// Unusable samples since this loader was made.
+  /// Samples that came since this loader was made, unusable ones too.
+  std::int64_t samples_seen() const { return seen_; }
+  /// The unusable ones of them.
   const BadSampleCounts& bad_samples() const { return bad_; }
+  const Source& source() const { return *source_; }
   /// Seconds that `next` has waited since this loader was made.
   double wait_seconds() const { return wait_seconds_; }
   /// Batches that are ready now. Zero most of the time: the run is bound by its data; `prefetch_batches`: by

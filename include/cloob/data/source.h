@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cloob/base/tally.h"
 #include "cloob/data/data_config.h"
 #include "cloob/data/sample_order.h"
 
@@ -17,9 +18,17 @@ namespace cloob {
 
 /// One sample as it is stored.
 struct RawSample {
-  std::string key;                     ///< file path, or name in the shard without suffix
-  std::vector<std::byte> image_bytes;  ///< the encoded image
-  std::vector<std::string> captions;   ///< at least one, unless the source has no captions at all
+  std::string key;                           ///< file path, or name in the shard without suffix
+  std::vector<std::byte> image_bytes;        ///< the encoded image
+  std::vector<std::string> captions;         ///< at least one, unless the source has no captions at all
+  std::vector<double> caption_weights = {};  ///< how often a random choice takes each; empty: all the same
+};
+
+/// What is wrong with the files of a source, as found when it was opened.
+struct SourceFaults {
+  Tally damaged_shards;
+  Tally
+      duplicate_keys;  ///< samples whose key an earlier one of the same shard has; they are used all the same
 };
 
 class BatchPlan;
@@ -42,6 +51,8 @@ class Source {
   virtual std::string key(std::int64_t index) const { return read(index).key; }
   /// The captions of a sample, without its image where that saves reading it. Throws BadSample.
   virtual std::vector<std::string> read_captions(std::int64_t index) const { return read(index).captions; }
+  /// Adds what is wrong with its files.
+  virtual void add_faults(SourceFaults& faults) const { static_cast<void>(faults); }
   /// Where the sample lies, for messages: "train.tsv:17" or "00003.tar, sample 12".
   virtual std::string describe(std::int64_t index) const = 0;
   /// Asks the system to bring in a sample that will be read soon, without waiting for it.

@@ -14,25 +14,28 @@ class StepMeter {
  public:
   explicit StepMeter(double window_seconds) : window_seconds_(window_seconds) {}
 
-  /// A step that took `seconds` in all, `data_seconds` of it waiting for the batch, and learned from
-  /// `num_samples`.
-  void add(double seconds, double data_seconds, std::int64_t num_samples);
+  /// One step.
+  struct Step {
+    double seconds = 0;              ///< in all
+    double data_seconds = 0;         ///< of these, waiting for the batch
+    std::int64_t num_samples = 0;    ///< that it learned from
+    std::int64_t ready_batches = 0;  ///< that were waiting when it began
+  };
+  void add(const Step& step);
 
-  /// These three need at least one step.
+  /// Whether no step was added yet.
+  bool empty() const { return steps_.empty(); }
+  /// These four need at least one step.
   double samples_per_second() const;
   double seconds_per_step() const;
   double data_seconds_per_step() const;
+  double ready_batches_per_step() const;
   /// Share of the time spent waiting for data, 0 to 1; needs at least one step.
   double data_wait() const;
   /// What `num_steps` more steps will take at this speed; nothing before the first step.
   std::optional<double> seconds_for(std::int64_t num_steps) const;
 
  private:
-  struct Step {
-    double seconds = 0;
-    double data_seconds = 0;
-    std::int64_t num_samples = 0;
-  };
   Step sum() const;
 
   double window_seconds_;

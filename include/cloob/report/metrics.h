@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "cloob/report/named_numbers.h"
@@ -17,6 +19,7 @@ struct MetricsRecord {
   std::int64_t samples_seen = 0;  ///< Pairs taken from the data so far.
   double time_s = 0;     ///< Seconds of work so far; the pause between a stop and a resume does not count.
   NamedNumbers metrics;  ///< For example {"train/loss", 2.3}.
+  std::vector<std::pair<std::string, std::string>> words = {};  ///< For example {"data/bound_by", "compute"}.
 };
 
 /// RUN_DIR/metrics.jsonl.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cloob/base/timer.h"
+#include "cloob/report/bound_by.h"
 #include "cloob/report/report_config.h"
 
 namespace cloob {
@@ -22,6 +23,7 @@ struct Progress {
   std::optional<double> loss = std::nullopt;  ///< The latest known; it need not be of this very step.
   std::optional<double> samples_per_second = std::nullopt;
   std::optional<double> data_wait = std::nullopt;  ///< Share of the time spent waiting for data, 0 to 1.
+  std::optional<BoundBy> bound_by = std::nullopt;
   std::optional<double> seconds_left = std::nullopt;
 };
 

@@ -17,6 +17,7 @@ namespace cloob {
 struct EncodedText {
   std::vector<std::int64_t> ids;  // start token ... end token, no padding
   std::int64_t end_position = 0;  // where the text encoder pools: an index into `ids`
+  bool is_empty = false;          // cleaning left nothing of the text: only the start and end token
 };
 
 /// Turns captions into token ids. Thread-safe: one tokenizer serves all threads.

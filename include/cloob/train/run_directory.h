@@ -5,7 +5,8 @@
 
 namespace cloob {
 
-/// `config.yaml`, `metrics.jsonl`, `tensorboard/`, `first_batch.png` and `checkpoints/` of one run.
+/// `config.yaml`, `metrics.jsonl`, `tensorboard/`, `data_report.json`, `first_batch.png` and `checkpoints/`
+/// of one run.
 ///
 /// Holds a lock on the folder while it lives, so that two processes never write into one run.
 class RunDirectory {
@@ -21,12 +22,13 @@ class RunDirectory {
   std::filesystem::path config_file() const { return path_ / "config.yaml"; }
   std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
+  std::filesystem::path data_report() const { return path_ / "data_report.json"; }
   std::filesystem::path contact_sheet() const { return path_ / "first_batch.png"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 
   /// Whether the folder holds anything that a run wrote.
   bool holds_a_run() const;
-  /// Removes what was measured: `metrics.jsonl` and `tensorboard/`.
+  /// Removes what was measured: `metrics.jsonl`, `tensorboard/` and `data_report.json`.
   void remove_measurements() const;
   /// Removes all that a run wrote, checkpoints too.
   void remove_run() const;

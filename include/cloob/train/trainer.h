@@ -13,6 +13,7 @@
 #include "cloob/base/timer.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/checkpoint_store.h"
+#include "cloob/data/bad_samples.h"
 #include "cloob/data/loader.h"
 #include "cloob/data/source.h"
 #include "cloob/model/dual_encoder.h"
@@ -20,7 +21,9 @@
 #include "cloob/optim/adamw.h"
 #include "cloob/optim/gradients.h"
 #include "cloob/optim/loss_scaler.h"
+#include "cloob/report/bound_by.h"
 #include "cloob/report/meters.h"
+#include "cloob/report/metrics.h"
 #include "cloob/report/progress.h"
 #include "cloob/report/reporter.h"
 #include "cloob/text/tokenizer.h"
@@ -58,14 +61,25 @@ class Trainer {
     double lr = 0;
     std::int64_t num_pairs = 0;
   };
+  // What getting its batch was like.
+  struct DataDelivery {
+    double wait_seconds = 0;
+    std::int64_t ready_batches = 0;  // before it
+  };
 
+  RunResult train();
   StepReport step(const Batch& batch);
   void skip(const Batch& batch);
   void count(const Batch& batch);
   void update_weights(StepReport& report);
-  void observe(const StepReport& report, double step_seconds, double data_seconds);
+  void observe(const StepReport& report, double step_seconds, const DataDelivery& data);
   void write_metrics(const StepReport& report);
   void show_progress();
+  BadSampleCounts bad_samples() const;
+  BoundBy bound_by() const;
+  void add_data_metrics(MetricsRecord& record) const;
+  void write_data_report() const;
+  void write_data_report_after_failure() const;
   bool validate();
   NamedNumbers measure();
   void save();
@@ -95,6 +109,7 @@ class Trainer {
   at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
   std::int64_t loss_count_ = 0;
   TrainingState state_;
+  const TrainingState earlier_;  ///< the state at the beginning of this process
   std::int64_t total_steps_;
   // From here on the run's folder is written to.
   CheckpointStore checkpoints_;

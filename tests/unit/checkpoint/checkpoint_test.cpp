@@ -32,6 +32,15 @@ TEST(Checkpoint, GivesBackWhatWasWritten) {
   EXPECT_EQ(load_training_state(folder / "a").step, 123);
 }
 
+TEST(Checkpoint, HoldsExamplesThatAreNoUtf8) {
+  const TempDir folder;
+  Checkpoint checkpoint = sample_checkpoint(1);
+  checkpoint.state.bad_samples_by_kind = {{"no_image", {.count = 2, .examples = {"\xff.tar"}}}};
+  write_checkpoint(folder / "a", checkpoint);
+  const Tally read = load_checkpoint(folder / "a", kEverything).state.bad_samples_by_kind.at("no_image");
+  EXPECT_EQ(read, (Tally{.count = 2, .examples = {"\xef\xbf\xbd.tar"}}));
+}
+
 TEST(Checkpoint, LeavesTheTrainingStateOutWhenOnlyWeightsAreWanted) {
   const TempDir folder;
   write_checkpoint(folder / "a", sample_checkpoint(1));

@@ -22,6 +22,7 @@ inline Checkpoint sample_checkpoint(std::int64_t step) {
   checkpoint.state = {.step = step,
                       .samples_seen = step * 32,
                       .bad_samples = step / 10,
+                      .bad_samples_by_kind = {{"no_caption", {step / 10, {"0.tar, sample 3: none"}}}},
                       .data_position = step * 33,
                       .data_size = 1000,
                       .evaluated_step = step,
@@ -49,6 +50,7 @@ inline void expect_is_sample(const Checkpoint& actual) {
   EXPECT_EQ(actual.config_yaml, expected.config_yaml);
   EXPECT_EQ(actual.state.samples_seen, expected.state.samples_seen);
   EXPECT_EQ(actual.state.bad_samples, expected.state.bad_samples);
+  EXPECT_EQ(actual.state.bad_samples_by_kind, expected.state.bad_samples_by_kind);
   EXPECT_EQ(actual.state.data_position, expected.state.data_position);
   EXPECT_EQ(actual.state.data_size, expected.state.data_size);
   EXPECT_EQ(actual.state.evaluated_step, expected.state.evaluated_step);

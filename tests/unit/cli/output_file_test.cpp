@@ -63,7 +63,7 @@ TEST_F(Output, LiesInNoCheckpointAndReplacesNothingThatARunKeeps) {
   fs::create_directory_symlink("checkpoints/step_1", folder_ / "run/best");
   testing::expect_user_error([&] { require_output(folder_ / "run/best/weights.safetensors", {}); },
                              {"lies in the checkpoint"});
-  for (const char* name : {"config.yaml", "metrics.jsonl", "first_batch.png"}) {
+  for (const char* name : {"config.yaml", "metrics.jsonl", "data_report.json", "first_batch.png"}) {
     testing::expect_user_error([&] { require_output(folder_ / "run" / name, {}); },
                                {name, "belongs to the run"});
     EXPECT_NO_THROW(require_output(folder_ / name, {}));

@@ -294,7 +294,7 @@ ListedSource with_all_sorts(int size) {
   return source;
 }
 
-void expect_equal(const Tally& actual, const Tally& expected) {
+void expect_equal(const InspectionTally& actual, const InspectionTally& expected) {
   EXPECT_EQ(actual.count, expected.count);
   ASSERT_EQ(actual.examples.size(), expected.examples.size());
   for (std::size_t i = 0; i < actual.examples.size(); ++i) {

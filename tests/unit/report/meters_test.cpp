@@ -8,20 +8,21 @@ namespace {
 
 TEST(StepMeter, GivesRatesOverItsWindow) {
   StepMeter meter(/*window_seconds=*/4);
-  meter.add(100, 100, 1);  // a slow first step leaves the window
-  meter.add(2, 0.5, 64);
-  meter.add(2, 0.1, 64);
+  meter.add({.seconds = 100, .data_seconds = 100, .num_samples = 1});  // a slow first step leaves the window
+  meter.add({.seconds = 2, .data_seconds = 0.5, .num_samples = 64, .ready_batches = 1});
+  meter.add({.seconds = 2, .data_seconds = 0.1, .num_samples = 64, .ready_batches = 2});
   EXPECT_DOUBLE_EQ(meter.samples_per_second(), 32);
   EXPECT_DOUBLE_EQ(meter.seconds_per_step(), 2);
   EXPECT_DOUBLE_EQ(meter.data_seconds_per_step(), 0.3);
   EXPECT_DOUBLE_EQ(meter.data_wait(), 0.15);
+  EXPECT_DOUBLE_EQ(meter.ready_batches_per_step(), 1.5);
   EXPECT_DOUBLE_EQ(meter.seconds_for(10).value(), 20);
 }
 
 TEST(StepMeter, KeepsTheLastStepHoweverLong) {
   StepMeter meter(/*window_seconds=*/4);
-  meter.add(1, 0, 10);
-  meter.add(50, 25, 100);
+  meter.add({.seconds = 1, .data_seconds = 0, .num_samples = 10});
+  meter.add({.seconds = 50, .data_seconds = 25, .num_samples = 100});
   EXPECT_DOUBLE_EQ(meter.samples_per_second(), 2);
   EXPECT_DOUBLE_EQ(meter.data_wait(), 0.5);
 }

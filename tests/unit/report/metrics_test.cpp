@@ -57,6 +57,19 @@ TEST(ReadMetrics, GivesBackWhatWasWritten) {
   EXPECT_TRUE(std::isnan(records[0].metrics[1].second));
 }
 
+TEST(ReadMetrics, KeepsWordsApartFromNumbers) {
+  const testing::TempDir run;
+  MetricsRecord record = record_at(10);
+  record.words = {{"data/bound_by", "compute"}, {"a \"name\"", "\xff"}};
+  MetricsWriter(run.path()).write(record);
+  EXPECT_THAT(read_file(metrics_path(run.path())),
+              ::testing::HasSubstr(R"("train/loss": 2.25, "data/bound_by": "compute", "a \"name\"": ")"));
+  const MetricsRecord read = read_metrics(run.path()).at(0);
+  EXPECT_EQ(read.metrics, record.metrics);
+  ASSERT_EQ(read.words.size(), 2U);
+  EXPECT_EQ(read.words[0], record.words[0]);
+}
+
 TEST(ReadMetrics, LeavesOutAHalfWrittenLastLine) {
   const testing::TempDir run;
   write_file_atomically(metrics_path(run.path()), line_at(10) + line_at(20).substr(0, 30));

@@ -23,6 +23,7 @@ Progress half_way() {
           .loss = 2.34567,
           .samples_per_second = 1234.5,
           .data_wait = 0.031,
+          .bound_by = BoundBy::compute,
           .seconds_left = 252};
 }
 
@@ -48,11 +49,12 @@ TEST(ProgressBar, ShowsEverythingWhereThereIsRoom) {
   EXPECT_EQ(progress_bar(half_way(), ascii(200)),
             "train  50% " + bar +
                 " 1,500/3,000 steps  epoch 1.50  loss 2.3457  1,235 samples/s  "
-                "data wait 3%  4m 12s left");
+                "data wait 3%  bound by compute  4m 12s left");
 }
 
 TEST(ProgressBar, LeavesOutTheLeastImportantFirst) {
-  const std::vector<std::string> by_importance = {"loss", "left", "samples/s", "data wait", "epoch"};
+  const std::vector<std::string> by_importance = {"loss",     "left",      "samples/s",
+                                                  "bound by", "data wait", "epoch"};
   std::size_t most_shown = 0;
   for (int columns = 20; columns <= 140; ++columns) {
     const std::string line = progress_bar(half_way(), ascii(columns));
@@ -92,7 +94,8 @@ TEST(ProgressBar, NeverSaysDoneBeforeTheLastStep) {
 
 TEST(ProgressSentence, TellsTheSameFiguresWithoutABar) {
   EXPECT_EQ(progress_sentence(half_way()),
-            "step 1,500/3,000 (50%), epoch 1.50, loss 2.3457, 1,235 samples/s, data wait 3%, 4m 12s left");
+            "step 1,500/3,000 (50%), epoch 1.50, loss 2.3457, 1,235 samples/s, data wait 3%, bound by "
+            "compute, 4m 12s left");
   EXPECT_EQ(progress_sentence({.label = "train", .step = 5, .num_steps = 10}), "step 5/10 (50%)");
 }
 

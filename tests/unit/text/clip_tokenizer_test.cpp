@@ -34,6 +34,14 @@ TEST(ClipTokenizer, EncodesKnownCaptions) {
   EXPECT_THAT(content(""), ElementsAre());
 }
 
+TEST(ClipTokenizer, KnowsWhereCleaningLeavesNothing) {
+  for (const char* const text : {"", " \t", "&nbsp;", "\x01\x02", "\xE3\x80\x80"}) {
+    EXPECT_TRUE(clip().encode(text, 77).is_empty) << text;
+  }
+  for (const char* const text : {"a", ".", "&amp;"}) EXPECT_FALSE(clip().encode(text, 77).is_empty) << text;
+  EXPECT_FALSE(clip().encode("a cat", 1).is_empty);
+}
+
 TEST(ClipTokenizer, LeavesMojibakeUnrepaired) {
   // open_clip would see the German word for "beautiful" here: 844 7255 333.
   EXPECT_THAT(content("sch\xC3\x83\xC2\xB6n"), ElementsAre(844, 127, 352, 126, 370, 333));

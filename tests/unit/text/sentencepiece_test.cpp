@@ -48,6 +48,13 @@ TEST_P(SentencePiece, EncodesAndDecodes) {
   EXPECT_EQ(tokenizer->decode(encoded.ids), "two children run along the river .");
 }
 
+TEST_P(SentencePiece, KnowsWhereCleaningLeavesNothing) {
+  const auto tokenizer = train({.vocab_size = 100});
+  EXPECT_TRUE(tokenizer->encode(" \t", 77).is_empty);
+  EXPECT_FALSE(tokenizer->encode("a", 77).is_empty);
+  EXPECT_FALSE(tokenizer->encode("a", 1).is_empty);
+}
+
 TEST_P(SentencePiece, PoolsAtTheEndTokenAndNotAtTheLargestId) {
   const auto tokenizer = train({.vocab_size = 100});
   const std::vector<std::string> texts = {"a dog", "an old man looks at an open book ."};

@@ -1,0 +1,80 @@
+#include "data/captions.h"
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cloob/data/bad_samples.h"
+#include "cloob/data/source.h"
+#include "support/support.h"
+#include "test_files.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// The captions in {"c": VALUE}.
+WeightedCaptions captions_of(const std::string& value) {
+  const std::string text = "{\"c\": " + value + "}";
+  return captions_in_json(std::as_bytes(std::span(text)), "c");
+}
+
+TEST(CaptionsInJson, TakesListsWithoutWeightsAsTheyStand) {
+  for (const auto& [value, expected] : std::map<std::string, std::vector<std::string>>{
+           {R"("z")", {"z"}}, {R"(["z", "a", " b "])", {"z", "a", "b"}}, {"[]", {}}, {"null", {}}}) {
+    const WeightedCaptions captions = captions_of(value);
+    EXPECT_EQ(captions.captions, expected) << value;
+    EXPECT_THAT(captions.weights, IsEmpty()) << value;
+  }
+}
+
+TEST(CaptionsInJson, PutsTheHeaviestFirst) {
+  const WeightedCaptions list = captions_of(
+      R"([{"caption": "light", "weight": 0.5}, "plain", {"caption": "heavy", "weight": 2}, {"caption": "one"}])");
+  EXPECT_THAT(list.captions, ElementsAre("heavy", "plain", "one", "light"));
+  EXPECT_THAT(list.weights, ElementsAre(2, 1, 1, 0.5));
+  const WeightedCaptions object = captions_of(R"({"a dog": 1, "a brown dog": 3.5, "": 9})");
+  EXPECT_THAT(object.captions, ElementsAre("a brown dog", "a dog"));
+  EXPECT_THAT(object.weights, ElementsAre(3.5, 1));
+}
+
+TEST(CaptionsInJson, RefusesWeightsThatAreNone) {
+  for (const std::string weight : {"0", "-1", "\"2\"", "null", "true", "[1]", "1e300"}) {
+    for (const std::string& value :
+         {"{\"a\": " + weight + "}", "[{\"caption\": \"a\", \"weight\": " + weight + "}]"}) {
+      try {
+        captions_of(value);
+        ADD_FAILURE() << value << " is taken";
+      } catch (const BadSample& bad) {
+        EXPECT_EQ(bad.kind(), BadKind::no_caption);
+        EXPECT_THAT(bad.what(), HasSubstr("a weight in 'c' in the .json member is " + weight)) << value;
+      }
+    }
+  }
+}
+
+TEST(CaptionsInJson, RefusesAlternativesWithoutAText) {
+  for (const std::string value : {R"([{"text": "a"}])", R"([{"caption": 3}])", "[[\"a\"]]", "true"}) {
+    EXPECT_THROW(captions_of(value), BadSample) << value;
+  }
+}
+
+TEST(TarSource, HandsOnTheWeightsOfCaptions) {
+  const testing::TempDir folder;
+  const auto path = testing::write_tar(
+      folder / "0.tar", {{"a.jpg", "A"}, {"a.json", R"({"c": {"a dog": 1, "a brown dog": 3}})"}});
+  DataConfig config;
+  config.webdataset.json_caption_field = "c";
+  const auto source = make_source(config, {path.string()}, Purpose::training);
+  const RawSample sample = source->read(0);
+  EXPECT_THAT(sample.captions, ElementsAre("a brown dog", "a dog"));
+  EXPECT_THAT(sample.caption_weights, ElementsAre(3, 1));
+  EXPECT_THAT(source->read_captions(0), ElementsAre("a brown dog", "a dog"));
+}
+
+}  // namespace
+}  // namespace cloob

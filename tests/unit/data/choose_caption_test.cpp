@@ -1,0 +1,90 @@
+#include "data/choose_caption.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/data/bad_samples.h"
+#include "cloob/data/loader.h"
+#include "cloob/text/tokenizer.h"
+#include "number_source.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::HasSubstr;
+
+RandomStream stream_of(std::uint64_t number) { return {RandomUse::caption_choice, {number}}; }
+
+RawSample sample_with(std::vector<std::string> captions, std::vector<double> weights = {}) {
+  RawSample sample;
+  sample.captions = std::move(captions);
+  sample.caption_weights = std::move(weights);
+  return sample;
+}
+
+TEST(ChooseCaption, DrawsInProportionToTheWeights) {
+  const RawSample sample = sample_with({"a", "b", "c"}, {6, 3, 1});
+  constexpr int kDraws = 10'000;
+  std::map<std::size_t, int> counts;
+  for (std::uint64_t i = 0; i < kDraws; ++i) ++counts[choose_caption(sample, stream_of(i))];
+  // Five standard deviations.
+  EXPECT_NEAR(counts[0], 6000, 245);
+  EXPECT_NEAR(counts[1], 3000, 230);
+  EXPECT_NEAR(counts[2], 1000, 150);
+}
+
+TEST(ChooseCaption, DrawsAsAlwaysWithoutWeights) {
+  const RawSample sample = sample_with({"a", "b", "c"});
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    EXPECT_EQ(choose_caption(sample, stream_of(i)), stream_of(i).below(3));
+  }
+}
+
+TEST(ChooseCaption, StaysInsideWhateverTheWeights) {
+  const RawSample sample = sample_with({"a", "b", "c"}, {1e12, 1e12, 1e-300});
+  for (std::uint64_t i = 0; i < 1000; ++i) EXPECT_LT(choose_caption(sample, stream_of(i)), 3u);
+  const RawSample uneven = sample_with({"a", "b"}, {1});
+  EXPECT_THROW(choose_caption(uneven, stream_of(0)), InternalError);
+}
+
+TEST(ThrowEmptyAfterCleaning, ShowsWhatCannotBeSeen) {
+  try {
+    throw_empty_after_cleaning("\xe2\x80\x8b\xff&nbsp;");
+  } catch (const BadSample& bad) {
+    EXPECT_EQ(bad.kind(), BadKind::empty_after_cleaning);
+    EXPECT_STREQ(bad.what(), R"(nothing is left of the caption "\u200b\ufffd&nbsp;")");
+  }
+}
+
+// Gives sample 5 captions that cleaning makes empty.
+class PartlyEmptySource final : public Source {
+ public:
+  std::int64_t size() const override { return numbers_.size(); }
+  RawSample read(std::int64_t index) const override {
+    RawSample sample = numbers_.read(index);
+    if (index == 5) sample.captions = {"&nbsp;"};
+    return sample;
+  }
+  std::string describe(std::int64_t index) const override { return numbers_.describe(index); }
+
+ private:
+  testing::NumberSource numbers_{8};
+};
+
+TEST(Loader, LeavesThePlaceOfACaptionEmptyThatCleaningEmpties) {
+  const Preprocess preprocess = with_text(testing::number_preprocess(), make_tokenizer({}), 16);
+  Loader loader(std::make_shared<PartlyEmptySource>(), preprocess, testing::training_options(8));
+  const Batch batch = loader.next();
+  EXPECT_EQ(batch.size(), 7);
+  EXPECT_EQ(loader.samples_seen(), 8);
+  EXPECT_EQ(loader.bad_samples().by_kind(), "1 empty after cleaning");
+  EXPECT_THAT(loader.bad_samples().examples(BadKind::empty_after_cleaning).front(),
+              HasSubstr("number 5: nothing is left of the caption \"&nbsp;\""));
+}
+
+}  // namespace
+}  // namespace cloob
