@@ -20,6 +20,7 @@ endfunction()
 
 find_by_pkg_config(sentencepiece::sentencepiece sentencepiece libsentencepiece-dev)
 find_by_pkg_config(libzip::libzip libzip libzip-dev)
+find_by_pkg_config(libcurl::libcurl libcurl libcurl4-openssl-dev)
 find_by_pkg_config(libjpeg::libjpeg libjpeg libjpeg62-turbo-dev)
 find_by_pkg_config(libpng::libpng libpng libpng-dev)
 find_by_pkg_config(libwebp::libwebp libwebp libwebp-dev)

@@ -208,6 +208,10 @@ void RandomAccessFile::read(std::uint64_t offset, std::span<std::byte> into) con
   }
 }
 
+void RandomAccessFile::read_ahead(std::uint64_t offset, std::uint64_t size) const {
+  ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path) {
   std::uint64_t size = 0;
   const int descriptor = open_for_reading(path, size);

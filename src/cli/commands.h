@@ -23,6 +23,7 @@ void add_tokenizer_commands(CLI::App& app, Action& action);
 void add_weights_commands(CLI::App& app, Action& action);
 void add_config_commands(CLI::App& app, Action& action);
 void add_data_commands(CLI::App& app, Action& action);
+void add_data_inspect_command(CLI::App& group, Action& action);
 void add_bench_commands(CLI::App& app, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 

@@ -86,9 +86,9 @@ int list_data(const ListArguments& arguments) {
   loader.seek(arguments.epoch * loader.samples_per_epoch());
   std::int64_t num_listed = 0;
   for (std::int64_t k = loader.batches_per_epoch(); k > 0; --k) {
-    for (const std::int64_t index : loader.next().indices) {
+    for (const std::string& key : loader.next().keys) {
       if (arguments.limit > 0 && num_listed == arguments.limit) return 0;
-      fmt::print("{}\n", source->key(index));
+      fmt::print("{}\n", key);
       ++num_listed;
     }
   }
@@ -148,6 +148,7 @@ void add_data_commands(CLI::App& app, Action& action) {
   group->require_subcommand(1);
   add_index_command(*group, action);
   add_list_command(*group, action);
+  add_data_inspect_command(*group, action);
   CLI::App* const command =
       group->add_subcommand("render-shapes", "Render the built-in data set of coloured shapes with captions");
   const auto arguments = std::make_shared<ShapesArguments>();

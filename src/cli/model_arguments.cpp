@@ -78,8 +78,7 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
 DataConfig read_data_settings(const std::vector<Override>& overrides, const std::vector<std::string>& names) {
   for (const Override& override_ : overrides) {
     if (override_.name != "data.train" && override_.name != "data.val") continue;
-    throw_user_error("command line: --{} is for 'cloob train': name the data to evaluate with --data",
-                     override_.name);
+    throw_user_error("command line: --{} is for 'cloob train': name the data as --help says", override_.name);
   }
   Origins origins;
   DataConfig data = read_data_section(overrides, origins);

@@ -45,7 +45,7 @@ struct OpenedModel {
 /// `label` names the work where progress is shown. Throws UserError.
 OpenedModel open_model(const ModelArguments& arguments, const std::string& label);
 
-/// Settings of the section `data` for the evaluation of `names`, which become its `val`. Warns of those
+/// Settings of the section `data` for a command that reads `names`, which become its `val`. Warns of those
 /// without effect; `data.train`, `data.val` and other sections are refused. Throws UserError.
 DataConfig read_data_settings(const std::vector<Override>& overrides, const std::vector<std::string>& names);
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/print_table.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -102,27 +103,6 @@ ReportTable results_table(const std::string& title, const std::vector<ComparedRu
                           run.records.empty() ? "-" : human_seconds(run.records.back().time_s)});
   }
   return table;
-}
-
-void print_table(const ReportTable& table) {
-  std::vector<std::size_t> widths(table.header.size(), 0);
-  const auto widen = [&](const std::vector<std::string>& cells) {
-    for (std::size_t column = 0; column < cells.size(); ++column) {
-      widths[column] = std::max(widths[column], cells[column].size());
-    }
-  };
-  const auto print_row = [&](const std::vector<std::string>& cells) {
-    fmt::print("{:<{}}", cells[0], widths[0]);
-    for (std::size_t column = 1; column < cells.size(); ++column)
-      fmt::print("  {:>{}}", cells[column], widths[column]);
-    fmt::print("\n");
-  };
-  widen(table.header);
-  for (const auto& row : table.rows) widen(row);
-  fmt::print("{}\n\n", table.title);
-  print_row(table.header);
-  for (const auto& row : table.rows) print_row(row);
-  fmt::print("\n{}\n", table.note);
 }
 
 Chart chart_of(const std::vector<ComparedRun>& runs, const std::string& title, const std::string& metric) {

@@ -114,13 +114,19 @@ FileStamp stamp_of(const std::filesystem::path& file) {
           status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec};
 }
 
+std::filesystem::path default_index_folder() {
+  const std::filesystem::path cache = cache_folder();
+  return cache.empty() ? cache : cache / "indexes";
+}
+
 std::filesystem::path index_beside(const std::filesystem::path& shard_folder) {
   return shard_folder / "cloob.index";
 }
 
 std::filesystem::path index_elsewhere(const std::filesystem::path& index_folder,
                                       const std::filesystem::path& shard_folder) {
-  const auto absolute = std::filesystem::absolute(shard_folder / "").lexically_normal().parent_path();
+  const std::filesystem::path folder = shard_folder.empty() ? "." : shard_folder;  // of "00000.tar"
+  const auto absolute = std::filesystem::absolute(folder / "").lexically_normal().parent_path();
   return index_folder /
          fmt::format("{}_{:08x}.index", absolute.filename().string(), crc32_of(absolute.string()));
 }

@@ -33,6 +33,9 @@ struct IndexedShard {
 /// By file name without its folder.
 using ShardIndexes = std::map<std::string, IndexedShard>;
 
+/// Where indexes are kept when no folder is named for them; empty where there is none.
+std::filesystem::path default_index_folder();
+
 /// "cloob.index" in the folder of the shards.
 std::filesystem::path index_beside(const std::filesystem::path& shard_folder);
 

@@ -1,9 +1,14 @@
 #include "cloob/data/index_shards.h"
 
+#include <algorithm>
+#include <string>
+
 #include "cloob/base/files.h"
+#include "data/index_file.h"
 #include "data/parallel.h"
 #include "data/shard_index.h"
 #include "data/source_names.h"
+#include "data/stream_sizes.h"
 
 namespace cloob {
 
@@ -11,8 +16,19 @@ std::vector<std::filesystem::path> index_shards(const std::vector<std::string>& 
                                                 const std::filesystem::path& folder, std::int64_t threads,
                                                 const IndexProgress& progress) {
   if (!folder.empty()) make_directories(folder);
-  return update_index_files(expand_source_names(split_sources(names)), folder,
-                            {.threads = resolve_threads(threads), .folder = {}, .progress = progress});
+  std::vector<std::filesystem::path> shards = expand_source_names(split_sources(names));
+  const auto streams = std::ranges::stable_partition(
+      shards, [](const auto& shard) { return !is_stream_name(shard.native()); });
+  const std::vector<std::string> stream_names(streams.begin(), streams.end());
+  shards.erase(streams.begin(), streams.end());
+  IndexOptions options{.threads = resolve_threads(threads), .folder = {}, .progress = progress};
+  auto files = update_index_files(shards, folder, options);
+  if (!stream_names.empty()) {
+    options.folder = folder.empty() ? default_index_folder() : folder;
+    find_stream_sizes(stream_names, {}, options);
+    files.push_back(stream_sizes_file(options.folder));
+  }
+  return files;
 }
 
 }  // namespace cloob

@@ -25,6 +25,7 @@ LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std
   options.caption_choice = purpose == Purpose::training ? config.caption_choice : CaptionChoice::first;
   options.shuffle = config.shuffle;
   options.shuffle_window = config.shuffle_window;
+  options.stream_buffer = config.stream.buffer_samples;
   options.with_replacement = config.with_replacement;
   options.last_batch = config.last_batch;
   options.max_bad_share = config.max_bad_share;
@@ -33,11 +34,27 @@ LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std
   return options;
 }
 
+std::int64_t LoaderOptions::stream_window() const {
+  constexpr std::int64_t kInOrder = 256;
+  return purpose == Purpose::training && shuffle != Shuffle::none ? stream_buffer : kInOrder;
+}
+
 namespace {
 
 SampleOrder make_order(const Source& source, const LoaderOptions& options) {
   if (options.purpose == Purpose::evaluation) return {{{source.size(), 1}}, {}};
-  return {source.parts(), {options.shuffle, options.shuffle_window, options.with_replacement, options.seed}};
+  if (source.is_stream() && (options.shuffle == Shuffle::full || options.with_replacement)) {
+    throw_user_error(
+        "data.{} needs data that can be read at any place, and streams are read from front to back: use "
+        "data.shuffle windows, which mixes data.stream.buffer_samples of them",
+        options.with_replacement ? "with_replacement" : "shuffle full");
+  }
+  return {source.parts(),
+          {.shuffle = options.shuffle,
+           .window_parts = options.shuffle_window,
+           .with_replacement = options.with_replacement,
+           .seed = options.seed,
+           .window_samples = source.is_stream() ? options.stream_buffer : 0}};
 }
 
 }  // namespace

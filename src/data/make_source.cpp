@@ -1,14 +1,18 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/data/source.h"
 #include "data/csv_source.h"
+#include "data/index_file.h"
 #include "data/parallel.h"
 #include "data/source_names.h"
+#include "data/stream_sizes.h"
+#include "data/stream_source.h"
 #include "data/tar_source.h"
 
 namespace cloob {
@@ -33,6 +37,13 @@ class JoinedSource final : public Source {
     }
     return parts;
   }
+  std::map<std::string, std::int64_t> member_kinds() const override {
+    std::map<std::string, std::int64_t> kinds;
+    for (const auto& source : sources_) {
+      for (const auto& [kind, count] : source->member_kinds()) kinds[kind] += count;
+    }
+    return kinds;
+  }
   RawSample read(std::int64_t index) const override {
     const auto [source, local] = find(index);
     return source->read(local);
@@ -48,6 +59,10 @@ class JoinedSource final : public Source {
   std::string describe(std::int64_t index) const override {
     const auto [source, local] = find(index);
     return source->describe(local);
+  }
+  void read_ahead(std::int64_t index) const override {
+    const auto [source, local] = find(index);
+    source->read_ahead(local);
   }
 
  private:
@@ -103,42 +118,98 @@ std::shared_ptr<const Source> make_csv_source(const DataConfig& config,
 }
 
 fs::path index_folder(const DataConfig& config) {
-  if (config.index_folder) return *config.index_folder;
-  const fs::path cache = cache_folder();
-  return cache.empty() ? cache : cache / "indexes";
+  return config.index_folder ? fs::path(*config.index_folder) : default_index_folder();
+}
+
+IndexOptions index_options(const DataConfig& config, const IndexProgress& progress) {
+  return {resolve_threads(config.threads), index_folder(config), progress};
 }
 
 // Files of one format.
-std::shared_ptr<const Source> make_plain_source(const DataConfig& config,
-                                                const std::vector<std::string>& names, Purpose purpose,
-                                                const IndexProgress& progress) {
-  auto paths = expand_source_names(names);
+std::shared_ptr<const Source> make_file_source(const DataConfig& config, std::vector<fs::path> paths,
+                                               Purpose purpose, const IndexProgress& progress) {
   if (find_format(config, paths) == DataFormat::csv) return make_csv_source(config, paths, purpose);
-  return std::make_shared<TarSource>(
-      config.webdataset, std::move(paths),
-      IndexOptions{resolve_threads(config.threads), index_folder(config), progress});
+  return std::make_shared<TarSource>(config.webdataset, std::move(paths), index_options(config, progress));
+}
+
+// A source before it is opened.
+struct NamedSource {
+  std::vector<fs::path> paths;
+  double weight = 1;
+};
+
+bool is_stream(const fs::path& path) { return is_stream_name(path.native()); }
+
+void check_stream(const DataConfig& config, const NamedSource& source) {
+  if (source.weight != std::floor(source.weight)) {
+    throw_user_error(
+        "data.train_weights has {} for '{}': a stream is read as a whole, so that only whole numbers can be "
+        "used where streams are named",
+        shortest(source.weight), source.paths.front().string());
+  }
+  for (const fs::path& path : source.paths) {
+    const bool is_table =
+        config.format == DataFormat::csv || (!is_stream(path) && format_of_name(path) == DataFormat::csv);
+    if (is_table) {
+      throw_user_error("'{}' is used together with streams, which are tar shards: tables cannot be",
+                       path.string());
+    }
+  }
+}
+
+// Where one shard is a stream, all are read as such: an order that jumps would help none of them.
+std::shared_ptr<const Source> make_stream_source(const DataConfig& config,
+                                                 const std::vector<NamedSource>& sources,
+                                                 const IndexProgress& progress) {
+  std::vector<std::string> names;
+  std::vector<StreamShard> shards;
+  for (const NamedSource& source : sources) {
+    check_stream(config, source);
+    for (const fs::path& path : source.paths) {
+      names.push_back(path.string());
+      shards.push_back({.name = path.string(), .weight = source.weight});
+    }
+  }
+  const auto sizes = find_stream_sizes(names, config.stream, index_options(config, progress));
+  for (std::size_t i = 0; i < shards.size(); ++i) shards[i].num_samples = sizes[i];
+  return std::make_shared<StreamSource>(config.webdataset, config.stream, std::move(shards));
+}
+
+std::vector<NamedSource> name_sources(const DataConfig& config, const std::vector<std::string>& names,
+                                      Purpose purpose) {
+  const std::vector<std::string> separate = split_sources(names);
+  if (separate.empty()) throw_user_error("no data is named: give a table (.csv, .tsv) or tar shards");
+  const bool is_weighted = purpose == Purpose::training && !config.train_weights.empty();
+  if (!is_weighted && separate == names) return {{expand_source_names(names), 1}};
+  if (is_weighted && config.train_weights.size() != separate.size()) {
+    throw_user_error(
+        "data.train_weights has {} numbers for {} sources: it needs one for each, in the order of data.train",
+        config.train_weights.size(), separate.size());
+  }
+  std::vector<NamedSource> sources;
+  for (std::size_t i = 0; i < separate.size(); ++i) {
+    sources.push_back({expand_source_names({separate[i]}), is_weighted ? config.train_weights[i] : 1});
+  }
+  return sources;
 }
 
 }  // namespace
 
 std::shared_ptr<const Source> make_source(const DataConfig& config, const std::vector<std::string>& names,
                                           Purpose purpose, const IndexProgress& progress) {
-  const std::vector<std::string> separate = split_sources(names);
-  if (separate.empty()) throw_user_error("no data is named: give a table (.csv, .tsv) or tar shards");
-  const bool is_weighted = purpose == Purpose::training && !config.train_weights.empty();
-  if (!is_weighted && separate == names) return make_plain_source(config, names, purpose, progress);
-  if (is_weighted && config.train_weights.size() != separate.size()) {
-    throw_user_error(
-        "data.train_weights has {} numbers for {} sources: it needs one for each, in the order of data.train",
-        config.train_weights.size(), separate.size());
-  }
+  const std::vector<NamedSource> named = name_sources(config, names, purpose);
+  const auto has_stream = [](const NamedSource& source) {
+    return std::ranges::any_of(source.paths, is_stream);
+  };
+  if (std::ranges::any_of(named, has_stream)) return make_stream_source(config, named, progress);
   std::vector<std::shared_ptr<const Source>> sources;
-  for (const std::string& name : separate) {
-    sources.push_back(make_plain_source(config, {name}, purpose, progress));
+  std::vector<double> weights;
+  for (const auto& [paths, weight] : named) {
+    sources.push_back(make_file_source(config, paths, purpose, progress));
+    weights.push_back(weight);
   }
-  if (sources.size() == 1 && !is_weighted) return sources.front();
-  return std::make_shared<JoinedSource>(std::move(sources),
-                                        is_weighted ? config.train_weights : std::vector<double>());
+  if (sources.size() == 1 && weights.front() == 1) return sources.front();
+  return std::make_shared<JoinedSource>(std::move(sources), std::move(weights));
 }
 
 }  // namespace cloob

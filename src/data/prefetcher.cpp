@@ -43,12 +43,11 @@ Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const
                        const Sampler& sampler, const LoaderOptions& options, std::int64_t position)
     : source_(source),
       preprocess_(preprocess),
-      order_(order),
-      sampler_(sampler),
       options_(options),
-      position_(position),
+      plan_(order, sampler, options.rank, options.world_size, position),
       pool_(static_cast<std::size_t>(options.prefetch_batches) + 1),
       slots_(static_cast<std::size_t>(options.prefetch_batches)) {
+  reader_ = source_.open_reader(plan_, options.stream_window());
   for (std::size_t i = 0; i < slots_.size(); ++i) prepare_next_slot();
   try {
     for (std::int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { work(); });
@@ -67,24 +66,18 @@ void Prefetcher::stop() {
     stopping_ = true;
   }
   row_waits_.notify_all();
+  reader_->stop();
   threads_.clear();
 }
 
 // Gives the slot that is free a batch to fill, unless the pass is over.
 void Prefetcher::prepare_next_slot() {
-  if (sampler_.ended_at(position_)) return;
+  auto planned = plan_.next();
+  if (!planned) return;
+  const std::int64_t rows = planned->num_rows;
   Slot& next = slot(num_prepared_);
   next = {};
-  next.places = sampler_.batch_at(position_);
-  position_ = next.places.next_position;
-  if (next.places.epoch != epoch_) {
-    epoch_ = next.places.epoch;
-    epoch_order_ = order_.of_epoch(epoch_);
-  }
-  next.order = epoch_order_;
-  const std::int64_t begin = next.places.count * options_.rank / options_.world_size;
-  const std::int64_t rows = next.places.count * (options_.rank + 1) / options_.world_size - begin;
-  next.first_place = next.places.first + begin;
+  next.plan = *std::move(planned);
   next.rows.resize(static_cast<std::size_t>(rows));
   next.unfinished = next.rows.size();
   next.images_BCHW = pool_.get({rows, 3, preprocess_.image_size, preprocess_.image_size}, at::kFloat);
@@ -113,18 +106,26 @@ void Prefetcher::work() {
     if (stopping_) return;
     Slot& current = slot(num_given_);
     const std::size_t row = current.next_row++;
+    const bool is_next_planned = num_given_ + 1 < num_prepared_;
+    const Slot& next = slot(num_given_ + 1);
     lock.unlock();
+    if (row == 0 && is_next_planned) read_ahead(next);
     fill_row(current, row);
     lock.lock();
     if (--current.unfinished == 0) batch_is_ready_.notify_one();
   }
 }
 
+void Prefetcher::read_ahead(const Slot& slot) const {
+  for (std::int64_t row = 0; row < slot.plan.num_rows; ++row) {
+    source_.read_ahead(slot.plan.order->at(slot.plan.place(row)).index);
+  }
+}
+
 void Prefetcher::fill_row(Slot& slot, std::size_t row) const {
   Row& result = slot.rows[row];
   try {
-    // Places behind the end are the first ones again.
-    result.sample = slot.order->at((slot.first_place + static_cast<std::int64_t>(row)) % order_.size());
+    result.sample = slot.plan.order->at(slot.plan.place(static_cast<std::int64_t>(row)));
     write_row(slot, row);
   } catch (const BadSample& bad) {
     result.bad = BadPlace{result.sample.index, bad.kind(), bad.what()};
@@ -135,17 +136,19 @@ void Prefetcher::fill_row(Slot& slot, std::size_t row) const {
 
 void Prefetcher::write_row(Slot& slot, std::size_t row) const {
   const OrderedSample ordered = slot.rows[row].sample;
-  RawSample sample = source_.read(ordered.index);
+  RawSample sample = reader_->read(slot.plan.first_number + static_cast<std::int64_t>(row), ordered.index);
+  slot.rows[row].key = std::move(sample.key);
+  slot.rows[row].encoded_bytes = static_cast<std::int64_t>(sample.image_bytes.size());
   if (preprocess_.text) {
     if (sample.captions.empty()) throw BadSample(BadKind::no_caption, "it has no caption");
     std::size_t choice = 0;
     if (options_.caption_choice == CaptionChoice::random) {
-      choice = stream_of(RandomUse::caption_choice, options_, slot.places.epoch, ordered)
+      choice = stream_of(RandomUse::caption_choice, options_, slot.plan.places.epoch, ordered)
                    .below(sample.captions.size());
     }
     write_text(slot, row, std::move(sample.captions[choice]));
   }
-  RandomStream stream = stream_of(RandomUse::augmentation, options_, slot.places.epoch, ordered);
+  RandomStream stream = stream_of(RandomUse::augmentation, options_, slot.plan.places.epoch, ordered);
   preprocess_.image(sample.image_bytes, stream, row_of<float>(slot.images_BCHW, row));
 }
 
@@ -182,7 +185,7 @@ FilledBatch Prefetcher::collect(Slot& slot) {
     if (row.error) std::rethrow_exception(row.error);
   }
   FilledBatch filled;
-  filled.places = slot.places;
+  filled.places = slot.plan.places;
   Batch& batch = filled.batch;
   for (std::size_t from = 0; from < slot.rows.size(); ++from) {
     Row& row = slot.rows[from];
@@ -195,6 +198,8 @@ FilledBatch Prefetcher::collect(Slot& slot) {
     move_row<std::int64_t>(slot.tokens_BL, from, to);
     move_row<std::int64_t>(slot.end_positions_B, from, to);
     batch.indices.push_back(row.sample.index);
+    batch.keys.push_back(std::move(row.key));
+    batch.encoded_bytes += row.encoded_bytes;
     if (slot.tokens_BL.defined()) batch.captions.push_back(std::move(row.caption));
   }
   batch.num_bad = static_cast<std::int64_t>(filled.bad.size());

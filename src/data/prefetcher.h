@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "cloob/data/loader.h"
+#include "data/batch_plan.h"
+#include "data/sample_reader.h"
 #include "data/tensor_pool.h"
 
 namespace cloob {
@@ -51,14 +53,14 @@ class Prefetcher {
  private:
   struct Row {
     OrderedSample sample;
+    std::string key;
+    std::int64_t encoded_bytes = 0;
     std::string caption;
     std::optional<BadPlace> bad;
     std::exception_ptr error;
   };
   struct Slot {
-    BatchPlaces places;
-    std::shared_ptr<const EpochOrder> order;
-    std::int64_t first_place = 0;  // of this rank's rows
+    PlannedBatch plan;
     std::vector<Row> rows;
     std::size_t next_row = 0;  // the next one that a thread takes
     std::size_t unfinished = 0;
@@ -73,6 +75,7 @@ class Prefetcher {
   void stop();
   void work();
   bool has_row();
+  void read_ahead(const Slot& slot) const;
   void fill_row(Slot& slot, std::size_t row) const;
   void write_row(Slot& slot, std::size_t row) const;
   void write_text(Slot& slot, std::size_t row, std::string caption) const;
@@ -80,12 +83,9 @@ class Prefetcher {
 
   const Source& source_;
   const Preprocess& preprocess_;
-  const SampleOrder& order_;
-  const Sampler& sampler_;
   const LoaderOptions& options_;
-  std::int64_t position_;                          // of the next batch that gets a slot
-  std::shared_ptr<const EpochOrder> epoch_order_;  // of the batch that got a slot last
-  std::int64_t epoch_ = -1;
+  std::unique_ptr<SampleReader> reader_;
+  BatchPlan plan_;  // of the batches that get a slot next
   TensorPool pool_;
 
   mutable std::mutex mutex_;  // guards the members below and the counters of the slots

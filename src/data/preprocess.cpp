@@ -1,40 +1,16 @@
 #include "cloob/data/preprocess.h"
 
-#include <fmt/core.h>
-
 #include <functional>
 #include <memory>
 #include <utility>
 
-#include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/image/decode.h"
 #include "cloob/image/transform.h"
+#include "data/bad_image.h"
 
 namespace cloob {
 namespace {
-
-BadKind bad_kind(DecodeErrorKind kind) {
-  switch (kind) {
-    case DecodeErrorKind::not_an_image:
-    case DecodeErrorKind::unsupported_format:
-      return BadKind::not_an_image;
-    case DecodeErrorKind::truncated:
-    case DecodeErrorKind::corrupt:
-      return BadKind::damaged_image;
-    case DecodeErrorKind::too_large:
-      return BadKind::too_large;
-  }
-  return BadKind::damaged_image;
-}
-
-void check_pixels(std::span<const std::byte> encoded, std::int64_t max_image_pixels) {
-  const ImageSize size = image_size_of(encoded);
-  if (std::int64_t{size.height} * size.width > max_image_pixels) {
-    throw BadSample(BadKind::too_large, fmt::format("{} x {} pixels, data.max_image_pixels is {}", size.width,
-                                                    size.height, with_thousands(max_image_pixels)));
-  }
-}
 
 using Decode = ImageU8 (*)(std::span<const std::byte>, PixelMemory);
 
@@ -93,7 +69,7 @@ Preprocess make_image_preprocess(const ImageConfig& config, Purpose purpose, std
   preprocess.image_size = image_size;
   preprocess.image = [=](std::span<const std::byte> encoded, RandomStream& stream, std::span<float> chw) {
     try {
-      if (max_image_pixels < kMaxImagePixels) check_pixels(encoded, max_image_pixels);
+      if (max_image_pixels < kMaxImagePixels) checked_image_size(encoded, max_image_pixels);
       make_image(encoded, stream, chw);
     } catch (const DecodeError& error) {
       throw BadSample(bad_kind(error.kind()), error.what());

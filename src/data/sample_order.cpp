@@ -71,18 +71,26 @@ class WithoutReplacement final : public EpochOrder {
         index_begins_(begins_of(*parts, [](const SourcePart& part) { return part.size; })),
         appearances_(appearances_of(*parts)) {
     const auto count = static_cast<std::int64_t>(appearances_.size());
-    const std::int64_t window = options.shuffle == Shuffle::windows ? options.window_parts : count;
-    if (window < count) shuffle_parts();
+    const bool is_windowed = options.shuffle == Shuffle::windows;
+    const bool by_samples = is_windowed && options.window_samples > 0;
+    const std::int64_t window = is_windowed ? options.window_parts : count;
+    if (by_samples || window < count) shuffle_parts();
     place_begins_ = begins_of(appearances_, [](const Appearance& one) { return one.size; });
-    for (std::int64_t first = 0; first < count; first += window) {
-      window_begins_.push_back(place_begins_[static_cast<std::size_t>(first)]);
+    if (by_samples) {
+      for (std::int64_t begin = 0; begin < place_begins_.back(); begin += options.window_samples) {
+        window_begins_.push_back(begin);
+      }
+    } else {
+      for (std::int64_t first = 0; first < count; first += window) {
+        window_begins_.push_back(place_begins_[static_cast<std::size_t>(first)]);
+      }
     }
     window_begins_.push_back(place_begins_.back());
   }
 
   OrderedSample at(std::int64_t place) const override {
     CLOOB_CHECK(place >= 0 && place < place_begins_.back(), "place {} of {}", place, place_begins_.back());
-    const std::int64_t stored = is_shuffled_ ? shuffled(place) : place;
+    const std::int64_t stored = reading_number(place);
     const std::size_t number = find_begin(place_begins_, stored);
     const Appearance& appearance = appearances_[number];
     std::int64_t offset = stored - place_begins_[number];
@@ -94,6 +102,14 @@ class WithoutReplacement final : public EpochOrder {
     return {index_begins_[appearance.part] + offset, appearance.copy};
   }
 
+  std::int64_t reading_number(std::int64_t place) const override {
+    if (!is_shuffled_) return place;
+    const std::size_t window = find_begin(window_begins_, place);
+    const std::int64_t begin = window_begins_[window], size = window_begins_[window + 1] - begin;
+    const auto number = static_cast<std::int64_t>(window);
+    return begin + permutation_of(seed_, epoch_, Permuted::window, number, size)(place - begin);
+  }
+
  private:
   void shuffle_parts() {
     const auto count = static_cast<std::int64_t>(appearances_.size());
@@ -103,13 +119,6 @@ class WithoutReplacement final : public EpochOrder {
       shuffled.push_back(appearances_[static_cast<std::size_t>(permutation(place))]);
     }
     appearances_ = std::move(shuffled);
-  }
-
-  std::int64_t shuffled(std::int64_t place) const {
-    const std::size_t window = find_begin(window_begins_, place);
-    const std::int64_t begin = window_begins_[window], size = window_begins_[window + 1] - begin;
-    const auto number = static_cast<std::int64_t>(window);
-    return begin + permutation_of(seed_, epoch_, Permuted::window, number, size)(place - begin);
   }
 
   Parts parts_;

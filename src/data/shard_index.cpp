@@ -12,6 +12,7 @@
 #include "cloob/base/text.h"
 #include "data/index_file.h"
 #include "data/parallel.h"
+#include "data/shard_counts.h"
 #include "data/tar_scanner.h"
 
 namespace cloob {
@@ -32,6 +33,16 @@ FolderIndexes by_folder(const std::vector<fs::path>& shards) {
   FolderIndexes folders;
   for (std::size_t i = 0; i < shards.size(); ++i) folders[shards[i].parent_path()].shards.push_back(i);
   return folders;
+}
+
+// Compares a shard with what its makers wrote down beside it.
+void warn_of_another_count(const fs::path& shard, std::int64_t samples) {
+  const auto stated = stated_samples(shard);
+  if (!stated || stated->samples == samples) return;
+  log_warning("data", "'{}' has {} samples, '{}' says {}: {}", shard.string(), with_thousands(samples),
+              stated->file, with_thousands(stated->samples),
+              samples < stated->samples ? "it may have been cut short or copied before it was finished"
+                                        : "it may have been written to twice");
 }
 
 // Scans, in parallel, what is not known in the state that it is in now.
@@ -62,6 +73,7 @@ void scan_stale(FolderIndexes& folders, const std::vector<fs::path>& shards, con
     if (options.progress) options.progress(num_done, total);
   });
   for (Stale& one : stale) {
+    warn_of_another_count(shards[one.shard], one.scanned.layout.size());
     one.folder->scanned_bytes += one.scanned.stamp.bytes;
     one.folder->known.insert_or_assign(shards[one.shard].filename().string(), std::move(one.scanned));
   }
@@ -217,6 +229,14 @@ std::vector<std::int64_t> ShardIndex::shard_sizes() const {
   std::vector<std::int64_t> sizes;
   for (const ShardLayout& layout : layouts_) sizes.push_back(layout.size());
   return sizes;
+}
+
+std::map<std::string, std::int64_t> ShardIndex::member_kinds() const {
+  std::map<std::string, std::int64_t> kinds;
+  for (const ShardLayout& layout : layouts_) {
+    for (const auto& [kind, count] : layout.kinds) kinds[kind] += count;
+  }
+  return kinds;
 }
 
 ShardIndex::Place ShardIndex::place(std::int64_t index) const {

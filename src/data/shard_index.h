@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,8 @@ class ShardIndex {
   Place place(std::int64_t index) const;
   std::int64_t size() const { return first_sample_.back(); }
   std::vector<std::int64_t> shard_sizes() const;
+  /// ShardLayout::kinds of all shards together.
+  std::map<std::string, std::int64_t> member_kinds() const;
 
  private:
   std::vector<ShardLayout> layouts_;

@@ -3,27 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/open_files.h"
 #include "data/shard_index.h"
+#include "data/shard_sample.h"
 
 namespace cloob {
-
-/// The members of one sample.
-struct ShardSample {
-  std::string key;
-  std::map<std::string, std::vector<std::byte>> members;  ///< by suffix; those that were asked for
-  std::vector<std::string> suffixes;                      ///< of all members, for messages
-
-  /// The member whose suffix stands first in `wanted`, moved out; nothing when there is none.
-  std::optional<std::vector<std::byte>> take_first(const std::vector<std::string>& wanted);
-  /// "000000012 has .jpg .json".
-  std::string describe_members() const;
-};
 
 /// Shards that are open for reading sample by sample, whatever their members mean. Thread-safe.
 class ShardReader {
@@ -34,12 +21,15 @@ class ShardReader {
   /// Reads those members whose suffixes are named. Throws BadSample for a shard that is damaged here or has
   /// vanished.
   ShardSample read(std::int64_t index, const std::vector<std::string>& suffixes) const;
+  /// Asks the system to bring in the bytes of a sample.
+  void read_ahead(std::int64_t index) const;
   /// The key of a sample. Throws BadSample.
   std::string key(std::int64_t index) const;
   /// "shards/00003.tar, sample 12", counted from 0.
   std::string describe(std::int64_t index) const;
   std::int64_t size() const { return index_.size(); }
   std::vector<std::int64_t> shard_sizes() const { return index_.shard_sizes(); }
+  std::map<std::string, std::int64_t> member_kinds() const { return index_.member_kinds(); }
 
  private:
   // Calls visit(scanner, member, name) for each member of a sample until it returns false. Throws BadSample.

@@ -87,7 +87,8 @@ std::vector<std::string> expand_body(std::string_view body) {
 
 std::vector<std::string> expand_glob(const std::string& pattern) {
   std::error_code error;
-  if (pattern.find_first_of("*?[") == std::string::npos || std::filesystem::exists(pattern, error)) {
+  if (pattern.find_first_of("*?[") == std::string::npos || is_http_name(pattern) || is_pipe_name(pattern) ||
+      std::filesystem::exists(pattern, error)) {
     return {pattern};
   }
   glob_t found{};
@@ -121,6 +122,16 @@ std::vector<std::string> expand_braces(std::string_view pattern) {
   return {std::string(pattern)};
 }
 
+bool is_http_name(std::string_view name) {
+  return name.starts_with("http://") || name.starts_with("https://");
+}
+
+bool is_pipe_name(std::string_view name) { return name.starts_with("pipe:"); }
+
+bool is_stream_name(std::string_view name) {
+  return is_pipe_name(name) || is_http_name(name) || name.ends_with(".tar.gz") || name.ends_with(".tgz");
+}
+
 std::vector<std::string> split_sources(const std::vector<std::string>& names) {
   std::vector<std::string> separate;
   for (std::string_view rest : names) {
@@ -143,7 +154,8 @@ std::vector<std::filesystem::path> expand_source_names(const std::vector<std::st
     for (const std::string& pattern : expanded) {
       for (std::string& path : expand_glob(pattern)) {
         std::error_code error;
-        if (!std::filesystem::exists(path, error)) {
+        const bool is_remote = is_http_name(path) || is_pipe_name(path);
+        if (!is_remote && !std::filesystem::exists(path, error)) {
           throw_user_error(
               "'{}' does not exist{}", path,
               expanded.size() > 1

@@ -107,50 +107,60 @@ void parse_pax(std::string_view records, std::uint64_t offset, Extension& extens
 
 std::uint64_t padded(std::uint64_t size) { return (size + kTarBlock - 1) / kTarBlock * kTarBlock; }
 
+[[noreturn]] void throw_cut_short(std::uint64_t header_offset, const std::string& member) {
+  throw TarError(TarDamage::cut_short, header_offset,
+                 fmt::format("it ends inside the member '{}' at byte {}", member, header_offset), member);
+}
+
 }  // namespace
 
-TarScanner::TarScanner(const RandomAccessFile& file, std::uint64_t begin, std::uint64_t end,
-                       std::size_t window_bytes)
-    : file_(file), offset_(begin), end_(end), window_bytes_(std::max<std::size_t>(window_bytes, kTarBlock)) {}
+// The block at `offset_`; nothing at the end of the archive.
+std::optional<Block> TarScanner::header_block() {
+  const Block block = input_.view(offset_, kTarBlock);
+  if (block.size() < kTarBlock) {
+    if (offset_ == 0 && block.empty()) throw TarError(TarDamage::cut_short, 0, "it is empty (0 bytes)");
+    if (input_.end() < last_data_end_) throw_cut_short(last_header_, last_name_);
+    if (block.empty()) return std::nullopt;
+    throw TarError(TarDamage::cut_short, offset_,
+                   fmt::format("it ends inside the header at byte {}", offset_));
+  }
+  has_end_mark_ = std::ranges::all_of(block, [](std::byte value) { return value == std::byte{0}; });
+  if (has_end_mark_) return std::nullopt;
+  return block;
+}
 
 std::optional<TarMember> TarScanner::next() {
   constexpr std::uint64_t kMostExtensionBytes = 1 << 20;
   TarMember member;
   member.begin = offset_;
   Extension extension;
-  while (offset_ < end_) {
-    if (end_ - offset_ < kTarBlock) {
-      throw TarError(TarDamage::cut_short, offset_,
-                     fmt::format("it ends inside the header at byte {}", offset_));
-    }
-    const Block block = window_at(offset_, kTarBlock);
-    const auto is_zero = [](std::byte value) { return value == std::byte{0}; };
-    if (std::all_of(block.begin(), block.end(), is_zero)) return std::nullopt;
-    const Header header = parse_header(block, offset_);
-    const std::uint64_t data_offset = offset_ + kTarBlock;
+  while (const auto block = header_block()) {
+    const std::uint64_t header_offset = offset_, data_offset = offset_ + kTarBlock;
+    const Header header = parse_header(*block, header_offset);
     const bool is_extension =
         header.type == 'L' || header.type == 'K' || header.type == 'x' || header.type == 'g';
     const std::uint64_t size = is_extension ? header.size : extension.size.value_or(header.size);
     if (is_extension && size > kMostExtensionBytes) {
-      throw_bad_header(offset_, "the tar header at byte {} has no valid size");
+      throw_bad_header(header_offset, "the tar header at byte {} has no valid size");
     }
-    if (size > end_ - data_offset) {
-      throw TarError(TarDamage::cut_short, offset_,
-                     fmt::format("it ends inside the member '{}' at byte {}", header.name, offset_),
-                     extension.name.value_or(header.name));
-    }
-    const std::uint64_t header_offset = offset_;
+    const std::string name = extension.name.value_or(header.name);
+    // Where the end is not known, it shows when the data is read or passed over.
+    if (data_offset > input_.end() || size > input_.end() - data_offset) throw_cut_short(header_offset, name);
     offset_ = data_offset + padded(size);
+    last_name_ = name;
+    last_header_ = header_offset;
+    last_data_end_ = data_offset + size;
     if (is_extension) {
-      const auto bytes = read_bytes(data_offset, size);
+      const Block bytes = input_.view(data_offset, static_cast<std::size_t>(size));
+      if (bytes.size() < size) throw_cut_short(header_offset, name);
       const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
       if (header.type == 'L') extension.name = std::string(text.substr(0, text.find('\0')));
       if (header.type == 'x') parse_pax(text, header_offset, extension);
       continue;
     }
-    member.name = extension.name.value_or(header.name);
     const bool is_file = header.type == '0' || header.type == '\0' || header.type == '7';
-    if (is_file && !member.name.ends_with('/')) {
+    if (is_file && !name.ends_with('/')) {
+      member.name = name;
       member.data_offset = data_offset;
       member.size = size;
       return member;
@@ -162,36 +172,24 @@ std::optional<TarMember> TarScanner::next() {
 }
 
 bool TarScanner::skip_damage(std::uint64_t offset) {
-  for (offset_ = offset + kTarBlock; offset_ < end_ && end_ - offset_ >= kTarBlock; offset_ += kTarBlock) {
-    const Block block = window_at(offset_, kTarBlock);
+  for (offset_ = offset + kTarBlock;; offset_ += kTarBlock) {
+    const Block block = input_.view(offset_, kTarBlock);
+    if (block.size() < kTarBlock) return false;
     if (text_field(block, 257, 5) == "ustar" && checksum_holds(block)) return true;
   }
-  return false;
 }
 
 std::vector<std::byte> TarScanner::read(const TarMember& member) {
-  return read_bytes(member.data_offset, member.size);
-}
-
-std::vector<std::byte> TarScanner::read_bytes(std::uint64_t offset, std::uint64_t size) {
-  const auto count = static_cast<std::size_t>(size);
-  if (count <= window_bytes_) {
-    const Block block = window_at(offset, count);
-    return {block.begin(), block.end()};
+  // The size may be wrong, and memory for it is taken only as far as there is data.
+  constexpr std::uint64_t kMostAtOnce = std::uint64_t{64} << 20;
+  std::vector<std::byte> bytes;
+  while (bytes.size() < member.size) {
+    const std::size_t have = bytes.size();
+    bytes.resize(have + static_cast<std::size_t>(std::min(member.size - have, kMostAtOnce)));
+    const std::size_t count = input_.read(member.data_offset + have, std::span(bytes).subspan(have));
+    if (count < bytes.size() - have) throw_cut_short(last_header_, member.name);
   }
-  std::vector<std::byte> bytes(count);
-  file_.read(offset, bytes);
   return bytes;
-}
-
-std::span<const std::byte> TarScanner::window_at(std::uint64_t offset, std::size_t size) {
-  const bool inside = offset >= window_offset_ && offset + size <= window_offset_ + window_.size();
-  if (!inside) {
-    window_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(window_bytes_, end_ - offset)));
-    window_offset_ = offset;
-    file_.read(offset, window_);
-  }
-  return std::span<const std::byte>(window_).subspan(static_cast<std::size_t>(offset - window_offset_), size);
 }
 
 }  // namespace cloob

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "cloob/base/files.h"
+#include "data/tar_input.h"
 
 namespace cloob {
 
@@ -42,33 +42,32 @@ class TarError : public std::runtime_error {
   std::string member_;
 };
 
-/// A pass over the headers in [begin, end) of a tar file. Not thread-safe; the file may be shared.
+/// A pass over the members of a tar file. Not thread-safe.
 class TarScanner {
  public:
-  /// Reads `window_bytes` at a time: small where data is to be skipped, large where it is wanted too.
-  TarScanner(const RandomAccessFile& file, std::uint64_t begin, std::uint64_t end, std::size_t window_bytes);
+  /// Begins at the header at `begin`. The input outlives the scanner.
+  explicit TarScanner(TarInput& input, std::uint64_t begin = 0) : input_(input), offset_(begin) {}
 
-  /// The next regular file; nothing at the end of the archive. Throws TarError, and UserError when reading
-  /// fails.
+  /// The next regular file; nothing at the end of the archive. Throws TarError, and what the input throws.
   std::optional<TarMember> next();
-  /// The content of a member that `next` returned.
+  /// The content of the member that `next` returned last. Throws TarError where the input ends before.
   std::vector<std::byte> read(const TarMember& member);
   /// Lets `next` go on at the first block behind the damage at `offset` that is the header of a ustar or GNU
   /// tar file. Returns false where there is none.
   bool skip_damage(std::uint64_t offset);
   /// Where `next` goes on; at the end of the archive, where the end mark begins.
   std::uint64_t offset() const { return offset_; }
+  /// Whether the archive has ended as it should, with a block of zeros.
+  bool has_end_mark() const { return has_end_mark_; }
 
  private:
-  std::span<const std::byte> window_at(std::uint64_t offset, std::size_t size);
-  std::vector<std::byte> read_bytes(std::uint64_t offset, std::uint64_t size);
+  std::optional<std::span<const std::byte>> header_block();
 
-  const RandomAccessFile& file_;
+  TarInput& input_;
   std::uint64_t offset_;
-  std::uint64_t end_;
-  std::size_t window_bytes_;
-  std::vector<std::byte> window_;
-  std::uint64_t window_offset_ = 0;
+  std::string last_name_;  // of the member that `next` returned last
+  std::uint64_t last_header_ = 0, last_data_end_ = 0;
+  bool has_end_mark_ = false;
 };
 
 }  // namespace cloob

@@ -2,34 +2,13 @@
 
 #include <utility>
 
-#include "cloob/base/text.h"
-#include "cloob/data/bad_samples.h"
-#include "data/captions.h"
-
 namespace cloob {
-namespace {
-
-std::vector<std::string> caption_suffixes(const WebdatasetConfig& config) {
-  if (config.json_caption_field) return {"json"};
-  return config.caption_members;
-}
-
-std::vector<std::string> joined(std::vector<std::string> first, const std::vector<std::string>& second) {
-  first.insert(first.end(), second.begin(), second.end());
-  return first;
-}
-
-}  // namespace
 
 TarSource::TarSource(const WebdatasetConfig& config, std::vector<std::filesystem::path> shards,
                      const IndexOptions& options)
-    : image_suffixes_(config.image_members),
-      caption_suffixes_(caption_suffixes(config)),
-      all_suffixes_(joined(image_suffixes_, caption_suffixes_)),
-      text_(config.text),
-      json_field_(config.json_caption_field),
+    : members_(config),
       reader_(std::move(shards),
-              {image_suffixes_, caption_suffixes_,
+              {members_.image_suffixes(), members_.caption_suffixes(),
                "set data.webdataset.image_members, caption_members or json_caption_field to the suffixes in "
                "the shards"},
               options) {}
@@ -41,28 +20,12 @@ std::vector<SourcePart> TarSource::parts() const {
 }
 
 RawSample TarSource::read(std::int64_t index) const {
-  ShardSample sample = reader_.read(index, all_suffixes_);
-  RawSample raw;
-  raw.captions = take_captions(sample);
-  auto image = sample.take_first(image_suffixes_);
-  if (!image) throw BadSample(BadKind::no_image, sample.describe_members());
-  raw.image_bytes = *std::move(image);
-  raw.key = std::move(sample.key);
-  return raw;
+  return members_.raw_sample(reader_.read(index, members_.all_suffixes()));
 }
 
 std::vector<std::string> TarSource::read_captions(std::int64_t index) const {
-  ShardSample sample = reader_.read(index, caption_suffixes_);
-  return take_captions(sample);
-}
-
-std::vector<std::string> TarSource::take_captions(ShardSample& sample) const {
-  const auto member = sample.take_first(caption_suffixes_);
-  if (!member) throw BadSample(BadKind::no_caption, sample.describe_members());
-  auto captions = json_field_ ? captions_in_json(*member, *json_field_)
-                              : captions_in_text(*member, /*one_per_line=*/text_ == TextMember::lines);
-  if (captions.empty()) throw BadSample(BadKind::no_caption, "the caption of '" + sample.key + "' is empty");
-  return captions;
+  ShardSample sample = reader_.read(index, members_.caption_suffixes());
+  return members_.captions(sample);
 }
 
 }  // namespace cloob

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <memory>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "cloob/data/source.h"
 #include "data/shard_reader.h"
+#include "data/webdataset_members.h"
 
 namespace cloob {
 
@@ -18,19 +18,16 @@ class TarSource final : public Source {
 
   std::int64_t size() const override { return reader_.size(); }
   std::vector<SourcePart> parts() const override;
+  std::map<std::string, std::int64_t> member_kinds() const override { return reader_.member_kinds(); }
   RawSample read(std::int64_t index) const override;
   std::string key(std::int64_t index) const override { return reader_.key(index); }
   std::vector<std::string> read_captions(std::int64_t index) const override;
   std::string describe(std::int64_t index) const override { return reader_.describe(index); }
 
- private:
-  std::vector<std::string> take_captions(ShardSample& sample) const;
+  void read_ahead(std::int64_t index) const override { reader_.read_ahead(index); }
 
-  std::vector<std::string> image_suffixes_;
-  std::vector<std::string> caption_suffixes_;
-  std::vector<std::string> all_suffixes_;
-  TextMember text_;
-  std::optional<std::string> json_field_;
+ private:
+  WebdatasetMembers members_;
   ShardReader reader_;
 };
 

@@ -64,6 +64,8 @@ void check_size(std::string_view codec, std::int64_t height, std::int64_t width)
   }
 }
 
+std::string_view image_format_of(Bytes bytes) { return find_codec(bytes).name; }
+
 ImageSize image_size_of(Bytes bytes) { return find_codec(bytes).size(bytes); }
 
 ImageU8 decode_image_as_stored(Bytes bytes, PixelMemory memory) {

@@ -8,6 +8,8 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "report/svg_chart.h"
+#include "report/svg_frame.h"
+#include "report/svg_histogram.h"
 
 namespace cloob {
 namespace {
@@ -22,7 +24,7 @@ constexpr std::string_view kStyle = R"(
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1120px;margin:0 auto;padding:40px 20px 60px}
-h1{font-size:28px;line-height:1.2;margin:0 0 8px}h2{font-size:16px;margin:0 0 12px}
+h1{font-size:28px;line-height:1.2;margin:0 0 8px;overflow-wrap:anywhere}h2{font-size:16px;margin:0 0 12px}
 .summary{color:var(--muted);margin:0 0 28px;max-width:75ch;white-space:pre-line}
 .card{background:var(--card);border:1px solid var(--grid);border-radius:10px;padding:18px 20px;margin:0 0 20px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:20px;margin:0 0 20px}
@@ -32,18 +34,30 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:7px 14px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0}th:last-child,td:last-child{padding-right:0}
 th{color:var(--muted);font-weight:600;font-size:13px}
-tr:last-child td{border-bottom:0}td:first-child{font-weight:600}
+tr:last-child td{border-bottom:0}
+td:first-child{font-weight:600;white-space:pre-wrap;overflow-wrap:anywhere;min-width:13ch}
+@media(max-width:640px){main{padding:24px 12px 40px}h1{font-size:22px}.card{padding:14px}th,td{padding:6px 8px}
+}
 .note{color:var(--muted);font-size:13px;margin:10px 0 0}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 8px;font-size:13px;color:var(--muted)}
 .legend span{display:flex;align-items:center;gap:7px}.legend b{color:var(--ink);font-weight:600}
 .legend i{width:16px;height:3px;border-radius:2px;background:var(--c)}
 svg{display:block;width:100%;height:auto;overflow:visible}
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--muted)}
+@media(max-width:640px){text{font-size:17px}}
 .grid{stroke:var(--grid)}.axis{stroke:var(--axis);fill:none}
 .level{stroke:var(--muted);stroke-dasharray:4 4;fill:none}
 .curve{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .dot{fill:var(--c);stroke:var(--card);stroke-width:1.5}.hint{fill:transparent}.hint:hover{fill:var(--axis)}
 .s0{--c:var(--c0)}.s1{--c:var(--c1)}.s2{--c:var(--c2)}.s3{--c:var(--c3)}.s4{--c:var(--c4)}.s5{--c:var(--c5)}
+.bar{fill:var(--c0)}.bar:hover{fill:var(--c1)}
+.notes{list-style:none;margin:0;padding:0}.notes li{padding:10px 0;border-bottom:1px solid var(--grid)}
+.notes li:last-child{border-bottom:0}.notes b{font-weight:600}
+.notes p{margin:2px 0 0;color:var(--muted);font-size:13px;overflow-wrap:anywhere}
+.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:18px 14px;align-items:start}
+figure{margin:0}figure img{max-height:160px;border:1px solid var(--axis);border-radius:0}
+figcaption{margin-top:6px;font-size:13px;line-height:1.35;overflow-wrap:anywhere}
+figcaption small{display:block;color:var(--muted);margin-top:2px}
 img{display:block;max-width:100%;height:auto;border-radius:6px}
 )";
 constexpr std::size_t kNumColors = 6;
@@ -115,6 +129,34 @@ std::string chart_card(const Chart& chart, const std::vector<std::string>& color
                      legend(chart, colors), svg_chart(chart, colors));
 }
 
+std::string notes_card(const ReportNotes& notes) {
+  std::string items;
+  for (const auto& [headline, lines] : notes.notes) {
+    items += fmt::format("<li><b>{}</b>", html_escaped(headline));
+    for (const std::string& line : lines) items += fmt::format("<p>{}</p>", html_escaped(line));
+    items += "</li>";
+  }
+  return fmt::format("<section class=\"card\"><h2>{}</h2><ul class=\"notes\">{}</ul></section>\n",
+                     html_escaped(notes.title), items);
+}
+
+std::string histogram_card(const Histogram& histogram) {
+  return fmt::format("<section class=\"card\"><h2>{}</h2>{}{}</section>\n", html_escaped(histogram.title),
+                     svg_histogram(histogram), note_text(histogram.note));
+}
+
+std::string gallery_card(const ReportGallery& gallery) {
+  std::string items;
+  for (const ReportGallery::Item& item : gallery.items) {
+    items += fmt::format(
+        "<figure><img alt=\"\" src=\"data:image/jpeg;base64,{}\"><figcaption>{}<small>{}</small></figcaption>"
+        "</figure>\n",
+        base64(item.jpeg), html_escaped(item.caption), html_escaped(item.note));
+  }
+  return fmt::format("<section class=\"card\"><h2>{}</h2><div class=\"gallery\">\n{}</div>{}</section>\n",
+                     html_escaped(gallery.title), items, note_text(gallery.note));
+}
+
 std::string picture_card(const ReportPicture& picture) {
   return fmt::format(
       "<section class=\"card\"><h2>{}</h2><img alt=\"{}\" src=\"data:image/png;base64,{}\">{}</section>\n",
@@ -142,11 +184,14 @@ std::string render_html(const HtmlReport& report) {
       "<title>{}</title><style>{}</style></head><body><main>\n<h1>{}</h1>"
       "<p class=\"summary\">{}</p>\n",
       title, kStyle, title, html_escaped(report.summary));
+  for (const ReportNotes& notes : report.notes) page += notes_card(notes);
   for (const ReportTable& table : report.tables) page += table_card(table);
   std::vector<std::string> names;
   page += "<div class=\"charts\">\n";
   for (const Chart& chart : report.charts) page += chart_card(chart, color_classes(chart, names));
+  for (const Histogram& histogram : report.histograms) page += histogram_card(histogram);
   page += "</div>\n";
+  for (const ReportGallery& gallery : report.galleries) page += gallery_card(gallery);
   for (const ReportPicture& picture : report.pictures) page += picture_card(picture);
   return page + "</main></body></html>\n";
 }

@@ -4,40 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
+#include "report/svg_frame.h"
 
 namespace cloob {
 namespace {
 
-// Everything in the units of the view box.
-constexpr double kWidth = 560, kHeight = 300;
-constexpr double kLeft = 52, kRight = 16, kTop = 26, kBottom = 44;
 constexpr std::size_t kMostPointsWithHints = 250;
-
-struct Interval {
-  double low = std::numeric_limits<double>::infinity();
-  double high = -std::numeric_limits<double>::infinity();
-
-  void include(double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-};
-
-// Maps data to the view box.
-struct Frame {
-  Interval x, y;
-
-  double left_of(double value) const {
-    return kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight);
-  }
-  double top_of(double value) const {
-    return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
-  }
-};
 
 bool is_drawn(const ChartPoint& point) { return std::isfinite(point.x) && std::isfinite(point.y); }
 
@@ -65,42 +40,16 @@ Frame frame_of(const Chart& chart) {
   for (const ChartLevel& level : chart.levels) frame.y.include(level.y);
   frame.x = widened(frame.x);
   frame.y = widened(frame.y);
-  // Up to the next round number, so that no curve touches the frame without a label there.
-  const double step = axis_ticks(frame.y.low, frame.y.high, 5).step;
-  frame.y = {std::floor(frame.y.low / step) * step, std::ceil(frame.y.high / step) * step};
+  frame.round_y();
   return frame;
-}
-
-std::string axes(const Chart& chart, const Frame& frame) {
-  std::string svg;
-  const AxisTicks y = axis_ticks(frame.y.low, frame.y.high, 5);
-  for (std::size_t i = 0; i < y.values.size(); ++i) {
-    const double top = frame.top_of(y.values[i]);
-    svg += fmt::format(R"(<path class="grid" d="M{} {:.1f}H{}"/><text class="tick" x="{}" y="{:.1f}" )"
-                       R"(text-anchor="end">{}</text>)",
-                       kLeft, top, kWidth - kRight, kLeft - 8, top + 4, y.labels[i]);
-  }
-  const double bottom = kHeight - kBottom;
-  const AxisTicks x = axis_ticks(frame.x.low, frame.x.high, 6);
-  for (std::size_t i = 0; i < x.values.size(); ++i) {
-    const double left = frame.left_of(x.values[i]);
-    svg += fmt::format(R"(<path class="axis" d="M{:.1f} {}v5"/><text class="tick" x="{:.1f}" y="{}" )"
-                       R"(text-anchor="middle">{}</text>)",
-                       left, bottom, left, bottom + 18, x.labels[i]);
-  }
-  svg += fmt::format(R"(<path class="axis" d="M{} {}H{}"/>)", kLeft, bottom, kWidth - kRight);
-  svg += fmt::format(R"(<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>)",
-                     (kLeft + kWidth - kRight) / 2, kHeight - 6, html_escaped(chart.x_label));
-  svg += fmt::format(R"(<text class="label" x="4" y="12">{}</text>)", html_escaped(chart.y_label));
-  return svg;
 }
 
 std::string level_line(const ChartLevel& level, const Frame& frame) {
   const double top = frame.top_of(level.y);
   return fmt::format(R"(<path class="level" d="M{} {:.1f}H{}"/><text class="tick" x="{}" y="{:.1f}" )"
                      R"(text-anchor="end">{} {}</text>)",
-                     kLeft, top, kWidth - kRight, kWidth - kRight, top - 5, html_escaped(level.name),
-                     fmt::format("{:.3g}", level.y));
+                     Frame::kLeft, top, Frame::kWidth - Frame::kRight, Frame::kWidth - Frame::kRight, top - 5,
+                     html_escaped(level.name), fmt::format("{:.3g}", level.y));
 }
 
 std::string curve(const ChartSeries& series, const Frame& frame, const std::string& color) {
@@ -137,58 +86,12 @@ std::string hints(const ChartSeries& series, const Frame& frame) {
 
 }  // namespace
 
-std::string html_escaped(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
-AxisTicks axis_ticks(double low, double high, int count) {
-  CLOOB_CHECK(low < high, "axis from {} to {}", low, high);
-  const double wanted = (high - low) / count;
-  const double power = std::pow(10.0, std::floor(std::log10(wanted)));
-  double step = 10 * power;
-  for (const double factor : {5.0, 2.0, 1.0}) {
-    if (factor * power >= wanted * 0.999) step = factor * power;
-  }
-  AxisTicks ticks{.step = step, .values = {}, .labels = {}};
-  // A little beyond both ends: 0.3 / 0.1 is less than 3 in floating point.
-  for (double i = std::ceil(low / step - 1e-6); i <= high / step + 1e-6; ++i)
-    ticks.values.push_back(i * step + 0.0);
-  const double largest = std::max(std::abs(low), std::abs(high));
-  const double unit = largest >= 1e6 ? 1e6 : largest >= 1e4 ? 1e3 : 1;
-  const std::string_view suffix = unit == 1e6 ? "M" : unit == 1e3 ? "k" : "";
-  const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step / unit) + 1e-9)));
-  for (const double value : ticks.values) {
-    ticks.labels.push_back(value == 0 ? "0" : fmt::format("{:.{}f}{}", value / unit, decimals, suffix));
-  }
-  return ticks;
-}
-
 std::string svg_chart(const Chart& chart, const std::vector<std::string>& colors) {
   CLOOB_CHECK(colors.size() == chart.series.size(), "{} colours for {} series", colors.size(),
               chart.series.size());
   const Frame frame = frame_of(chart);
-  std::string svg = fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)", kWidth, kHeight,
-                                html_escaped(chart.title));
-  svg += axes(chart, frame);
+  std::string svg = svg_begin(chart.title);
+  svg += svg_axes(frame, axis_ticks(frame.x.low, frame.x.high, 6), chart.x_label, chart.y_label);
   for (const ChartLevel& level : chart.levels) svg += level_line(level, frame);
   for (std::size_t i = 0; i < chart.series.size(); ++i) svg += curve(chart.series[i], frame, colors[i]);
   for (const ChartSeries& series : chart.series) svg += hints(series, frame);

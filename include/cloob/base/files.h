@@ -75,6 +75,8 @@ class RandomAccessFile {
 
   /// Reads exactly `into.size()` bytes. Throws UserError when the file ends before.
   void read(std::uint64_t offset, std::span<std::byte> into) const;
+  /// Asks the system to bring in these bytes, without waiting for them.
+  void read_ahead(std::uint64_t offset, std::uint64_t size) const;
   std::uint64_t size() const { return size_; }
   const std::filesystem::path& path() const { return path_; }
 

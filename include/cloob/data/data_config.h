@@ -118,6 +118,34 @@ struct WebdatasetConfig {
 };
 static_assert(lists_every_member<WebdatasetConfig>);
 
+/// How streams are read: the output of commands, http(s) addresses and compressed shards.
+struct StreamConfig {
+  std::int64_t buffer_samples = 5000;
+  double timeout_seconds = 60;
+  std::int64_t retries = 6;
+  double retry_seconds = 1;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field(
+            "buffer_samples", &StreamConfig::buffer_samples,
+            "Samples of a stream that are mixed with each other, with shuffle 'windows'. Memory holds up to "
+            "twice as many, as they are stored.",
+            Range{1, 1e7}),
+        field("timeout_seconds", &StreamConfig::timeout_seconds,
+              "Seconds without a single byte after which a stream counts as broken.", Range{0.1, 86'400}),
+        field(
+            "retries", &StreamConfig::retries,
+            "How often a broken stream is opened again, to go on where it broke, before what is left of its "
+            "shard counts as unusable. Data that comes in resets the count.",
+            Range{0, 1000}),
+        field("retry_seconds", &StreamConfig::retry_seconds,
+              "Seconds before the first new try; each further one waits twice as long.", Range{0.001, 3600}));
+  }
+  void validate() const {}
+};
+static_assert(lists_every_member<StreamConfig>);
+
 /// Where samples come from and how they are brought in.
 struct DataConfig {
   std::vector<std::string> train;
@@ -128,6 +156,7 @@ struct DataConfig {
   std::optional<std::string> index_folder = std::nullopt;
   CsvConfig csv;
   WebdatasetConfig webdataset;
+  StreamConfig stream;
   CaptionChoice caption_choice = CaptionChoice::random;
   Shuffle shuffle = Shuffle::windows;
   std::int64_t shuffle_window = 32;
@@ -140,12 +169,13 @@ struct DataConfig {
 
   static constexpr auto fields() {
     return std::tuple(
-        field("train", &DataConfig::train,
-              "Training data: tables (.csv, .tsv) or tar shards, one or several. Braces and globs are "
-              "expanded: "
-              "'cc3m/{00000..00331}.tar', 'yfcc/*.tar'. Several sources may stand in one name, with '::' "
-              "between "
-              "them."),
+        field(
+            "train", &DataConfig::train,
+            "Training data: tables (.csv, .tsv) or tar shards, one or several. Braces and globs are "
+            "expanded: 'cc3m/{00000..00331}.tar', 'yfcc/*.tar'. Several sources may stand in one name, with "
+            "'::' between them. Shards may also be streams: 'shard.tar.gz', "
+            "'https://host/cc3m/{00000..00331}.tar', or the output of a command, 'pipe:ssh host cat "
+            "/data/{00000..00331}.tar'."),
         field("train_weights", &DataConfig::train_weights,
               "How often a sample of each source of 'train' comes in an epoch, on average; one number for "
               "each. 2.5 "
@@ -161,6 +191,7 @@ struct DataConfig {
               "index'. Unset: cloob in the user's cache folder."),
         field("csv", &DataConfig::csv, "How tables are read."),
         field("webdataset", &DataConfig::webdataset, "How tar shards are read."),
+        field("stream", &DataConfig::stream, "How streams are read."),
         field("caption_choice", &DataConfig::caption_choice,
               "Which caption training takes of a sample that has several: the first one, or a random one "
               "that changes "
@@ -168,9 +199,9 @@ struct DataConfig {
         field("shuffle", &DataConfig::shuffle,
               "Order of the samples in training, another one every epoch. 'windows' shuffles the shards and "
               "then the "
-              "samples within each shuffle_window of them, so that few files are read at a time; 'full' "
-              "shuffles all "
-              "samples; 'none' takes them as they lie."),
+              "samples within each shuffle_window of them, so that few files are read at a time (of streams: "
+              "within each stream.buffer_samples); 'full' shuffles all samples; 'none' takes them as they "
+              "lie."),
         field("shuffle_window", &DataConfig::shuffle_window,
               "Shards whose samples are mixed with each other, with shuffle 'windows'.", Range{1, 1e6}),
         field("with_replacement", &DataConfig::with_replacement,

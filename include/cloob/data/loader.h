@@ -29,11 +29,15 @@ struct LoaderOptions {
   CaptionChoice caption_choice = CaptionChoice::first;
   Shuffle shuffle = Shuffle::full;  ///< of training; evaluation takes samples as they lie
   std::int64_t shuffle_window = 1;
+  std::int64_t stream_buffer = 1;  ///< samples of a stream that are mixed with each other
   bool with_replacement = false;
   LastBatch last_batch = LastBatch::drop;
   double max_bad_share = 0;
   std::int64_t threads = 1;
   std::int64_t prefetch_batches = 1;
+
+  /// Places of an epoch that a stream is read ahead by.
+  std::int64_t stream_window() const;
 };
 
 /// Options from the section `data`, for one process. Evaluation takes first captions.
@@ -50,7 +54,8 @@ LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std
 /// destroyed at any time.
 class Loader {
  public:
-  /// Throws UserError when the source is smaller than one training batch.
+  /// Throws UserError when the source is smaller than one training batch, or a stream that is to be read in
+  /// an order that jumps.
   Loader(std::shared_ptr<const Source> source, Preprocess preprocess, const LoaderOptions& options);
   ~Loader();
   Loader(const Loader&) = delete;  // its threads hold on to it

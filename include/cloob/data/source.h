@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ struct RawSample {
   std::vector<std::string> captions;   ///< at least one, unless the source has no captions at all
 };
 
+class BatchPlan;
+class SampleReader;
+
 /// Samples 0..size-1. All functions are thread-safe.
 class Source {
  public:
@@ -28,6 +32,10 @@ class Source {
   virtual std::int64_t size() const = 0;
   /// The samples in the order of their numbers, cut where another file begins.
   virtual std::vector<SourcePart> parts() const { return {{size(), 1}}; }
+  /// Whether samples can only be read one behind the other, as they lie; then an order that jumps is slow.
+  virtual bool is_stream() const { return false; }
+  /// Of shards: suffixes of the members of a sample, joined by commas -> number of such samples.
+  virtual std::map<std::string, std::int64_t> member_kinds() const { return {}; }
   /// Throws BadSample (bad_samples.h) when this one sample is unusable.
   virtual RawSample read(std::int64_t index) const = 0;
   /// The name of a sample (RawSample::key), without its image where that saves reading it. Throws BadSample.
@@ -36,6 +44,11 @@ class Source {
   virtual std::vector<std::string> read_captions(std::int64_t index) const { return read(index).captions; }
   /// Where the sample lies, for messages: "train.tsv:17" or "00003.tar, sample 12".
   virtual std::string describe(std::int64_t index) const = 0;
+  /// Asks the system to bring in a sample that will be read soon, without waiting for it.
+  virtual void read_ahead(std::int64_t) const {}
+  /// For a loader that reads the rows of `plan` in about their order. A stream is read ahead of it: each
+  /// `window_samples` places of an epoch, and as many in advance. The source outlives the reader.
+  virtual std::unique_ptr<SampleReader> open_reader(const BatchPlan& plan, std::int64_t window_samples) const;
 };
 
 /// Told how many shards have been gone through, of how many. May be called from any thread, one at a time.

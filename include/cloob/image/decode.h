@@ -52,6 +52,9 @@ class DecodeError : public std::runtime_error {
 /// Where Pillow suspects a decompression bomb; callers set a lower limit with `image_size_of`.
 inline constexpr std::int64_t kMaxImagePixels = 178'956'970;
 
+/// "JPEG", "PNG", "WebP" or "BMP", by the first bytes. Throws DecodeError for any other.
+std::string_view image_format_of(std::span<const std::byte> bytes);
+
 /// Width and height from the header alone, without decoding. Throws DecodeError.
 ImageSize image_size_of(std::span<const std::byte> bytes);
 

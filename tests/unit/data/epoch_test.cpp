@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "cloob/base/files.h"
 #include "cloob/base/memory.h"
 #include "cloob/data/loader.h"
 #include "cloob/image/encode.h"
@@ -23,8 +24,18 @@ struct Layout {
   }
 };
 
+enum class Access { files, streams };
+
+// The shard under a name that makes it a stream, of one kind or another.
+std::string as_stream(const std::filesystem::path& shard, std::size_t number) {
+  if (number % 3 == 0) return fmt::format("pipe:cat '{}'", shard.string());
+  if (number % 3 == 1) return testing::write_gzip(shard.string() + ".gz", read_file(shard)).string();
+  return shard.string();
+}
+
 // Sample i's image is its number, and its caption too.
-std::shared_ptr<const Source> write_shards(const std::filesystem::path& folder, const Layout& layout) {
+std::shared_ptr<const Source> write_shards(const std::filesystem::path& folder, const Layout& layout,
+                                           Access access = Access::files) {
   std::int64_t index = 0;
   std::vector<std::string> names;
   for (std::size_t shard = 0; shard < layout.shard_sizes.size(); ++shard) {
@@ -35,9 +46,12 @@ std::shared_ptr<const Source> write_shards(const std::filesystem::path& folder, 
       members.emplace_back(fmt::format("{:06}.jpg", index), image);
       members.emplace_back(fmt::format("{:06}.txt", index), fmt::format("number {}", index));
     }
-    names.push_back(testing::write_tar(folder / fmt::format("{:03}.tar", shard), members).string());
+    const auto path = testing::write_tar(folder / fmt::format("{:03}.tar", shard), members);
+    names.push_back(access == Access::streams ? as_stream(path, shard) : path.string());
   }
-  return make_source(DataConfig(), names, Purpose::training);
+  DataConfig config;
+  config.index_folder = (folder / "index").string();
+  return make_source(config, names, Purpose::training);
 }
 
 struct Row {
@@ -87,12 +101,16 @@ Layout draw_layout(RandomStream& random) {
   return layout;
 }
 
-LoaderOptions draw_options(const Layout& layout, RandomStream& random) {
+Access draw_access(RandomStream& random) { return random.bernoulli(0.5) ? Access::streams : Access::files; }
+
+LoaderOptions draw_options(const Layout& layout, Access access, RandomStream& random) {
   const auto draw = [&](std::uint64_t bound) { return static_cast<std::int64_t>(random.below(bound)); };
   LoaderOptions options = testing::training_options(1 + draw(static_cast<std::uint64_t>(layout.size())));
   options.seed = random.next();
   options.shuffle = std::array{Shuffle::windows, Shuffle::full, Shuffle::none}[random.below(3)];
+  if (access == Access::streams && options.shuffle == Shuffle::full) options.shuffle = Shuffle::windows;
   options.shuffle_window = 1 + draw(4);
+  options.stream_buffer = 1 + draw(20);
   options.last_batch = random.bernoulli(0.5) ? LastBatch::wrap : LastBatch::drop;
   return options;
 }
@@ -108,8 +126,9 @@ TEST(Epochs, AreTheSameWhoeverReadsThemAndWhereverTheyAreResumed) {
     SCOPED_TRACE(fmt::format("trial {}", trial));
     const testing::TempDir folder;
     const Layout layout = draw_layout(random);
-    const auto source = write_shards(folder / "", layout);
-    LoaderOptions options = draw_options(layout, random);
+    const Access access = draw_access(random);
+    const auto source = write_shards(folder / "", layout, access);
+    LoaderOptions options = draw_options(layout, access, random);
     options.threads = options.prefetch_batches = 1;
     auto reference = make_ranks(source, options, 1, 0);
     const std::int64_t num_batches = 2 * reference[0]->batches_per_epoch() + 1;
@@ -138,8 +157,9 @@ TEST(Epochs, DeliverEverySampleOnceAndGoOnInTheSameOrderWithAnotherBatchSize) {
     SCOPED_TRACE(fmt::format("trial {}", trial));
     const testing::TempDir folder;
     const Layout layout = draw_layout(random);
-    const auto source = write_shards(folder / "", layout);
-    LoaderOptions options = draw_options(layout, random);
+    const Access access = draw_access(random);
+    const auto source = write_shards(folder / "", layout, access);
+    LoaderOptions options = draw_options(layout, access, random);
     draw_resources(options, random);
     options.last_batch = LastBatch::wrap;
     const std::int64_t size = layout.size();

@@ -101,6 +101,15 @@ TEST(IndexFile, IsNotBelievedWhenItIsDamaged) {
   set_log_level(LogLevel::info);
 }
 
+TEST(IndexFile, OfAFolderIsTheSameHoweverTheFolderIsNamed) {
+  const fs::path here = fs::current_path();
+  const fs::path expected = index_elsewhere("/cache", here);
+  EXPECT_EQ(expected.parent_path(), "/cache");
+  for (const fs::path& name : {fs::path(""), fs::path("."), fs::path("./x/.."), here / ""})
+    EXPECT_EQ(index_elsewhere("/cache", name), expected) << name;
+  EXPECT_NE(index_elsewhere("/cache", here / "x"), expected);
+}
+
 TEST(FindLayouts, ScansOnlyWhatNoIndexDescribes) {
   const TempDir folder;
   for (const char* name : {"data", "elsewhere"}) fs::create_directory(folder / name);

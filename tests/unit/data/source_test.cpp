@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <iterator>
+#include <map>
 #include <tuple>
 
 #include "cloob/base/error.h"
@@ -11,6 +12,7 @@
 #include "cloob/base/random.h"
 #include "cloob/data/bad_samples.h"
 #include "data/shard_index.h"
+#include "data/shard_walk.h"
 #include "support/support.h"
 #include "test_files.h"
 
@@ -77,6 +79,20 @@ TEST(TarSource, GroupsMembersByKey) {
     EXPECT_EQ(source->read_captions(index), Captions{caption});
   }
   EXPECT_EQ(source->describe(2), (folder / "1.tar").string() + ", sample 0");
+}
+
+TEST(TarSource, KnowsWhichMembersItsSamplesHave) {
+  const TempDir folder;
+  write_tar(folder / "0.tar",
+            {{"a.jpg", "A"}, {"a.txt", "a"}, {"b.txt", "b"}, {"b.jpg", "B"}, {"c.txt", "c"}});
+  write_tar(folder / "1.tar", {{"a.jpg", "A"}, {"a.txt", "a"}});
+  using Kinds = std::map<std::string, std::int64_t>;
+  const Kinds both = {{"jpg,txt", 2}, {"txt,jpg", 1}, {"txt", 1}};
+  EXPECT_EQ(open_source(folder / "{0..1}.tar")->member_kinds(), both);
+  const std::string joined = (folder / "0.tar").string() + "::" + (folder / "1.tar").string();
+  EXPECT_EQ(open_source(joined)->member_kinds(), both);
+  write_text(folder / "t.csv", "filepath,title\n0.tar,a\n");
+  EXPECT_EQ(open_source(folder / "t.csv")->member_kinds(), Kinds());
 }
 
 TEST(TarSource, TakesTheMemberThatIsNamedFirst) {

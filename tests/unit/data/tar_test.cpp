@@ -20,7 +20,8 @@ using testing::write_text;
 
 Members scan(const std::filesystem::path& path, std::size_t window_bytes) {
   const RandomAccessFile file(path);
-  TarScanner scanner(file, 0, file.size(), window_bytes);
+  FileTarInput input(file, file.size(), window_bytes);
+  TarScanner scanner(input);
   Members members;
   while (const auto member = scanner.next()) {
     const auto bytes = scanner.read(*member);
@@ -65,9 +66,11 @@ TEST(TarScanner, ReadsWhatPythonWritesInEveryFormat) {
 
 TEST(TarScanner, CanBeginAtAnyMember) {
   const RandomAccessFile file(testing::golden_path("data/gnu.tar"));
-  TarScanner all(file, 0, file.size(), 1024);
+  FileTarInput all_input(file, file.size(), 1024);
+  TarScanner all(all_input);
   while (const auto member = all.next()) {
-    TarScanner one(file, member->begin, file.size(), 1024);
+    FileTarInput one_input(file, file.size(), 1024);
+    TarScanner one(one_input, member->begin);
     const auto again = one.next();
     ASSERT_TRUE(again);
     EXPECT_EQ(again->name, member->name);

@@ -1,6 +1,8 @@
 // Files that the tests of this room make: text and shards.
 #pragma once
 
+#include <zlib.h>
+
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -25,6 +27,13 @@ inline std::filesystem::path write_tar(const std::filesystem::path& path, const 
   TarWriter writer(path);
   for (const auto& [name, content] : members) writer.add(name, content);
   writer.finish();
+  return path;
+}
+
+inline std::filesystem::path write_gzip(const std::filesystem::path& path, std::string_view content) {
+  gzFile file = gzopen(path.c_str(), "wb1");
+  gzwrite(file, content.data(), static_cast<unsigned>(content.size()));
+  gzclose(file);
   return path;
 }
 

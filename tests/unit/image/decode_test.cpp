@@ -88,6 +88,14 @@ TEST(Decode, ReadsTheSizeFromTheHeaderAlone) {
   }
 }
 
+TEST(Decode, KnowsTheFormat) {
+  EXPECT_EQ(image_format_of(as_bytes(golden("jpeg_exif_rotated.jpg"))), "JPEG");
+  EXPECT_EQ(image_format_of(as_bytes(golden("png_rgba.png"))), "PNG");
+  EXPECT_EQ(image_format_of(as_bytes(golden("webp_lossy_alpha.webp"))), "WebP");
+  EXPECT_EQ(image_format_of(as_bytes(golden("bmp_palette.bmp"))), "BMP");
+  EXPECT_THROW(image_format_of(as_bytes("GIF89a")), DecodeError);
+}
+
 TEST(Decode, KeepsModesOnlyWhereAsked) {
   const auto stored_mode = [](const std::string& name) {
     return decode_image_as_stored(as_bytes(golden(name))).mode;

@@ -5,6 +5,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "report/svg_chart.h"
+#include "report/svg_frame.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -65,6 +66,11 @@ HtmlReport sample_report() {
   report.tables.push_back({.title = "Results", .header = {"run", "acc1"}, .rows = {{"<CLIP>", "0.5"}}});
   report.charts.push_back(chart_of({{"CLIP", {{0, 1}, {1, 2}}}, {"CLOOB", {{0, 2}, {1, 3}}}}));
   report.charts.push_back(chart_of({{"CLOOB", {{0, 1}, {1, 2}}}}));
+  report.notes.push_back({.title = "Notes", .notes = {{.headline = "5 > 4", .lines = {"<i>see</i>"}}}});
+  report.histograms.push_back(
+      {.title = "Lengths", .x_label = "<w>", .y_label = "texts", .counts = {{3, 2}}, .note = "<mean>"});
+  report.galleries.push_back(
+      {.title = "Sheet", .note = "", .items = {{"JPEG", "<script>alert(1)</script>", "a & b"}}});
   report.pictures.push_back({.title = "Data", .note = "first batch", .png = "PNG!"});
   return report;
 }
@@ -75,6 +81,7 @@ TEST(HtmlReport, NeedsNothingButItself) {
     EXPECT_THAT(page, Not(HasSubstr(outside)));
   }
   EXPECT_THAT(page, HasSubstr("src=\"data:image/png;base64,UE5HIQ==\""));
+  EXPECT_THAT(page, HasSubstr("src=\"data:image/jpeg;base64,SlBFRw==\""));
 }
 
 TEST(HtmlReport, TreatsAllTextAsText) {
@@ -82,6 +89,10 @@ TEST(HtmlReport, TreatsAllTextAsText) {
   EXPECT_THAT(page, HasSubstr("<h1>A &lt;b&gt;</h1>"));
   EXPECT_THAT(page, HasSubstr("x &amp; y"));
   EXPECT_THAT(page, HasSubstr("<td>&lt;CLIP&gt;</td><td>0.5</td>"));
+  EXPECT_THAT(page, HasSubstr("<b>5 &gt; 4</b><p>&lt;i&gt;see&lt;/i&gt;</p>"));
+  EXPECT_THAT(page, HasSubstr(">&lt;w&gt;</text>"));
+  EXPECT_THAT(page, HasSubstr("<p class=\"note\">&lt;mean&gt;</p>"));
+  EXPECT_THAT(page, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;<small>a &amp; b</small>"));
   EXPECT_EQ(html_escaped("\"a\" < 'b' & c"), "&quot;a&quot; &lt; 'b' &amp; c");
 }
 

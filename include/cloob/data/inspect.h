@@ -1,0 +1,174 @@
+// What a source holds, for those who are about to train on it: counts, sizes and lengths, and what looks
+// wrong. Behind `cloob data inspect`.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cloob/config/field.h"
+#include "cloob/data/bad_samples.h"
+#include "cloob/data/distribution.h"
+#include "cloob/data/source.h"
+#include "cloob/text/tokenizer.h"
+
+namespace cloob {
+
+/// What is measured of every usable sample, of its captions and its picture.
+enum class Measure {
+  captions_per_sample,
+  caption_characters,  ///< with white space collapsed
+  caption_words,       ///< between blanks
+  caption_tokens,      ///< with start and end token, uncut
+  image_width,         ///< pixels
+  image_height,
+  image_megapixels,
+  aspect_ratio,    ///< width by height
+  image_kib,       ///< the file
+  border_percent,  ///< of the picture's area, of those that are a white_border or black_border
+};
+template <>
+struct EnumNames<Measure> {
+  static constexpr std::array<std::pair<std::string_view, Measure>, 10> names = {
+      {{"captions_per_sample", Measure::captions_per_sample},
+       {"caption_characters", Measure::caption_characters},
+       {"caption_words", Measure::caption_words},
+       {"caption_tokens", Measure::caption_tokens},
+       {"image_width", Measure::image_width},
+       {"image_height", Measure::image_height},
+       {"image_megapixels", Measure::image_megapixels},
+       {"aspect_ratio", Measure::aspect_ratio},
+       {"image_kib", Measure::image_kib},
+       {"border_percent", Measure::border_percent}}};
+};
+inline constexpr std::size_t kNumMeasures = EnumNames<Measure>::names.size();
+
+/// What looks wrong with usable samples. Captions are counted one by one.
+enum class Suspicion {
+  empty_caption,     ///< nothing is left after cleaning
+  no_letters,        ///< a caption of digits and punctuation alone
+  few_letters,       ///< one or two letters
+  address,           ///< a web address or the name of a picture file in a caption
+  cut_caption,       ///< more tokens than the context length
+  repeated_caption,  ///< says what an earlier one says, once both are cleaned
+  invalid_caption,   ///< not valid UTF-8
+  white_border,      ///< white bars on two opposite sides and not on the others
+  black_border,
+  one_color,         ///< all pixels (nearly) the same
+  gray,              ///< no colours
+  small_picture,     ///< a side shorter than the training size
+  extreme_ratio,     ///< one side more than three times the other
+  repeated_picture,  ///< the bytes of an earlier one that has another name
+  repeated_key,      ///< the name of an earlier sample
+  invalid_key,       ///< not valid UTF-8
+};
+template <>
+struct EnumNames<Suspicion> {
+  static constexpr std::array<std::pair<std::string_view, Suspicion>, 16> names = {
+      {{"empty_caption", Suspicion::empty_caption},
+       {"no_letters", Suspicion::no_letters},
+       {"few_letters", Suspicion::few_letters},
+       {"address", Suspicion::address},
+       {"cut_caption", Suspicion::cut_caption},
+       {"repeated_caption", Suspicion::repeated_caption},
+       {"invalid_caption", Suspicion::invalid_caption},
+       {"white_border", Suspicion::white_border},
+       {"black_border", Suspicion::black_border},
+       {"one_color", Suspicion::one_color},
+       {"gray", Suspicion::gray},
+       {"small_picture", Suspicion::small_picture},
+       {"extreme_ratio", Suspicion::extreme_ratio},
+       {"repeated_picture", Suspicion::repeated_picture},
+       {"repeated_key", Suspicion::repeated_key},
+       {"invalid_key", Suspicion::invalid_key}}};
+};
+inline constexpr std::size_t kNumSuspicions = EnumNames<Suspicion>::names.size();
+
+/// What a suspicion is about.
+enum class SuspicionUnit { caption, picture, sample };
+SuspicionUnit unit_of(Suspicion suspicion);
+
+/// All text is fit for one line of a terminal: control characters and broken UTF-8 are replaced, and what is
+/// long is cut.
+struct InspectionExample {
+  std::int64_t index = 0;  ///< of the sample in its source
+  std::string place;       ///< Source::describe
+  std::string detail;      ///< what it is there: the caption, the size, the error; may be empty
+};
+
+struct Tally {
+  std::int64_t count = 0;
+  std::vector<InspectionExample> examples;  ///< the first ones, at most kMostExamples
+  static constexpr std::size_t kMostExamples = 3;
+};
+
+struct FrequentCaption {
+  std::string caption;  ///< as the first sample has it, fit for one line
+  std::int64_t count = 0;
+};
+
+struct InspectOptions {
+  std::int64_t limit = 20'000;  ///< samples looked at, spread evenly over the source; 0 is all
+  std::int64_t threads = 0;     ///< 0 is one for each processor
+  std::int64_t image_size = 224;
+  std::int64_t max_image_pixels = 178'956'970;
+  std::int64_t context_length = 77;
+  std::shared_ptr<const Tokenizer> tokenizer;
+};
+
+struct DataInspection {
+  // Of the whole source.
+  std::int64_t num_samples = 0;
+  std::int64_t num_files = 0;  ///< shards or tables
+  /// Suffixes of a sample's members, joined by commas -> samples; empty for tables.
+  std::map<std::string, std::int64_t> member_kinds;
+
+  // Of the samples looked at.
+  std::int64_t num_inspected = 0;
+  std::array<Tally, kNumBadKinds> unusable;  ///< by BadKind
+
+  // Of the usable ones among them.
+  std::int64_t num_usable = 0;
+  std::int64_t num_captions = 0;
+  std::int64_t image_bytes = 0;
+  std::map<std::string, std::int64_t> formats;      ///< "JPEG" -> pictures
+  std::array<Distribution, kNumMeasures> measures;  ///< by Measure
+  std::array<Tally, kNumSuspicions> suspicions;     ///< by Suspicion
+  std::vector<FrequentCaption> frequent_captions;   ///< that occur more than once, at most ten
+  std::vector<std::int64_t> spread;                 ///< a few usable samples from all over
+
+  const Distribution& of(Measure measure) const { return measures[static_cast<std::size_t>(measure)]; }
+  const Tally& of(Suspicion suspicion) const { return suspicions[static_cast<std::size_t>(suspicion)]; }
+  const Tally& of(BadKind kind) const { return unusable[static_cast<std::size_t>(kind)]; }
+  /// All captions, pictures or samples that could have been suspicious.
+  std::int64_t total_of(Suspicion suspicion) const;
+};
+
+/// Told how many samples have been looked at, of how many. May be called from any thread, one at a time.
+using InspectProgress = std::function<void(std::int64_t done, std::int64_t total)>;
+
+/// Reads and decodes samples, in runs that lie one behind the other, and says what there is.
+///
+/// The result does not depend on the number of threads. Takes about 40 bytes of memory a sample looked at
+/// (hashes, by which repetitions are found among these samples) and next to nothing else.
+DataInspection inspect_source(const Source& source, const InspectOptions& options,
+                              const InspectProgress& progress = {});
+
+/// A sample to be looked at with one's own eyes.
+struct SampleView {
+  std::string place;
+  std::string caption;  ///< the first one, fit for one line
+  std::string jpeg;     ///< the picture as a JPEG file, its longer side at most `side`
+};
+
+/// Reads and shrinks samples; unusable ones are left out.
+std::vector<SampleView> view_samples(const Source& source, std::span<const std::int64_t> indices, int side);
+
+}  // namespace cloob

@@ -1,0 +1,102 @@
+// cloob data inspect
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/data_settings.h"
+#include "cli/inspection_report.h"
+#include "cli/model_arguments.h"
+#include "cli/output_file.h"
+#include "cloob/base/log.h"
+#include "cloob/report/html_report.h"
+#include "cloob/report/progress.h"
+
+namespace cloob {
+namespace {
+
+struct InspectArguments {
+  std::vector<std::string> source;
+  std::string image_root;
+  std::int64_t limit = InspectOptions().limit;
+  std::int64_t threads = 0;
+  std::int64_t image_size = InspectOptions().image_size;
+  std::string html;
+  std::string json;
+  std::vector<std::string> settings;  // --data.section.key=VALUE
+};
+
+void require_outputs(const InspectArguments& arguments) {
+  for (const std::string& output : {arguments.html, arguments.json}) {
+    if (!output.empty()) require_output(output, arguments.source);
+  }
+}
+
+DataConfig data_settings(const InspectArguments& arguments) {
+  std::vector<Override> overrides = parse_overrides(arguments.settings);
+  if (!arguments.image_root.empty()) overrides.push_back({"data.image_root", arguments.image_root});
+  DataConfig data = read_data_settings(overrides, arguments.source);
+  if (data.threads == 0) data.threads = arguments.threads;
+  return data;
+}
+
+int inspect_data(const InspectArguments& arguments) {
+  require_outputs(arguments);
+  const DataConfig data = data_settings(arguments);
+  ProgressDisplay display(ProgressStyle::auto_);
+  const auto source =
+      make_source(data, data.val, Purpose::training, [&](std::int64_t done, std::int64_t total) {
+        display.update({.label = "index", .unit = "shard", .step = done, .num_steps = total});
+      });
+  InspectionReport report{.source = arguments.source,
+                          .options = {.limit = arguments.limit,
+                                      .threads = data.threads,
+                                      .image_size = arguments.image_size,
+                                      .max_image_pixels = data.max_image_pixels,
+                                      .tokenizer = make_tokenizer(TextConfig())},
+                          .max_bad_share = data.max_bad_share,
+                          .found = {}};
+  report.found = inspect_source(*source, report.options, [&](std::int64_t done, std::int64_t total) {
+    display.update({.label = "inspect", .unit = "sample", .step = done, .num_steps = total});
+  });
+  display.finish();
+  if (!arguments.html.empty()) {
+    write_html_report(arguments.html, inspection_page(report, *source));
+    log_info("data", "{} written", arguments.html);
+  }
+  if (!arguments.json.empty()) write_json_line(arguments.json, inspection_json(report));
+  if (arguments.json != "-") print_inspection(report);
+  return 0;
+}
+
+}  // namespace
+
+void add_data_inspect_command(CLI::App& group, Action& action) {
+  CLI::App* const command = group.add_subcommand(
+      "inspect", "What a source holds: counts, lengths, sizes, unusable samples and what looks wrong");
+  const auto arguments = std::make_shared<InspectArguments>();
+  command->add_option("source", arguments->source, "Tables or tar shards, as for data.train")->required();
+  command->add_option("--limit", arguments->limit, "Samples looked at, spread over the source; 0 means all")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000}));
+  command->add_option("--threads", arguments->threads, "Threads; 0 means one for each processor")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command->add_option("--image-size", arguments->image_size, "Pixels of training; smaller pictures are named")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--image-root", arguments->image_root, "Folder that image paths of a table start from");
+  command->add_option("--html", arguments->html, "Page with pictures and histograms to write");
+  command->add_option("--json", arguments->json,
+                      "Where all numbers go as JSON; - is standard output, in place of the text");
+  add_data_settings(*command, arguments->settings);
+  command->callback([command, arguments, &action] {
+    for (std::string& setting : unknown_settings(*command)) arguments->settings.push_back(std::move(setting));
+    action = [arguments] { return inspect_data(*arguments); };
+  });
+}
+
+}  // namespace cloob

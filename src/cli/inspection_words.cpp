@@ -1,0 +1,213 @@
+#include "cli/inspection_words.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+struct SuspicionWords {
+  std::string what;  // after "5 of 12 captions (41.7 %) "
+  std::string advice;
+};
+
+SuspicionWords words_of_caption(Suspicion suspicion, const InspectOptions& options) {
+  switch (suspicion) {
+    case Suspicion::empty_caption:
+      return {"are empty after cleaning", "leave these samples out: all of them get the same text"};
+    case Suspicion::no_letters:
+      return {"have no letters, only digits or signs", "leave them out"};
+    case Suspicion::few_letters:
+      return {"have one or two letters", "leave them out, unless they are words of your language"};
+    case Suspicion::address:
+      return {"hold a web address or the name of a picture file", "cut it out of the caption"};
+    case Suspicion::cut_caption:
+      return {fmt::format("are cut, having more than {} tokens", options.context_length),
+              "shorten them, or raise the context length of the model"};
+    case Suspicion::repeated_caption:
+      return {"say what an earlier one says",
+              "drop those that fit any picture: in a batch they are each other's false negatives"};
+    default:
+      return {"are not valid UTF-8",
+              "convert the text to UTF-8; as it is, bytes become replacement characters"};
+  }
+}
+
+SuspicionWords words_of_picture(Suspicion suspicion, const InspectOptions& options) {
+  switch (suspicion) {
+    case Suspicion::white_border:
+      return {
+          "have white bars on two opposite sides",
+          "img2dataset's default resize mode 'border' adds them: download with --resize_mode keep_ratio, or "
+          "crop"};
+    case Suspicion::black_border:
+      return {"have black bars on two opposite sides",
+              "crop them; frames of films and padded pictures have such bars"};
+    case Suspicion::one_color:
+      return {"are of one colour", "leave them out: they stand for pictures that are gone"};
+    case Suspicion::gray:
+      return {"have no colours", ""};
+    case Suspicion::small_picture:
+      return {fmt::format("have a side below the {} pixels of training", options.image_size),
+              "they are enlarged, that is blurred: leave them out, or train at a smaller size"};
+    case Suspicion::extreme_ratio:
+      return {"have one side more than three times the other",
+              "leave them out: a square crop shows little of them"};
+    default:
+      return {"are the same file, byte for byte, as an earlier one of another name", "keep one of each"};
+  }
+}
+
+SuspicionWords words_of_sample(Suspicion suspicion) {
+  if (suspicion == Suspicion::invalid_key) return {"have a name that is not valid UTF-8", "rename them"};
+  return {"have the name of an earlier one",
+          "see whether something is there twice; data.csv.group_captions makes one sample of rows with the "
+          "same path"};
+}
+
+std::string advice_on(BadKind kind) {
+  switch (kind) {
+    case BadKind::missing_file:
+      return "set data.image_root to the folder that paths start from, or drop these rows";
+    case BadKind::malformed_row:
+      return "mend these rows, or set data.csv.separator and data.csv.quoting";
+    case BadKind::broken_shard:
+      return "fetch the shard again";
+    case BadKind::no_image:
+      return "name the suffix of images with data.webdataset.image_members, or leave them out";
+    case BadKind::no_caption:
+      return "set data.webdataset.json_caption_field or data.csv.caption_columns where captions are "
+             "elsewhere";
+    case BadKind::too_large:
+      return "shrink them, or raise data.max_image_pixels";
+    case BadKind::not_an_image:
+    case BadKind::damaged_image:
+      return "fetch them again, or leave them out";
+    case BadKind::unreadable:
+      return "see whether the disk or the network drops out";
+  }
+  return "";
+}
+
+std::string_view plural_of(SuspicionUnit unit) {
+  switch (unit) {
+    case SuspicionUnit::caption:
+      return "captions";
+    case SuspicionUnit::picture:
+      return "pictures";
+    case SuspicionUnit::sample:
+      return "samples";
+  }
+  return "";
+}
+
+std::string headline(std::int64_t count, std::int64_t total, std::string_view unit, std::string_view what) {
+  return fmt::format("{} of {} {} ({}) {}", with_thousands(count), with_thousands(total), unit,
+                     share_text(count, total), what);
+}
+
+void sort_by_count(std::vector<Finding>& findings) {
+  std::ranges::stable_sort(
+      findings, [](const Finding& a, const Finding& b) { return a.tally->count > b.tally->count; });
+}
+
+}  // namespace
+
+std::string share_text(std::int64_t count, std::int64_t total) {
+  if (total == 0) return "-";
+  const double percent = 100 * static_cast<double>(count) / static_cast<double>(total);
+  return count == 0 || percent >= 0.1 ? fmt::format("{:.1f} %", percent) : fmt::format("{:.1g} %", percent);
+}
+
+std::string figure_text(double value) {
+  if (value == std::round(value) || std::abs(value) >= 1000) return with_thousands(std::llround(value));
+  return fmt::format("{:.3g}", value);
+}
+
+MeasureWords words_of(Measure measure) {
+  switch (measure) {
+    case Measure::captions_per_sample:
+      return {"Captions per sample", "captions", "samples", HistogramScale::whole};
+    case Measure::caption_characters:
+      return {"Caption length in characters", "characters", "captions", HistogramScale::whole};
+    case Measure::caption_words:
+      return {"Caption length in words", "words", "captions", HistogramScale::whole};
+    case Measure::caption_tokens:
+      return {"Caption length in tokens", "tokens, with start and end", "captions", HistogramScale::whole};
+    case Measure::image_width:
+      return {"Picture width", "pixels", "pictures", HistogramScale::whole};
+    case Measure::image_height:
+      return {"Picture height", "pixels", "pictures", HistogramScale::whole};
+    case Measure::image_megapixels:
+      return {"Picture size in megapixels", "megapixels", "pictures", HistogramScale::logarithmic};
+    case Measure::aspect_ratio:
+      return {"Width by height", "width by height", "pictures", HistogramScale::logarithmic};
+    case Measure::image_kib:
+      return {"Picture file in KiB", "KiB", "pictures", HistogramScale::logarithmic};
+    case Measure::border_percent:
+      return {"White or black bars, % of picture", "% of the picture", "pictures with bars",
+              HistogramScale::linear};
+  }
+  return {};
+}
+
+std::vector<Finding> unusable_findings(const InspectionReport& report) {
+  std::vector<Finding> findings;
+  for (std::size_t kind = 0; kind < kNumBadKinds; ++kind) {
+    const Tally& tally = report.found.unusable[kind];
+    if (tally.count == 0) continue;
+    const auto bad_kind = static_cast<BadKind>(kind);
+    const auto what = fmt::format("are unusable: {}", bad_kind_name(bad_kind));
+    findings.push_back(
+        {&tally, headline(tally.count, report.found.num_inspected, "samples", what), advice_on(bad_kind)});
+  }
+  sort_by_count(findings);
+  return findings;
+}
+
+std::vector<Finding> suspicious_findings(const InspectionReport& report) {
+  std::vector<Finding> findings;
+  for (const auto& [name, suspicion] : EnumNames<Suspicion>::names) {
+    const Tally& tally = report.found.of(suspicion);
+    if (tally.count == 0) continue;
+    const SuspicionUnit unit = unit_of(suspicion);
+    const SuspicionWords words = unit == SuspicionUnit::caption ? words_of_caption(suspicion, report.options)
+                                 : unit == SuspicionUnit::picture
+                                     ? words_of_picture(suspicion, report.options)
+                                     : words_of_sample(suspicion);
+    findings.push_back({&tally,
+                        headline(tally.count, report.found.total_of(suspicion), plural_of(unit), words.what),
+                        words.advice});
+  }
+  sort_by_count(findings);
+  return findings;
+}
+
+std::string example_text(const InspectionExample& example) {
+  return example.detail.empty() ? example.place : fmt::format("{}: {}", example.place, example.detail);
+}
+
+std::string stop_text(const InspectionReport& report) {
+  const std::int64_t bad = report.found.num_inspected - report.found.num_usable;
+  if (static_cast<double>(bad) <= report.max_bad_share * static_cast<double>(report.found.num_inspected))
+    return "";
+  return fmt::format("Training would stop: {} of the samples are unusable, data.max_bad_share is {}.",
+                     share_text(bad, report.found.num_inspected), shortest(report.max_bad_share));
+}
+
+std::string coverage_text(const InspectionReport& report) {
+  const DataInspection& found = report.found;
+  if (found.num_inspected == found.num_samples) return "All samples were looked at.";
+  return fmt::format(
+      "{} samples of {} were looked at, spread evenly, and repetitions sought among these alone; --limit 0 "
+      "looks "
+      "at all.",
+      with_thousands(found.num_inspected), with_thousands(found.num_samples));
+}
+
+}  // namespace cloob

@@ -1,0 +1,50 @@
+// What a process is going to read, batch by batch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "cloob/data/sample_order.h"
+#include "cloob/data/sampler.h"
+
+namespace cloob {
+
+/// The places of one global batch that belong to one process.
+struct PlannedBatch {
+  BatchPlaces places;  ///< of the whole batch
+  std::shared_ptr<const EpochOrder> order;
+  std::int64_t order_size = 0;
+  std::int64_t first_place = 0;  ///< of this process; may lie behind the end of the epoch, see Sampler
+  std::int64_t num_rows = 0;
+  std::int64_t first_number = 0;  ///< rows of the plan before this batch
+
+  /// Place of a row in its epoch.
+  std::int64_t place(std::int64_t row) const { return (first_place + row) % order_size; }
+  /// Whether the row belongs to the places behind the end, which are the first ones again.
+  bool is_wrapped(std::int64_t row) const { return first_place + row >= order_size; }
+};
+
+/// The batches of process `rank` of `world_size` from a position on. Copies go on independently; order and
+/// sampler outlive them.
+class BatchPlan {
+ public:
+  BatchPlan(const SampleOrder& order, const Sampler& sampler, std::int64_t rank, std::int64_t world_size,
+            std::int64_t position)
+      : order_(&order), sampler_(&sampler), rank_(rank), world_size_(world_size), position_(position) {}
+
+  /// Nothing when the pass is over; training never ends.
+  std::optional<PlannedBatch> next();
+
+ private:
+  const SampleOrder* order_;
+  const Sampler* sampler_;
+  std::int64_t rank_;
+  std::int64_t world_size_;
+  std::int64_t position_;
+  std::int64_t number_ = 0;
+  std::int64_t epoch_ = -1;  // of the order below
+  std::shared_ptr<const EpochOrder> epoch_order_;
+};
+
+}  // namespace cloob

@@ -1,0 +1,107 @@
+#include "data/pipe_stream.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/base/timer.h"
+
+extern char** environ;
+
+namespace cloob {
+namespace {
+
+[[noreturn]] void throw_passing(const std::string& message) {
+  throw StreamError(StreamError::Kind::passing, message);
+}
+
+// Starts the command in a process group of its own, so that all of it can be ended.
+pid_t start(const std::string& command, int output) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  std::string shell = "sh", option = "-c", text = command;
+  char* arguments[] = {shell.data(), option.data(), text.data(), nullptr};
+  pid_t process = -1;
+  const int error = ::posix_spawn(&process, "/bin/sh", &actions, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw_passing(fmt::format("it cannot be started: {}", describe_errno(error)));
+  return process;
+}
+
+}  // namespace
+
+PipeStream::PipeStream(const std::string& command, double timeout_seconds, std::stop_token stop)
+    : timeout_seconds_(timeout_seconds), stop_(std::move(stop)) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    throw_passing(fmt::format("it cannot be started: {}", describe_errno(errno)));
+  }
+  descriptor_ = ends[0];
+  try {
+    process_ = start(command, ends[1]);
+  } catch (...) {
+    ::close(ends[0]);
+    ::close(ends[1]);
+    throw;
+  }
+  ::close(ends[1]);
+}
+
+PipeStream::~PipeStream() {
+  ::close(descriptor_);
+  if (process_ < 0) return;
+  ::kill(-process_, SIGKILL);
+  ::waitpid(process_, nullptr, 0);
+}
+
+void PipeStream::wait_for_bytes() const {
+  constexpr int kStopCheckMs = 100;
+  const Timer timer;
+  for (;;) {
+    pollfd waiting{descriptor_, POLLIN, 0};
+    if (::poll(&waiting, 1, kStopCheckMs) > 0) return;
+    if (stop_.stop_requested()) throw StreamStopped();
+    if (timer.seconds() > timeout_seconds_) {
+      throw_passing(fmt::format("nothing came for {} s", shortest(timeout_seconds_)));
+    }
+  }
+}
+
+void PipeStream::check_exit() {
+  if (process_ < 0) return;
+  int status = 0;
+  ::waitpid(std::exchange(process_, -1), &status, 0);
+  if (WIFSIGNALED(status)) {
+    throw_passing(fmt::format("the command was ended by signal {} ({})", WTERMSIG(status),
+                              ::strsignal(WTERMSIG(status))));
+  }
+  if (WEXITSTATUS(status) != 0) {
+    throw_passing(fmt::format("the command ended with status {}", WEXITSTATUS(status)));
+  }
+}
+
+std::size_t PipeStream::read(std::span<std::byte> into) {
+  wait_for_bytes();
+  const ssize_t count = ::read(descriptor_, into.data(), into.size());
+  if (count < 0) throw_passing(fmt::format("reading failed: {}", describe_errno(errno)));
+  if (count == 0) check_exit();
+  return static_cast<std::size_t>(count);
+}
+
+}  // namespace cloob

@@ -1,0 +1,59 @@
+#include "data/stream_tar_input.h"
+
+#include <algorithm>
+
+#include "cloob/base/error.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::size_t kPieceBytes = 256 << 10;
+
+}  // namespace
+
+// Fetches pieces until the buffer reaches `end`, or the stream ends.
+void StreamTarInput::fetch_until(std::uint64_t end) {
+  while (buffer_end() < end && !has_ended_) {
+    const std::size_t have = buffer_.size();
+    buffer_.resize(have + kPieceBytes);
+    const std::size_t count = stream_.read(std::span(buffer_).subspan(have));
+    buffer_.resize(have + count);
+    has_ended_ = count == 0;
+  }
+}
+
+// Passes over everything before `offset`, or as far as there is something.
+void StreamTarInput::drop_before(std::uint64_t offset) {
+  CLOOB_CHECK(offset >= buffer_offset_, "byte {} of a stream lies behind it, at {}", offset, buffer_offset_);
+  while (buffer_end() < offset && !has_ended_) {
+    buffer_offset_ = buffer_end();
+    buffer_.clear();
+    fetch_until(buffer_offset_ + 1);
+  }
+  const std::uint64_t dropped = std::min(offset, buffer_end()) - buffer_offset_;
+  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(dropped));
+  buffer_offset_ += dropped;
+}
+
+std::span<const std::byte> StreamTarInput::view(std::uint64_t offset, std::size_t size) {
+  if (offset + size > buffer_end()) {
+    drop_before(offset);
+    fetch_until(offset + size);
+  }
+  if (offset >= buffer_end()) return {};
+  const auto begin = static_cast<std::size_t>(offset - buffer_offset_);
+  return std::span<const std::byte>(buffer_).subspan(begin, std::min(size, buffer_.size() - begin));
+}
+
+std::size_t StreamTarInput::read(std::uint64_t offset, std::span<std::byte> into) {
+  std::size_t count = 0;
+  while (count < into.size()) {
+    const auto piece = view(offset + count, std::min(into.size() - count, kPieceBytes));
+    if (piece.empty()) break;
+    std::ranges::copy(piece, into.begin() + static_cast<std::ptrdiff_t>(count));
+    count += piece.size();
+  }
+  return count;
+}
+
+}  // namespace cloob

@@ -1,0 +1,36 @@
+// What the members of a sample in a tar shard mean.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloob/data/data_config.h"
+#include "cloob/data/source.h"
+#include "data/shard_sample.h"
+
+namespace cloob {
+
+/// Picks image and captions by the suffixes that the settings name.
+class WebdatasetMembers {
+ public:
+  explicit WebdatasetMembers(const WebdatasetConfig& config);
+
+  /// Suffixes that `raw_sample` looks at, and those that `captions` does.
+  const std::vector<std::string>& all_suffixes() const { return all_suffixes_; }
+  const std::vector<std::string>& image_suffixes() const { return image_suffixes_; }
+  const std::vector<std::string>& caption_suffixes() const { return caption_suffixes_; }
+
+  /// Both throw BadSample where something is missing, and move out of `sample` what they take.
+  RawSample raw_sample(ShardSample sample) const;
+  std::vector<std::string> captions(ShardSample& sample) const;
+
+ private:
+  std::vector<std::string> image_suffixes_;
+  std::vector<std::string> caption_suffixes_;
+  std::vector<std::string> all_suffixes_;
+  TextMember text_;
+  std::optional<std::string> json_field_;
+};
+
+}  // namespace cloob

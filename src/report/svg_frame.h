@@ -1,0 +1,58 @@
+// What all drawings of a report share: where numbers lie in them, and axes.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cloob {
+
+/// Round numbers along an axis: multiples of a step of 1, 2 or 5 times a power of ten.
+struct AxisTicks {
+  double step = 1;
+  std::vector<double> values;
+  std::vector<std::string> labels;
+};
+
+/// About `count` ticks within [low, high]. Needs low < high.
+AxisTicks axis_ticks(double low, double high, int count);
+
+struct Interval {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+
+  void include(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+};
+
+/// Maps data to the view box of a drawing.
+struct Frame {
+  static constexpr double kWidth = 560, kHeight = 300;
+  static constexpr double kLeft = 52, kRight = 16, kTop = 26, kBottom = 44;
+  Interval x, y;
+
+  double left_of(double value) const {
+    return kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight);
+  }
+  double top_of(double value) const {
+    return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
+  }
+  /// Widens y to round numbers, so that nothing touches the frame without a label there.
+  void round_y();
+};
+
+/// The opening tag of a drawing.
+std::string svg_begin(std::string_view title);
+
+/// Grid, axes and their labels, with ticks of the given places and labels below.
+std::string svg_axes(const Frame& frame, const AxisTicks& x_ticks, std::string_view x_label,
+                     std::string_view y_label);
+
+/// Text with the characters that mean something in HTML replaced.
+std::string html_escaped(std::string_view text);
+
+}  // namespace cloob
