@@ -9,6 +9,8 @@
 #include "cloob/data/bad_samples.h"
 #include "data/shard_layout.h"
 #include "data/shard_reader.h"
+#include "data/shard_walk.h"
+#include "data/stream_tar_input.h"
 #include "fuzz_support.h"
 
 namespace cloob {
@@ -16,13 +18,28 @@ namespace {
 
 using fuzz::require;
 
-constexpr std::size_t kBlock = 512;
+// Brings its bytes in pieces that are smaller than a block.
+class MemoryStream final : public ByteStream {
+ public:
+  explicit MemoryStream(std::span<const std::byte> bytes) : rest_(bytes) {}
+
+  std::size_t read(std::span<std::byte> into) override {
+    constexpr std::size_t kPieceBytes = 400;
+    const std::size_t count = std::min({into.size(), rest_.size(), kPieceBytes});
+    std::ranges::copy(rest_.first(count), into.begin());
+    rest_ = rest_.subspan(count);
+    return count;
+  }
+
+ private:
+  std::span<const std::byte> rest_;
+};
 
 void check_places(const ShardLayout& layout, std::size_t file_bytes) {
   require(std::ranges::adjacent_find(layout.begins, std::ranges::greater_equal()) == layout.begins.end(),
           "samples do not overlap");
   require(layout.end <= file_bytes, "samples lie inside the file");
-  require(layout.begins.empty() || layout.begins.back() * kBlock <= layout.end,
+  require(layout.begins.empty() || layout.begins.back() * kTarBlock <= layout.end,
           "the last sample begins first");
   for (const auto& [number, what] : layout.damage) {
     require(number >= 0 && number < layout.size(), "damage belongs to a sample");
@@ -61,13 +78,33 @@ void check_samples(const ShardLayout& layout, const std::filesystem::path& path,
   require(kinds == layout.kinds, "samples have the members that the scan has found");
 }
 
+// A stream shows the end of a shard later than a file does, so damage may count otherwise.
+void check_stream(const ShardLayout& layout, std::span<const std::byte> bytes) {
+  MemoryStream stream(bytes);
+  StreamTarInput input(stream);
+  TarScanner scanner(input);
+  ShardWalk walk(scanner);
+  std::int64_t number = 0;
+  while (const auto entry = walk.next([&](const TarMember& member, const std::string&) {
+    require(scanner.read(member).size() == member.size, "a member comes as a whole or not at all");
+  })) {
+    if (layout.damage.empty()) {
+      require(!entry->damage && number < layout.size(), "a whole shard is whole as a stream too");
+      require(entry->begin == std::uint64_t{layout.begins[static_cast<std::size_t>(number)]} * kTarBlock,
+              "samples begin where they do in the file");
+    }
+    ++number;
+  }
+  require(number == layout.size() || !layout.damage.empty(), "a stream has as many samples as the file");
+}
+
 bool has_magic(const std::uint8_t* header) { return std::memcmp(header + 257, "ustar", 5) == 0; }
 
 void mend_checksum(std::uint8_t* header) {
   constexpr std::size_t kOffset = 148, kSize = 8;
   std::memset(header + kOffset, ' ', kSize);
   unsigned sum = 0;
-  for (std::size_t i = 0; i < kBlock; ++i) sum += header[i];
+  for (std::size_t i = 0; i < kTarBlock; ++i) sum += header[i];
   for (std::size_t i = 0; i < 6; ++i)
     header[kOffset + 5 - i] = static_cast<std::uint8_t>('0' + (sum >> 3 * i & 7));
 }
@@ -75,11 +112,11 @@ void mend_checksum(std::uint8_t* header) {
 // Copies, moves or removes whole blocks; other changes of length leave no header where one is looked for.
 std::size_t mutate_blocks(std::uint8_t* data, std::size_t size, std::size_t max_size,
                           std::minstd_rand& random) {
-  const std::size_t num_blocks = size / kBlock;
+  const std::size_t num_blocks = size / kTarBlock;
   if (num_blocks < 2) return size;
-  std::uint8_t* const from = data + random() % num_blocks * kBlock;
-  std::uint8_t* const to = data + random() % num_blocks * kBlock;
-  const std::size_t count = kBlock * (1 + random() % 3);
+  std::uint8_t* const from = data + random() % num_blocks * kTarBlock;
+  std::uint8_t* const to = data + random() % num_blocks * kTarBlock;
+  const std::size_t count = kTarBlock * (1 + random() % 3);
   std::uint8_t* const end = data + size;
   switch (random() % 3) {
     case 0:  // write some over others
@@ -88,9 +125,9 @@ std::size_t mutate_blocks(std::uint8_t* data, std::size_t size, std::size_t max_
           std::min({count, static_cast<std::size_t>(end - from), static_cast<std::size_t>(end - to)}));
       return size;
     case 1:  // make room for one, which begins as a copy of its successor
-      if (size + kBlock > max_size) return size;
-      std::memmove(to + kBlock, to, static_cast<std::size_t>(end - to));
-      return size + kBlock;
+      if (size + kTarBlock > max_size) return size;
+      std::memmove(to + kTarBlock, to, static_cast<std::size_t>(end - to));
+      return size + kTarBlock;
     default: {
       const std::size_t removed = std::min(count, static_cast<std::size_t>(end - to));
       std::memmove(to, to + removed, static_cast<std::size_t>(end - to) - removed);
@@ -114,7 +151,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
     size = LLVMFuzzerMutate(data, size, max_size);
   }
   if (random() % 8 == 0) return size;
-  for (std::size_t offset = 0; offset + kBlock <= size; offset += kBlock) {
+  for (std::size_t offset = 0; offset + kTarBlock <= size; offset += kTarBlock) {
     if (has_magic(data + offset)) mend_checksum(data + offset);
   }
   return size;
@@ -128,6 +165,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const ShardLayout layout = scan_shard(file.path());
     check_places(layout, size);
     check_samples(layout, file.path(), size);
+    check_stream(layout, fuzz::as_bytes(data, size));
   } catch (const UserError&) {
   }
   return 0;
