@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Writes tests/fuzz/seeds: small inputs from which the fuzzers start. Usage: tests/fuzz/make_seeds.py"""
+
+import io
+import json
+import pathlib
+import struct
+import tarfile
+
+SEEDS = pathlib.Path(__file__).resolve().parent / "seeds"
+
+
+def write(name, content):
+    path = SEEDS / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def tar_bytes(names, tar_format, pax_headers=None):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tar_format) as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.pax_headers = pax_headers or {}
+            member.size = len(name)
+            archive.addfile(member, io.BytesIO(name.encode()))
+        end = archive.offset
+    return buffer.getvalue()[: end + 512]  # one zero block, and no padding to a whole record
+
+
+def write_tars():
+    pairs = ["0.jpg", "0.txt", "d/1.JPG"]
+    whole = tar_bytes(pairs, tarfile.USTAR_FORMAT)
+    write("tar/ustar.tar", whole)
+    write("tar/no_end.tar", whole[:-900])
+    write("tar/damaged.tar", whole[:1024] + b"?" + whole[1025:])
+    write("tar/long_name.tar", tar_bytes(["n" * 120 + ".jpg", "0.txt"], tarfile.GNU_FORMAT))
+    write("tar/prefix.tar", tar_bytes(["p" * 90 + "/" + "n" * 90 + ".jpg"], tarfile.USTAR_FORMAT))
+    write("tar/pax.tar", tar_bytes(["0.jpg"], tarfile.PAX_FORMAT, {"path": "1.jpg", "size": "5"}))
+
+
+def write_tables():
+    """The first byte says how the table is read; csv_fuzz.cpp has the meaning of its bits."""
+    write("csv/comma", b"\x04filepath,title\na.jpg,one\nb.jpg,\"t,\"\"w\"\"\no\"\n")
+    write("csv/tab", b"\x08filepath\ttitle\r\na.jpg\tone\r\n\r\nb.jpg\n")
+    write("csv/detected", b"\x00\xef\xbb\xbffilepath\ttitle\na.jpg\tone\n")
+    write("csv/without_header", b"\x0ea.jpg;one\nb.jpg;\"two\n")
+    write("csv/plain_quotes", b"\x05a,\"b\nc,d\"\n")
+    write("csv/stray_quote", b"\x06a,b\n\"a\"b,c\nd,\"e\n")
+
+
+def write_captions():
+    objects = [
+        {"caption": " a dog "},
+        {"captions": ["a dog", "", " \t", None, "a cat\n"]},
+        {"caption": {"text": "a dog"}, "captions": 3, "": ["a", ["b"]]},
+        {"caption": "\u00e9\U0001f436\u0000\u2028", "url": "x", "width": 1.5e3},
+    ]
+    for number, content in enumerate(objects):
+        write(f"json_captions/{number}.json", json.dumps(content).encode())
+    write("json_captions/utf8.json", json.dumps(objects[3], ensure_ascii=False).encode())
+    write("json_captions/lines.txt", b" a dog\r\n\n\ta cat \n")
+
+
+def write_pictures():
+    """BMP in every depth, 3 x 2 pixels; the other formats are in tests/golden/image."""
+    for bits in (1, 4, 8, 24, 32):
+        num_colors = min(1 << bits, 16) if bits <= 8 else 0
+        palette = bytes(value for index in range(num_colors) for value in (index, 2 * index, 9, 0))
+        row = bytes(range((3 * bits + 31) // 32 * 4))
+        first_pixel = 54 + len(palette)
+        header = struct.pack("<2sIHHI", b"BM", first_pixel + 2 * len(row), 0, 0, first_pixel)
+        header += struct.pack("<IiiHHIIiiII", 40, 3, -2 if bits == 4 else 2, 1, bits, 0, 0, 0, 0, num_colors, 0)
+        write(f"image_header/{bits}_bits.bmp", header + palette + row + row)
+
+
+write_tars()
+write_tables()
+write_captions()
+write_pictures()
