@@ -10,13 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "image/avx2.h"
 #include "image/resample_axis.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define CLOOB_HAS_AVX2_KERNELS 1
-#else
-#define CLOOB_HAS_AVX2_KERNELS 0
-#endif
 
 namespace cloob {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "image/avx2.h"
 #include "image/resample_avx2.h"
 
 namespace cloob {
@@ -22,11 +23,6 @@ void resample_rows_plain(const PixelRows& rows, int channels, const AxisWeights&
 }
 
 #if CLOOB_HAS_AVX2_KERNELS
-bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-}
-
 // Row `y`, copied where too little follows it.
 const std::uint8_t* with_slack(const PixelRows& rows, std::size_t y, std::vector<std::uint8_t>& buffer) {
   const std::span<const std::uint8_t> row = rows.row(y);

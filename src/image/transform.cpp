@@ -16,6 +16,11 @@ int checked_size(std::int64_t image_size) {
   return static_cast<int>(image_size);
 }
 
+const ImageConfig& checked(const ImageConfig& config) {
+  config.validate();
+  return config;
+}
+
 ResampleFilter fixed_filter(Interpolation interpolation) {
   return interpolation == Interpolation::bilinear ? ResampleFilter::bilinear : ResampleFilter::bicubic;
 }
@@ -49,27 +54,15 @@ void draw_and_apply_colors(const ImageConfig& config, ImageU8& image, RandomStre
 }  // namespace
 
 ImageTransform::ImageTransform(const ImageConfig& config, std::int64_t image_size)
-    : config_(config), image_size_(checked_size(image_size)) {
-  config_.validate();
-  for (std::size_t c = 0; c < 3; ++c) {
-    // Single precision, division and order of operations are torchvision's, so the floats are the same.
-    const auto mean = static_cast<float>(config_.mean[c]);
-    const auto deviation = static_cast<float>(config_.std[c]);
-    for (std::size_t level = 0; level < 256; ++level) {
-      normalized_[c][level] = (static_cast<float>(level) / 255.0f - mean) / deviation;
-    }
-  }
-}
+    : config_(checked(config)),
+      image_size_(checked_size(image_size)),
+      normalize_(std::span<const double, 3>(config_.mean), std::span<const double, 3>(config_.std)) {}
 
 void ImageTransform::write_row(std::span<const std::uint8_t> rgb, int y, int left,
                                std::span<float> chw) const {
   const auto side = static_cast<std::size_t>(image_size_);
-  for (std::size_t c = 0; c < 3; ++c) {
-    float* out =
-        chw.data() + (c * side + static_cast<std::size_t>(y)) * side + static_cast<std::size_t>(left);
-    const std::uint8_t* in = rgb.data() + c;
-    for (std::size_t x = 0; x < rgb.size() / 3; ++x) out[x] = normalized_[c][in[3 * x]];
-  }
+  normalize_(rgb, chw.data() + static_cast<std::size_t>(y) * side + static_cast<std::size_t>(left),
+             side * side);
 }
 
 TrainTransform::TrainTransform(const ImageConfig& config, std::int64_t image_size)
