@@ -27,12 +27,10 @@ struct Divisor {
 // Which bytes hold channel `channel` of eight pixels, as 32-bit numbers: the lower half of the register
 // begins with byte 0 of their 24, the upper half with byte 8, and so with pixel 4 at its byte 4.
 [[gnu::target("avx2,fma")]] inline __m256i picking(int channel) {
-  constexpr int z = -1;  // becomes zero: only the lowest byte of each number counts
-  const auto lowest = [](int byte) { return byte | (z & ~0xff); };
-  const auto at = [&](int pixel, int first) { return lowest(first + 3 * pixel); };
+  const auto lowest = [](int byte) { return byte | ~0xff; };  // the bytes above it become zero
   const int upper = channel + 4;
-  return _mm256_setr_epi32(at(0, channel), at(1, channel), at(2, channel), at(3, channel), at(0, upper),
-                           at(1, upper), at(2, upper), at(3, upper));
+  return _mm256_setr_epi32(lowest(channel), lowest(channel + 3), lowest(channel + 6), lowest(channel + 9),
+                           lowest(upper), lowest(upper + 3), lowest(upper + 6), lowest(upper + 9));
 }
 
 }  // namespace

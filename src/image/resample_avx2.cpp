@@ -11,7 +11,6 @@ namespace cloob {
 namespace {
 
 constexpr int kLowBits = 11;
-constexpr std::int32_t kHalf = 1 << (kWeightBits - 1);
 constexpr std::size_t kOutputs = 4;                   // of one step of the horizontal pass
 constexpr std::size_t kColumns = kFewestColumnBytes;  // of one step of the vertical pass
 
@@ -43,10 +42,21 @@ void pack_group(std::span<const std::int32_t> weights, std::size_t first_tap, st
   _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), value);
 }
 
-// `low_sums` began with kHalf.
-[[gnu::target("avx2")]] inline __m256i rounded(__m256i high_sums, __m256i low_sums) {
-  return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high_sums, kLowBits), low_sums), kWeightBits);
-}
+// Weighted sums of 8-bit values, exact, the high and low parts of the weights apart.
+struct Sums {
+  __m256i high, low;
+
+  [[gnu::target("avx2"), gnu::always_inline]] inline Sums()
+      : high(_mm256_setzero_si256()), low(_mm256_set1_epi32(1 << (kWeightBits - 1))) {}
+  [[gnu::target("avx2"), gnu::always_inline]] inline void add(__m256i taps, __m256i high_weights,
+                                                              __m256i low_weights) {
+    high = _mm256_add_epi32(high, _mm256_madd_epi16(taps, high_weights));
+    low = _mm256_add_epi32(low, _mm256_madd_epi16(taps, low_weights));
+  }
+  [[gnu::target("avx2"), gnu::always_inline]] inline __m256i rounded() const {
+    return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high, kLowBits), low), kWeightBits);
+  }
+};
 
 // Which bytes of four pixels bring the channels of pixels `first` and `first` + 1 side by side, as 16-bit
 // numbers.
@@ -70,18 +80,17 @@ struct TwoRows {
   // The channels of one output pixel, as 32-bit numbers.
   [[gnu::target("avx2"), gnu::always_inline]] inline __m256i weighted(PackedAxis::Output output,
                                                                       const std::int32_t* weights) const {
-    __m256i high_sums = _mm256_setzero_si256(), low_sums = _mm256_set1_epi32(kHalf);
+    Sums sums;
     std::size_t byte = output.begin;
     for (std::size_t group = 0; group < output.groups; ++group, byte += group_bytes, weights += 4) {
       const __m256i pixels =
           _mm256_inserti128_si256(_mm256_castsi128_si256(load(upper + byte)), load(lower + byte), 1);
-      const __m256i left = _mm256_shuffle_epi8(pixels, taps_01), right = _mm256_shuffle_epi8(pixels, taps_23);
-      high_sums = _mm256_add_epi32(high_sums, _mm256_madd_epi16(left, _mm256_set1_epi32(weights[0])));
-      high_sums = _mm256_add_epi32(high_sums, _mm256_madd_epi16(right, _mm256_set1_epi32(weights[1])));
-      low_sums = _mm256_add_epi32(low_sums, _mm256_madd_epi16(left, _mm256_set1_epi32(weights[2])));
-      low_sums = _mm256_add_epi32(low_sums, _mm256_madd_epi16(right, _mm256_set1_epi32(weights[3])));
+      sums.add(_mm256_shuffle_epi8(pixels, taps_01), _mm256_set1_epi32(weights[0]),
+               _mm256_set1_epi32(weights[2]));
+      sums.add(_mm256_shuffle_epi8(pixels, taps_23), _mm256_set1_epi32(weights[1]),
+               _mm256_set1_epi32(weights[3]));
     }
-    return rounded(high_sums, low_sums);
+    return sums.rounded();
   }
 };
 
@@ -141,9 +150,7 @@ void pack_axis(const AxisWeights& axis, int channels, PackedAxis& packed) {
   const __m256i zero = _mm256_setzero_si256();
   for (std::size_t begin = 0; begin < out.size(); begin += kColumns) {
     const std::size_t column = std::min(begin, out.size() - kColumns);  // the last step may do some again
-    __m256i high_sums[4] = {zero, zero, zero, zero};
-    const __m256i half = _mm256_set1_epi32(kHalf);
-    __m256i low_sums[4] = {half, half, half, half};
+    Sums sums[4];
     const std::uint8_t* upper = rows + column;
     for (std::size_t pair = 0; pair < num_pairs; ++pair, upper += 2 * stride) {
       // There may be no row behind the last one; its weight is zero then.
@@ -155,16 +162,11 @@ void pack_axis(const AxisWeights& axis, int channels, PackedAxis& packed) {
                                _mm256_unpacklo_epi8(right, zero), _mm256_unpackhi_epi8(right, zero)};
       const __m256i high_weights = _mm256_set1_epi32(packed[2 * pair]);
       const __m256i low_weights = _mm256_set1_epi32(packed[2 * pair + 1]);
-      for (int i = 0; i < 4; ++i) {
-        high_sums[i] = _mm256_add_epi32(high_sums[i], _mm256_madd_epi16(taps[i], high_weights));
-        low_sums[i] = _mm256_add_epi32(low_sums[i], _mm256_madd_epi16(taps[i], low_weights));
-      }
+      for (int i = 0; i < 4; ++i) sums[i].add(taps[i], high_weights, low_weights);
     }
-    // Packing undoes the interleaving of the two halves of a register.
-    const __m256i words_left =
-        _mm256_packs_epi32(rounded(high_sums[0], low_sums[0]), rounded(high_sums[1], low_sums[1]));
-    const __m256i words_right =
-        _mm256_packs_epi32(rounded(high_sums[2], low_sums[2]), rounded(high_sums[3], low_sums[3]));
+    // Packing undoes the interleaving.
+    const __m256i words_left = _mm256_packs_epi32(sums[0].rounded(), sums[1].rounded());
+    const __m256i words_right = _mm256_packs_epi32(sums[2].rounded(), sums[3].rounded());
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.data() + column),
                         _mm256_packus_epi16(words_left, words_right));
   }

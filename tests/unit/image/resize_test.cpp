@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "cloob/base/random.h"
+#include "cloob/image/decode.h"
+#include "image/resample_kernels.h"
 
 namespace cloob {
 namespace {
@@ -85,6 +87,68 @@ TEST(Resize, SeesNothingOutsideTheCrop) {
     }
   }
   EXPECT_EQ(resize(picture, plan).pixels, before.pixels);
+}
+
+// The plan on RGB or CMYK as the definition says: two passes of the plain kernels over whole pictures,
+// rounded between.
+ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
+  const auto channels = static_cast<std::size_t>(image.channels());
+  const auto [crop, size, window, filter] = plan;
+  const AxisWeights columns = axis_weights(crop.width, size.width, 0, size.width, filter);
+  const AxisWeights rows = axis_weights(crop.height, size.height, 0, size.height, filter);
+  KernelScratch scratch;
+  ImageU8 cut = make_image({crop.height, crop.width}, image.mode);
+  for (int y = 0; y < crop.height; ++y) {
+    std::copy_n(image.row(crop.top + y) + static_cast<std::size_t>(crop.left) * channels, cut.row_bytes(),
+                cut.row(y));
+  }
+  const auto across = [&](const ImageU8& in) {
+    ImageU8 out = make_image({in.height, size.width}, in.mode);
+    for (int y = 0; y < in.height; ++y) {
+      resample_row_plain({in.row(y), in.row_bytes()}, in.channels(), columns, out.row(y));
+    }
+    return out;
+  };
+  const auto down = [&](const ImageU8& in) {
+    ImageU8 out = make_image({size.height, in.width}, in.mode);
+    for (int y = 0; y < size.height; ++y) {
+      const auto output = static_cast<std::size_t>(y);
+      resample_column_plain(in.row(rows.first[output]), in.row_bytes(), rows.weights_of(output), scratch,
+                            {out.row(y), out.row_bytes()});
+    }
+    return out;
+  };
+  const int lost_rows = crop.height - size.height;
+  const bool rows_first = lost_rows > 0 && lost_rows > 2 * (crop.width - size.width);
+  const ImageU8 whole = rows_first ? across(down(cut)) : down(across(cut));
+  ImageU8 part = make_image({window.height, window.width}, image.mode);
+  for (int y = 0; y < window.height; ++y) {
+    std::copy_n(whole.row(window.top + y) + static_cast<std::size_t>(window.left) * channels,
+                part.row_bytes(), part.row(y));
+  }
+  return to_rgb(std::move(part));
+}
+
+TEST(Resize, EqualsThePlainDefinitionForRandomPlans) {
+  RandomStream random(RandomUse::synthetic_data, {9});
+  const auto draw = [&](int low, int high) {
+    return low + static_cast<int>(random.below(static_cast<std::uint64_t>(high - low + 1)));
+  };
+  for (int trial = 0; trial < 400; ++trial) {
+    const ImageU8 picture =
+        noise({draw(1, 70), draw(1, 70)}, trial % 3 == 0 ? PixelMode::cmyk : PixelMode::rgb);
+    ResizePlan plan = resize_whole(picture.size(), {draw(1, 50), draw(1, 50)},
+                                   trial % 2 == 0 ? ResampleFilter::bilinear : ResampleFilter::bicubic);
+    const auto draw_part = [&](int size, int& begin, int& length) {
+      length = draw(1, size);
+      begin = draw(0, size - length);
+    };
+    draw_part(picture.width, plan.crop.left, plan.crop.width);
+    draw_part(picture.height, plan.crop.top, plan.crop.height);
+    draw_part(plan.resized.width, plan.window.left, plan.window.width);
+    draw_part(plan.resized.height, plan.window.top, plan.window.height);
+    ASSERT_EQ(resize(picture, plan).pixels, resized_plainly(picture, plan).pixels) << "trial " << trial;
+  }
 }
 
 TEST(Resize, TransparentColorsDoNotBleed) {
