@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "image/pixel_modes.h"
@@ -61,14 +62,19 @@ bool vertical_pass_first(const ResizePlan& plan) {
   return lost_rows > 0 && lost_rows > 2 * (plan.crop.width - plan.resized.width);
 }
 
+AxisWeights column_weights(const ResizePlan& plan) {
+  AxisWeights columns =
+      axis_weights(plan.crop.width, plan.resized.width, plan.window.left, plan.window.width, plan.filter);
+  return plan.mirrored ? reversed(std::move(columns)) : columns;
+}
+
 // Rows [first, end) of the crop with the horizontal pass done.
 PixelRows narrow_rows(const ImageU8& image, const ResizePlan& plan, int first, int end, Scratch& scratch) {
   const PixelBox& window = plan.window;
-  if (plan.crop.width == plan.resized.width) {  // columns stay as they are
+  if (plan.crop.width == plan.resized.width && !plan.mirrored) {  // columns stay as they are
     return crop_rows(image, plan.crop, first, end - first, window.left, window.width);
   }
-  const AxisWeights columns =
-      axis_weights(plan.crop.width, plan.resized.width, window.left, window.width, plan.filter);
+  const AxisWeights columns = column_weights(plan);
   const PixelRows rows = crop_rows(image, plan.crop, first, end - first, 0, plan.crop.width);
   const std::size_t row_bytes = num_bytes(window.width, image);
   const std::size_t stride = row_bytes + kOutputSlack;
@@ -100,8 +106,7 @@ void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const
   const PixelBox& window = plan.window;
   const AxisWeights rows =
       axis_weights(plan.crop.height, plan.resized.height, window.top, window.height, plan.filter);
-  AxisWeights columns =
-      axis_weights(plan.crop.width, plan.resized.width, window.left, window.width, plan.filter);
+  AxisWeights columns = column_weights(plan);
   const int first = columns.first_source();
   const int width = columns.end_source() - first;
   for (int& column : columns.first) column -= first;
@@ -133,8 +138,8 @@ void resample(const ImageU8& image, const ResizePlan& plan, const RowSink& sink)
 
 void resample_nearest(const ImageU8& image, const ResizePlan& plan, const RowSink& sink) {
   const PixelBox& window = plan.window;
-  const std::vector<int> columns =
-      nearest_sources(plan.crop.width, plan.resized.width, window.left, window.width);
+  std::vector<int> columns = nearest_sources(plan.crop.width, plan.resized.width, window.left, window.width);
+  if (plan.mirrored) std::ranges::reverse(columns);
   const std::vector<int> rows =
       nearest_sources(plan.crop.height, plan.resized.height, window.top, window.height);
   std::vector<std::uint8_t> out(3 * columns.size());

@@ -1,7 +1,5 @@
 #include "cloob/image/transform.h"
 
-#include <algorithm>
-
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/image/color.h"
@@ -32,15 +30,6 @@ ResampleFilter draw_filter(Interpolation interpolation, RandomStream& stream) {
 
 int squash_size(const ImageConfig& config, int image_size) {
   return config.squash_size ? static_cast<int>(*config.squash_size) : image_size + image_size / 7;
-}
-
-void mirror(ImageU8& image) {
-  for (int y = 0; y < image.height; ++y) {
-    std::uint8_t* row = image.row(y);
-    for (int left = 0, right = image.width - 1; left < right; ++left, --right) {
-      std::swap_ranges(row + 3 * left, row + 3 * left + 3, row + 3 * right);
-    }
-  }
 }
 
 void draw_and_apply_colors(const ImageConfig& config, ImageU8& image, RandomStream& stream) {
@@ -102,17 +91,15 @@ void TrainTransform::operator()(const ImageU8& image, RandomStream& stream, std:
   apply(image, draw_plan(image.size(), stream), stream, chw);
 }
 
-void TrainTransform::apply(const ImageU8& image, const ResizePlan& plan, RandomStream& stream,
+void TrainTransform::apply(const ImageU8& image, ResizePlan plan, RandomStream& stream,
                            std::span<float> chw) const {
   CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels a side", chw.size(), image_size());
-  const bool flipped = stream.bernoulli(config().horizontal_flip_probability);
-  const bool colors_stay = config().color_jitter_probability == 0.0 && config().gray_scale_probability == 0.0;
-  if (!flipped && colors_stay) {
+  plan.mirrored = stream.bernoulli(config().horizontal_flip_probability);
+  if (config().color_jitter_probability == 0.0 && config().gray_scale_probability == 0.0) {
     resize_rows(image, plan, [&](int y, std::span<const std::uint8_t> row) { write_row(row, y, 0, chw); });
     return;
   }
   ImageU8 square = resize(image, plan);
-  if (flipped) mirror(square);
   draw_and_apply_colors(config(), square, stream);
   for (int y = 0; y < square.height; ++y) write_row({square.row(y), square.row_bytes()}, y, 0, chw);
 }

@@ -51,7 +51,7 @@ class TrainTransform final : public ImageTransform {
   /// Draws the crop of a picture.
   ResizePlan draw_plan(ImageSize picture, RandomStream& stream) const;
   /// Runs the plan, and draws and does the rest.
-  void apply(const ImageU8& image, const ResizePlan& plan, RandomStream& stream, std::span<float> chw) const;
+  void apply(const ImageU8& image, ResizePlan plan, RandomStream& stream, std::span<float> chw) const;
 };
 
 /// Resize and centre as `resize_mode` says. Draws nothing from the stream.

@@ -60,6 +60,25 @@ TEST(Resize, IsACopyWhenTheSizeStays) {
             picture.pixels);
 }
 
+TEST(Resize, MirrorsInEveryMode) {
+  for (const PixelMode mode : {PixelMode::rgb, PixelMode::indexed, PixelMode::rgba, PixelMode::cmyk}) {
+    for (const ImageSize size : {ImageSize{12, 40}, ImageSize{50, 16}, ImageSize{1, 30}, ImageSize{40, 30}}) {
+      const ImageU8 picture = noise({40, 30}, mode);
+      ResizePlan plan = resize_whole(picture.size(), size, ResampleFilter::bicubic);
+      const ImageU8 straight = resize(picture, plan);
+      plan.mirrored = true;
+      const ImageU8 mirrored = resize(picture, plan);
+      for (int y = 0; y < size.height; ++y) {
+        for (int x = 0; x < size.width; ++x) {
+          ASSERT_TRUE(std::equal(mirrored.row(y) + 3 * x, mirrored.row(y) + 3 * x + 3,
+                                 straight.row(y) + 3 * (size.width - 1 - x)))
+              << size.height << " row " << y << " column " << x;
+        }
+      }
+    }
+  }
+}
+
 // A window must hold exactly the pixels of the whole result, in every mode and in both orders of the passes.
 TEST(Resize, WindowIsPartOfTheWholeResult) {
   for (const PixelMode mode : {PixelMode::rgb, PixelMode::indexed, PixelMode::rgba, PixelMode::cmyk}) {
@@ -93,7 +112,7 @@ TEST(Resize, SeesNothingOutsideTheCrop) {
 // rounded between.
 ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
   const auto channels = static_cast<std::size_t>(image.channels());
-  const auto [crop, size, window, filter] = plan;
+  const auto [crop, size, window, filter, mirrored] = plan;
   const AxisWeights columns = axis_weights(crop.width, size.width, 0, size.width, filter);
   const AxisWeights rows = axis_weights(crop.height, size.height, 0, size.height, filter);
   KernelScratch scratch;
@@ -126,7 +145,13 @@ ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
     std::copy_n(whole.row(window.top + y) + static_cast<std::size_t>(window.left) * channels,
                 part.row_bytes(), part.row(y));
   }
-  return to_rgb(std::move(part));
+  ImageU8 rgb = to_rgb(std::move(part));
+  for (int y = 0; mirrored && y < rgb.height; ++y) {
+    for (int x = 0; x < rgb.width / 2; ++x) {
+      std::swap_ranges(rgb.row(y) + 3 * x, rgb.row(y) + 3 * x + 3, rgb.row(y) + 3 * (rgb.width - 1 - x));
+    }
+  }
+  return rgb;
 }
 
 TEST(Resize, EqualsThePlainDefinitionForRandomPlans) {
@@ -147,6 +172,7 @@ TEST(Resize, EqualsThePlainDefinitionForRandomPlans) {
     draw_part(picture.height, plan.crop.top, plan.crop.height);
     draw_part(plan.resized.width, plan.window.left, plan.window.width);
     draw_part(plan.resized.height, plan.window.top, plan.window.height);
+    plan.mirrored = trial % 5 == 0;
     ASSERT_EQ(resize(picture, plan).pixels, resized_plainly(picture, plan).pixels) << "trial " << trial;
   }
 }
