@@ -4,14 +4,15 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace cloob {
 namespace {
 
 constexpr int kLowBits = 11;
-constexpr std::int32_t kHalf = 1 << (kWeightBits - 1);
-constexpr std::size_t kColumns = 16;  // of one step of the vertical pass
+constexpr std::size_t kOutputs = 4;                   // of one step of the horizontal pass
+constexpr std::size_t kColumns = kFewestColumnBytes;  // of one step of the vertical pass
 
 std::int32_t side_by_side(std::int32_t first, std::int32_t second) {
   return static_cast<std::int32_t>((static_cast<std::uint32_t>(second) << 16) |
@@ -22,77 +23,115 @@ std::int32_t low(std::int32_t weight) { return weight & ((1 << kLowBits) - 1); }
 
 std::size_t groups_of_four(std::size_t taps) { return (taps + 3) / 4; }
 
-[[gnu::target("avx2")]] __m128i rounded(__m128i high_sums, __m128i low_sums) {
-  const __m128i sums = _mm_add_epi32(_mm_slli_epi32(high_sums, kLowBits), low_sums);
-  return _mm_srai_epi32(_mm_add_epi32(sums, _mm_set1_epi32(kHalf)), kWeightBits);
+// The high parts of taps 0, 1 and of 2, 3, then the low parts likewise.
+void pack_group(std::span<const std::int32_t> weights, std::size_t first_tap, std::int32_t* out) {
+  const auto weight = [&](std::size_t tap) {
+    return first_tap + tap < weights.size() ? weights[first_tap + tap] : 0;
+  };
+  out[0] = side_by_side(high(weight(0)), high(weight(1)));
+  out[1] = side_by_side(high(weight(2)), high(weight(3)));
+  out[2] = side_by_side(low(weight(0)), low(weight(1)));
+  out[3] = side_by_side(low(weight(2)), low(weight(3)));
 }
 
-[[gnu::target("avx2")]] __m256i rounded(__m256i high_sums, __m256i low_sums) {
-  const __m256i sums = _mm256_add_epi32(_mm256_slli_epi32(high_sums, kLowBits), low_sums);
-  return _mm256_srai_epi32(_mm256_add_epi32(sums, _mm256_set1_epi32(kHalf)), kWeightBits);
+[[gnu::target("avx2")]] inline __m128i load(const std::uint8_t* bytes) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
 }
 
-[[gnu::target("avx2")]] __m128i folded(__m256i sums) {
-  return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+[[gnu::target("avx2")]] inline void store(__m128i value, std::uint8_t* bytes) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), value);
 }
 
-// Brings channels of pixels 0 and 1 side by side as 16-bit numbers in the lower half, of 2 and 3 in the
-// upper.
-[[gnu::target("avx2")]] __m256i pairing(int channels) {
-  constexpr char z = -1;  // becomes zero
-  if (channels == 3) {
-    return _mm256_setr_epi8(0, z, 3, z, 1, z, 4, z, 2, z, 5, z, z, z, z, z,  //
-                            6, z, 9, z, 7, z, 10, z, 8, z, 11, z, z, z, z, z);
+// Weighted sums of 8-bit values, exact, the high and low parts of the weights apart.
+struct Sums {
+  __m256i high, low;
+
+  [[gnu::target("avx2"), gnu::always_inline]] inline Sums()
+      : high(_mm256_setzero_si256()), low(_mm256_set1_epi32(1 << (kWeightBits - 1))) {}
+  [[gnu::target("avx2"), gnu::always_inline]] inline void add(__m256i taps, __m256i high_weights,
+                                                              __m256i low_weights) {
+    high = _mm256_add_epi32(high, _mm256_madd_epi16(taps, high_weights));
+    low = _mm256_add_epi32(low, _mm256_madd_epi16(taps, low_weights));
   }
-  return _mm256_setr_epi8(0, z, 4, z, 1, z, 5, z, 2, z, 6, z, 3, z, 7, z,  //
-                          8, z, 12, z, 9, z, 13, z, 10, z, 14, z, 11, z, 15, z);
+  [[gnu::target("avx2"), gnu::always_inline]] inline __m256i rounded() const {
+    return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high, kLowBits), low), kWeightBits);
+  }
+};
+
+// Which bytes of four pixels bring the channels of pixels `first` and `first` + 1 side by side, as 16-bit
+// numbers.
+[[gnu::target("avx2")]] __m256i pairing(int channels, int first) {
+  alignas(16) std::array<char, 16> bytes;
+  bytes.fill(-1);  // becomes zero
+  for (int channel = 0; channel < channels; ++channel) {
+    bytes[static_cast<std::size_t>(4 * channel)] = static_cast<char>(first * channels + channel);
+    bytes[static_cast<std::size_t>(4 * channel + 2)] = static_cast<char>((first + 1) * channels + channel);
+  }
+  return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes.data())));
 }
+
+// Two rows at once, one in each half of the registers.
+struct TwoRows {
+  const std::uint8_t* upper;
+  const std::uint8_t* lower;
+  std::size_t group_bytes;
+  __m256i taps_01, taps_23;
+
+  // The channels of one output pixel, as 32-bit numbers.
+  [[gnu::target("avx2"), gnu::always_inline]] inline __m256i weighted(PackedAxis::Output output,
+                                                                      const std::int32_t* weights) const {
+    Sums sums;
+    std::size_t byte = output.begin;
+    for (std::size_t group = 0; group < output.groups; ++group, byte += group_bytes, weights += 4) {
+      const __m256i pixels =
+          _mm256_inserti128_si256(_mm256_castsi128_si256(load(upper + byte)), load(lower + byte), 1);
+      sums.add(_mm256_shuffle_epi8(pixels, taps_01), _mm256_set1_epi32(weights[0]),
+               _mm256_set1_epi32(weights[2]));
+      sums.add(_mm256_shuffle_epi8(pixels, taps_23), _mm256_set1_epi32(weights[1]),
+               _mm256_set1_epi32(weights[3]));
+    }
+    return sums.rounded();
+  }
+};
 
 }  // namespace
 
-// By output and group of four taps: high parts of taps 0, 1 and of 2, 3, then the low parts likewise.
-void pack_weights(const AxisWeights& axis, std::vector<std::int32_t>& packed) {
-  const std::size_t groups = groups_of_four(axis.num_taps), outputs = axis.first.size();
-  packed.resize(outputs * groups * 4);
-  std::int32_t* out = packed.data();
+void pack_axis(const AxisWeights& axis, int channels, PackedAxis& packed) {
+  const std::size_t outputs = axis.first.size();
+  packed.most_groups = groups_of_four(axis.num_taps);
+  packed.outputs.assign((outputs + kOutputs - 1) / kOutputs * kOutputs, {0, 0});
+  packed.weights.resize(packed.outputs.size() * packed.most_groups * 4);
   for (std::size_t output = 0; output < outputs; ++output) {
     const std::span<const std::int32_t> weights = axis.weights_of(output);
-    const auto weight = [&](std::size_t tap) { return tap < weights.size() ? weights[tap] : 0; };
-    for (std::size_t tap = 0; tap < 4 * groups; tap += 4, out += 4) {
-      out[0] = side_by_side(high(weight(tap)), high(weight(tap + 1)));
-      out[1] = side_by_side(high(weight(tap + 2)), high(weight(tap + 3)));
-      out[2] = side_by_side(low(weight(tap)), low(weight(tap + 1)));
-      out[3] = side_by_side(low(weight(tap + 2)), low(weight(tap + 3)));
-    }
+    packed.outputs[output] = {static_cast<std::size_t>(axis.first[output] * channels),
+                              groups_of_four(weights.size())};
+    std::int32_t* out = packed.weights.data() + output * packed.most_groups * 4;
+    for (std::size_t tap = 0; tap < weights.size(); tap += 4, out += 4) pack_group(weights, tap, out);
   }
 }
 
-[[gnu::target("avx2")]] void resample_row_avx2(const std::uint8_t* row, int channels, const AxisWeights& axis,
-                                               const std::int32_t* packed, std::uint8_t* out) {
-  const __m256i pairs = pairing(channels);
-  const __m256i high_lanes = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-  const __m256i low_lanes = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
-  const std::size_t room = 4 * groups_of_four(axis.num_taps);
-  for (std::size_t output = 0; output < axis.first.size(); ++output, packed += room) {
-    const std::uint8_t* pixel = row + axis.first[output] * channels;
-    const std::int32_t* group_weights = packed;
-    const std::size_t groups = groups_of_four(static_cast<std::size_t>(axis.count[output]));
-    __m256i high_sums = _mm256_setzero_si256(), low_sums = high_sums;
-    for (std::size_t group = 0; group < groups; ++group, pixel += 4 * channels, group_weights += 4) {
-      const auto four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(pixel));
-      const __m256i taps = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(four), pairs);
-      const auto words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(group_weights));
-      const __m256i weights = _mm256_broadcastsi128_si256(words);
-      high_sums = _mm256_add_epi32(high_sums,
-                                   _mm256_madd_epi16(taps, _mm256_permutevar8x32_epi32(weights, high_lanes)));
-      low_sums = _mm256_add_epi32(low_sums,
-                                  _mm256_madd_epi16(taps, _mm256_permutevar8x32_epi32(weights, low_lanes)));
-    }
-    const __m128i words = rounded(folded(high_sums), folded(low_sums));
-    const __m128i bytes = _mm_packus_epi16(_mm_packs_epi32(words, words), words);
-    const std::int32_t four_bytes = _mm_cvtsi128_si32(bytes);
-    std::memcpy(out, &four_bytes, sizeof(four_bytes));
-    out += channels;
+[[gnu::target("avx2")]] void resample_two_rows_avx2(const std::uint8_t* upper, const std::uint8_t* lower,
+                                                    int channels, const PackedAxis& axis,
+                                                    std::uint8_t* upper_out, std::uint8_t* lower_out) {
+  const TwoRows rows{upper, lower, static_cast<std::size_t>(4 * channels), pairing(channels, 0),
+                     pairing(channels, 2)};
+  constexpr char z = -1;
+  const __m256i without_fourth_channel =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, z, z, z, z));
+  const std::size_t room = 4 * axis.most_groups;
+  const std::int32_t* weights = axis.weights.data();
+  for (std::size_t output = 0; output < axis.outputs.size(); output += kOutputs, weights += kOutputs * room) {
+    const PackedAxis::Output* four = axis.outputs.data() + output;
+    const __m256i first_two =
+        _mm256_packs_epi32(rows.weighted(four[0], weights), rows.weighted(four[1], weights + room));
+    const __m256i last_two = _mm256_packs_epi32(rows.weighted(four[2], weights + 2 * room),
+                                                rows.weighted(four[3], weights + 3 * room));
+    __m256i bytes = _mm256_packus_epi16(first_two, last_two);
+    if (channels == 3) bytes = _mm256_shuffle_epi8(bytes, without_fourth_channel);
+    store(_mm256_castsi256_si128(bytes), upper_out);
+    store(_mm256_extracti128_si256(bytes, 1), lower_out);
+    upper_out += kOutputs * static_cast<std::size_t>(channels);
+    lower_out += kOutputs * static_cast<std::size_t>(channels);
   }
 }
 
@@ -108,30 +147,28 @@ void pack_weights(const AxisWeights& axis, std::vector<std::int32_t>& packed) {
     packed[2 * pair] = side_by_side(high(first), high(second));
     packed[2 * pair + 1] = side_by_side(low(first), low(second));
   }
+  const __m256i zero = _mm256_setzero_si256();
   for (std::size_t begin = 0; begin < out.size(); begin += kColumns) {
     const std::size_t column = std::min(begin, out.size() - kColumns);  // the last step may do some again
-    __m256i high_left = _mm256_setzero_si256(), low_left = high_left;
-    __m256i high_right = high_left, low_right = high_left;
+    Sums sums[4];
     const std::uint8_t* upper = rows + column;
     for (std::size_t pair = 0; pair < num_pairs; ++pair, upper += 2 * stride) {
       // There may be no row behind the last one; its weight is zero then.
       const std::uint8_t* lower = 2 * pair + 1 < weights.size() ? upper + stride : upper;
-      const auto a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(upper));
-      const auto b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(lower));
-      const __m256i left = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b));
-      const __m256i right = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b));
+      const auto a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(upper));
+      const auto b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lower));
+      const __m256i left = _mm256_unpacklo_epi8(a, b), right = _mm256_unpackhi_epi8(a, b);
+      const __m256i taps[4] = {_mm256_unpacklo_epi8(left, zero), _mm256_unpackhi_epi8(left, zero),
+                               _mm256_unpacklo_epi8(right, zero), _mm256_unpackhi_epi8(right, zero)};
       const __m256i high_weights = _mm256_set1_epi32(packed[2 * pair]);
       const __m256i low_weights = _mm256_set1_epi32(packed[2 * pair + 1]);
-      high_left = _mm256_add_epi32(high_left, _mm256_madd_epi16(left, high_weights));
-      low_left = _mm256_add_epi32(low_left, _mm256_madd_epi16(left, low_weights));
-      high_right = _mm256_add_epi32(high_right, _mm256_madd_epi16(right, high_weights));
-      low_right = _mm256_add_epi32(low_right, _mm256_madd_epi16(right, low_weights));
+      for (int i = 0; i < 4; ++i) sums[i].add(taps[i], high_weights, low_weights);
     }
-    // Packing goes by halves of the registers; the permutation puts the quarters in order.
-    const __m256i words = _mm256_permute4x64_epi64(
-        _mm256_packs_epi32(rounded(high_left, low_left), rounded(high_right, low_right)), 0b11'01'10'00);
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.data() + column), bytes);
+    // Packing undoes the interleaving.
+    const __m256i words_left = _mm256_packs_epi32(sums[0].rounded(), sums[1].rounded());
+    const __m256i words_right = _mm256_packs_epi32(sums[2].rounded(), sums[3].rounded());
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.data() + column),
+                        _mm256_packus_epi16(words_left, words_right));
   }
 }
 

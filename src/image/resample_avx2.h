@@ -10,30 +10,39 @@
 #include <span>
 #include <vector>
 
+#include "image/avx2.h"
 #include "image/resample_axis.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define CLOOB_HAS_AVX2_KERNELS 1
-#else
-#define CLOOB_HAS_AVX2_KERNELS 0
-#endif
-
-#if CLOOB_HAS_AVX2_KERNELS
 namespace cloob {
 
+/// An axis as `resample_two_rows_avx2` takes it: taps in groups of four, outputs filled up to a multiple of
+/// four.
+struct PackedAxis {
+  struct Output {
+    std::size_t begin;   ///< byte of the first tap
+    std::size_t groups;  ///< of four taps
+  };
+  std::vector<Output> outputs;
+  std::vector<std::int32_t> weights;  ///< by output and group; each output has room for `most_groups`
+  std::size_t most_groups = 0;
+};
+
+#if CLOOB_HAS_AVX2_KERNELS
 /// Bytes behind the last pixel of a row that are read, but do not count.
 inline constexpr std::size_t kRowSlack = 16;
 
-/// The weights of an axis as `resample_row_avx2` takes them.
-void pack_weights(const AxisWeights& axis, std::vector<std::int32_t>& packed);
+void pack_axis(const AxisWeights& axis, int channels, PackedAxis& packed);
 
-/// `row` is followed by kRowSlack readable bytes, `out` by kOutputSlack writable ones.
-void resample_row_avx2(const std::uint8_t* row, int channels, const AxisWeights& axis,
-                       const std::int32_t* packed, std::uint8_t* out);
+/// The horizontal pass for two rows, which may be one and the same. Each is followed by kRowSlack readable
+/// bytes, each output by kOutputSlack writable ones.
+void resample_two_rows_avx2(const std::uint8_t* upper, const std::uint8_t* lower, int channels,
+                            const PackedAxis& axis, std::uint8_t* upper_out, std::uint8_t* lower_out);
 
-/// Needs at least 16 bytes of output.
+inline constexpr std::size_t kFewestColumnBytes = 32;
+
+/// The vertical pass; needs kFewestColumnBytes of output at least.
 void resample_column_avx2(const std::uint8_t* rows, std::size_t stride, std::span<const std::int32_t> weights,
                           std::vector<std::int32_t>& packed, std::span<std::uint8_t> out);
+#endif
 
 }  // namespace cloob
-#endif

@@ -51,6 +51,19 @@ AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, 
   return axis;
 }
 
+AxisWeights reversed(AxisWeights axis) {
+  std::ranges::reverse(axis.first);
+  std::ranges::reverse(axis.count);
+  std::ranges::reverse(axis.weight);
+  // That turned the taps of each output, too.
+  for (auto taps = axis.weight.begin(); taps != axis.weight.end();) {
+    const auto end = taps + static_cast<std::ptrdiff_t>(axis.num_taps);
+    std::reverse(taps, end);
+    taps = end;
+  }
+  return axis;
+}
+
 std::vector<int> nearest_sources(int in_size, int out_size, int begin, int num_outputs) {
   const double scale = static_cast<double>(in_size) / out_size;
   std::vector<int> sources;

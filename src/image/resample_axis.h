@@ -1,6 +1,7 @@
 // One axis of separable resampling: which source pixels make up each output pixel, and with what weights.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -21,14 +22,17 @@ struct AxisWeights {
   std::vector<int> count;            ///< by output: source pixels used
   std::vector<std::int32_t> weight;  ///< by output and tap
 
-  int first_source() const { return first.front(); }
-  int end_source() const { return first.back() + count.back(); }
+  int first_source() const { return std::min(first.front(), first.back()); }
+  int end_source() const { return std::max(first.front() + count.front(), first.back() + count.back()); }
   std::span<const std::int32_t> weights_of(std::size_t output) const {
     return {weight.data() + output * num_taps, static_cast<std::size_t>(count[output])};
   }
 };
 
 AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, ResampleFilter filter);
+
+/// The same with the outputs from the last to the first: the pass mirrors the picture.
+AxisWeights reversed(AxisWeights axis);
 
 /// Source pixel of the same outputs by nearest neighbour.
 std::vector<int> nearest_sources(int in_size, int out_size, int begin, int num_outputs);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "image/avx2.h"
 #include "image/resample_avx2.h"
 
 namespace cloob {
@@ -14,13 +15,18 @@ std::uint8_t to_byte(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
 }
 
-#if CLOOB_HAS_AVX2_KERNELS
-bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
+void resample_rows_plain(const PixelRows& rows, int channels, const AxisWeights& axis, std::uint8_t* out,
+                         std::size_t out_stride) {
+  for (std::size_t y = 0; y < rows.count; ++y) {
+    resample_row_plain(rows.row(y), channels, axis, out + y * out_stride);
+  }
 }
 
-const std::uint8_t* with_slack(std::span<const std::uint8_t> row, std::vector<std::uint8_t>& buffer) {
+#if CLOOB_HAS_AVX2_KERNELS
+// Row `y`, copied where too little follows it.
+const std::uint8_t* with_slack(const PixelRows& rows, std::size_t y, std::vector<std::uint8_t>& buffer) {
+  const std::span<const std::uint8_t> row = rows.row(y);
+  if (y * rows.stride + row.size() + kRowSlack <= rows.bytes.size()) return row.data();
   if (buffer.size() < row.size() + kRowSlack) buffer.resize(row.size() + kRowSlack);
   std::memcpy(buffer.data(), row.data(), row.size());
   return buffer.data();
@@ -32,18 +38,23 @@ const std::uint8_t* with_slack(std::span<const std::uint8_t> row, std::vector<st
 #if CLOOB_HAS_AVX2_KERNELS
 RowResampler::RowResampler(const AxisWeights& axis, int channels, KernelScratch& scratch)
     : axis_(axis), channels_(channels), scratch_(scratch) {
-  if (has_avx2()) pack_weights(axis, scratch.weights);
+  if (has_avx2()) pack_axis(axis, channels, scratch.axis);
 }
 
-void RowResampler::operator()(std::span<const std::uint8_t> row, std::uint8_t* out) {
-  if (!has_avx2()) return resample_row_plain(row, channels_, axis_, out);
-  resample_row_avx2(with_slack(row, scratch_.row), channels_, axis_, scratch_.weights.data(), out);
+void RowResampler::operator()(const PixelRows& rows, std::uint8_t* out, std::size_t out_stride) {
+  if (!has_avx2()) return resample_rows_plain(rows, channels_, axis_, out, out_stride);
+  for (std::size_t y = 0; y < rows.count; y += 2) {
+    const std::size_t below = std::min(y + 1, rows.count - 1);
+    const std::uint8_t* upper = with_slack(rows, y, scratch_.upper_row);
+    const std::uint8_t* lower = with_slack(rows, below, scratch_.lower_row);
+    resample_two_rows_avx2(upper, lower, channels_, scratch_.axis, out + y * out_stride,
+                           out + below * out_stride);
+  }
 }
 
 void resample_column(const std::uint8_t* rows, std::size_t stride, std::span<const std::int32_t> weights,
                      KernelScratch& scratch, std::span<std::uint8_t> out) {
-  constexpr std::size_t kFewestBytes = 16;
-  if (!has_avx2() || out.size() < kFewestBytes) {
+  if (!has_avx2() || out.size() < kFewestColumnBytes) {
     return resample_column_plain(rows, stride, weights, scratch, out);
   }
   resample_column_avx2(rows, stride, weights, scratch.sums, out);
@@ -52,8 +63,8 @@ void resample_column(const std::uint8_t* rows, std::size_t stride, std::span<con
 RowResampler::RowResampler(const AxisWeights& axis, int channels, KernelScratch& scratch)
     : axis_(axis), channels_(channels), scratch_(scratch) {}
 
-void RowResampler::operator()(std::span<const std::uint8_t> row, std::uint8_t* out) {
-  resample_row_plain(row, channels_, axis_, out);
+void RowResampler::operator()(const PixelRows& rows, std::uint8_t* out, std::size_t out_stride) {
+  resample_rows_plain(rows, channels_, axis_, out, out_stride);
 }
 
 void resample_column(const std::uint8_t* rows, std::size_t stride, std::span<const std::int32_t> weights,

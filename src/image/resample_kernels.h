@@ -6,27 +6,40 @@
 #include <span>
 #include <vector>
 
+#include "image/resample_avx2.h"
 #include "image/resample_axis.h"
 
 namespace cloob {
 
 /// Memory of the two passes, kept from one picture to the next.
 struct KernelScratch {
-  std::vector<std::uint8_t> row;
+  std::vector<std::uint8_t> upper_row, lower_row;
   std::vector<std::int32_t> sums;
-  std::vector<std::int32_t> weights;
+  PackedAxis axis;
 };
 
-/// Bytes behind an output that may be overwritten.
-inline constexpr std::size_t kOutputSlack = 4;
+/// Bytes behind an output row that may be overwritten.
+inline constexpr std::size_t kOutputSlack = 16;
 
-/// The horizontal pass along one axis, prepared for many rows of `channels` (3 or 4) interleaved bytes. Needs
+/// Rows of interleaved bytes, `stride` bytes apart.
+struct PixelRows {
+  std::span<const std::uint8_t>
+      bytes;  ///< from the first pixel of the first row to the end of what may be read
+  std::size_t stride;
+  std::size_t row_bytes;
+  std::size_t count;
+
+  std::span<const std::uint8_t> row(std::size_t y) const { return bytes.subspan(y * stride, row_bytes); }
+};
+
+/// The horizontal pass along one axis, prepared for many rows of `channels` (3 or 4) bytes a pixel. Needs
 /// `axis` and `scratch` while it lives, and the scratch for itself.
 class RowResampler {
  public:
   RowResampler(const AxisWeights& axis, int channels, KernelScratch& scratch);
-  /// out[x] = sum of weight x row[first + tap]. `out` has room for kOutputSlack bytes more.
-  void operator()(std::span<const std::uint8_t> row, std::uint8_t* out);
+  /// out[x] = sum of weight x row[first + tap], for each row. The rows of `out` lie `out_stride` bytes apart;
+  /// behind each of them kOutputSlack bytes may be overwritten.
+  void operator()(const PixelRows& rows, std::uint8_t* out, std::size_t out_stride);
 
  private:
   const AxisWeights& axis_;

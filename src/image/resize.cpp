@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "image/pixel_modes.h"
@@ -27,8 +28,13 @@ std::size_t num_bytes(int pixels, const ImageU8& image) {
   return static_cast<std::size_t>(pixels) * static_cast<std::size_t>(image.channels());
 }
 
-const std::uint8_t* crop_row(const ImageU8& image, const PixelBox& crop, int y) {
-  return image.row(crop.top + y) + num_bytes(crop.left, image);
+// `count` rows of the crop, from row `first` and column `left` of it on, `width` pixels wide.
+PixelRows crop_rows(const ImageU8& image, const PixelBox& crop, int first, int count, int left, int width) {
+  const std::uint8_t* begin = image.row(crop.top + first) + num_bytes(crop.left + left, image);
+  return {{begin, image.pixels.data() + image.pixels.size()},
+          image.row_bytes(),
+          num_bytes(width, image),
+          static_cast<std::size_t>(count)};
 }
 
 bool keeps_size(const ResizePlan& plan) {
@@ -40,7 +46,7 @@ bool keeps_size(const ResizePlan& plan) {
 struct Scratch {
   KernelScratch kernels;
   std::vector<std::uint8_t> between;  // what the first pass hands to the second
-  std::vector<std::uint8_t> out_row;
+  std::vector<std::uint8_t> out_rows;
 };
 
 std::span<std::uint8_t> grown(std::vector<std::uint8_t>& buffer, std::size_t size) {
@@ -56,27 +62,25 @@ bool vertical_pass_first(const ResizePlan& plan) {
   return lost_rows > 0 && lost_rows > 2 * (plan.crop.width - plan.resized.width);
 }
 
-// Rows [first, end) of the crop with the horizontal pass done, one after the other.
-const std::uint8_t* narrow_rows(const ImageU8& image, const ResizePlan& plan, int first, int end,
-                                Scratch& scratch) {
+AxisWeights column_weights(const ResizePlan& plan) {
+  AxisWeights columns =
+      axis_weights(plan.crop.width, plan.resized.width, plan.window.left, plan.window.width, plan.filter);
+  return plan.mirrored ? reversed(std::move(columns)) : columns;
+}
+
+// Rows [first, end) of the crop with the horizontal pass done.
+PixelRows narrow_rows(const ImageU8& image, const ResizePlan& plan, int first, int end, Scratch& scratch) {
   const PixelBox& window = plan.window;
-  const std::size_t row_bytes = num_bytes(window.width, image);
-  const bool same_width = plan.crop.width == plan.resized.width;
-  const AxisWeights columns = axis_weights(plan.crop.width, plan.resized.width, window.left,
-                                           same_width ? 0 : window.width, plan.filter);
-  std::uint8_t* const begin =
-      grown(scratch.between, row_bytes * static_cast<std::size_t>(end - first) + kOutputSlack).data();
-  RowResampler resample_row(columns, image.channels(), scratch.kernels);
-  std::uint8_t* out = begin;
-  for (int y = first; y < end; ++y, out += row_bytes) {
-    const std::uint8_t* in = crop_row(image, plan.crop, y);
-    if (same_width) {
-      std::memcpy(out, in + num_bytes(window.left, image), row_bytes);
-    } else {
-      resample_row({in, num_bytes(plan.crop.width, image)}, out);
-    }
+  if (plan.crop.width == plan.resized.width && !plan.mirrored) {  // columns stay as they are
+    return crop_rows(image, plan.crop, first, end - first, window.left, window.width);
   }
-  return begin;
+  const AxisWeights columns = column_weights(plan);
+  const PixelRows rows = crop_rows(image, plan.crop, first, end - first, 0, plan.crop.width);
+  const std::size_t row_bytes = num_bytes(window.width, image);
+  const std::size_t stride = row_bytes + kOutputSlack;
+  const std::span<std::uint8_t> out = grown(scratch.between, rows.count * stride);
+  RowResampler(columns, image.channels(), scratch.kernels)(rows, out.data(), stride);
+  return {out, stride, row_bytes, rows.count};
 }
 
 void resample_horizontal_first(const ImageU8& image, const ResizePlan& plan, const RowSink& sink,
@@ -85,37 +89,43 @@ void resample_horizontal_first(const ImageU8& image, const ResizePlan& plan, con
   const AxisWeights rows =
       axis_weights(plan.crop.height, plan.resized.height, window.top, window.height, plan.filter);
   const int first = rows.first_source();
-  const std::uint8_t* narrowed = narrow_rows(image, plan, first, rows.end_source(), scratch);
-  const std::size_t row_bytes = num_bytes(window.width, image);
-  const std::span<std::uint8_t> out = grown(scratch.out_row, row_bytes);
+  const PixelRows narrowed = narrow_rows(image, plan, first, rows.end_source(), scratch);
+  const std::span<std::uint8_t> out = grown(scratch.out_rows, narrowed.row_bytes);
   for (int y = 0; y < window.height; ++y) {
     const auto output = static_cast<std::size_t>(y);
-    const std::uint8_t* begin = narrowed + static_cast<std::size_t>(rows.first[output] - first) * row_bytes;
-    resample_column(begin, row_bytes, rows.weights_of(output), scratch.kernels, out);
+    const auto source = static_cast<std::size_t>(rows.first[output] - first);
+    resample_column(narrowed.row(source).data(), narrowed.stride, rows.weights_of(output), scratch.kernels,
+                    out);
     sink(y, out);
   }
 }
 
+// Two rows at a time, as the horizontal pass likes them.
 void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const RowSink& sink,
                              Scratch& scratch) {
   const PixelBox& window = plan.window;
   const AxisWeights rows =
       axis_weights(plan.crop.height, plan.resized.height, window.top, window.height, plan.filter);
-  AxisWeights columns =
-      axis_weights(plan.crop.width, plan.resized.width, window.left, window.width, plan.filter);
+  AxisWeights columns = column_weights(plan);
   const int first = columns.first_source();
-  const std::span<std::uint8_t> shortened =
-      grown(scratch.between, num_bytes(columns.end_source() - first, image));
+  const int width = columns.end_source() - first;
   for (int& column : columns.first) column -= first;
-  RowResampler resample_row(columns, image.channels(), scratch.kernels);
-  const std::size_t row_bytes = num_bytes(window.width, image);
-  const auto out = grown(scratch.out_row, row_bytes + kOutputSlack).first(row_bytes);
-  for (int y = 0; y < window.height; ++y) {
-    const auto output = static_cast<std::size_t>(y);
-    const std::uint8_t* begin = crop_row(image, plan.crop, rows.first[output]) + num_bytes(first, image);
-    resample_column(begin, image.row_bytes(), rows.weights_of(output), scratch.kernels, shortened);
-    resample_row(shortened, out.data());
-    sink(y, out);
+  RowResampler resample_rows(columns, image.channels(), scratch.kernels);
+  const std::size_t short_bytes = num_bytes(width, image), row_bytes = num_bytes(window.width, image);
+  const std::size_t stride = row_bytes + kOutputSlack;
+  const std::span<std::uint8_t> shortened = grown(scratch.between, 2 * short_bytes);
+  const std::span<std::uint8_t> out = grown(scratch.out_rows, 2 * stride);
+  for (int y = 0; y < window.height; y += 2) {
+    const auto count = static_cast<std::size_t>(std::min(2, window.height - y));
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t output = static_cast<std::size_t>(y) + i;
+      const PixelRows source =
+          crop_rows(image, plan.crop, rows.first[output], rows.count[output], first, width);
+      resample_column(source.bytes.data(), source.stride, rows.weights_of(output), scratch.kernels,
+                      shortened.subspan(i * short_bytes, short_bytes));
+    }
+    resample_rows({shortened, short_bytes, short_bytes, count}, out.data(), stride);
+    for (std::size_t i = 0; i < count; ++i) sink(y + static_cast<int>(i), out.subspan(i * stride, row_bytes));
   }
 }
 
@@ -128,13 +138,14 @@ void resample(const ImageU8& image, const ResizePlan& plan, const RowSink& sink)
 
 void resample_nearest(const ImageU8& image, const ResizePlan& plan, const RowSink& sink) {
   const PixelBox& window = plan.window;
-  const std::vector<int> columns =
-      nearest_sources(plan.crop.width, plan.resized.width, window.left, window.width);
+  std::vector<int> columns = nearest_sources(plan.crop.width, plan.resized.width, window.left, window.width);
+  if (plan.mirrored) std::ranges::reverse(columns);
   const std::vector<int> rows =
       nearest_sources(plan.crop.height, plan.resized.height, window.top, window.height);
   std::vector<std::uint8_t> out(3 * columns.size());
   for (int y = 0; y < window.height; ++y) {
-    const std::uint8_t* in = crop_row(image, plan.crop, rows[static_cast<std::size_t>(y)]);
+    const std::uint8_t* in =
+        image.row(plan.crop.top + rows[static_cast<std::size_t>(y)]) + 3 * plan.crop.left;
     for (std::size_t x = 0; x < columns.size(); ++x) std::memcpy(&out[3 * x], in + 3 * columns[x], 3);
     sink(y, out);
   }

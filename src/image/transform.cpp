@@ -1,7 +1,5 @@
 #include "cloob/image/transform.h"
 
-#include <algorithm>
-
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/image/color.h"
@@ -14,6 +12,11 @@ namespace {
 int checked_size(std::int64_t image_size) {
   CLOOB_CHECK(image_size >= 1 && image_size <= 65536, "an image size of {}", image_size);
   return static_cast<int>(image_size);
+}
+
+const ImageConfig& checked(const ImageConfig& config) {
+  config.validate();
+  return config;
 }
 
 ResampleFilter fixed_filter(Interpolation interpolation) {
@@ -29,15 +32,6 @@ int squash_size(const ImageConfig& config, int image_size) {
   return config.squash_size ? static_cast<int>(*config.squash_size) : image_size + image_size / 7;
 }
 
-void mirror(ImageU8& image) {
-  for (int y = 0; y < image.height; ++y) {
-    std::uint8_t* row = image.row(y);
-    for (int left = 0, right = image.width - 1; left < right; ++left, --right) {
-      std::swap_ranges(row + 3 * left, row + 3 * left + 3, row + 3 * right);
-    }
-  }
-}
-
 void draw_and_apply_colors(const ImageConfig& config, ImageU8& image, RandomStream& stream) {
   if (stream.bernoulli(config.color_jitter_probability)) {
     const std::vector<double>& s = config.color_jitter;
@@ -49,27 +43,15 @@ void draw_and_apply_colors(const ImageConfig& config, ImageU8& image, RandomStre
 }  // namespace
 
 ImageTransform::ImageTransform(const ImageConfig& config, std::int64_t image_size)
-    : config_(config), image_size_(checked_size(image_size)) {
-  config_.validate();
-  for (std::size_t c = 0; c < 3; ++c) {
-    // Single precision, division and order of operations are torchvision's, so the floats are the same.
-    const auto mean = static_cast<float>(config_.mean[c]);
-    const auto deviation = static_cast<float>(config_.std[c]);
-    for (std::size_t level = 0; level < 256; ++level) {
-      normalized_[c][level] = (static_cast<float>(level) / 255.0f - mean) / deviation;
-    }
-  }
-}
+    : config_(checked(config)),
+      image_size_(checked_size(image_size)),
+      normalize_(std::span<const double, 3>(config_.mean), std::span<const double, 3>(config_.std)) {}
 
 void ImageTransform::write_row(std::span<const std::uint8_t> rgb, int y, int left,
                                std::span<float> chw) const {
   const auto side = static_cast<std::size_t>(image_size_);
-  for (std::size_t c = 0; c < 3; ++c) {
-    float* out =
-        chw.data() + (c * side + static_cast<std::size_t>(y)) * side + static_cast<std::size_t>(left);
-    const std::uint8_t* in = rgb.data() + c;
-    for (std::size_t x = 0; x < rgb.size() / 3; ++x) out[x] = normalized_[c][in[3 * x]];
-  }
+  normalize_(rgb, chw.data() + static_cast<std::size_t>(y) * side + static_cast<std::size_t>(left),
+             side * side);
 }
 
 TrainTransform::TrainTransform(const ImageConfig& config, std::int64_t image_size)
@@ -109,17 +91,15 @@ void TrainTransform::operator()(const ImageU8& image, RandomStream& stream, std:
   apply(image, draw_plan(image.size(), stream), stream, chw);
 }
 
-void TrainTransform::apply(const ImageU8& image, const ResizePlan& plan, RandomStream& stream,
+void TrainTransform::apply(const ImageU8& image, ResizePlan plan, RandomStream& stream,
                            std::span<float> chw) const {
   CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels a side", chw.size(), image_size());
-  const bool flipped = stream.bernoulli(config().horizontal_flip_probability);
-  const bool colors_stay = config().color_jitter_probability == 0.0 && config().gray_scale_probability == 0.0;
-  if (!flipped && colors_stay) {
+  plan.mirrored = stream.bernoulli(config().horizontal_flip_probability);
+  if (config().color_jitter_probability == 0.0 && config().gray_scale_probability == 0.0) {
     resize_rows(image, plan, [&](int y, std::span<const std::uint8_t> row) { write_row(row, y, 0, chw); });
     return;
   }
   ImageU8 square = resize(image, plan);
-  if (flipped) mirror(square);
   draw_and_apply_colors(config(), square, stream);
   for (int y = 0; y < square.height; ++y) write_row({square.row(y), square.row_bytes()}, y, 0, chw);
 }

@@ -11,13 +11,14 @@ namespace cloob {
 
 enum class ResampleFilter { bilinear, bicubic };
 
-/// Cuts `crop` out of a picture, resizes it to `resized` and keeps `window` of the result; only what the
-/// window needs is computed.
+/// Cuts `crop` out of a picture, resizes it to `resized`, keeps `window` of the result and may mirror that;
+/// only what the window needs is computed.
 struct ResizePlan {
   PixelBox crop;
   ImageSize resized;
   PixelBox window;
   ResampleFilter filter = ResampleFilter::bicubic;
+  bool mirrored = false;  ///< left becomes right, at no cost
 };
 
 /// The whole picture to `size`.

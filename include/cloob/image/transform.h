@@ -1,13 +1,13 @@
 // From a decoded picture to the float square that an image tower reads.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 
 #include "cloob/base/random.h"
 #include "cloob/image/image.h"
 #include "cloob/image/image_config.h"
+#include "cloob/image/normalize.h"
 #include "cloob/image/resize.h"
 
 namespace cloob {
@@ -37,7 +37,7 @@ class ImageTransform {
  private:
   ImageConfig config_;
   int image_size_;
-  std::array<std::array<float, 256>, 3> normalized_;  ///< by channel and grey level
+  Normalizer normalize_;
 };
 
 /// Random crop, then flip, colour jitter and grey as the settings say.
@@ -51,7 +51,7 @@ class TrainTransform final : public ImageTransform {
   /// Draws the crop of a picture.
   ResizePlan draw_plan(ImageSize picture, RandomStream& stream) const;
   /// Runs the plan, and draws and does the rest.
-  void apply(const ImageU8& image, const ResizePlan& plan, RandomStream& stream, std::span<float> chw) const;
+  void apply(const ImageU8& image, ResizePlan plan, RandomStream& stream, std::span<float> chw) const;
 };
 
 /// Resize and centre as `resize_mode` says. Draws nothing from the stream.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 namespace cloob {
@@ -33,13 +34,21 @@ TEST(ResampleKernels, RowsAreThoseOfThePlainVersion) {
     for (const ResampleFilter filter : {ResampleFilter::bilinear, ResampleFilter::bicubic}) {
       for (const int channels : {3, 4}) {
         const AxisWeights axis = axis_weights(in_size, out_size, begin, num_outputs, filter);
-        const auto row = random_bytes(static_cast<std::size_t>(in_size * channels), ++seed);
-        const auto size = static_cast<std::size_t>(num_outputs * channels);
-        std::vector<std::uint8_t> expected(size), actual(size + kOutputSlack);
-        resample_row_plain(row, channels, axis, expected.data());
-        RowResampler(axis, channels, scratch)(row, actual.data());
-        actual.resize(size);
-        EXPECT_EQ(actual, expected) << in_size << " to " << out_size << ", " << channels << " channels";
+        const auto row_bytes = static_cast<std::size_t>(in_size * channels);
+        const auto out_bytes = static_cast<std::size_t>(num_outputs * channels);
+        for (const std::size_t count : {1u, 2u, 5u}) {
+          const std::size_t stride = row_bytes + 7 * (count - 1), out_stride = out_bytes + kOutputSlack;
+          const auto bytes = random_bytes((count - 1) * stride + row_bytes, ++seed);
+          const PixelRows rows{bytes, stride, row_bytes, count};
+          std::vector<std::uint8_t> expected(out_bytes), actual(count * out_stride);
+          RowResampler(axis, channels, scratch)(rows, actual.data(), out_stride);
+          for (std::size_t y = 0; y < count; ++y) {
+            resample_row_plain(rows.row(y), channels, axis, expected.data());
+            ASSERT_TRUE(std::equal(expected.begin(), expected.end(), actual.data() + y * out_stride))
+                << in_size << " to " << out_size << ", " << channels << " channels, row " << y << " of "
+                << count;
+          }
+        }
       }
     }
   }
@@ -48,7 +57,7 @@ TEST(ResampleKernels, RowsAreThoseOfThePlainVersion) {
 TEST(ResampleKernels, ColumnsAreThoseOfThePlainVersion) {
   KernelScratch scratch;
   std::uint32_t seed = 0;
-  for (const std::size_t width : {1u, 15u, 16u, 17u, 31u, 672u}) {
+  for (const std::size_t width : {1u, 15u, 31u, 32u, 33u, 63u, 672u}) {
     for (const Axis size :
          {Axis{1, 1, 0, 1}, Axis{480, 224, 0, 224}, Axis{7, 12, 0, 12}, Axis{900, 3, 0, 3}}) {
       const AxisWeights axis =

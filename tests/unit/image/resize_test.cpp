@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "cloob/base/random.h"
+#include "cloob/image/decode.h"
+#include "image/resample_kernels.h"
 
 namespace cloob {
 namespace {
@@ -58,6 +60,25 @@ TEST(Resize, IsACopyWhenTheSizeStays) {
             picture.pixels);
 }
 
+TEST(Resize, MirrorsInEveryMode) {
+  for (const PixelMode mode : {PixelMode::rgb, PixelMode::indexed, PixelMode::rgba, PixelMode::cmyk}) {
+    for (const ImageSize size : {ImageSize{12, 40}, ImageSize{50, 16}, ImageSize{1, 30}, ImageSize{40, 30}}) {
+      const ImageU8 picture = noise({40, 30}, mode);
+      ResizePlan plan = resize_whole(picture.size(), size, ResampleFilter::bicubic);
+      const ImageU8 straight = resize(picture, plan);
+      plan.mirrored = true;
+      const ImageU8 mirrored = resize(picture, plan);
+      for (int y = 0; y < size.height; ++y) {
+        for (int x = 0; x < size.width; ++x) {
+          ASSERT_TRUE(std::equal(mirrored.row(y) + 3 * x, mirrored.row(y) + 3 * x + 3,
+                                 straight.row(y) + 3 * (size.width - 1 - x)))
+              << size.height << " row " << y << " column " << x;
+        }
+      }
+    }
+  }
+}
+
 // A window must hold exactly the pixels of the whole result, in every mode and in both orders of the passes.
 TEST(Resize, WindowIsPartOfTheWholeResult) {
   for (const PixelMode mode : {PixelMode::rgb, PixelMode::indexed, PixelMode::rgba, PixelMode::cmyk}) {
@@ -85,6 +106,75 @@ TEST(Resize, SeesNothingOutsideTheCrop) {
     }
   }
   EXPECT_EQ(resize(picture, plan).pixels, before.pixels);
+}
+
+// The plan on RGB or CMYK as the definition says: two passes of the plain kernels over whole pictures,
+// rounded between.
+ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
+  const auto channels = static_cast<std::size_t>(image.channels());
+  const auto [crop, size, window, filter, mirrored] = plan;
+  const AxisWeights columns = axis_weights(crop.width, size.width, 0, size.width, filter);
+  const AxisWeights rows = axis_weights(crop.height, size.height, 0, size.height, filter);
+  KernelScratch scratch;
+  ImageU8 cut = make_image({crop.height, crop.width}, image.mode);
+  for (int y = 0; y < crop.height; ++y) {
+    std::copy_n(image.row(crop.top + y) + static_cast<std::size_t>(crop.left) * channels, cut.row_bytes(),
+                cut.row(y));
+  }
+  const auto across = [&](const ImageU8& in) {
+    ImageU8 out = make_image({in.height, size.width}, in.mode);
+    for (int y = 0; y < in.height; ++y) {
+      resample_row_plain({in.row(y), in.row_bytes()}, in.channels(), columns, out.row(y));
+    }
+    return out;
+  };
+  const auto down = [&](const ImageU8& in) {
+    ImageU8 out = make_image({size.height, in.width}, in.mode);
+    for (int y = 0; y < size.height; ++y) {
+      const auto output = static_cast<std::size_t>(y);
+      resample_column_plain(in.row(rows.first[output]), in.row_bytes(), rows.weights_of(output), scratch,
+                            {out.row(y), out.row_bytes()});
+    }
+    return out;
+  };
+  const int lost_rows = crop.height - size.height;
+  const bool rows_first = lost_rows > 0 && lost_rows > 2 * (crop.width - size.width);
+  const ImageU8 whole = rows_first ? across(down(cut)) : down(across(cut));
+  ImageU8 part = make_image({window.height, window.width}, image.mode);
+  for (int y = 0; y < window.height; ++y) {
+    std::copy_n(whole.row(window.top + y) + static_cast<std::size_t>(window.left) * channels,
+                part.row_bytes(), part.row(y));
+  }
+  ImageU8 rgb = to_rgb(std::move(part));
+  for (int y = 0; mirrored && y < rgb.height; ++y) {
+    for (int x = 0; x < rgb.width / 2; ++x) {
+      std::swap_ranges(rgb.row(y) + 3 * x, rgb.row(y) + 3 * x + 3, rgb.row(y) + 3 * (rgb.width - 1 - x));
+    }
+  }
+  return rgb;
+}
+
+TEST(Resize, EqualsThePlainDefinitionForRandomPlans) {
+  RandomStream random(RandomUse::synthetic_data, {9});
+  const auto draw = [&](int low, int high) {
+    return low + static_cast<int>(random.below(static_cast<std::uint64_t>(high - low + 1)));
+  };
+  for (int trial = 0; trial < 400; ++trial) {
+    const ImageU8 picture =
+        noise({draw(1, 70), draw(1, 70)}, trial % 3 == 0 ? PixelMode::cmyk : PixelMode::rgb);
+    ResizePlan plan = resize_whole(picture.size(), {draw(1, 50), draw(1, 50)},
+                                   trial % 2 == 0 ? ResampleFilter::bilinear : ResampleFilter::bicubic);
+    const auto draw_part = [&](int size, int& begin, int& length) {
+      length = draw(1, size);
+      begin = draw(0, size - length);
+    };
+    draw_part(picture.width, plan.crop.left, plan.crop.width);
+    draw_part(picture.height, plan.crop.top, plan.crop.height);
+    draw_part(plan.resized.width, plan.window.left, plan.window.width);
+    draw_part(plan.resized.height, plan.window.top, plan.window.height);
+    plan.mirrored = trial % 5 == 0;
+    ASSERT_EQ(resize(picture, plan).pixels, resized_plainly(picture, plan).pixels) << "trial " << trial;
+  }
 }
 
 TEST(Resize, TransparentColorsDoNotBleed) {
