@@ -7,10 +7,12 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cli/commands.h"
-#include "cli/enum_option.h"
+#include "cli/data_settings.h"
+#include "cli/model_arguments.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
@@ -56,10 +58,11 @@ int index_data(const IndexArguments& arguments) {
 
 struct ListArguments {
   std::vector<std::string> source;
-  DataConfig data;
+  std::int64_t threads = 0;
   std::int64_t epoch = 0;
   std::int64_t limit = 0;
   LoaderOptions loader;
+  std::vector<std::string> settings;  // --data.section.key=VALUE
 };
 
 // What training does with the order of samples, without the samples.
@@ -71,11 +74,12 @@ Preprocess without_pixels() {
 }
 
 int list_data(const ListArguments& arguments) {
-  const auto source = make_source(arguments.data, arguments.source, Purpose::training);
+  DataConfig data = read_data_settings(parse_overrides(arguments.settings), arguments.source);
+  if (data.threads == 0) data.threads = arguments.threads;
+  const auto source = make_source(data, arguments.source, Purpose::training);
   const std::int64_t batch =
       arguments.loader.batch_size > 0 ? arguments.loader.batch_size : arguments.loader.world_size;
-  LoaderOptions options =
-      make_loader_options(arguments.data, Purpose::training, batch, arguments.loader.seed);
+  LoaderOptions options = make_loader_options(data, Purpose::training, batch, arguments.loader.seed);
   options.rank = arguments.loader.rank;
   options.world_size = arguments.loader.world_size;
   if (options.rank >= options.world_size) {
@@ -131,14 +135,14 @@ void add_list_command(CLI::App& group, Action& action) {
       ->capture_default_str()
       ->check(at_least_0);
   command->add_option("--seed", arguments->loader.seed, "train.seed")->capture_default_str();
-  command->add_option("--threads", arguments->data.threads, "Loader threads; they change nothing")
+  command->add_option("--threads", arguments->threads, "Loader threads; they change nothing")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  add_enum_option<Shuffle>(*command, "--shuffle", arguments->data.shuffle, "data.shuffle");
-  command->add_option("--shuffle-window", arguments->data.shuffle_window, "data.shuffle_window")
-      ->capture_default_str()
-      ->check(at_least_1);
-  command->callback([arguments, &action] { action = [arguments] { return list_data(*arguments); }; });
+  add_data_settings(*command, arguments->settings);
+  command->callback([command, arguments, &action] {
+    for (std::string& setting : unknown_settings(*command)) arguments->settings.push_back(std::move(setting));
+    action = [arguments] { return list_data(*arguments); };
+  });
 }
 
 }  // namespace

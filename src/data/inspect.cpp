@@ -95,7 +95,9 @@ class Inspection {
     if (progress) progress(result_.num_inspected, selection_.count());
   }
 
-  InspectionTally& tally(Suspicion suspicion) { return result_.suspicions[static_cast<std::size_t>(suspicion)]; }
+  InspectionTally& tally(Suspicion suspicion) {
+    return result_.suspicions[static_cast<std::size_t>(suspicion)];
+  }
 
   void find_repeated_samples(Suspicion suspicion, const std::vector<std::uint64_t>& hashes) {
     const RepeatedHashes repeated = find_repeated(hashes, InspectionTally::kMostExamples);

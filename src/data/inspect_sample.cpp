@@ -34,7 +34,8 @@ void merge_tally(InspectionTally& total, const InspectionTally& part) {
   total.count += part.count;
   total.examples.insert(total.examples.end(), part.examples.begin(), part.examples.end());
   std::ranges::stable_sort(total.examples, {}, &InspectionExample::index);
-  if (total.examples.size() > InspectionTally::kMostExamples) total.examples.resize(InspectionTally::kMostExamples);
+  if (total.examples.size() > InspectionTally::kMostExamples)
+    total.examples.resize(InspectionTally::kMostExamples);
 }
 
 // The bars in pixels of the full picture.

@@ -18,25 +18,6 @@
 namespace cloob {
 namespace {
 
-/// Counts the bytes of the images that another source reads.
-class CountingSource final : public Source {
- public:
-  explicit CountingSource(std::shared_ptr<const Source> source) : source_(std::move(source)) {}
-
-  std::int64_t size() const override { return source_->size(); }
-  RawSample read(std::int64_t index) const override {
-    RawSample sample = source_->read(index);
-    image_bytes_ += sample.image_bytes.size();
-    return sample;
-  }
-  std::string describe(std::int64_t index) const override { return source_->describe(index); }
-  std::uint64_t image_bytes() const { return image_bytes_; }
-
- private:
-  std::shared_ptr<const Source> source_;
-  mutable std::atomic<std::uint64_t> image_bytes_ = 0;
-};
-
 struct Rates {
   double images_per_second;
   double bytes_per_second;
@@ -46,18 +27,19 @@ struct Rates {
 // The first batches start threads, open files and warm caches.
 Rates measure_loader(const LoaderBenchmark& benchmark) {
   constexpr int kFirstBatches = 4;
-  const auto source = std::make_shared<CountingSource>(benchmark.source);
-  Loader loader(source, benchmark.preprocess,
+  Loader loader(benchmark.source, benchmark.preprocess,
                 make_loader_options(benchmark.data, Purpose::training, benchmark.batch_size, /*seed=*/0));
   for (int k = 0; k < kFirstBatches; ++k) loader.next();
   reset_peak_rss();
-  const std::uint64_t bytes_before = source->image_bytes();
-  std::int64_t images = 0;
+  std::int64_t images = 0, bytes = 0;
   const Timer timer;
-  while (timer.seconds() < benchmark.seconds) images += loader.next().size();
+  while (timer.seconds() < benchmark.seconds) {
+    const Batch batch = loader.next();
+    images += batch.size();
+    bytes += batch.encoded_bytes;
+  }
   const double seconds = timer.seconds();
-  return {static_cast<double>(images) / seconds,
-          static_cast<double>(source->image_bytes() - bytes_before) / seconds, peak_rss_bytes()};
+  return {static_cast<double>(images) / seconds, static_cast<double>(bytes) / seconds, peak_rss_bytes()};
 }
 
 // The usable images among the first ones.

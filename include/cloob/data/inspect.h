@@ -138,14 +138,16 @@ struct DataInspection {
   std::int64_t num_usable = 0;
   std::int64_t num_captions = 0;
   std::int64_t image_bytes = 0;
-  std::map<std::string, std::int64_t> formats;      ///< "JPEG" -> pictures
-  std::array<Distribution, kNumMeasures> measures;  ///< by Measure
-  std::array<InspectionTally, kNumSuspicions> suspicions;     ///< by Suspicion
-  std::vector<FrequentCaption> frequent_captions;   ///< that occur more than once, at most ten
-  std::vector<std::int64_t> spread;                 ///< a few usable samples from all over
+  std::map<std::string, std::int64_t> formats;             ///< "JPEG" -> pictures
+  std::array<Distribution, kNumMeasures> measures;         ///< by Measure
+  std::array<InspectionTally, kNumSuspicions> suspicions;  ///< by Suspicion
+  std::vector<FrequentCaption> frequent_captions;          ///< that occur more than once, at most ten
+  std::vector<std::int64_t> spread;                        ///< a few usable samples from all over
 
   const Distribution& of(Measure measure) const { return measures[static_cast<std::size_t>(measure)]; }
-  const InspectionTally& of(Suspicion suspicion) const { return suspicions[static_cast<std::size_t>(suspicion)]; }
+  const InspectionTally& of(Suspicion suspicion) const {
+    return suspicions[static_cast<std::size_t>(suspicion)];
+  }
   const InspectionTally& of(BadKind kind) const { return unusable[static_cast<std::size_t>(kind)]; }
   /// All captions, pictures or samples that could have been suspicious.
   std::int64_t total_of(Suspicion suspicion) const;
