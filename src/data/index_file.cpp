@@ -131,7 +131,8 @@ std::filesystem::path index_beside(const std::filesystem::path& shard_folder) {
 
 std::filesystem::path index_elsewhere(const std::filesystem::path& index_folder,
                                       const std::filesystem::path& shard_folder) {
-  const std::filesystem::path folder = shard_folder.empty() ? "." : shard_folder;  // of "00000.tar"
+  // The folder of "shard.tar" is empty, which `absolute` refuses.
+  const std::filesystem::path folder = shard_folder.empty() ? "." : shard_folder;
   const auto absolute = std::filesystem::absolute(folder / "").lexically_normal().parent_path();
   return index_folder /
          fmt::format("{}_{:08x}.index", absolute.filename().string(), crc32_of(absolute.string()));

@@ -28,7 +28,7 @@ using Json = nlohmann::json;
 constexpr const char* kRecipe = R"(include: {}/configs/test/test-resnet.yaml
 data: {{train: faulty.tar, max_bad_share: 1, max_image_pixels: 10000, threads: 2}}
 schedule: {{warmup_steps: 4}}
-train: {{global_batch_size: 20, epochs: 4, threads: 2, seed: 7}}
+train: {{global_batch_size: 20, epochs: 4, threads: 1, seed: 7}}
 checkpoint: {{every_steps: 2, every_epochs: 0, keep_last: 2}}
 report: {{every_steps: 1, tensorboard: false}}
 )";

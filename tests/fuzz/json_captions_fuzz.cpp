@@ -1,4 +1,6 @@
 // Any bytes as a sample's .json or .txt member.
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "cloob/base/text.h"
@@ -22,10 +24,17 @@ void check_trimmed(const std::vector<std::string>& captions) {
 
 void check_json(std::span<const std::byte> bytes, const std::string& field) {
   try {
-    const std::vector<std::string> captions = captions_in_json(bytes, field);
+    const auto [captions, weights] = captions_in_json(bytes, field);
     check_trimmed(captions);
-    const std::string again = nlohmann::json{{field, captions}}.dump();  // throws where it is no UTF-8
-    require(captions_in_json(bytes_of(again), field) == captions, "captions survive being written as JSON");
+    require(weights.empty() || weights.size() == captions.size(), "every caption has a weight or none has");
+    require(std::ranges::is_sorted(weights, std::greater()), "the heaviest caption comes first");
+    require(weights.empty() || weights.back() > 0, "weights are above 0");
+    nlohmann::json items = captions;
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      items[i] = {{"caption", captions[i]}, {"weight", weights[i]}};
+    const std::string written = nlohmann::json{{field, items}}.dump();  // throws where it is no UTF-8
+    const WeightedCaptions again = captions_in_json(bytes_of(written), field);
+    require(again.captions == captions && again.weights == weights, "captions survive being written as JSON");
   } catch (const BadSample& bad) {
     require(bad.kind() == BadKind::no_caption, "a .json member without captions counts as no caption");
   }

@@ -55,6 +55,7 @@ def write_captions():
         {"captions": ["a dog", "", " \t", None, "a cat\n"]},
         {"caption": {"text": "a dog"}, "captions": 3, "": ["a", ["b"]]},
         {"caption": "\u00e9\U0001f436\u0000\u2028", "url": "x", "width": 1.5e3},
+        {"caption": [{"caption": "a", "weight": 2}, "b"], "captions": {"a": 1.5, "b ": 3}},
     ]
     for number, content in enumerate(objects):
         write(f"json_captions/{number}.json", json.dumps(content).encode())

@@ -19,10 +19,9 @@ struct EnumNames<BoundBy> {
 /// What bounds a loop that waits for data `data_wait` of its time, and finds `ready_share` of the batches
 /// that can be made ready ahead waiting for it, both 0 to 1.
 ///
-/// `data`: it waits a tenth of its time or more, so faster data would help. `compute`: it waits less, and at
-/// least half of the batches are there, so the data could come faster. `balanced`: it waits less, and fewer
-/// are there; the data just keeps up. A batch that is there is not handed over in no time, so that a short
-/// wait alone means nothing.
+/// `data`: it waits a tenth of its time or more. `compute`: it waits less, and at least half of the batches
+/// are there. `balanced`: it waits less, and fewer are there: the data just keeps up. A short wait alone
+/// means nothing, because to hand over a batch that is there takes time, too.
 BoundBy find_bound(double data_wait, double ready_share);
 
 }  // namespace cloob

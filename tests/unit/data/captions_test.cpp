@@ -43,7 +43,7 @@ TEST(CaptionsInJson, PutsTheHeaviestFirst) {
 }
 
 TEST(CaptionsInJson, RefusesWeightsThatAreNone) {
-  for (const std::string weight : {"0", "-1", "\"2\"", "null", "true", "[1]", "1e300"}) {
+  for (const std::string weight : {"0", "-1", "\"2\"", "null", "true", "[1]", "1e+300"}) {
     for (const std::string& value :
          {"{\"a\": " + weight + "}", "[{\"caption\": \"a\", \"weight\": " + weight + "}]"}) {
       try {

@@ -71,6 +71,10 @@ TEST(IndexFile, HoldsWhatScanningFinds) {
   EXPECT_EQ(read.at("b.tar").layout.damage.size(), 1u);
 }
 
+TEST(IndexFile, OfTheCurrentFolderHasTheNameOfThatFolder) {
+  EXPECT_EQ(index_elsewhere("x", ""), index_elsewhere("x", fs::current_path()));
+}
+
 TEST(IndexFile, TakesFourBytesASample) {
   const TempDir folder;
   const auto few = write_tar(folder / "a.tar", members_of(1, 1)),
