@@ -108,7 +108,9 @@ int split(const SplitArguments& arguments) {
 void add_common_options(CLI::App& command, PackArguments& arguments) {
   command
       .add_option("source", arguments.source,
-                  "Tables (.csv, .tsv), tar shards, or folders of pictures with x.txt or x.json beside x.jpg")
+                  "Tables (.csv, .tsv), of which rows with the same image become one sample; tar shards; or "
+                  "folders of "
+                  "pictures with x.txt or x.json beside x.jpg")
       ->required();
   command.add_option("--out", arguments.out, "New folder to write to")->required();
   command

@@ -28,11 +28,11 @@ bool is_remnant(const fs::path& path) {
   return extension.starts_with(".tmp") && parse_integer(extension.substr(4)).has_value();
 }
 
-// A folder in which nothing has been finished counts as empty.
+// A plan alone counts as nothing: there is no shard that could be lost.
 bool is_empty_folder(const fs::path& folder) {
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    if (!is_remnant(entry->path())) return false;
+    if (!is_remnant(entry->path()) && entry->path().filename() != kPlanFile) return false;
   }
   if (error) throw_user_error("cannot list the folder '{}': {}", folder.string(), error.message());
   return true;
@@ -57,6 +57,7 @@ std::string describe_difference(const Json& there, const Json& here) {
     for (const auto& [name, value] : flat.items()) {
       const std::string a = value_in(flat_there, name), b = value_in(flat_here, name);
       if (a == b) continue;
+      if (name == "/source/fingerprint") return "the source has changed since, or was named in another way";
       std::string words = name.substr(1);
       std::replace(words.begin(), words.end(), '/', ' ');
       return fmt::format("{} is {} there and {} here", words, a, b);

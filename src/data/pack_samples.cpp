@@ -235,9 +235,12 @@ Json describe_origin(const DataConfig& config, std::uint64_t fingerprint) {
 
 void check_bad_share(const BadSampleCounts& bad, std::int64_t num_samples, const DataConfig& config) {
   if (!is_too_many(bad.total(), num_samples, config)) return;
-  throw_user_error("{} of {} samples are unusable so far, more than data.max_bad_share ({}) allows; {}: {}",
-                   with_thousands(bad.total()), with_thousands(num_samples), shortest(config.max_bad_share),
-                   bad.by_kind(), bad.first_examples());
+  throw_user_error(
+      "{} of {} samples are unusable so far, more than data.max_bad_share ({}) allows: mend or remove them, "
+      "or "
+      "raise --max-bad-share; {}: {}",
+      with_thousands(bad.total()), with_thousands(num_samples), shortest(config.max_bad_share), bad.by_kind(),
+      bad.first_examples());
 }
 
 PackResult pack_samples(const Source& source, const Json& origin, const DataConfig& config,

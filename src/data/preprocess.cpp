@@ -43,8 +43,10 @@ ImageFunction decode_what_the_crop_needs(std::shared_ptr<const TrainTransform> t
     const ImageSize full = image_size_of(encoded);
     const ResizePlan plan = transform->draw_plan(full, stream);
     with_memory([&](PixelMemory memory) {
-      ImageU8 image = decode_image_reduced(encoded, largest_reduction(plan), std::move(memory));
-      transform->apply(image, on_reduced_picture(plan, full, image.size()), stream, chw);
+      const int reduction = largest_reduction(plan);
+      ImageU8 image = decode_image_reduced(encoded, reduction, std::move(memory));
+      const bool is_reduced = image.size() != full;  // only JPEGs are
+      transform->apply(image, is_reduced ? on_reduced_picture(plan, reduction) : plan, stream, chw);
       return image;
     });
   };

@@ -50,6 +50,13 @@ struct InputTable {
   fs::path to_images;  // from the folder of the new tables to where relative paths start from
 };
 
+// The way from one folder to another, both absolute: relative where they have more than the root in common,
+// so that they may be moved together.
+fs::path way_between(const fs::path& from, const fs::path& to) {
+  const auto different = std::mismatch(from.begin(), from.end(), to.begin(), to.end()).first;
+  return std::distance(from.begin(), different) > 1 ? to.lexically_relative(from) : to;
+}
+
 class TableSplitter {
  public:
   TableSplitter(const DataConfig& config, const std::vector<fs::path>& paths, const fs::path& folder,
@@ -60,8 +67,8 @@ class TableSplitter {
       CsvTable table(path, config.csv);
       const std::size_t column = table.find_column(config.csv.filepath_column, "data.csv.filepath_column");
       const fs::path images = config.image_root ? fs::path(*config.image_root) : path.parent_path();
-      inputs_.push_back({std::move(table), column,
-                         fs::weakly_canonical(fs::current_path() / images).lexically_relative(target)});
+      inputs_.push_back(
+          {std::move(table), column, way_between(target, fs::weakly_canonical(fs::current_path() / images))});
       num_rows_ += inputs_.back().table.num_rows();
     }
     require_same_columns();

@@ -23,8 +23,13 @@ std::int32_t to_fixed_point(double weight) {
 }  // namespace
 
 AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, ResampleFilter filter) {
+  return axis_weights({in_size, 0.0, static_cast<double>(in_size)}, out_size, begin, num_outputs, filter);
+}
+
+AxisWeights axis_weights(const AxisPart& source, int out_size, int begin, int num_outputs,
+                         ResampleFilter filter) {
   const auto kernel = filter == ResampleFilter::bicubic ? cubic : triangle;
-  const double scale = static_cast<double>(in_size) / out_size;
+  const double scale = source.length / out_size;
   const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel: that is the antialiasing
   const double support = stretch * (filter == ResampleFilter::bicubic ? 2.0 : 1.0);
   AxisWeights axis;
@@ -34,9 +39,9 @@ AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, 
   axis.weight.assign(static_cast<std::size_t>(num_outputs) * axis.num_taps, 0);
   std::vector<double> window(axis.num_taps);
   for (int output = 0; output < num_outputs; ++output) {
-    const double center = (begin + output + 0.5) * scale;
+    const double center = source.begin + (begin + output + 0.5) * scale;
     const int first = std::max(0, static_cast<int>(center - support + 0.5));
-    const int end = std::min(in_size, static_cast<int>(center + support + 0.5));
+    const int end = std::min(source.size, static_cast<int>(center + support + 0.5));
     const auto count = static_cast<std::size_t>(end - first);
     double sum = 0.0;
     for (std::size_t tap = 0; tap < count; ++tap) {

@@ -14,8 +14,13 @@ namespace cloob {
 /// Fractional bits of the weights: 32 less 8 for the pixel and 2 for sign and overshoot.
 inline constexpr int kWeightBits = 32 - 8 - 2;
 
-/// Weights of the outputs [begin, begin + num_outputs) of an axis that goes from `in_size` to `out_size`
-/// pixels.
+/// The part of `size` source pixels that is resampled; its ends may lie within pixels.
+struct AxisPart {
+  int size;
+  double begin, length;
+};
+
+/// Which sources make up each output, and with what weights.
 struct AxisWeights {
   std::size_t num_taps = 0;          ///< room for the widest window
   std::vector<int> first;            ///< by output: first source pixel
@@ -29,6 +34,12 @@ struct AxisWeights {
   }
 };
 
+/// Weights of the outputs [begin, begin + num_outputs) of an axis on which `source` becomes `out_size`
+/// pixels.
+AxisWeights axis_weights(const AxisPart& source, int out_size, int begin, int num_outputs,
+                         ResampleFilter filter);
+
+/// The same for all of `in_size` source pixels.
 AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, ResampleFilter filter);
 
 /// The same with the outputs from the last to the first: the pass mirrors the picture.

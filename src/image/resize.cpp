@@ -22,6 +22,7 @@ void check_plan(const ImageU8& image, const ResizePlan& plan) {
   CLOOB_CHECK(contains(plan.window.left, plan.window.width, plan.resized.width) &&
                   contains(plan.window.top, plan.window.height, plan.resized.height),
               "the window leaves the resized picture of {} x {}", plan.resized.width, plan.resized.height);
+  CLOOB_CHECK(!plan.part || image.mode != PixelMode::indexed, "a part of an indexed picture");
 }
 
 std::size_t num_bytes(int pixels, const ImageU8& image) {
@@ -37,8 +38,10 @@ PixelRows crop_rows(const ImageU8& image, const PixelBox& crop, int first, int c
           static_cast<std::size_t>(count)};
 }
 
+bool keeps_width(const ResizePlan& plan) { return plan.crop.width == plan.resized.width && !plan.part; }
+
 bool keeps_size(const ResizePlan& plan) {
-  return plan.resized == ImageSize{plan.crop.height, plan.crop.width};
+  return keeps_width(plan) && plan.crop.height == plan.resized.height;
 }
 
 // Memory that stays with its thread: a fresh buffer for each picture would cost more page faults than
@@ -63,15 +66,22 @@ bool vertical_pass_first(const ResizePlan& plan) {
 }
 
 AxisWeights column_weights(const ResizePlan& plan) {
-  AxisWeights columns =
-      axis_weights(plan.crop.width, plan.resized.width, plan.window.left, plan.window.width, plan.filter);
-  return plan.mirrored ? reversed(std::move(columns)) : columns;
+  const auto [crop, resized, window, filter, mirrored, part] = plan;
+  const AxisPart source{crop.width, part ? part->left : 0.0, part ? part->width : crop.width};
+  AxisWeights columns = axis_weights(source, resized.width, window.left, window.width, filter);
+  return mirrored ? reversed(std::move(columns)) : columns;
+}
+
+AxisWeights row_weights(const ResizePlan& plan) {
+  const auto [crop, resized, window, filter, mirrored, part] = plan;
+  const AxisPart source{crop.height, part ? part->top : 0.0, part ? part->height : crop.height};
+  return axis_weights(source, resized.height, window.top, window.height, filter);
 }
 
 // Rows [first, end) of the crop with the horizontal pass done.
 PixelRows narrow_rows(const ImageU8& image, const ResizePlan& plan, int first, int end, Scratch& scratch) {
   const PixelBox& window = plan.window;
-  if (plan.crop.width == plan.resized.width && !plan.mirrored) {  // columns stay as they are
+  if (keeps_width(plan) && !plan.mirrored) {  // columns stay as they are
     return crop_rows(image, plan.crop, first, end - first, window.left, window.width);
   }
   const AxisWeights columns = column_weights(plan);
@@ -86,8 +96,7 @@ PixelRows narrow_rows(const ImageU8& image, const ResizePlan& plan, int first, i
 void resample_horizontal_first(const ImageU8& image, const ResizePlan& plan, const RowSink& sink,
                                Scratch& scratch) {
   const PixelBox& window = plan.window;
-  const AxisWeights rows =
-      axis_weights(plan.crop.height, plan.resized.height, window.top, window.height, plan.filter);
+  const AxisWeights rows = row_weights(plan);
   const int first = rows.first_source();
   const PixelRows narrowed = narrow_rows(image, plan, first, rows.end_source(), scratch);
   const std::span<std::uint8_t> out = grown(scratch.out_rows, narrowed.row_bytes);
@@ -104,8 +113,7 @@ void resample_horizontal_first(const ImageU8& image, const ResizePlan& plan, con
 void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const RowSink& sink,
                              Scratch& scratch) {
   const PixelBox& window = plan.window;
-  const AxisWeights rows =
-      axis_weights(plan.crop.height, plan.resized.height, window.top, window.height, plan.filter);
+  const AxisWeights rows = row_weights(plan);
   AxisWeights columns = column_weights(plan);
   const int first = columns.first_source();
   const int width = columns.end_source() - first;
@@ -167,19 +175,16 @@ int largest_reduction(const ResizePlan& plan) {
   return 1;
 }
 
-ResizePlan on_reduced_picture(ResizePlan plan, ImageSize full, ImageSize reduced) {
-  if (full == reduced) return plan;
-  struct Side {
-    int begin, length;
-  };
-  const auto fit = [](Side side, int from, int to) {
-    const double scale = static_cast<double>(to) / from;
-    const int length = std::clamp(static_cast<int>(std::lround(side.length * scale)), 1, to);
-    return Side{std::clamp(static_cast<int>(std::lround(side.begin * scale)), 0, to - length), length};
-  };
-  const Side across = fit({plan.crop.left, plan.crop.width}, full.width, reduced.width);
-  const Side down = fit({plan.crop.top, plan.crop.height}, full.height, reduced.height);
-  plan.crop = {across.begin, down.begin, across.length, down.length};
+ResizePlan on_reduced_picture(ResizePlan plan, int reduction) {
+  if (reduction == 1) return plan;
+  // The crop becomes all pixels that its part touches.
+  const PixelBox crop = plan.crop;
+  const auto before = [&](int border) { return border / reduction; };
+  const auto behind = [&](int border) { return (border + reduction - 1) / reduction; };
+  const int left = before(crop.left), top = before(crop.top);
+  plan.crop = {left, top, behind(crop.left + crop.width) - left, behind(crop.top + crop.height) - top};
+  const double scale = 1.0 / reduction;
+  plan.part = {crop.left * scale - left, crop.top * scale - top, crop.width * scale, crop.height * scale};
   return plan;
 }
 

@@ -78,7 +78,10 @@ struct CsvConfig {
         field("header", &CsvConfig::header,
               "Whether the first line names the columns. Without it columns are given by their numbers, from "
               "1."),
-        field("filepath_column", &CsvConfig::filepath_column, "Column that holds the path of the image."),
+        field(
+            "filepath_column", &CsvConfig::filepath_column,
+            "Column that holds the path of the image. It may go into a zip archive: '12/345.zip/678.jpg' or "
+            "'12/345.zip:678.jpg'."),
         field("caption_columns", &CsvConfig::caption_columns,
               "Columns that hold captions; one or several, empty ones are passed over."),
         field("group_captions", &CsvConfig::group_captions,

@@ -22,6 +22,14 @@ struct PixelBox {
   bool operator==(const PixelBox&) const = default;
 };
 
+/// A rectangle whose borders may lie within pixels.
+struct FractionalBox {
+  double left = 0.0;
+  double top = 0.0;
+  double width = 0.0;
+  double height = 0.0;
+};
+
 /// What the channels of a picture mean, which decides how it is resampled before it becomes RGB.
 enum class PixelMode {
   rgb,      ///< 3 channels

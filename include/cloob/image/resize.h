@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "cloob/image/image.h"
@@ -18,7 +19,10 @@ struct ResizePlan {
   ImageSize resized;
   PixelBox window;
   ResampleFilter filter = ResampleFilter::bicubic;
-  bool mirrored = false;  ///< left becomes right, at no cost
+  bool mirrored = false;  ///< left and right change places
+  /// What of the crop is resized, counted from its upper left corner, as Pillow's `resize(box=...)` counts:
+  /// all of it if unset. Not for indexed pictures.
+  std::optional<FractionalBox> part = {};
 };
 
 /// The whole picture to `size`.
@@ -28,8 +32,8 @@ ResizePlan resize_whole(ImageSize picture, ImageSize size, ResampleFilter filter
 /// as many pixels as it is resized to.
 int largest_reduction(const ResizePlan& plan);
 
-/// The plan for a picture of size `reduced` instead of `full`: the crop covers the same part, up to rounding.
-ResizePlan on_reduced_picture(ResizePlan plan, ImageSize full, ImageSize reduced);
+/// The plan for the picture at 1/`reduction` of its size: the same part of it, to the fraction of a pixel.
+ResizePlan on_reduced_picture(ResizePlan plan, int reduction);
 
 /// Receives row `y` of the window: RGB, 3 bytes a pixel. The bytes are gone after the call.
 using RowSink = std::function<void(int y, std::span<const std::uint8_t> row)>;

@@ -241,6 +241,30 @@ TEST(PackData, LeavesOutBrokenSamplesAndCountsThem) {
       {"3 of 20 samples are unusable"});
 }
 
+TEST(PackData, LeavesOutPicturesThatAreTooLarge) {
+  const TempDir folder;
+  const std::string table = write_table(folder, 3);
+  write_text(folder / "photos/1.jpg", encode_jpeg(noise(40, 30, 1), 90));
+  DataConfig config = config_with_threads(1, 0.5);
+  config.max_image_pixels = 1000;
+  for (const PackOptions& options : {PackOptions{}, PackOptions{.resize = 8}}) {
+    const fs::path out = folder / fmt::format("out{}", options.resize.value_or(0));
+    const PackResult result = pack_data(config, {table}, out, options, {});
+    EXPECT_EQ(result.num_samples, 2);
+    EXPECT_EQ(result.bad.count(BadKind::too_large), 1);
+  }
+}
+
+TEST(PackData, StartsAgainWhereNoShardWasFinished) {
+  const TempDir folder;
+  const std::string table = write_table(folder, 3);
+  fs::remove(folder / "photos/1.jpg");
+  expect_user_error([&] { pack_data(config_with_threads(1), {table}, folder / "out", {}, {}); },
+                    {"photos/1.jpg"});
+  EXPECT_EQ(pack_data(config_with_threads(1, 0.5), {table}, folder / "out", {.resize = 9}, {}).num_samples,
+            2);
+}
+
 TEST(PackData, GoesOnWhereItWasStopped) {
   const TempDir folder;
   const std::string table = write_table(folder, 25);
@@ -285,7 +309,7 @@ TEST(PackData, GoesOnByTheSamePlanOnly) {
   expect_user_error(resume({.samples_per_shard = 5, .resize = 16, .shuffle_seed = 1}),
                     {"shuffle is null there and 1 here"});
   write_text(table, read_file(table) + "photos/0.jpg,again\n");
-  expect_user_error(resume({.samples_per_shard = 5, .resize = 16}), {"source fingerprint"});
+  expect_user_error(resume({.samples_per_shard = 5, .resize = 16}), {"the source has changed"});
   write_text(folder / "other/file.txt", "mine");
   expect_user_error([&] { pack_data(config, {table}, folder / "other", {.resume = true}, {}); },
                     {"not empty"});

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "cloob/base/random.h"
 #include "cloob/image/decode.h"
@@ -112,7 +113,7 @@ TEST(Resize, SeesNothingOutsideTheCrop) {
 // rounded between.
 ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
   const auto channels = static_cast<std::size_t>(image.channels());
-  const auto [crop, size, window, filter, mirrored] = plan;
+  const auto [crop, size, window, filter, mirrored, no_part] = plan;
   const AxisWeights columns = axis_weights(crop.width, size.width, 0, size.width, filter);
   const AxisWeights rows = axis_weights(crop.height, size.height, 0, size.height, filter);
   KernelScratch scratch;
@@ -140,12 +141,12 @@ ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
   const int lost_rows = crop.height - size.height;
   const bool rows_first = lost_rows > 0 && lost_rows > 2 * (crop.width - size.width);
   const ImageU8 whole = rows_first ? across(down(cut)) : down(across(cut));
-  ImageU8 part = make_image({window.height, window.width}, image.mode);
+  ImageU8 seen = make_image({window.height, window.width}, image.mode);
   for (int y = 0; y < window.height; ++y) {
     std::copy_n(whole.row(window.top + y) + static_cast<std::size_t>(window.left) * channels,
-                part.row_bytes(), part.row(y));
+                seen.row_bytes(), seen.row(y));
   }
-  ImageU8 rgb = to_rgb(std::move(part));
+  ImageU8 rgb = to_rgb(std::move(seen));
   for (int y = 0; mirrored && y < rgb.height; ++y) {
     for (int x = 0; x < rgb.width / 2; ++x) {
       std::swap_ranges(rgb.row(y) + 3 * x, rgb.row(y) + 3 * x + 3, rgb.row(y) + 3 * (rgb.width - 1 - x));
@@ -196,29 +197,64 @@ TEST(Reduction, LeavesTheCropAtLeastAsLargeAsTheResult) {
   EXPECT_EQ(reduction_of(448, 224, {100, 224}), 2);
 }
 
-TEST(Reduction, KeepsTheCropInsideThePicture) {
+TEST(Reduction, KeepsTheCropToTheFractionOfAPixel) {
   RandomStream random(RandomUse::synthetic_data, {6});
   const auto draw = [&](int low, int high) {
     return low + static_cast<int>(random.below(static_cast<std::uint64_t>(high - low + 1)));
   };
   for (int trial = 0; trial < 2000; ++trial) {
     const ImageSize full{draw(1, 300), draw(1, 300)};
-    const int reduction = 1 << draw(0, 3);
-    const ImageSize reduced{(full.height + reduction - 1) / reduction,
-                            (full.width + reduction - 1) / reduction};
+    const int reduction = 2 << draw(0, 2);
     ResizePlan plan = resize_whole(full, {4, 4}, ResampleFilter::bilinear);
     plan.crop.width = draw(1, full.width);
     plan.crop.left = draw(0, full.width - plan.crop.width);
     plan.crop.height = draw(1, full.height);
     plan.crop.top = draw(0, full.height - plan.crop.height);
-    const PixelBox box = on_reduced_picture(plan, full, reduced).crop;
-    ASSERT_GE(box.left, 0);
-    ASSERT_GE(box.top, 0);
-    ASSERT_GE(std::min(box.width, box.height), 1);
-    ASSERT_LE(box.left + box.width, reduced.width);
-    ASSERT_LE(box.top + box.height, reduced.height);
-    ASSERT_NEAR(box.left, static_cast<double>(plan.crop.left) / reduction, 1.5);
-    ASSERT_NEAR(box.width, static_cast<double>(plan.crop.width) / reduction, 1.5);
+    const ResizePlan reduced = on_reduced_picture(plan, reduction);
+    const PixelBox box = reduced.crop;
+    const FractionalBox part = reduced.part.value();
+    EXPECT_EQ((box.left + part.left) * reduction, plan.crop.left);
+    EXPECT_EQ((box.top + part.top) * reduction, plan.crop.top);
+    EXPECT_EQ(part.width * reduction, plan.crop.width);
+    EXPECT_EQ(part.height * reduction, plan.crop.height);
+    // Not a pixel more than the part touches, and none outside the reduced picture.
+    ASSERT_TRUE(part.left >= 0.0 && part.left < 1.0 && part.top >= 0.0 && part.top < 1.0);
+    ASSERT_EQ(box.width, std::ceil(part.left + part.width));
+    ASSERT_EQ(box.height, std::ceil(part.top + part.height));
+    ASSERT_LE(box.left + box.width, (full.width + reduction - 1) / reduction);
+    ASSERT_LE(box.top + box.height, (full.height + reduction - 1) / reduction);
+  }
+}
+
+// On a ramp of ten levels a pixel, an output tells where its centre lies; the outermost ones see the border.
+TEST(Resize, TakesAPartWithBordersWithinPixels) {
+  ImageU8 across = make_image({1, 24}, PixelMode::rgb), down = make_image({24, 1}, PixelMode::rgb);
+  for (int i = 0; i < 24; ++i) {
+    std::fill_n(across.row(0) + 3 * i, 3, static_cast<std::uint8_t>(10 * i));
+    std::fill_n(down.row(i), 3, static_cast<std::uint8_t>(10 * i));
+  }
+  ResizePlan plan = resize_whole({8, 192}, {1, 6}, ResampleFilter::bilinear);
+  plan.crop = {13, 0, 163, 8};
+  const ImageU8 row = resize(across, on_reduced_picture(plan, 8));
+  plan = resize_whole({192, 8}, {6, 1}, ResampleFilter::bilinear);
+  plan.crop = {0, 13, 8, 163};
+  const ImageU8 column = resize(down, on_reduced_picture(plan, 8));
+  for (int i = 1; i < 5; ++i) {
+    const double center = 13 / 8.0 + (i + 0.5) * (163 / 8.0) / 6;
+    EXPECT_NEAR(row.row(0)[3 * i], 10 * (center - 0.5), 1.0) << i;
+    EXPECT_EQ(column.row(i)[0], row.row(0)[3 * i]) << i;
+  }
+}
+
+TEST(Resize, APartOfAllIsAll) {
+  for (const PixelMode mode : {PixelMode::rgb, PixelMode::rgba}) {
+    const ImageU8 picture = noise({23, 31}, mode);
+    for (const ImageSize size : {ImageSize{9, 40}, ImageSize{40, 9}, ImageSize{5, 31}}) {
+      ResizePlan plan = resize_whole(picture.size(), size, ResampleFilter::bicubic);
+      const ImageU8 whole = resize(picture, plan);
+      plan.part = FractionalBox{0.0, 0.0, 31.0, 23.0};
+      EXPECT_EQ(resize(picture, plan).pixels, whole.pixels) << size.width;
+    }
   }
 }
 
