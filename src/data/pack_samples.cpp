@@ -72,9 +72,20 @@ bool is_too_many(std::int64_t num_bad, std::int64_t num_samples, const DataConfi
 struct MadeSample {
   std::string source_key;
   std::vector<std::string> captions;
+  std::vector<double> caption_weights;
   PackedPicture picture;
   std::optional<BadSample> bad;
 };
+
+// As `captions_in_json` reads them.
+Json captions_json(const MadeSample& sample) {
+  if (sample.caption_weights.empty()) return sample.captions;
+  Json list = Json::array();
+  for (std::size_t i = 0; i < sample.captions.size(); ++i) {
+    list.push_back({{"caption", sample.captions[i]}, {"weight", sample.caption_weights[i]}});
+  }
+  return list;
+}
 
 class Packer {
  public:
@@ -136,6 +147,7 @@ class Packer {
       RawSample raw = source_.read(index);
       made.source_key = std::move(raw.key);
       made.captions = std::move(raw.captions);
+      made.caption_weights = std::move(raw.caption_weights);
       made.picture = pack_picture(std::move(raw.image_bytes), picture_options_);
     } catch (const BadSample& bad) {
       made.bad = bad;
@@ -164,7 +176,7 @@ class Packer {
   void write(const std::string& key, const MadeSample& sample) {
     writer_->add(key + "." + sample.picture.suffix, sample.picture.bytes);
     writer_->add(key + ".txt", sample.captions.at(0));
-    const Json json = {{"key", key}, {"source_key", sample.source_key}, {"captions", sample.captions}};
+    const Json json = {{"key", key}, {"source_key", sample.source_key}, {"captions", captions_json(sample)}};
     writer_->add(key + ".json", json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
   }
 

@@ -37,7 +37,7 @@ std::string advice_for(const fs::path& folder) {
   return "expected are pictures with their captions beside them, x.jpg and x.txt for example";
 }
 
-std::vector<std::string> captions_in_json_of(const fs::path& path, const std::optional<std::string>& field) {
+WeightedCaptions captions_in_json_of(const fs::path& path, const std::optional<std::string>& field) {
   const auto content = read_image_file(path);
   if (field) return captions_in_json(content, *field);
   try {
@@ -47,12 +47,13 @@ std::vector<std::string> captions_in_json_of(const fs::path& path, const std::op
   }
 }
 
-std::optional<std::vector<std::string>> find_captions(fs::path picture, const WebdatasetConfig& config) {
+std::optional<WeightedCaptions> find_captions(fs::path picture, const WebdatasetConfig& config) {
   std::error_code error;
   if (!config.json_caption_field) {
     for (const std::string& suffix : config.caption_members) {
       if (!fs::exists(picture.replace_extension(suffix), error)) continue;
-      return captions_in_text(read_image_file(picture), /*one_per_line=*/config.text == TextMember::lines);
+      const bool one_per_line = config.text == TextMember::lines;
+      return WeightedCaptions{captions_in_text(read_image_file(picture), one_per_line), {}};
     }
   }
   if (!fs::exists(picture.replace_extension("json"), error)) return std::nullopt;
@@ -94,20 +95,26 @@ void PictureFolder::add(const fs::path& folder) {
   std::sort(files_.begin() + static_cast<std::ptrdiff_t>(first), files_.end());
 }
 
-std::vector<std::string> PictureFolder::read_captions(std::int64_t index) const {
+WeightedCaptions PictureFolder::captions_of(std::int64_t index) const {
   const auto captions = find_captions(path(index), config_);
   if (!captions) {
     const std::string text =
         config_.json_caption_field ? "" : fmt::format(".{} and no ", join(config_.caption_members, ", no ."));
     throw BadSample(BadKind::no_caption, fmt::format("there is no {}.json beside it", text));
   }
-  if (captions->empty()) throw BadSample(BadKind::no_caption, "its caption is empty");
+  if (captions->captions.empty()) throw BadSample(BadKind::no_caption, "its caption is empty");
   return *captions;
+}
+
+std::vector<std::string> PictureFolder::read_captions(std::int64_t index) const {
+  return captions_of(index).captions;
 }
 
 RawSample PictureFolder::read(std::int64_t index) const {
   RawSample sample;
-  sample.captions = read_captions(index);
+  WeightedCaptions found = captions_of(index);
+  sample.captions = std::move(found.captions);
+  sample.caption_weights = std::move(found.weights);
   sample.key = file(index);
   sample.image_bytes = read_image_file(path(index));
   return sample;

@@ -7,6 +7,7 @@
 
 #include "cloob/data/data_config.h"
 #include "cloob/data/source.h"
+#include "data/captions.h"
 
 namespace cloob {
 
@@ -30,6 +31,7 @@ class PictureFolder final : public Source {
  private:
   void add(const std::filesystem::path& folder);
   const std::string& file(std::int64_t index) const { return files_.at(static_cast<std::size_t>(index)); }
+  WeightedCaptions captions_of(std::int64_t index) const;
   std::filesystem::path path(std::int64_t index) const { return root_ / file(index); }
 
   WebdatasetConfig config_;

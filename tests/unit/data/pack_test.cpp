@@ -342,7 +342,7 @@ TEST(PackData, TakesFoldersOfPicturesWithCaptionsBesideThem) {
   write_text(in / "x.txt", "of x");
   write_text(in / "x.json", R"({"caption": "of x in JSON"})");
   write_text(in / "sub/deep.er/y.json", R"({"captions": ["first", "second"], "caption": "no"})");
-  write_text(in / "z.json", R"({"caption": "of z"})");
+  write_text(in / "z.json", R"({"captions": {"of z": 1, "more of z": 2.5}})");
   const PackResult result = pack_data(config_with_threads(1, 0.5), {in.string()}, folder / "out", {}, {});
   EXPECT_EQ(result.bad.count(BadKind::no_caption), 1);
   EXPECT_THAT(result.bad.first_examples(),
@@ -351,7 +351,8 @@ TEST(PackData, TakesFoldersOfPicturesWithCaptionsBesideThem) {
   ASSERT_EQ(source->size(), 3);
   EXPECT_EQ(source->read(0).captions, (Captions{"first", "second"}));
   EXPECT_EQ(source->read(1).captions, Captions{"of x"});
-  EXPECT_EQ(source->read(2).captions, Captions{"of z"});
+  EXPECT_EQ(source->read(2).captions, (Captions{"more of z", "of z"}));
+  EXPECT_EQ(source->read(2).caption_weights, (std::vector<double>{2.5, 1}));
   EXPECT_THAT(read_file(folder / "out/00000.tar"),
               ::testing::HasSubstr(R"("source_key":"sub/deep.er/y.JPG")"));
   DataConfig json = config_with_threads(1, 0.7);
