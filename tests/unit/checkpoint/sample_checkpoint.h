@@ -22,7 +22,7 @@ inline Checkpoint sample_checkpoint(std::int64_t step) {
   checkpoint.state = {.step = step,
                       .samples_seen = step * 32,
                       .bad_samples = step / 10,
-                      .bad_samples_by_kind = {{"no_caption", {step / 10, {"0.tar, sample 3: none"}}}},
+                      .bad_samples_by_kind = {},
                       .data_position = step * 33,
                       .data_size = 1000,
                       .evaluated_step = step,

@@ -75,7 +75,7 @@ class PartlyEmptySource final : public Source {
   testing::NumberSource numbers_{8};
 };
 
-TEST(Loader, LeavesThePlaceOfACaptionEmptyThatCleaningEmpties) {
+TEST(ThrowEmptyAfterCleaning, LeavesThePlaceInTheBatchEmpty) {
   const Preprocess preprocess = with_text(testing::number_preprocess(), make_tokenizer({}), 16);
   Loader loader(std::make_shared<PartlyEmptySource>(), preprocess, testing::training_options(8));
   const Batch batch = loader.next();

@@ -41,7 +41,7 @@ testing::Members repeating() {
           {"b.jpg", "B"}, {"b.txt", "b"}, {"a.jpg", "A2"}, {"a.txt", "a2"}};
 }
 
-TEST(ScanShard, CountsSamplesWithTheKeyOfAnEarlierOne) {
+TEST(DuplicateKeys, CountsSamplesWithTheKeyOfAnEarlierOne) {
   const TempDir folder;
   const ShardLayout layout = scan_shard(write_tar(folder / "0.tar", repeating()));
   EXPECT_EQ(layout.size(), 4);
@@ -49,7 +49,7 @@ TEST(ScanShard, CountsSamplesWithTheKeyOfAnEarlierOne) {
   EXPECT_THAT(layout.duplicate_keys.examples, ElementsAre("b", "a"));
 }
 
-TEST(ScanShard, TakesTheRestOfADamagedSampleForNoDuplicate) {
+TEST(DuplicateKeys, TakesTheRestOfADamagedSampleForNoDuplicate) {
   const TempDir folder;
   // Each member takes a header and a block of data; the header of a.txt is broken.
   std::string shard = read_file(write_tar(
@@ -60,7 +60,7 @@ TEST(ScanShard, TakesTheRestOfADamagedSampleForNoDuplicate) {
   EXPECT_EQ(layout.duplicate_keys.count, 0);
 }
 
-TEST(IndexFile, KeepsTheDuplicateKeys) {
+TEST(DuplicateKeys, AreKeptInTheIndex) {
   const TempDir folder;
   const auto shard = write_tar(folder / "0.tar", repeating());
   const ShardLayout scanned = scan_shard(shard);
@@ -68,12 +68,12 @@ TEST(IndexFile, KeepsTheDuplicateKeys) {
   EXPECT_EQ(read_index_file(folder / "x.index").at("0.tar").layout.duplicate_keys, scanned.duplicate_keys);
 }
 
-TEST(MakeSource, GathersTheFaultsOfAllShards) {
+TEST(DuplicateKeys, AreGatheredFromAllShardsWithTheDamage) {
   const TempDir folder;
   const std::string whole = read_file(write_tar(folder / "0.tar", repeating()));
   write_tar(folder / "1.tar", repeating());
   write_tar(folder / "2.tar", {{"a.jpg", "A"}, {"a.txt", "a"}});
-  write_text(folder / "3.tar", whole.substr(0, 1024 + 600));
+  write_text(folder / "3.tar", whole.substr(0, 2048 + 300));
   ::testing::internal::CaptureStderr();
   set_log_level(LogLevel::warning);
   const auto source = make_source({}, {(folder / "[012].tar").string() + "::" + (folder / "3.tar").string()},

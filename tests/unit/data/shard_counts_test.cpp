@@ -79,7 +79,7 @@ TEST(ShardCounts, PassesOverFilesThatCannotBeReadWithAWarning) {
   EXPECT_THAT(warnings, HasSubstr("0_stats.json' is not used: it is no JSON object"));
 }
 
-TEST(ShardIndex, WarnsOfShardsWithAnotherNumberOfSamplesThanStated) {
+TEST(ShardCounts, WarnsOfShardsWithAnotherNumberOfSamplesThanStated) {
   const TempDir folder;
   const testing::Members two = {{"a.jpg", "A"}, {"a.txt", "a"}, {"b.jpg", "B"}, {"b.txt", "b"}};
   std::vector<fs::path> shards;
