@@ -62,7 +62,7 @@ TEST_F(RealData, ScaledDecodingComesCloseToExact) {
       sum += std::abs(static_cast<double>(actual[i] - expected[i]));
   }
   const double grey_levels = 255 * sum / static_cast<double>(3 * kSide * kSide * kPictures);
-  EXPECT_LT(grey_levels, 6.0);
+  EXPECT_LT(grey_levels, 2.0);
   EXPECT_GT(grey_levels, 0.1) << "nothing was scaled";
   RecordProperty("grey_levels", std::to_string(grey_levels));
 }
