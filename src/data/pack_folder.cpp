@@ -66,22 +66,10 @@ std::string describe_difference(const Json& there, const Json& here) {
   return "";
 }
 
-std::string id_of(BadKind kind) {
-  std::string id(bad_kind_name(kind));
-  std::replace(id.begin(), id.end(), ' ', '_');
-  return id;
-}
-
 }  // namespace
 
 void add_counts(BadSampleCounts& counts, const BadSampleCounts& more) {
-  for (std::size_t i = 0; i < kNumBadKinds; ++i) {
-    const auto kind = static_cast<BadKind>(i);
-    const std::vector<std::string>& examples = more.examples(kind);
-    for (std::int64_t k = 0; k < more.count(kind); ++k) {
-      counts.add(kind, [&] { return examples.at(static_cast<std::size_t>(k)); });
-    }
-  }
+  for (const BadKind kind : more.kinds()) counts.add_all(kind, more.of(kind));
 }
 
 PackFolder::PackFolder(fs::path path, const Json& plan, bool resume) : path_(std::move(path)) {
@@ -126,12 +114,10 @@ std::optional<ShardReport> PackFolder::find_report(std::int64_t shard) const {
     ShardReport report = {json.at("count").get<std::int64_t>(), json.at("successes").get<std::int64_t>(), {}};
     for (std::size_t i = 0; i < kNumBadKinds; ++i) {
       const auto kind = static_cast<BadKind>(i);
-      const auto found = json.at("unusable").find(id_of(kind));
+      const auto found = json.at("unusable").find(bad_kind_id(kind));
       if (found == json.at("unusable").end()) continue;
-      const auto examples = found->at("examples").get<std::vector<std::string>>();
-      for (std::int64_t k = 0; k < found->at("count").get<std::int64_t>(); ++k) {
-        report.bad.add(kind, [&] { return examples.at(static_cast<std::size_t>(k)); });
-      }
+      report.bad.add_all(kind, {found->at("count").get<std::int64_t>(),
+                                found->at("examples").get<std::vector<std::string>>()});
     }
     return report;
   } catch (const Json::exception&) {  // written anew
@@ -149,8 +135,8 @@ void PackFolder::write_report(std::int64_t shard, const ShardReport& report) con
   for (std::size_t i = 0; i < kNumBadKinds; ++i) {
     const auto kind = static_cast<BadKind>(i);
     if (report.bad.count(kind) == 0) continue;
-    json["unusable"][id_of(kind)] = {{"count", report.bad.count(kind)},
-                                     {"examples", report.bad.examples(kind)}};
+    json["unusable"][bad_kind_id(kind)] = {{"count", report.bad.count(kind)},
+                                           {"examples", report.bad.examples(kind)}};
   }
   write_file_atomically(report_path(shard), as_text(json, 2));
 }
