@@ -49,7 +49,8 @@ class Streams : public ::testing::Test {
 
 TEST_F(Streams, AreListedLikeFilesUpToTheirOrder) {
   const auto list = [](const std::string& source) {
-    const ProgramResult result = run_cloob(tiny_project(), {"data", "list", source});
+    const ProgramResult result =
+        run_cloob(tiny_project(), {"data", "list", source, "--data.stream.buffer_samples", "20"});
     EXPECT_EQ(result.exit_status, 0) << result.errors;
     return lines_of(result.output);
   };
