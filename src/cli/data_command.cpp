@@ -43,14 +43,18 @@ struct IndexArguments {
   std::vector<std::string> shards;
   std::string folder;
   std::int64_t threads = 0;
+  std::vector<std::string> settings;  // --data.section.key=VALUE
 };
 
 int index_data(const IndexArguments& arguments) {
+  const DataConfig data = read_data_settings(parse_overrides(arguments.settings), arguments.shards);
   ProgressDisplay display(ProgressStyle::auto_);
   const auto files = index_shards(
-      arguments.shards, arguments.folder, arguments.threads, [&](std::int64_t done, std::int64_t total) {
+      arguments.shards, arguments.folder, arguments.threads,
+      [&](std::int64_t done, std::int64_t total) {
         display.update({.label = "index", .unit = "shard", .step = done, .num_steps = total});
-      });
+      },
+      data.stream);
   display.finish();
   for (const auto& file : files) log_info("data", "'{}' is up to date", file.string());
   return 0;
@@ -110,7 +114,11 @@ void add_index_command(CLI::App& group, Action& action) {
   command->add_option("--threads", arguments->threads, "Shards read at the same time; 0 takes all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  command->callback([arguments, &action] { action = [arguments] { return index_data(*arguments); }; });
+  add_data_settings(*command, arguments->settings);
+  command->callback([command, arguments, &action] {
+    for (std::string& setting : unknown_settings(*command)) arguments->settings.push_back(std::move(setting));
+    action = [arguments] { return index_data(*arguments); };
+  });
 }
 
 void add_list_command(CLI::App& group, Action& action) {

@@ -83,6 +83,8 @@ std::string advice_on(BadKind kind) {
     case BadKind::no_caption:
       return "set data.webdataset.json_caption_field or data.csv.caption_columns where captions are "
              "elsewhere";
+    case BadKind::empty_after_cleaning:
+      return "leave them out: they would teach that some pictures have no text";
     case BadKind::too_large:
       return "shrink them, or raise data.max_image_pixels";
     case BadKind::not_an_image:

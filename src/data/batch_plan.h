@@ -21,8 +21,8 @@ struct PlannedBatch {
 
   /// Place of a row in its epoch.
   std::int64_t place(std::int64_t row) const { return (first_place + row) % order_size; }
-  /// Whether the row belongs to the places behind the end, which are the first ones again.
-  bool is_wrapped(std::int64_t row) const { return first_place + row >= order_size; }
+  /// How often the epoch has been gone through before the row: a batch that wraps begins it again.
+  std::int64_t round(std::int64_t row) const { return (first_place + row) / order_size; }
 };
 
 /// The batches of process `rank` of `world_size` from a position on. Copies go on independently; order and

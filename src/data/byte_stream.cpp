@@ -29,7 +29,7 @@ class FileStream final : public ByteStream {
  public:
   explicit FileStream(const std::string& path) try : file_(path) {
   } catch (const UserError& error) {
-    throw StreamError(StreamError::Kind::absent, error.what());
+    throw StreamError(StreamError::Kind::lasting, error.what());
   }
   std::size_t read(std::span<std::byte> into) override {
     const std::uint64_t left = file_.size() - offset_;

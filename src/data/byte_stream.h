@@ -19,7 +19,6 @@ class StreamError : public std::runtime_error {
   enum class Kind {
     passing,  ///< opening it again may help
     lasting,  ///< it will not
-    absent,   ///< there is nothing under this name
   };
   StreamError(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
   Kind kind() const { return kind_; }

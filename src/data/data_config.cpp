@@ -66,7 +66,7 @@ void DataConfig::validate() const {
 std::vector<std::string> settings_without_effect(const DataConfig& data, const Origins& origins) {
   std::vector<std::string> ignored;
   if (data.train.empty() && data.val.empty()) return ignored;
-  const bool only_shards = is_all_of(DataFormat::webdataset, {".tar"}, data);
+  const bool only_shards = is_all_of(DataFormat::webdataset, {".tar", ".tar.gz", ".tgz"}, data);
   const bool only_tables = is_all_of(DataFormat::csv, {".csv", ".tsv"}, data);
   for (const auto& [name, origin] : origins) {
     const bool is_of_tables = name.starts_with("data.csv.") || name == "data.image_root";

@@ -27,8 +27,7 @@ void initialize_curl() {
 
 // Which answers are worth another try.
 Kind kind_of_answer(long code) {
-  constexpr long kNotFound = 404, kGone = 410, kTimeout = 408, kTooMany = 429;
-  if (code == kNotFound || code == kGone) return Kind::absent;
+  constexpr long kTimeout = 408, kTooMany = 429;
   return code >= 500 || code == kTimeout || code == kTooMany ? Kind::passing : Kind::lasting;
 }
 
@@ -52,8 +51,9 @@ struct HttpStream::Transfer {
   CURLM* multi = nullptr;
   CURL* easy = nullptr;
   std::array<char, CURL_ERROR_SIZE> message{};
-  std::uint64_t offset = 0;   // where the answer has to begin
-  std::uint64_t to_drop = 0;  // bytes before it, where the server sends everything
+  std::uint64_t offset = 0;    // where the answer has to begin
+  std::uint64_t to_drop = 0;   // bytes before it, where the server sends everything
+  std::uint64_t received = 0;  // bytes, those to drop included
   std::vector<std::byte> waiting;
   std::size_t begin = 0;  // of what is not read yet
   bool is_paused = false;
@@ -85,6 +85,7 @@ struct HttpStream::Transfer {
       is_paused = true;
       return CURL_WRITEFUNC_PAUSE;
     }
+    received += bytes.size();
     if (is_refused()) return bytes.size();  // the text of an error page
     const auto dropped = static_cast<std::size_t>(std::min<std::uint64_t>(to_drop, bytes.size()));
     to_drop -= dropped;
@@ -112,9 +113,11 @@ struct HttpStream::Transfer {
   }
 
   void wait_for_bytes() {
-    const Timer timer;
+    Timer timer;
     while (waiting.empty() && !is_over) {
+      const std::uint64_t before = received;
       proceed();
+      if (received > before) timer.restart();
       if (stop.stop_requested()) throw StreamStopped();
       if (timer.seconds() > timeout_seconds) {
         throw StreamError(Kind::passing, fmt::format("nothing came for {} s", shortest(timeout_seconds)));

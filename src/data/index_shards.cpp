@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "data/index_file.h"
 #include "data/parallel.h"
@@ -14,7 +15,8 @@ namespace cloob {
 
 std::vector<std::filesystem::path> index_shards(const std::vector<std::string>& names,
                                                 const std::filesystem::path& folder, std::int64_t threads,
-                                                const IndexProgress& progress) {
+                                                const IndexProgress& progress,
+                                                const StreamConfig& streams_config) {
   if (!folder.empty()) make_directories(folder);
   std::vector<std::filesystem::path> shards = expand_source_names(split_sources(names));
   const auto streams = std::ranges::stable_partition(
@@ -25,7 +27,10 @@ std::vector<std::filesystem::path> index_shards(const std::vector<std::string>& 
   auto files = update_index_files(shards, folder, options);
   if (!stream_names.empty()) {
     options.folder = folder.empty() ? default_index_folder() : folder;
-    find_stream_sizes(stream_names, {}, options);
+    if (options.folder.empty()) throw_user_error("there is no cache folder: name a folder for the index");
+    make_directories(options.folder);
+    require_output_folder(stream_sizes_file(options.folder));
+    find_stream_sizes(stream_names, streams_config, options);
     files.push_back(stream_sizes_file(options.folder));
   }
   return files;

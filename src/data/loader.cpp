@@ -57,13 +57,19 @@ SampleOrder make_order(const Source& source, const LoaderOptions& options) {
            .window_samples = source.is_stream() ? options.stream_buffer : 0}};
 }
 
+SampleOrder with_samples(SampleOrder order) {
+  if (order.size() == 0)
+    throw_user_error("the data has no sample, or none whose source has a weight above 0");
+  return order;
+}
+
 }  // namespace
 
 Loader::Loader(std::shared_ptr<const Source> source, Preprocess preprocess, const LoaderOptions& options)
     : source_(std::move(source)),
       preprocess_(std::move(preprocess)),
       options_(options),
-      order_(make_order(*source_, options)),
+      order_(with_samples(make_order(*source_, options))),
       sampler_(options.purpose, order_.size(), options.batch_size, options.last_batch) {
   CLOOB_CHECK(options.threads >= 1 && options.prefetch_batches >= 1, "a loader needs a thread and a batch");
   CLOOB_CHECK(options.rank >= 0 && options.rank < options.world_size, "rank {} of {}", options.rank,

@@ -151,8 +151,12 @@ void check_stream(const DataConfig& config, const NamedSource& source) {
         shortest(source.weight), source.paths.front().string());
   }
   for (const fs::path& path : source.paths) {
-    const bool is_table =
-        config.format == DataFormat::csv || (!is_stream(path) && format_of_name(path) == DataFormat::csv);
+    if (config.format == DataFormat::csv) {
+      throw_user_error("data.format is csv, but '{}' is read as a stream, which has to be a tar shard",
+                       path.string());
+    }
+    const bool is_table = config.format == DataFormat::auto_ && !is_stream(path) &&
+                          format_of_name(path) == DataFormat::csv;
     if (is_table) {
       throw_user_error("'{}' is used together with streams, which are tar shards: tables cannot be",
                        path.string());
@@ -175,6 +179,10 @@ std::shared_ptr<const Source> make_stream_source(const DataConfig& config,
   }
   const auto sizes = find_stream_sizes(names, config.stream, index_options(config, progress));
   for (std::size_t i = 0; i < shards.size(); ++i) shards[i].num_samples = sizes[i];
+  if (std::ranges::all_of(sizes, [](std::int64_t size) { return size == 0; })) {
+    throw_user_error("'{}'{} no sample", names.front(),
+                     names.size() > 1 ? fmt::format(" and {} more shards have", names.size() - 1) : " has");
+  }
   return std::make_shared<StreamSource>(config.webdataset, config.stream, std::move(shards));
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cloob/base/error.h"
 #include "data/pack_samples.h"
 #include "data/pack_source.h"
 
@@ -11,6 +12,9 @@ PackResult pack_data(const DataConfig& config, const std::vector<std::string>& n
                      const std::filesystem::path& folder, const PackOptions& options,
                      const PackHooks& hooks) {
   const PackSource opened = open_pack_source(config, names);
+  if (opened.source->is_stream() && options.shuffle_seed) {
+    throw_user_error("streams are read from front to back, so that --shuffle cannot be used to pack them");
+  }
   return pack_samples(*opened.source, describe_origin(config, opened.fingerprint), config, folder, options,
                       hooks);
 }

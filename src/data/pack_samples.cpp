@@ -18,6 +18,7 @@
 #include "data/in_order.h"
 #include "data/pack_folder.h"
 #include "data/pack_picture.h"
+#include "data/pack_source.h"
 #include "data/parallel.h"
 #include "data/shard_index.h"
 
@@ -112,7 +113,7 @@ class Packer {
       return plan_.begin(left_[k]) + number - first_number_[k];
     };
     make_in_order(
-        first_number_.back(), resolve_threads(config_.threads),
+        first_number_.back(), reading_threads(source_, config_),
         [&](std::int64_t number) { return make(plan_.sample_at(place_of(number))); },
         [&](std::int64_t number, MadeSample sample) {
           const std::size_t k = shard_of(number);

@@ -7,6 +7,7 @@
 
 #include "cloob/base/error.h"
 #include "data/index_file.h"
+#include "data/parallel.h"
 #include "data/picture_folder.h"
 #include "data/source_names.h"
 #include "data/text_hash.h"
@@ -24,7 +25,8 @@ bool is_folder(const fs::path& path) {
 std::uint64_t fingerprint_of_files(const std::vector<fs::path>& files) {
   std::uint64_t hash = 0;
   for (const fs::path& file : files) {
-    const FileStamp stamp = stamp_of(file);
+    const bool is_file = !is_http_name(file.native()) && !is_pipe_name(file.native());
+    const FileStamp stamp = is_file ? stamp_of(file) : FileStamp();
     hash = hash_text(fmt::format("{} {} {}", file.string(), stamp.bytes, stamp.modified_ns), hash);
   }
   return hash;
@@ -37,6 +39,10 @@ std::uint64_t fingerprint_of_keys(const Source& source) {
 }
 
 }  // namespace
+
+std::int64_t reading_threads(const Source& source, const DataConfig& config) {
+  return source.is_stream() ? 1 : resolve_threads(config.threads);
+}
 
 PackSource open_pack_source(const DataConfig& config, const std::vector<std::string>& names) {
   const std::vector<fs::path> paths = expand_source_names(split_sources(names));

@@ -17,6 +17,9 @@ struct PackSource {
       0;  ///< of the names, sizes and times of tables and shards, of a folder's file names
 };
 
+/// Threads that read the source: a stream is read by one, because several would make it jump back and forth.
+std::int64_t reading_threads(const Source& source, const DataConfig& config);
+
 /// Opens tables, shards or folders of pictures. Rows with the same image are one sample, unless `config` says
 /// otherwise. Throws UserError.
 PackSource open_pack_source(const DataConfig& config, const std::vector<std::string>& names);
@@ -28,6 +31,7 @@ class SubsetSource final : public Source {
       : source_(std::move(source)), indices_(std::move(indices)) {}
 
   std::int64_t size() const override { return static_cast<std::int64_t>(indices_.size()); }
+  bool is_stream() const override { return source_->is_stream(); }
   RawSample read(std::int64_t index) const override { return source_->read(original(index)); }
   std::string key(std::int64_t index) const override { return source_->key(original(index)); }
   std::vector<std::string> read_captions(std::int64_t index) const override {

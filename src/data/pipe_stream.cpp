@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "cloob/base/files.h"
@@ -74,9 +76,9 @@ void PipeStream::wait_for_bytes() const {
   constexpr int kStopCheckMs = 100;
   const Timer timer;
   for (;;) {
+    if (stop_.stop_requested()) throw StreamStopped();
     pollfd waiting{descriptor_, POLLIN, 0};
     if (::poll(&waiting, 1, kStopCheckMs) > 0) return;
-    if (stop_.stop_requested()) throw StreamStopped();
     if (timer.seconds() > timeout_seconds_) {
       throw_passing(fmt::format("nothing came for {} s", shortest(timeout_seconds_)));
     }
@@ -86,7 +88,16 @@ void PipeStream::wait_for_bytes() const {
 void PipeStream::check_exit() {
   if (process_ < 0) return;
   int status = 0;
-  ::waitpid(std::exchange(process_, -1), &status, 0);
+  const Timer timer;
+  while (::waitpid(process_, &status, WNOHANG) == 0) {
+    if (stop_.stop_requested()) throw StreamStopped();
+    if (timer.seconds() > timeout_seconds_) {
+      throw_passing(
+          fmt::format("the command has not ended {} s after its output", shortest(timeout_seconds_)));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ::kill(-std::exchange(process_, -1), SIGKILL);  // what it may have left in the background
   if (WIFSIGNALED(status)) {
     throw_passing(fmt::format("the command was ended by signal {} ({})", WTERMSIG(status),
                               ::strsignal(WTERMSIG(status))));

@@ -1,6 +1,7 @@
 #include "data/prefetcher.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <span>
 #include <system_error>
@@ -48,9 +49,10 @@ Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const
       plan_(order, sampler, options.rank, options.world_size, position),
       pool_(static_cast<std::size_t>(options.prefetch_batches) + 1),
       slots_(static_cast<std::size_t>(options.prefetch_batches)) {
-  reader_ = source_.open_reader(plan_, options.stream_window());
+  const BatchPlan first_plan = plan_;
   for (std::size_t i = 0; i < slots_.size(); ++i) prepare_next_slot();
   try {
+    reader_ = source_.open_reader(first_plan, options.stream_window());
     for (std::int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { work(); });
   } catch (const std::system_error& error) {
     stop();
@@ -67,7 +69,7 @@ void Prefetcher::stop() {
     stopping_ = true;
   }
   row_waits_.notify_all();
-  reader_->stop();
+  if (reader_) reader_->stop();
   threads_.clear();
 }
 
@@ -148,6 +150,8 @@ void Prefetcher::write_row(Slot& slot, std::size_t row) const {
           sample, stream_of(RandomUse::caption_choice, options_, slot.plan.places.epoch, ordered));
     }
     write_text(slot, row, std::move(sample.captions[choice]));
+  } else {
+    slot.rows[row].all_captions = std::move(sample.captions);
   }
   RandomStream stream = stream_of(RandomUse::augmentation, options_, slot.plan.places.epoch, ordered);
   preprocess_.image(sample.image_bytes, stream, row_of<float>(slot.images_BCHW, row));
@@ -169,7 +173,11 @@ FilledBatch Prefetcher::take() {
   {
     std::unique_lock lock(mutex_);
     CLOOB_CHECK(num_taken_ < num_prepared_, "the pass is over");
-    batch_is_ready_.wait(lock, [this] { return slot(num_taken_).unfinished == 0; });
+    constexpr std::chrono::milliseconds kStopCheck{100};
+    const auto is_ready = [this] { return slot(num_taken_).unfinished == 0; };
+    while (!batch_is_ready_.wait_for(lock, kStopCheck, is_ready)) {
+      if (options_.stop_requested && options_.stop_requested()) throw LoaderStopped();
+    }
   }
   // No thread touches a finished slot, so the rest needs no lock.
   FilledBatch filled = collect(slot(num_taken_));
@@ -202,7 +210,11 @@ FilledBatch Prefetcher::collect(Slot& slot) {
     batch.indices.push_back(row.sample.index);
     batch.keys.push_back(std::move(row.key));
     batch.encoded_bytes += row.encoded_bytes;
-    if (slot.tokens_BL.defined()) batch.captions.push_back(std::move(row.caption));
+    if (slot.tokens_BL.defined()) {
+      batch.captions.push_back(std::move(row.caption));
+    } else {
+      batch.all_captions.push_back(std::move(row.all_captions));
+    }
   }
   batch.num_bad = static_cast<std::int64_t>(filled.bad.size());
   batch.images_BCHW = first_rows(slot.images_BCHW, batch.indices.size());

@@ -56,6 +56,7 @@ class Prefetcher {
     std::string key;
     std::int64_t encoded_bytes = 0;
     std::string caption;
+    std::vector<std::string> all_captions;
     std::optional<BadPlace> bad;
     std::exception_ptr error;
   };

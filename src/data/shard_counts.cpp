@@ -26,14 +26,14 @@ std::int64_t count_in(const Json& json, const std::string& field) {
   return json.get<std::int64_t>();
 }
 
-// What `parse` finds in the file; nothing where there is none, or where it cannot be read.
+// What `parse` makes of the file; nothing where there is none, or where it cannot be read.
 template <class Parse>
-std::optional<StatedSamples> look_into(const std::filesystem::path& file, const Parse& parse) {
+auto look_into(const std::filesystem::path& file, const Parse& parse)
+    -> std::optional<decltype(parse(std::string()))> {
   std::error_code error;
   if (!std::filesystem::exists(file, error)) return std::nullopt;
   try {
-    const std::optional<std::int64_t> samples = parse(read_file(file));
-    if (samples) return StatedSamples{*samples, file.filename().string()};
+    return parse(read_file(file));
   } catch (const UserError& failure) {
     log_warning("data", "'{}' is not used: {}", file.string(), failure.what());
   }
@@ -53,22 +53,25 @@ std::int64_t samples_in_stats_json(std::string_view text) {
   return count_in(*found, "successes");
 }
 
-std::optional<std::int64_t> samples_in_sizes_json(std::string_view text, const std::string& shard_name) {
+StatedSizes all_sizes_in_json(std::string_view text) {
   const Json json = parse_object(text);
-  const auto found = json.find(shard_name);
-  if (found == json.end()) return std::nullopt;
-  return count_in(*found, shard_name);
+  StatedSizes sizes;
+  for (const auto& [shard, size] : json.items()) sizes[shard] = count_in(size, shard);
+  return sizes;
 }
 
-std::optional<StatedSamples> stated_samples(const std::filesystem::path& shard) {
+std::optional<StatedSamples> StatedCounts::find(const std::filesystem::path& shard) {
   const std::string name = shard.filename().string();
   const std::filesystem::path folder = shard.parent_path();
-  const auto of_shard = look_into(
-      folder / stats_json_name(name),
-      [](const std::string& text) -> std::optional<std::int64_t> { return samples_in_stats_json(text); });
-  if (of_shard) return of_shard;
-  return look_into(folder / kSizesFile,
-                   [&](const std::string& text) { return samples_in_sizes_json(text, name); });
+  const std::string stats = stats_json_name(name);
+  if (const auto samples = look_into(folder / stats, samples_in_stats_json))
+    return StatedSamples{*samples, stats};
+  const std::lock_guard lock(mutex_);
+  const auto [sizes, is_new] = sizes_.try_emplace(folder);
+  if (is_new) sizes->second = look_into(folder / kSizesFile, all_sizes_in_json).value_or(StatedSizes());
+  const auto size = sizes->second.find(name);
+  if (size == sizes->second.end()) return std::nullopt;
+  return StatedSamples{size->second, kSizesFile};
 }
 
 }  // namespace cloob

@@ -37,8 +37,8 @@ FolderIndexes by_folder(const std::vector<fs::path>& shards) {
 }
 
 // Compares a shard with what its makers wrote down beside it.
-void warn_of_another_count(const fs::path& shard, std::int64_t samples) {
-  const auto stated = stated_samples(shard);
+void warn_of_another_count(const fs::path& shard, std::int64_t samples, StatedCounts& counts) {
+  const auto stated = counts.find(shard);
   if (!stated || stated->samples == samples) return;
   log_warning("data", "'{}' has {} samples, '{}' says {}: {}", shard.string(), with_thousands(samples),
               stated->file, with_thousands(stated->samples),
@@ -63,6 +63,7 @@ void scan_stale(FolderIndexes& folders, const std::vector<fs::path>& shards, con
       }
     }
   }
+  StatedCounts stated;
   std::mutex mutex;
   std::int64_t num_done = 0;
   const auto total = static_cast<std::int64_t>(stale.size());
@@ -74,7 +75,7 @@ void scan_stale(FolderIndexes& folders, const std::vector<fs::path>& shards, con
     if (options.progress) options.progress(num_done, total);
   });
   for (Stale& one : stale) {
-    warn_of_another_count(shards[one.shard], one.scanned.layout.size());
+    warn_of_another_count(shards[one.shard], one.scanned.layout.size(), stated);
     one.folder->scanned_bytes += one.scanned.stamp.bytes;
     one.folder->known.insert_or_assign(shards[one.shard].filename().string(), std::move(one.scanned));
   }

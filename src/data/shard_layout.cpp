@@ -24,7 +24,7 @@ std::uint32_t block_of(std::uint64_t offset) {
   std::vector<std::byte> magic(2);
   file.read(0, magic);
   if (magic[0] == std::byte{0x1f} && magic[1] == std::byte{0x8b}) {
-    throw_user_error("'{}' is compressed by gzip: unpack it first, shards are read as plain .tar",
+    throw_user_error("'{}' is compressed by gzip: unpack it, or name it .tar.gz to have it read as a stream",
                      file.path().string());
   }
   throw_user_error("'{}' is not a tar file: {}", file.path().string(), error.what());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cloob/base/error.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -14,6 +15,8 @@ MemberName split_member_name(std::string_view name) {
   if (dot == std::string_view::npos || dot == base) return {name, ""};
   return {name.substr(0, dot), to_lower_ascii(name.substr(dot + 1))};
 }
+
+constexpr std::size_t kMostMembers = 1000;  // of a sample; those that have a few are the rule
 
 std::optional<TarMember> ShardWalk::take_member() {
   if (first_of_next_) return std::exchange(first_of_next_, std::nullopt);
@@ -38,6 +41,13 @@ std::optional<ShardEntry> ShardWalk::next(const Visit& visit) {
       MemberName name = split_member_name(member->name);
       if (name.suffix.empty()) continue;
       const bool is_first = entry.suffixes.empty();
+      if (entry.suffixes.size() == kMostMembers && name.key == entry.key) {
+        throw_user_error(
+            "'{}' is one of more than {} members of the sample '{}': the key of a sample is its members' "
+            "names "
+            "up to the first dot",
+            member->name, kMostMembers, entry.key);
+      }
       if (!is_first && (name.key != entry.key || std::ranges::count(entry.suffixes, name.suffix) > 0)) {
         first_of_next_ = std::move(member);
         break;

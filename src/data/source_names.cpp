@@ -129,7 +129,9 @@ bool is_http_name(std::string_view name) {
 bool is_pipe_name(std::string_view name) { return name.starts_with("pipe:"); }
 
 bool is_stream_name(std::string_view name) {
-  return is_pipe_name(name) || is_http_name(name) || name.ends_with(".tar.gz") || name.ends_with(".tgz");
+  if (is_pipe_name(name) || is_http_name(name)) return true;
+  const std::string lower = to_lower_ascii(name);
+  return lower.ends_with(".tar.gz") || lower.ends_with(".tgz");
 }
 
 std::vector<std::string> split_sources(const std::vector<std::string>& names) {

@@ -94,8 +94,8 @@ SplitResult split_into_shards(const DataConfig& config, const std::vector<std::s
   require_room_for_parts(folder, options);
   const PackSource opened = open_pack_source(config, names);
   const auto origin = describe_origin(config, opened.fingerprint);
-  const auto part_of_sample =
-      parts_of_samples(*opened.source, {options.parts, options.seed}, resolve_threads(config.threads));
+  const auto part_of_sample = parts_of_samples(*opened.source, {options.parts, options.seed},
+                                               reading_threads(*opened.source, config));
   std::vector<std::vector<std::int64_t>> indices(options.parts.size() + 1);
   for (std::size_t i = 0; i < part_of_sample.size(); ++i) {
     indices[part_of_sample[i]].push_back(static_cast<std::int64_t>(i));

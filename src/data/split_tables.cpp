@@ -89,6 +89,10 @@ class TableSplitter {
     for (const InputTable& input : inputs_) {
       for (std::int64_t row = 0; row < input.table.num_rows(); ++row) {
         take_row(input, row);
+        if (hooks.stop_requested && hooks.stop_requested()) {
+          throw_user_error("stopped at row {} of {}: nothing is written", with_thousands(num_done + 1),
+                           with_thousands(num_rows_));
+        }
         if (hooks.progress) hooks.progress(++num_done, num_rows_);
       }
     }
@@ -124,8 +128,9 @@ class TableSplitter {
       outputs_[part]->add(format_record(fields, dialect()));
       ++result_.num_samples[part].second;
     } catch (const BadSample& bad) {
-      const std::string place = fmt::format("{}:{}", input.table.path().string(), input.table.line(row));
-      result_.bad.add(bad.kind(), [&] { return fmt::format("{}: {}", place, bad.what()); });
+      result_.bad.add(bad.kind(), [&] {
+        return fmt::format("{}:{}: {}", input.table.path().string(), input.table.line(row), bad.what());
+      });
       check_bad_share(result_.bad, num_rows_, config_);
     }
   }

@@ -15,6 +15,7 @@ void StreamCursor::open(const std::string& shard) {
 }
 
 std::optional<ShardEntry> StreamCursor::next(const ShardWalk::Visit& visit) {
+  if (stop_.stop_requested()) throw StreamStopped();
   if (failure_) throw BadSample(BadKind::unreadable, *failure_);
   try {
     if (!stream_) stream_ = std::make_unique<OpenShard>(open_stream(shard_, config_, stop_));
@@ -29,7 +30,9 @@ std::optional<ShardEntry> StreamCursor::next(const ShardWalk::Visit& visit) {
 
 ShardSample StreamCursor::read(const std::string& shard, std::int64_t number,
                                const std::vector<std::string>& wanted) {
-  if (shard != shard_ || number < next_) open(shard);
+  // A stream that failed is given another chance when it is begun again.
+  if (shard != shard_ || number < next_ || (failure_ && number <= last_)) open(shard);
+  last_ = number;
   while (next_ < number) {
     if (!next({})) break;
     ++next_;

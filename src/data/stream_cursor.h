@@ -44,6 +44,7 @@ class StreamCursor {
   std::string shard_;
   std::unique_ptr<OpenShard> stream_;
   std::int64_t next_ = 0;               // number of the sample that the stream brings next
+  std::int64_t last_ = -1;              // number of the sample that was asked for last
   std::optional<std::string> failure_;  // of the shard's stream; it stays broken
 };
 

@@ -21,8 +21,7 @@ StreamReader::~StreamReader() { stop(); }
 // end.
 std::vector<StreamReader::Row> StreamReader::next_window() {
   struct WindowName {
-    std::int64_t epoch, number;
-    bool is_wrapped;
+    std::int64_t epoch, round, number;
     bool operator==(const WindowName&) const = default;
   };
   std::vector<Row> rows;
@@ -36,7 +35,7 @@ std::vector<StreamReader::Row> StreamReader::next_window() {
       if (!batch_ || batch_->num_rows == 0) break;
     }
     const std::int64_t place = batch_->place(batch_row_);
-    const WindowName name{batch_->places.epoch, place / window_samples_, batch_->is_wrapped(batch_row_)};
+    const WindowName name{batch_->places.epoch, batch_->round(batch_row_), place / window_samples_};
     if (!window) window = name;
     if (*window != name) break;
     rows.push_back({batch_->first_number + batch_row_, batch_->order->at(place).index,
@@ -49,7 +48,8 @@ std::vector<StreamReader::Row> StreamReader::next_window() {
 // Waits until at most one other window is on its way; false after a request to stop.
 bool StreamReader::wait_for_room(const std::vector<Row>& rows) {
   std::unique_lock lock(mutex_);
-  if (!changed_.wait(lock, stop_.get_token(), [this] { return windows_.size() < 2; })) return false;
+  changed_.wait(lock, stop_.get_token(), [this] { return windows_.size() < 2; });
+  if (stop_.stop_requested()) return false;
   const std::int64_t last = std::ranges::max(rows, {}, &Row::number).number;
   windows_.push_back({last + 1, static_cast<std::int64_t>(rows.size())});
   return true;

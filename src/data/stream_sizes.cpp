@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <exception>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "cloob/base/timer.h"
 #include "data/byte_stream.h"
 #include "data/index_file.h"
 #include "data/parallel.h"
@@ -27,6 +29,13 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 bool is_file_name(const std::string& name) { return !is_http_name(name) && !is_pipe_name(name); }
+
+// What a count is kept under. The text of a command alone may mean another shard in another folder.
+std::string kept_name(const std::string& name) {
+  if (is_http_name(name)) return name;
+  if (is_pipe_name(name)) return fmt::format("{} (in {})", name, fs::current_path().string());
+  return fs::absolute(name).lexically_normal().string();
+}
 
 // What tells a changed file from the one that was counted; nothing is known about commands and addresses.
 FileStamp stamp_of_stream(const std::string& name) {
@@ -44,21 +53,25 @@ Counts read_counts(const fs::path& folder) {
   const fs::path path = stream_sizes_file(folder);
   std::error_code error;
   if (folder.empty() || !fs::exists(path, error)) return counts;
-  const Json json = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
   try {
+    const Json json = Json::parse(read_file(path));
     for (const auto& [name, entry] : json.items()) {
       counts[name] = {{entry.at("bytes").get<std::uint64_t>(), entry.at("modified_ns").get<std::int64_t>()},
                       entry.at("samples").get<std::int64_t>()};
     }
-  } catch (const Json::exception&) {
-    log_warning("data", "'{}' is damaged, so that streams are counted anew", path.string());
+  } catch (const std::exception& error_) {
+    log_warning("data", "'{}' is not used, so that streams are counted anew: {}", path.string(),
+                error_.what());
     counts.clear();
   }
   return counts;
 }
 
-void keep_counts(const fs::path& folder, const Counts& counts) {
-  if (folder.empty()) return;
+// Adds to what the folder keeps, which another process may have written by now.
+void keep_counts(const fs::path& folder, const Counts& found) {
+  if (folder.empty() || found.empty()) return;
+  Counts counts = found;
+  counts.merge(read_counts(folder));
   Json json = Json::object();
   for (const auto& [name, counted] : counts) {
     json[name] = {{"bytes", counted.stamp.bytes},
@@ -83,58 +96,67 @@ class ServerCounts {
     const std::string address = name.substr(0, name.find_first_of("?#"));
     const std::size_t slash = address.rfind('/');
     const std::string folder = address.substr(0, slash + 1), file = address.substr(slash + 1);
+    const auto of_shard = look_into(folder + stats_json_name(file), samples_in_stats_json);
+    if (of_shard) return of_shard;
+    const std::lock_guard lock(mutex_);
+    const auto [found, is_new] = sizes_.try_emplace(folder);
+    if (is_new) found->second = look_into(folder + "sizes.json", all_sizes_in_json).value_or(StatedSizes());
+    const auto size = found->second.find(file);
+    return size == found->second.end() ? std::nullopt : std::optional(size->second);
+  }
+
+ private:
+  // What `parse` makes of the file; nothing where there is none, or where it is of no use.
+  template <class Parse>
+  auto look_into(const std::string& name, const Parse& parse) const
+      -> std::optional<decltype(parse(std::string()))> {
     try {
-      if (const auto sizes = sizes_of(folder)) {
-        if (const auto samples = samples_in_sizes_json(*sizes, file)) return samples;
-      }
-      const auto stats = read(folder + stats_json_name(file));
-      if (stats) return samples_in_stats_json(*stats);
+      return parse(read_text_stream(name, config_, {}));
+    } catch (const StreamError& error) {
+      if (error.kind() == StreamError::Kind::passing) log_warning("data", "'{}': {}", name, error.what());
     } catch (const UserError& error) {
-      log_warning("data", "what is stated beside '{}' is not used: {}", name, error.what());
+      log_warning("data", "'{}' is not used: {}", name, error.what());
     }
     return std::nullopt;
   }
 
- private:
-  std::optional<std::string> sizes_of(const std::string& folder) {
-    const std::lock_guard lock(mutex_);
-    const auto [found, is_new] = sizes_.emplace(folder, std::nullopt);
-    if (is_new) found->second = read(folder + "sizes.json");
-    return found->second;
-  }
-
-  // Nothing where there is no such file.
-  std::optional<std::string> read(const std::string& name) const {
-    try {
-      return read_text_stream(name, config_, {});
-    } catch (const StreamError& error) {
-      if (error.kind() == StreamError::Kind::passing) throw;
-      return std::nullopt;
-    }
-  }
-
   StreamConfig config_;
   std::mutex mutex_;
-  std::map<std::string, std::optional<std::string>> sizes_;
+  std::map<std::string, StatedSizes> sizes_;
 };
 
-std::int64_t count_samples(const std::string& name, const StreamConfig& config) {
+struct StreamSize {
+  std::int64_t samples = 0;
+  bool is_certain = true;  ///< worth keeping
+};
+
+StreamSize count_samples(const std::string& name, const StreamConfig& config) {
   const auto stream = open_stream(name, config, {});
   StreamTarInput input(*stream);
   TarScanner scanner(input);
   ShardWalk walk(scanner);
-  std::int64_t samples = 0;
-  while (walk.next()) ++samples;
-  return samples;
+  StreamSize size;
+  std::string damage;
+  while (const auto entry = walk.next()) {
+    ++size.samples;
+    if (entry->damage && damage.empty()) damage = *entry->damage;
+  }
+  if (damage.empty() && !scanner.has_end_mark()) damage = "it has no end mark";
+  if (damage.empty()) return size;
+  log_warning("data", "'{}' may be cut short: {}; its {} samples are used and counted anew at the next start",
+              name, damage, with_thousands(size.samples));
+  size.is_certain = false;
+  return size;
 }
 
-std::int64_t find_size(const std::string& name, const StreamConfig& config, ServerCounts& server) {
+StreamSize find_size(const std::string& name, const StreamConfig& config, StatedCounts& local,
+                     ServerCounts& server) {
   try {
     if (is_file_name(name)) {
-      if (const auto stated = stated_samples(name)) return stated->samples;
+      if (const auto stated = local.find(name)) return {stated->samples};
     }
     if (is_http_name(name)) {
-      if (const auto stated = server.find(name)) return *stated;
+      if (const auto stated = server.find(name)) return {*stated};
     }
     return count_samples(name, config);
   } catch (const StreamError& error) {
@@ -144,44 +166,71 @@ std::int64_t find_size(const std::string& name, const StreamConfig& config, Serv
   }
 }
 
+/// Finds sizes on several threads, and keeps those that it has found every now and then: counting all may
+/// take hours.
+class SizeFinder {
+ public:
+  SizeFinder(const StreamConfig& config, const IndexOptions& options)
+      : config_(config), options_(options), server_(config), known_(read_counts(options.folder)) {}
+
+  std::vector<std::int64_t> find(const std::vector<std::string>& names) {
+    std::vector<std::int64_t> sizes(names.size());
+    std::vector<std::size_t> unknown;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto known = known_.find(kept_name(names[i]));
+      const bool is_known = known != known_.end() && known->second.stamp == stamp_of_stream(names[i]);
+      if (is_known) sizes[i] = known->second.samples;
+      if (!is_known) unknown.push_back(i);
+    }
+    total_ = static_cast<std::int64_t>(unknown.size());
+    try {
+      parallel_for(total_, options_.threads, [&](std::int64_t k) {
+        const std::size_t i = unknown[static_cast<std::size_t>(k)];
+        sizes[i] = find_one(names[i]);
+      });
+    } catch (...) {
+      keep_counts(options_.folder, found_);
+      throw;
+    }
+    keep_counts(options_.folder, found_);
+    return sizes;
+  }
+
+ private:
+  std::int64_t find_one(const std::string& name) {
+    constexpr double kKeepSeconds = 30;
+    const FileStamp stamp = stamp_of_stream(name);
+    const StreamSize size = find_size(name, config_, local_, server_);
+    const std::lock_guard lock(mutex_);
+    if (size.is_certain) found_[kept_name(name)] = {stamp, size.samples};
+    if (since_kept_.seconds() > kKeepSeconds) {
+      keep_counts(options_.folder, found_);
+      since_kept_.restart();
+    }
+    ++num_done_;
+    if (options_.progress) options_.progress(num_done_, total_);
+    return size.samples;
+  }
+
+  const StreamConfig& config_;
+  const IndexOptions& options_;
+  StatedCounts local_;
+  ServerCounts server_;
+  Counts known_;
+  std::int64_t total_ = 0;
+  std::mutex mutex_;  // guards what follows
+  Counts found_;
+  std::int64_t num_done_ = 0;
+  Timer since_kept_;
+};
+
 }  // namespace
 
 fs::path stream_sizes_file(const fs::path& folder) { return folder / "streams.json"; }
 
 std::vector<std::int64_t> find_stream_sizes(const std::vector<std::string>& names, const StreamConfig& config,
                                             const IndexOptions& options) {
-  Counts counts = read_counts(options.folder);
-  std::map<std::string, FileStamp> unknown;
-  for (const std::string& name : names) {
-    const FileStamp stamp = stamp_of_stream(name);
-    const auto found = counts.find(name);
-    if (found == counts.end() || found->second.stamp != stamp) unknown[name] = stamp;
-  }
-  const std::vector<std::pair<std::string, FileStamp>> open(unknown.begin(), unknown.end());
-  ServerCounts server(config);
-  std::mutex mutex;
-  std::int64_t num_done = 0;
-  const auto total = static_cast<std::int64_t>(open.size());
-  const auto count_all = [&] {
-    parallel_for(total, options.threads, [&](std::int64_t i) {
-      const auto& [name, stamp] = open[static_cast<std::size_t>(i)];
-      const std::int64_t samples = find_size(name, config, server);
-      const std::lock_guard lock(mutex);
-      counts[name] = {stamp, samples};
-      ++num_done;
-      if (options.progress) options.progress(num_done, total);
-    });
-  };
-  try {
-    count_all();
-  } catch (const UserError&) {  // what is known by now took its time
-    keep_counts(options.folder, counts);
-    throw;
-  }
-  if (total > 0) keep_counts(options.folder, counts);
-  std::vector<std::int64_t> sizes;
-  for (const std::string& name : names) sizes.push_back(counts.at(name).samples);
-  return sizes;
+  return SizeFinder(config, options).find(names);
 }
 
 }  // namespace cloob

@@ -24,7 +24,6 @@ void StreamTarInput::fetch_until(std::uint64_t end) {
 
 // Passes over everything before `offset`, or as far as there is something.
 void StreamTarInput::drop_before(std::uint64_t offset) {
-  CLOOB_CHECK(offset >= buffer_offset_, "byte {} of a stream lies behind it, at {}", offset, buffer_offset_);
   while (buffer_end() < offset && !has_ended_) {
     buffer_offset_ = buffer_end();
     buffer_.clear();
@@ -36,6 +35,7 @@ void StreamTarInput::drop_before(std::uint64_t offset) {
 }
 
 std::span<const std::byte> StreamTarInput::view(std::uint64_t offset, std::size_t size) {
+  CLOOB_CHECK(offset >= buffer_offset_, "byte {} of a stream lies behind it, at {}", offset, buffer_offset_);
   if (offset + size > buffer_end()) {
     drop_before(offset);
     fetch_until(offset + size);

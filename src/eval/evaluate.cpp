@@ -14,17 +14,19 @@
 namespace cloob {
 namespace {
 
-// Captions of the images in `indices`, and for each caption the row of its image.
+// The captions of all images, and for each caption the row of its image.
 struct CaptionRows {
   std::vector<std::string> captions;
   std::vector<std::int64_t> image_of_caption;
 };
 
-CaptionRows captions_of(const Source& source, const std::vector<std::int64_t>& indices, EvalCaptions which) {
+CaptionRows captions_of(const Source& source, ImageFeatures& images, EvalCaptions which) {
   CaptionRows rows;
-  for (std::size_t row = 0; row < indices.size(); ++row) {
-    std::vector<std::string> captions = source.read_captions(indices[row]);
-    if (captions.empty()) throw_user_error("{}: the image has no caption", source.describe(indices[row]));
+  for (std::size_t row = 0; row < images.indices.size(); ++row) {
+    std::vector<std::string>& captions = images.captions[row];
+    if (captions.empty()) {
+      throw_user_error("{}: the image has no caption", source.describe(images.indices[row]));
+    }
     if (which == EvalCaptions::first) captions.resize(1);
     for (std::string& caption : captions) {
       rows.captions.push_back(std::move(caption));
@@ -50,7 +52,7 @@ at::Tensor first_texts(const PairFeatures& pairs) {
 PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
                           EvalCaptions captions, const EncodeOptions& options) {
   ImageFeatures images = encoder.encode_images(source, options);
-  CaptionRows texts = captions_of(*source, images.indices, captions);
+  CaptionRows texts = captions_of(*source, images, captions);
   at::Tensor text_MD = encoder.encode_texts(texts.captions, options);
   return {std::move(images.features_ND), std::move(text_MD), std::move(texts.image_of_caption)};
 }

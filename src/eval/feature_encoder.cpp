@@ -45,11 +45,12 @@ ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source
   std::vector<at::Tensor> parts;
   ImageFeatures result;
   while (!loader.finished()) {
-    const Batch batch = loader.next();
+    Batch batch = loader.next();
     if (batch.size() > 0) {
       const Autocast autocast(device_.type(), options.precision);
       parts.push_back(to_host(model->encode_image(batch.images_BCHW.to(device_))));
       result.indices.insert(result.indices.end(), batch.indices.begin(), batch.indices.end());
+      std::ranges::move(batch.all_captions, std::back_inserter(result.captions));
     }
     tell(options, "image", loader.position(), total);
   }

@@ -122,7 +122,12 @@ RunResult Trainer::train() {
   while (state_.step < total_steps_ && StopSignal::received() == 0) {
     Timer timer;
     DataDelivery data{.ready_batches = loader_.ready_batches()};
-    const Batch batch = loader_.next();
+    Batch batch;
+    try {
+      batch = loader_.next();
+    } catch (const LoaderStopped&) {
+      break;
+    }
     data.wait_seconds = timer.seconds();
     if (state_.step == 0 && batch.size() > 0) write_contact_sheet(batch);
     if (batch.size() < ContrastiveObjective::kFewestPairs) {

@@ -13,6 +13,7 @@
 #include "cloob/model/weights.h"
 #include "cloob/report/progress.h"
 #include "cloob/train/import_model.h"
+#include "cloob/train/stop_signal.h"
 
 namespace cloob {
 namespace {
@@ -47,9 +48,10 @@ Loader make_train_loader(const RunConfig& config, const std::shared_ptr<const To
       with_text(make_image_preprocess(config.image, Purpose::training, config.model.image.image_size,
                                       config.data.max_image_pixels),
                 tokenizer, config.model.text.context_length);
-  return Loader(std::move(source), std::move(preprocess),
-                make_loader_options(config.data, Purpose::training, config.train.global_batch_size,
-                                    static_cast<std::uint64_t>(config.train.seed)));
+  LoaderOptions options = make_loader_options(config.data, Purpose::training, config.train.global_batch_size,
+                                              static_cast<std::uint64_t>(config.train.seed));
+  options.stop_requested = [] { return StopSignal::received() != 0; };
+  return Loader(std::move(source), std::move(preprocess), options);
 }
 
 DualEncoder make_model(const RunConfig& config, c10::Device device) {

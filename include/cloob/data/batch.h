@@ -16,8 +16,10 @@ struct Batch {
   std::vector<std::int64_t> indices;  ///< number of the sample in its source
   std::vector<std::string> keys;      ///< RawSample::key
   std::vector<std::string> captions;  ///< the captions behind the tokens; empty in a pass over images alone
-  std::int64_t encoded_bytes = 0;     ///< of the images as they are stored
-  std::int64_t num_bad = 0;           ///< places of this batch that were left empty
+  /// In a pass over images alone: all captions of each sample.
+  std::vector<std::vector<std::string>> all_captions;
+  std::int64_t encoded_bytes = 0;  ///< of the images as they are stored
+  std::int64_t num_bad = 0;        ///< places of this batch that were left empty
 
   std::int64_t size() const { return static_cast<std::int64_t>(indices.size()); }
 };

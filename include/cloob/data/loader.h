@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -35,9 +36,17 @@ struct LoaderOptions {
   double max_bad_share = 0;
   std::int64_t threads = 1;
   std::int64_t prefetch_batches = 1;
+  /// Asked now and then while `next` waits; it then throws LoaderStopped.
+  std::function<bool()> stop_requested = {};
 
   /// Places of an epoch that a stream is read ahead by.
   std::int64_t stream_window() const;
+};
+
+/// Somebody has asked to stop while a batch was waited for, see LoaderOptions::stop_requested.
+class LoaderStopped : public std::exception {
+ public:
+  const char* what() const noexcept override { return "stopped"; }
 };
 
 /// Options from the section `data`, for one process. Evaluation takes first captions.

@@ -34,8 +34,9 @@ struct EncodeOptions {
 
 /// Features of the usable images of a source.
 struct ImageFeatures {
-  at::Tensor features_ND;             ///< float32 on the CPU, rows of length 1
-  std::vector<std::int64_t> indices;  ///< of each row, its number in the source
+  at::Tensor features_ND;                          ///< float32 on the CPU, rows of length 1
+  std::vector<std::int64_t> indices;               ///< of each row, its number in the source
+  std::vector<std::vector<std::string>> captions;  ///< of each row, all there are
 };
 
 /// A model together with what turns files and captions into its input.

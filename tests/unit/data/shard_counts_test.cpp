@@ -45,11 +45,10 @@ TEST(ShardCounts, ReadsTheSuccessesOfAStatsFile) {
 }
 
 TEST(ShardCounts, ReadsTheSizesOfAFolder) {
-  const std::string text = R"({"00000.tar": 1000, "00001.tar": "x"})";
-  EXPECT_EQ(samples_in_sizes_json(text, "00000.tar"), 1000);
-  EXPECT_EQ(samples_in_sizes_json(text, "00002.tar"), std::nullopt);
-  expect_user_error([&] { samples_in_sizes_json(text, "00001.tar"); }, {"'00001.tar' is not a number"});
-  expect_user_error([] { samples_in_sizes_json("[]", "00001.tar"); }, {"no JSON object"});
+  EXPECT_EQ(all_sizes_in_json(R"({"00000.tar": 1000, "00001.tar": 7})"),
+            (StatedSizes{{"00000.tar", 1000}, {"00001.tar", 7}}));
+  expect_user_error([] { all_sizes_in_json(R"({"00001.tar": "x"})"); }, {"'00001.tar' is not a number"});
+  expect_user_error([] { all_sizes_in_json("[]"); }, {"no JSON object"});
 }
 
 TEST(ShardCounts, KnowsTheNameOfTheStatsFile) {
@@ -60,14 +59,14 @@ TEST(ShardCounts, KnowsTheNameOfTheStatsFile) {
 
 TEST(ShardCounts, TakesTheShardsOwnFileBeforeThatOfTheFolder) {
   const TempDir folder;
-  EXPECT_FALSE(stated_samples(folder / "0.tar"));
+  EXPECT_FALSE(StatedCounts().find(folder / "0.tar"));
   write_text(folder / "sizes.json", R"({"0.tar": 3})");
-  EXPECT_EQ(stated_samples(folder / "0.tar")->samples, 3);
-  EXPECT_EQ(stated_samples(folder / "0.tar")->file, "sizes.json");
-  EXPECT_FALSE(stated_samples(folder / "1.tar"));
+  EXPECT_EQ(StatedCounts().find(folder / "0.tar")->samples, 3);
+  EXPECT_EQ(StatedCounts().find(folder / "0.tar")->file, "sizes.json");
+  EXPECT_FALSE(StatedCounts().find(folder / "1.tar"));
   write_text(folder / "0_stats.json", R"({"successes": 4})");
-  EXPECT_EQ(stated_samples(folder / "0.tar")->samples, 4);
-  EXPECT_EQ(stated_samples(folder / "0.tar")->file, "0_stats.json");
+  EXPECT_EQ(StatedCounts().find(folder / "0.tar")->samples, 4);
+  EXPECT_EQ(StatedCounts().find(folder / "0.tar")->file, "0_stats.json");
 }
 
 TEST(ShardCounts, PassesOverFilesThatCannotBeReadWithAWarning) {
@@ -75,7 +74,7 @@ TEST(ShardCounts, PassesOverFilesThatCannotBeReadWithAWarning) {
   write_text(folder / "0_stats.json", "{");
   write_text(folder / "sizes.json", R"({"0.tar": 3})");
   const std::string warnings =
-      warnings_of([&] { EXPECT_EQ(stated_samples(folder / "0.tar")->file, "sizes.json"); });
+      warnings_of([&] { EXPECT_EQ(StatedCounts().find(folder / "0.tar")->file, "sizes.json"); });
   EXPECT_THAT(warnings, HasSubstr("0_stats.json' is not used: it is no JSON object"));
 }
 
