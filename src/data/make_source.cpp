@@ -155,8 +155,8 @@ void check_stream(const DataConfig& config, const NamedSource& source) {
       throw_user_error("data.format is csv, but '{}' is read as a stream, which has to be a tar shard",
                        path.string());
     }
-    const bool is_table = config.format == DataFormat::auto_ && !is_stream(path) &&
-                          format_of_name(path) == DataFormat::csv;
+    const bool is_table =
+        config.format == DataFormat::auto_ && !is_stream(path) && format_of_name(path) == DataFormat::csv;
     if (is_table) {
       throw_user_error("'{}' is used together with streams, which are tar shards: tables cannot be",
                        path.string());

@@ -11,6 +11,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
+#include "cloob/base/timer.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "e2e/fixture.h"
 #include "e2e/program.h"
@@ -102,6 +103,25 @@ TEST_F(Streams, AServerThatFailsForGoodIsNamedAndStopsTheRun) {
   EXPECT_THAT(result.errors, HasSubstr("00001.tar': the server answered 503 at byte 0; new try 1 of 2"));
   EXPECT_THAT(result.errors, HasSubstr("max_bad_share"));
   EXPECT_THAT(result.errors, HasSubstr("the server answered 503, 3 times in a row"));
+}
+
+TEST_F(Streams, ASignalEndsARunThatWaitsForAServer) {
+  ASSERT_EQ(run_cloob(tiny_project(), {"data", "index", shards(), "--out", "indexes"}).exit_status, 0);
+  const std::size_t before = server_.requests("00000.tar").size();
+  for (const std::string shard : {"00000.tar", "00001.tar", "00002.tar"}) {
+    server_.fail(shard, std::vector<HttpFault>(1000, HttpFault{.stall_after = 0}));
+  }
+  BackgroundProgram program(
+      tiny_project(),
+      train_arguments("waiting", {"--data.train", shards(), "--data.shuffle", "none", kIndexFolder}));
+  while (program.is_running() && server_.requests("00000.tar").size() == before) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  const Timer timer;
+  program.send_signal(SIGTERM);
+  EXPECT_EQ(program.wait(), 143);
+  EXPECT_LT(timer.seconds(), 30) << "data.stream.timeout_seconds is 60";
+  EXPECT_TRUE(fs::exists(tiny_project() / "waiting/data_report.json"));
 }
 
 TEST(FullDisk, IndexingSaysSoAndLeavesNoHalfFile) {
