@@ -57,7 +57,8 @@ void write_faulty_shard(const fs::path& path) {
     writer.add(key + ".txt", caption);
   };
   writer.add("lonely.txt", "a caption without an image");
-  for (const std::string key : {"text0", "text1"}) add(key, "this is no image", "a text");
+  add("empty", "", "a picture of no bytes");
+  add("text", "this is no image", "a text");
   add("cut", picture(40, 1).substr(0, 200), "a picture that ends too early");
   add("large", picture(101, 2), "a picture of more than ten thousand pixels");
   for (const std::string key : {"blank0", "blank1", "blank2"}) add(key, picture(40, 3), " \n");
