@@ -142,7 +142,9 @@ void add_list_command(CLI::App& group, Action& action) {
   command->add_option("--rank", arguments->loader.rank, "The one whose samples are listed, from 0")
       ->capture_default_str()
       ->check(at_least_0);
-  command->add_option("--seed", arguments->loader.seed, "train.seed")->capture_default_str();
+  command->add_option("--seed", arguments->loader.seed, "train.seed")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 9e15));
   command->add_option("--threads", arguments->threads, "Loader threads; they change nothing")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));

@@ -154,7 +154,9 @@ void add_split_command(CLI::App& group, Action& action) {
           "Names and shares, train=0.98,val=0.02 for example. A sample's part depends on its name, so "
           "that the shares are met as closely as chance allows")
       ->required();
-  command->add_option("--seed", arguments->seed, "Another seed cuts in another way")->capture_default_str();
+  command->add_option("--seed", arguments->seed, "Another seed cuts in another way")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 9e15));
   command->add_flag("--pack", arguments->pack, "Write shards, not tables");
   add_common_options(*command, arguments->common);
   command->callback([arguments, command, &action] {

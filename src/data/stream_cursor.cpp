@@ -47,9 +47,10 @@ ShardSample StreamCursor::read(const std::string& shard, std::int64_t number,
     }
   });
   if (!entry) {
-    throw BadSample(
-        BadKind::broken_shard,
-        fmt::format("it ends after {} samples, fewer than it is said to have", with_thousands(next_)));
+    throw BadSample(BadKind::broken_shard, fmt::format("it ends after {} samples, fewer than it is said to "
+                                                       "have: where it has changed, delete streams.json in "
+                                                       "the index folder to have it counted anew",
+                                                       with_thousands(next_)));
   }
   ++next_;
   if (entry->damage) throw BadSample(BadKind::broken_shard, *entry->damage);
