@@ -46,6 +46,16 @@ SplitPart parse_part(std::string_view text) {
   return {std::string(name), share};
 }
 
+// The same file may be named in several ways.
+std::string usual_spelling(std::string_view key) {
+  std::string path(key);
+  constexpr std::string_view kMember = ".zip:";  // see ZipFiles
+  if (const std::size_t found = path.find(kMember); found != std::string::npos) {
+    path[found + kMember.size() - 1] = '/';
+  }
+  return fs::path(path).lexically_normal().string();
+}
+
 double total_share(const std::vector<SplitPart>& parts) {
   double sum = 0;
   for (const SplitPart& part : parts) sum += part.share;
@@ -158,7 +168,7 @@ PartOfKey::PartOfKey(const std::vector<SplitPart>& parts, std::uint64_t seed) : 
 
 std::size_t PartOfKey::operator()(std::string_view key) const {
   constexpr int kUnused = 11;  // 53 bits are what a double holds
-  const double place = static_cast<double>(hash_text(key, seed_) >> kUnused) * 0x1p-53;
+  const double place = static_cast<double>(hash_text(usual_spelling(key), seed_) >> kUnused) * 0x1p-53;
   return static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), place) - ends_.begin());
 }
 

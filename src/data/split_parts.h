@@ -13,7 +13,8 @@ class PartOfKey {
  public:
   PartOfKey(const std::vector<SplitPart>& parts, std::uint64_t seed);
 
-  /// The number of the part, or the number of parts where the key belongs to none.
+  /// The number of the part, or the number of parts where the key belongs to none. The same file in several
+  /// spellings ("a/./b.jpg", "x.zip:b.jpg" and "x.zip/b.jpg") belongs to one part.
   std::size_t operator()(std::string_view key) const;
 
  private:

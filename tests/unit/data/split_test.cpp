@@ -9,6 +9,7 @@
 #include "cloob/data/source.h"
 #include "cloob/image/encode.h"
 #include "data/csv_table.h"
+#include "data/split_parts.h"
 #include "support/support.h"
 #include "test_files.h"
 
@@ -64,6 +65,16 @@ TEST(ParseSplitParts, SaysWhatIsWrong) {
   }
   expect_user_error([] { parse_split_parts("a=0.5,a=0.5"); }, {"'a' twice"});
   expect_user_error([] { parse_split_parts("train=0.98,val=0.2"); }, {"1.18 in all"});
+}
+
+TEST(PartOfKey, TakesSpellingsOfOneFileForOne) {
+  const PartOfKey part_of(options_for("a=0.5,b=0.5").parts, 0);
+  for (int i = 0; i < 50; ++i) {
+    const std::size_t part = part_of(fmt::format("/dev/{}.jpg", i));
+    EXPECT_EQ(part_of(fmt::format("/./dev/{}.jpg", i)), part);
+    EXPECT_EQ(part_of(fmt::format("//dev//x/../{}.jpg", i)), part);
+    EXPECT_EQ(part_of(fmt::format("12/345.zip:{}.jpg", i)), part_of(fmt::format("12/345.zip/{}.jpg", i)));
+  }
 }
 
 TEST(SplitData, CutsATableIntoTablesThatCanBeRead) {
