@@ -213,10 +213,12 @@ std::vector<ShardLayout> find_layouts(const std::vector<fs::path>& shards, const
   for (auto& [path, folder] : folders) {
     folder.known = read_index_file(index_beside(path));
     if (options.folder.empty()) continue;
-    // What lies beside the shards comes first, unless it is older.
+    // What lies beside the shards comes first, unless the other one describes a shard as it is now.
     for (auto& [name, shard] : read_index_file(index_elsewhere(options.folder, path))) {
       const auto [known, is_new] = folder.known.emplace(name, shard);
-      if (!is_new && shard.stamp.modified_ns > known->second.stamp.modified_ns)
+      if (is_new || known->second.stamp == shard.stamp) continue;
+      std::error_code error;
+      if (fs::exists(path / name, error) && stamp_of(path / name) == shard.stamp)
         known->second = std::move(shard);
     }
   }
