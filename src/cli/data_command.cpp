@@ -40,33 +40,25 @@ int render_shapes(const ShapesArguments& arguments) {
 }
 
 struct IndexArguments {
-  std::vector<std::string> shards;
+  DataArguments shards;
   std::string folder;
-  std::int64_t threads = 0;
-  std::vector<std::string> settings;  // --data.section.key=VALUE
 };
 
 int index_data(const IndexArguments& arguments) {
-  const DataConfig data = read_data_settings(parse_overrides(arguments.settings), arguments.shards);
+  const DataConfig data = read_data_settings(arguments.shards);
   ProgressDisplay display(ProgressStyle::auto_);
-  const auto files = index_shards(
-      arguments.shards, arguments.folder, arguments.threads,
-      [&](std::int64_t done, std::int64_t total) {
-        display.update({.label = "index", .unit = "shard", .step = done, .num_steps = total});
-      },
-      data.stream);
+  const auto files = index_shards(arguments.shards.names, arguments.folder, data.threads,
+                                  display.counter("index", "shard"), data.stream);
   display.finish();
   for (const auto& file : files) log_info("data", "'{}' is up to date", file.string());
   return 0;
 }
 
 struct ListArguments {
-  std::vector<std::string> source;
-  std::int64_t threads = 0;
+  DataArguments source;
   std::int64_t epoch = 0;
   std::int64_t limit = 0;
   LoaderOptions loader;
-  std::vector<std::string> settings;  // --data.section.key=VALUE
 };
 
 // What training does with the order of samples, without the samples.
@@ -78,9 +70,8 @@ Preprocess without_pixels() {
 }
 
 int list_data(const ListArguments& arguments) {
-  DataConfig data = read_data_settings(parse_overrides(arguments.settings), arguments.source);
-  if (data.threads == 0) data.threads = arguments.threads;
-  const auto source = make_source(data, arguments.source, Purpose::training);
+  const DataConfig data = read_data_settings(arguments.source);
+  const auto source = make_source(data, arguments.source.names, Purpose::training);
   const std::int64_t batch =
       arguments.loader.batch_size > 0 ? arguments.loader.batch_size : arguments.loader.world_size;
   LoaderOptions options = make_loader_options(data, Purpose::training, batch, arguments.loader.seed);
@@ -107,16 +98,18 @@ void add_index_command(CLI::App& group, Action& action) {
   CLI::App* const command =
       group.add_subcommand("index", "Go through shards once, so that no start of a run has to do it again");
   const auto arguments = std::make_shared<IndexArguments>();
-  command->add_option("shards", arguments->shards, "Tar shards, as for data.train")->required();
+  command->add_option("shards", arguments->shards.names, "Tar shards, as for data.train")->required();
   command->add_option(
       "--out", arguments->folder,
       "Folder for the index files, to be named by data.index_folder; beside the shards if not given");
-  command->add_option("--threads", arguments->threads, "Shards read at the same time; 0 takes all processors")
+  command
+      ->add_option("--threads", arguments->shards.threads,
+                   "Shards read at the same time; 0 takes all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  add_data_settings(*command, arguments->settings);
+  add_data_settings(*command, arguments->shards.settings);
   command->callback([command, arguments, &action] {
-    for (std::string& setting : unknown_settings(*command)) arguments->settings.push_back(std::move(setting));
+    take_unknown_settings(*command, arguments->shards.settings);
     action = [arguments] { return index_data(*arguments); };
   });
 }
@@ -127,7 +120,8 @@ void add_list_command(CLI::App& group, Action& action) {
   const auto arguments = std::make_shared<ListArguments>();
   const CLI::Range at_least_0(std::int64_t{0}, std::int64_t{1'000'000'000'000});
   const CLI::Range at_least_1(std::int64_t{1}, std::int64_t{1'000'000'000});
-  command->add_option("source", arguments->source, "Tables or tar shards, as for data.train")->required();
+  command->add_option("source", arguments->source.names, "Tables or tar shards, as for data.train")
+      ->required();
   command->add_option("--epoch", arguments->epoch, "Epoch, from 0")->capture_default_str()->check(at_least_0);
   command->add_option("--limit", arguments->limit, "At most so many names; 0 lists the whole epoch")
       ->capture_default_str()
@@ -145,12 +139,12 @@ void add_list_command(CLI::App& group, Action& action) {
   command->add_option("--seed", arguments->loader.seed, "train.seed")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 9e15));
-  command->add_option("--threads", arguments->threads, "Loader threads; they change nothing")
+  command->add_option("--threads", arguments->source.threads, "Loader threads; they change nothing")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  add_data_settings(*command, arguments->settings);
+  add_data_settings(*command, arguments->source.settings);
   command->callback([command, arguments, &action] {
-    for (std::string& setting : unknown_settings(*command)) arguments->settings.push_back(std::move(setting));
+    take_unknown_settings(*command, arguments->source.settings);
     action = [arguments] { return list_data(*arguments); };
   });
 }

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,39 +18,25 @@ namespace cloob {
 namespace {
 
 struct InspectArguments {
-  std::vector<std::string> source;
-  std::string image_root;
+  DataArguments source;
   std::int64_t limit = InspectOptions().limit;
-  std::int64_t threads = 0;
   std::int64_t image_size = InspectOptions().image_size;
   std::string html;
   std::string json;
-  std::vector<std::string> settings;  // --data.section.key=VALUE
 };
 
 void require_outputs(const InspectArguments& arguments) {
   for (const std::string& output : {arguments.html, arguments.json}) {
-    if (!output.empty()) require_output(output, arguments.source);
+    if (!output.empty()) require_output(output, arguments.source.names);
   }
-}
-
-DataConfig data_settings(const InspectArguments& arguments) {
-  std::vector<Override> overrides = parse_overrides(arguments.settings);
-  if (!arguments.image_root.empty()) overrides.push_back({"data.image_root", arguments.image_root});
-  DataConfig data = read_data_settings(overrides, arguments.source);
-  if (data.threads == 0) data.threads = arguments.threads;
-  return data;
 }
 
 int inspect_data(const InspectArguments& arguments) {
   require_outputs(arguments);
-  const DataConfig data = data_settings(arguments);
+  const DataConfig data = read_data_settings(arguments.source);
   ProgressDisplay display(ProgressStyle::auto_);
-  const auto source =
-      make_source(data, data.val, Purpose::training, [&](std::int64_t done, std::int64_t total) {
-        display.update({.label = "index", .unit = "shard", .step = done, .num_steps = total});
-      });
-  InspectionReport report{.source = arguments.source,
+  const auto source = make_source(data, data.val, Purpose::training, display.counter("index", "shard"));
+  InspectionReport report{.source = arguments.source.names,
                           .options = {.limit = arguments.limit,
                                       .threads = data.threads,
                                       .image_size = arguments.image_size,
@@ -59,9 +44,7 @@ int inspect_data(const InspectArguments& arguments) {
                                       .tokenizer = make_tokenizer(TextConfig())},
                           .max_bad_share = data.max_bad_share,
                           .found = {}};
-  report.found = inspect_source(*source, report.options, [&](std::int64_t done, std::int64_t total) {
-    display.update({.label = "inspect", .unit = "sample", .step = done, .num_steps = total});
-  });
+  report.found = inspect_source(*source, report.options, display.counter("inspect", "sample"));
   display.finish();
   if (!arguments.html.empty()) {
     write_html_report(arguments.html, inspection_page(report, *source));
@@ -78,23 +61,25 @@ void add_data_inspect_command(CLI::App& group, Action& action) {
   CLI::App* const command = group.add_subcommand(
       "inspect", "What a source holds: counts, lengths, sizes, unusable samples and what looks wrong");
   const auto arguments = std::make_shared<InspectArguments>();
-  command->add_option("source", arguments->source, "Tables or tar shards, as for data.train")->required();
+  command->add_option("source", arguments->source.names, "Tables or tar shards, as for data.train")
+      ->required();
   command->add_option("--limit", arguments->limit, "Samples looked at, spread over the source; 0 means all")
       ->capture_default_str()
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000}));
-  command->add_option("--threads", arguments->threads, "Threads; 0 means one for each processor")
+  command->add_option("--threads", arguments->source.threads, "Threads; 0 means one for each processor")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   command->add_option("--image-size", arguments->image_size, "Pixels of training; smaller pictures are named")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
-  command->add_option("--image-root", arguments->image_root, "Folder that image paths of a table start from");
+  command->add_option("--image-root", arguments->source.image_root,
+                      "Folder that image paths of a table start from");
   command->add_option("--html", arguments->html, "Page with pictures and histograms to write");
   command->add_option("--json", arguments->json,
                       "Where all numbers go as JSON; - is standard output, in place of the text");
-  add_data_settings(*command, arguments->settings);
+  add_data_settings(*command, arguments->source.settings);
   command->callback([command, arguments, &action] {
-    for (std::string& setting : unknown_settings(*command)) arguments->settings.push_back(std::move(setting));
+    take_unknown_settings(*command, arguments->source.settings);
     action = [arguments] { return inspect_data(*arguments); };
   });
 }

@@ -22,13 +22,10 @@ namespace cloob {
 namespace {
 
 struct PackArguments {
-  std::vector<std::string> source;
+  DataArguments source;
   std::string out;
   PackOptions packing;
-  std::string image_root;
   std::optional<std::string> max_bad_share;
-  std::int64_t threads = 0;
-  std::vector<std::string> settings;  // --data.section.key=VALUE ...
 };
 
 struct SplitArguments {
@@ -39,12 +36,9 @@ struct SplitArguments {
 };
 
 DataConfig data_settings(const PackArguments& arguments) {
-  std::vector<Override> overrides = parse_overrides(arguments.settings);
-  if (!arguments.image_root.empty()) overrides.push_back({"data.image_root", arguments.image_root});
-  if (arguments.max_bad_share) overrides.push_back({"data.max_bad_share", *arguments.max_bad_share});
-  DataConfig data = read_data_settings(overrides, arguments.source);
-  if (data.threads == 0) data.threads = arguments.threads;
-  return data;
+  DataArguments source = arguments.source;
+  if (arguments.max_bad_share) source.settings.push_back("--data.max_bad_share=" + *arguments.max_bad_share);
+  return read_data_settings(source);
 }
 
 // Runs `work` with hooks that show progress and end it at SIGINT and the like.
@@ -52,12 +46,8 @@ template <class Work>
 auto run_with_hooks(const std::string& label, const Work& work) {
   ProgressDisplay display(ProgressStyle::auto_, /*every_steps=*/10'000);
   const StopSignal stop_signal;
-  const PackHooks hooks = {
-      .progress =
-          [&](std::int64_t done, std::int64_t total) {
-            display.update({.label = label, .unit = "sample", .step = done, .num_steps = total});
-          },
-      .stop_requested = [] { return StopSignal::received() != 0; }};
+  const PackHooks hooks = {.progress = display.counter(label, "sample"),
+                           .stop_requested = [] { return StopSignal::received() != 0; }};
   auto result = work(hooks);
   display.finish();
   return result;
@@ -77,7 +67,7 @@ void say_what_was_left_out(const BadSampleCounts& bad) {
 int pack(const PackArguments& arguments) {
   const DataConfig data = data_settings(arguments);
   const PackResult result = run_with_hooks("pack", [&](const PackHooks& hooks) {
-    return pack_data(data, arguments.source, arguments.out, arguments.packing, hooks);
+    return pack_data(data, arguments.source.names, arguments.out, arguments.packing, hooks);
   });
   if (result.stopped) return say_stopped(arguments.out);
   say_what_was_left_out(result.bad);
@@ -95,7 +85,7 @@ int split(const SplitArguments& arguments) {
                                 common.packing};
   const DataConfig data = data_settings(common);
   const SplitResult result = run_with_hooks("split", [&](const PackHooks& hooks) {
-    return split_data(data, common.source, common.out, options, hooks);
+    return split_data(data, common.source.names, common.out, options, hooks);
   });
   if (result.stopped) return say_stopped(common.out);
   say_what_was_left_out(result.bad);
@@ -107,7 +97,7 @@ int split(const SplitArguments& arguments) {
 
 void add_common_options(CLI::App& command, PackArguments& arguments) {
   command
-      .add_option("source", arguments.source,
+      .add_option("source", arguments.source.names,
                   "Tables (.csv, .tsv), of which rows with the same image become one sample; tar shards; or "
                   "folders of "
                   "pictures with x.txt or x.json beside x.jpg")
@@ -129,19 +119,16 @@ void add_common_options(CLI::App& command, PackArguments& arguments) {
                      "Mix all samples, by this seed; they stay in their order if not given");
   command.add_flag("--resume", arguments.packing.resume,
                    "Go on where the same command was stopped: shards that are whole are kept");
-  command.add_option("--image-root", arguments.image_root, "Folder that image paths of a table start from");
+  command.add_option("--image-root", arguments.source.image_root,
+                     "Folder that image paths of a table start from");
   command.add_option("--max-bad-share", arguments.max_bad_share,
                      "Share of unusable samples above which to stop: data.max_bad_share");
   command
-      .add_option("--threads", arguments.threads,
+      .add_option("--threads", arguments.source.threads,
                   "Samples made ready at the same time; 0 takes all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  add_data_settings(command, arguments.settings);
-}
-
-void add_unknown(const CLI::App& command, std::vector<std::string>& settings) {
-  for (std::string& setting : unknown_settings(command)) settings.push_back(std::move(setting));
+  add_data_settings(command, arguments.source.settings);
 }
 
 void add_split_command(CLI::App& group, Action& action) {
@@ -160,7 +147,7 @@ void add_split_command(CLI::App& group, Action& action) {
   command->add_flag("--pack", arguments->pack, "Write shards, not tables");
   add_common_options(*command, arguments->common);
   command->callback([arguments, command, &action] {
-    add_unknown(*command, arguments->common.settings);
+    take_unknown_settings(*command, arguments->common.source.settings);
     action = [arguments] { return split(*arguments); };
   });
 }
@@ -173,7 +160,7 @@ void add_data_pack_commands(CLI::App& group, Action& action) {
   const auto arguments = std::make_shared<PackArguments>();
   add_common_options(*command, *arguments);
   command->callback([arguments, command, &action] {
-    add_unknown(*command, arguments->settings);
+    take_unknown_settings(*command, arguments->source.settings);
     action = [arguments] { return pack(*arguments); };
   });
   add_split_command(group, action);

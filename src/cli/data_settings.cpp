@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <utility>
 
 #include "cloob/config/description.h"
 #include "cloob/data/data_config.h"
@@ -26,13 +27,12 @@ void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
       "--data.webdataset.json_caption_field captions.");
 }
 
-std::vector<std::string> unknown_settings(const CLI::App& command) {
-  std::vector<std::string> settings = command.remaining();
-  // Their values, if they had any, were taken for positional words.
-  for (std::string& setting : settings) {
+void take_unknown_settings(const CLI::App& command, std::vector<std::string>& settings) {
+  for (std::string& setting : command.remaining()) {
+    // Their values, if they had any, were taken for positional words.
     if (setting.starts_with("--") && setting.find('=') == std::string::npos) setting += "=";
+    settings.push_back(std::move(setting));
   }
-  return settings;
 }
 
 }  // namespace cloob

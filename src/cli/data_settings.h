@@ -15,8 +15,8 @@ namespace cloob {
 /// has to outlive that.
 void add_data_settings(CLI::App& command, std::vector<std::string>& settings);
 
-/// The words of the command line that are no option of `command`, such as settings that do not exist, fit for
-/// the same list.
-std::vector<std::string> unknown_settings(const CLI::App& command);
+/// Adds to `settings` the words of the command line that are no option of `command`, such as settings that do
+/// not exist. To be called when it has been parsed.
+void take_unknown_settings(const CLI::App& command, std::vector<std::string>& settings);
 
 }  // namespace cloob

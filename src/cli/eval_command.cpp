@@ -37,11 +37,7 @@ void require_output_of(const PairArguments& arguments) {
 }
 
 std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
-  const std::int64_t threads = data.threads;
-  std::vector<Override> overrides = parse_overrides(arguments.settings);
-  if (!arguments.image_root.empty()) overrides.push_back({"data.image_root", arguments.image_root});
-  data = read_data_settings(overrides, arguments.data);
-  if (data.threads == 0) data.threads = threads;
+  data = read_data_settings({arguments.data, arguments.image_root, data.threads, arguments.settings});
   return make_source(data, data.val, Purpose::evaluation);
 }
 

@@ -75,14 +75,17 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
   return {std::move(loaded), std::move(encoder), std::move(options), display};
 }
 
-DataConfig read_data_settings(const std::vector<Override>& overrides, const std::vector<std::string>& names) {
+DataConfig read_data_settings(const DataArguments& arguments) {
+  std::vector<Override> overrides = parse_overrides(arguments.settings);
   for (const Override& override_ : overrides) {
     if (override_.name != "data.train" && override_.name != "data.val") continue;
     throw_user_error("command line: --{} is for 'cloob train': name the data as --help says", override_.name);
   }
+  if (!arguments.image_root.empty()) overrides.push_back({"data.image_root", arguments.image_root});
   Origins origins;
   DataConfig data = read_data_section(overrides, origins);
-  data.val = names;
+  data.val = arguments.names;
+  if (data.threads == 0) data.threads = arguments.threads;
   warn_without_effect(settings_without_effect(data, origins));
   return data;
 }

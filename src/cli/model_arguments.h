@@ -45,9 +45,17 @@ struct OpenedModel {
 /// `label` names the work where progress is shown. Throws UserError.
 OpenedModel open_model(const ModelArguments& arguments, const std::string& label);
 
-/// Settings of the section `data` for a command that reads `names`, which become its `val`. Warns of those
-/// without effect; `data.train`, `data.val` and other sections are refused. Throws UserError.
-DataConfig read_data_settings(const std::vector<Override>& overrides, const std::vector<std::string>& names);
+/// What a command that reads tables or shards is told about them.
+struct DataArguments {
+  std::vector<std::string> names;     ///< as for data.train
+  std::string image_root;             ///< data.image_root, if not empty
+  std::int64_t threads = 0;           ///< where data.threads is not set
+  std::vector<std::string> settings;  ///< --data.section.key=VALUE
+};
+
+/// Settings of the section `data` for such a command; the names become its `val`. Warns of those without
+/// effect; `data.train`, `data.val` and other sections are refused. Throws UserError.
+DataConfig read_data_settings(const DataArguments& arguments);
 
 /// The same for folders of images: takes only those settings that count for them. Throws UserError.
 DataConfig read_image_settings(const std::vector<Override>& overrides);

@@ -1,10 +1,10 @@
 #include "cloob/data/data_config.h"
 
 #include <algorithm>
-#include <initializer_list>
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
+#include "data/source_names.h"
 
 namespace cloob {
 namespace {
@@ -21,13 +21,10 @@ void check_suffixes(const std::vector<std::string>& suffixes, std::string_view s
 }
 
 // False as well where the format is not known before the data is opened, as with the pattern "data/*".
-bool is_all_of(DataFormat format, std::initializer_list<std::string_view> endings, const DataConfig& data) {
+bool is_all_of(DataFormat format, const DataConfig& data) {
   if (data.format != DataFormat::auto_) return data.format == format;
-  const auto has_ending = [&](const std::string& name) {
-    const std::string lower = to_lower_ascii(name);
-    return std::ranges::any_of(endings, [&](std::string_view ending) { return lower.ends_with(ending); });
-  };
-  return std::ranges::all_of(data.train, has_ending) && std::ranges::all_of(data.val, has_ending);
+  const auto is_of_it = [&](const std::string& name) { return format_by_name(name) == format; };
+  return std::ranges::all_of(data.train, is_of_it) && std::ranges::all_of(data.val, is_of_it);
 }
 
 }  // namespace
@@ -66,8 +63,8 @@ void DataConfig::validate() const {
 std::vector<std::string> settings_without_effect(const DataConfig& data, const Origins& origins) {
   std::vector<std::string> ignored;
   if (data.train.empty() && data.val.empty()) return ignored;
-  const bool only_shards = is_all_of(DataFormat::webdataset, {".tar", ".tar.gz", ".tgz"}, data);
-  const bool only_tables = is_all_of(DataFormat::csv, {".csv", ".tsv"}, data);
+  const bool only_shards = is_all_of(DataFormat::webdataset, data);
+  const bool only_tables = is_all_of(DataFormat::csv, data);
   for (const auto& [name, origin] : origins) {
     const bool is_of_tables = name.starts_with("data.csv.") || name == "data.image_root";
     if (only_shards && is_of_tables) ignored.push_back(name + " (all data is in tar shards)");

@@ -17,6 +17,7 @@
 #include "data/inspect_sample.h"
 #include "data/parallel.h"
 #include "data/repeated_hashes.h"
+#include "data/sample_reader.h"
 
 namespace cloob {
 namespace {
@@ -69,9 +70,8 @@ class Inspection {
     result_.num_files = static_cast<std::int64_t>(source_.parts().size());
     for (const auto& [kind, count] : source_.member_kinds())
       result_.member_kinds[one_line(kind, kLongestText)] += count;
-    // Threads would make a stream jump back and forth.
-    const std::int64_t threads = source_.is_stream() ? 1 : resolve_threads(options_.threads);
-    parallel_for(selection_.num_runs(), threads, [&](std::int64_t run) { inspect_run(run, progress); });
+    parallel_for(selection_.num_runs(), reading_threads(source_, options_.threads),
+                 [&](std::int64_t run) { inspect_run(run, progress); });
     find_repeated_samples(Suspicion::repeated_key, keys_);
     find_repeated_samples(Suspicion::repeated_picture, pictures_of_different_names());
     find_repeated_captions();

@@ -7,6 +7,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/data/source.h"
+#include "data/begins.h"
 #include "data/csv_source.h"
 #include "data/index_file.h"
 #include "data/parallel.h"
@@ -71,8 +72,7 @@ class JoinedSource final : public Source {
  private:
   std::pair<const Source*, std::int64_t> find(std::int64_t index) const {
     CLOOB_CHECK(index >= 0 && index < size(), "sample {} of {}", index, size());
-    const auto after = std::upper_bound(begins_.begin(), begins_.end(), index);
-    const auto source = static_cast<std::size_t>(after - begins_.begin() - 1);
+    const std::size_t source = find_begin(begins_, index);
     return {sources_[source].get(), index - begins_[source]};
   }
 
@@ -82,9 +82,7 @@ class JoinedSource final : public Source {
 };
 
 DataFormat format_of_name(const std::filesystem::path& path) {
-  const std::string extension = to_lower_ascii(path.extension().string());
-  if (extension == ".csv" || extension == ".tsv") return DataFormat::csv;
-  if (extension == ".tar") return DataFormat::webdataset;
+  if (const auto format = format_by_name(path.native())) return *format;
   std::error_code error;
   if (fs::is_directory(path, error)) {
     throw_user_error("'{}' is a folder: name the shards or the table in it, for example '{}'", path.string(),
@@ -155,8 +153,7 @@ void check_stream(const DataConfig& config, const NamedSource& source) {
       throw_user_error("data.format is csv, but '{}' is read as a stream, which has to be a tar shard",
                        path.string());
     }
-    const bool is_table =
-        config.format == DataFormat::auto_ && !is_stream(path) && format_of_name(path) == DataFormat::csv;
+    const bool is_table = config.format == DataFormat::auto_ && format_of_name(path) == DataFormat::csv;
     if (is_table) {
       throw_user_error("'{}' is used together with streams, which are tar shards: tables cannot be",
                        path.string());

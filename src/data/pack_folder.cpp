@@ -132,9 +132,7 @@ void PackFolder::write_report(std::int64_t shard, const ShardReport& report) con
                {"failed_to_resize", report.bad.total()},
                {"bytes", fs::file_size(shard_path(shard))},
                {"unusable", Json::object()}};
-  for (std::size_t i = 0; i < kNumBadKinds; ++i) {
-    const auto kind = static_cast<BadKind>(i);
-    if (report.bad.count(kind) == 0) continue;
+  for (const BadKind kind : report.bad.kinds()) {
     json["unusable"][bad_kind_id(kind)] = {{"count", report.bad.count(kind)},
                                            {"examples", report.bad.examples(kind)}};
   }

@@ -15,11 +15,13 @@
 #include "cloob/config/config.h"
 #include "cloob/data/permutation.h"
 #include "cloob/data/tar_writer.h"
+#include "data/begins.h"
 #include "data/in_order.h"
 #include "data/pack_folder.h"
 #include "data/pack_picture.h"
 #include "data/pack_source.h"
 #include "data/parallel.h"
+#include "data/sample_reader.h"
 #include "data/shard_index.h"
 
 namespace cloob {
@@ -104,16 +106,13 @@ class Packer {
   PackResult run() {
     // The places of all shards that are left follow each other, so that threads need not wait for a shard's
     // end.
-    const auto shard_of = [&](std::int64_t number) {
-      const auto after = std::upper_bound(first_number_.begin(), first_number_.end(), number);
-      return static_cast<std::size_t>(after - first_number_.begin() - 1);
-    };
+    const auto shard_of = [&](std::int64_t number) { return find_begin(first_number_, number); };
     const auto place_of = [&](std::int64_t number) {
       const std::size_t k = shard_of(number);
       return plan_.begin(left_[k]) + number - first_number_[k];
     };
     make_in_order(
-        first_number_.back(), reading_threads(source_, config_),
+        first_number_.back(), reading_threads(source_, config_.threads),
         [&](std::int64_t number) { return make(plan_.sample_at(place_of(number))); },
         [&](std::int64_t number, MadeSample sample) {
           const std::size_t k = shard_of(number);

@@ -7,7 +7,6 @@
 
 #include "cloob/base/error.h"
 #include "data/index_file.h"
-#include "data/parallel.h"
 #include "data/picture_folder.h"
 #include "data/source_names.h"
 #include "data/text_hash.h"
@@ -39,10 +38,6 @@ std::uint64_t fingerprint_of_keys(const Source& source) {
 }
 
 }  // namespace
-
-std::int64_t reading_threads(const Source& source, const DataConfig& config) {
-  return source.is_stream() ? 1 : resolve_threads(config.threads);
-}
 
 PackSource open_pack_source(const DataConfig& config, const std::vector<std::string>& names) {
   const std::vector<fs::path> paths = expand_source_names(split_sources(names));

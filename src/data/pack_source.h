@@ -17,9 +17,6 @@ struct PackSource {
       0;  ///< of the names, sizes and times of tables and shards, of a folder's file names
 };
 
-/// Threads that read the source: a stream is read by one, because several would make it jump back and forth.
-std::int64_t reading_threads(const Source& source, const DataConfig& config);
-
 /// Opens tables, shards or folders of pictures. Rows with the same image are one sample, unless `config` says
 /// otherwise. Throws UserError.
 PackSource open_pack_source(const DataConfig& config, const std::vector<std::string>& names);

@@ -8,6 +8,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/random.h"
 #include "cloob/data/permutation.h"
+#include "data/begins.h"
 
 namespace cloob {
 namespace {
@@ -52,11 +53,6 @@ std::vector<std::int64_t> begins_of(const Range& range, Size size) {
   std::vector<std::int64_t> begins = {0};
   for (const auto& element : range) begins.push_back(begins.back() + size(element));
   return begins;
-}
-
-// The last of `begins` that is not behind `value`.
-std::size_t find_begin(const std::vector<std::int64_t>& begins, std::int64_t value) {
-  return static_cast<std::size_t>(std::upper_bound(begins.begin(), begins.end(), value) - begins.begin()) - 1;
 }
 
 using Parts = std::shared_ptr<const std::vector<SourcePart>>;

@@ -1,4 +1,4 @@
-// How a loader's threads get at the samples of a source.
+// How threads get at the samples of a source.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace cloob {
 
-/// Reads the rows of one BatchPlan, each once. Thread-safe.
+/// For a loader: reads the rows of one BatchPlan, each once. Thread-safe.
 class SampleReader {
  public:
   virtual ~SampleReader() = default;
@@ -16,5 +16,9 @@ class SampleReader {
   /// Makes calls of `read` that wait for something return soon, by throwing.
   virtual void stop() {}
 };
+
+/// Threads for going through a source in about its order without a loader: `threads`, resolved, or a single
+/// one for a stream, which several would make jump back and forth.
+std::int64_t reading_threads(const Source& source, std::int64_t threads);
 
 }  // namespace cloob

@@ -1,10 +1,12 @@
 #include "data/shard_counts.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "data/source_names.h"
 
 namespace cloob {
 namespace {
@@ -24,20 +26,6 @@ std::int64_t count_in(const Json& json, const std::string& field) {
     throw_user_error("its '{}' is not a number of samples", field);
   }
   return json.get<std::int64_t>();
-}
-
-// What `parse` makes of the file; nothing where there is none, or where it cannot be read.
-template <class Parse>
-auto look_into(const std::filesystem::path& file, const Parse& parse)
-    -> std::optional<decltype(parse(std::string()))> {
-  std::error_code error;
-  if (!std::filesystem::exists(file, error)) return std::nullopt;
-  try {
-    return parse(read_file(file));
-  } catch (const UserError& failure) {
-    log_warning("data", "'{}' is not used: {}", file.string(), failure.what());
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -60,15 +48,35 @@ StatedSizes all_sizes_in_json(std::string_view text) {
   return sizes;
 }
 
-std::optional<StatedSamples> StatedCounts::find(const std::filesystem::path& shard) {
-  const std::string name = shard.filename().string();
-  const std::filesystem::path folder = shard.parent_path();
+std::optional<std::string> read_local_text(const std::string& name) {
+  std::error_code error;
+  if (!std::filesystem::exists(name, error)) return std::nullopt;
+  return read_file(name);
+}
+
+// What `parse` makes of the file; nothing where there is none, or where it is of no use.
+template <class Parse>
+auto StatedCounts::look_into(const std::string& file, const Parse& parse) const
+    -> std::optional<decltype(parse(std::string()))> {
+  try {
+    if (const auto text = read_(file)) return parse(*text);
+  } catch (const UserError& failure) {
+    log_warning("data", "'{}' is not used: {}", file, failure.what());
+  }
+  return std::nullopt;
+}
+
+std::optional<StatedSamples> StatedCounts::find(const std::string& shard) {
+  const std::string path = is_http_name(shard) ? shard.substr(0, shard.find_first_of("?#")) : shard;
+  const std::size_t begin = path.rfind('/') + 1;  // 0 where there is no folder
+  const std::string folder = path.substr(0, begin), name = path.substr(begin);
   const std::string stats = stats_json_name(name);
-  if (const auto samples = look_into(folder / stats, samples_in_stats_json))
+  if (const auto samples = look_into(folder + stats, samples_in_stats_json)) {
     return StatedSamples{*samples, stats};
+  }
   const std::lock_guard lock(mutex_);
   const auto [sizes, is_new] = sizes_.try_emplace(folder);
-  if (is_new) sizes->second = look_into(folder / kSizesFile, all_sizes_in_json).value_or(StatedSizes());
+  if (is_new) sizes->second = look_into(folder + kSizesFile, all_sizes_in_json).value_or(StatedSizes());
   const auto size = sizes->second.find(name);
   if (size == sizes->second.end()) return std::nullopt;
   return StatedSamples{size->second, kSizesFile};

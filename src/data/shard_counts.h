@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace cloob {
 
@@ -27,16 +28,27 @@ struct StatedSamples {
   std::string file;  ///< that says so, without its folder
 };
 
-/// What the files beside shards say. Reads each of them once. Thread-safe.
+/// The text of a file; nothing where there is none. May throw UserError.
+using ReadText = std::function<std::optional<std::string>(const std::string& name)>;
+std::optional<std::string> read_local_text(const std::string& name);
+
+/// What the files beside shards say, on a disk or on a server. Reads each of them once. Thread-safe.
 class StatedCounts {
  public:
+  explicit StatedCounts(ReadText read = read_local_text) : read_(std::move(read)) {}
+
   /// What the shard's own "NNNNN_stats.json" says, and otherwise the folder's "sizes.json". Files that cannot
-  /// be read are passed over with a warning.
-  std::optional<StatedSamples> find(const std::filesystem::path& shard);
+  /// be used are passed over with a warning. `shard` is a path or an http(s) address.
+  std::optional<StatedSamples> find(const std::string& shard);
 
  private:
+  template <class Parse>
+  auto look_into(const std::string& file, const Parse& parse) const
+      -> std::optional<decltype(parse(std::string()))>;
+
+  ReadText read_;
   std::mutex mutex_;
-  std::map<std::filesystem::path, StatedSizes> sizes_;  // by folder
+  std::map<std::string, StatedSizes> sizes_;  // by folder
 };
 
 }  // namespace cloob

@@ -11,6 +11,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "data/begins.h"
 #include "data/index_file.h"
 #include "data/parallel.h"
 #include "data/shard_counts.h"
@@ -26,6 +27,7 @@ using SuffixCounts = std::map<std::string, std::int64_t>;
 struct FolderIndex {
   std::vector<std::size_t> shards;
   ShardIndexes known;
+  ShardIndexes known_elsewhere;  // counts where the other one does not describe a shard as it is now
   std::uint64_t scanned_bytes = 0;
 };
 using FolderIndexes = std::map<fs::path, FolderIndex>;
@@ -46,6 +48,11 @@ void warn_of_another_count(const fs::path& shard, std::int64_t samples, StatedCo
                                         : "it may have been written to twice");
 }
 
+bool describes(const ShardIndexes& known, const std::string& name, const FileStamp& stamp) {
+  const auto found = known.find(name);
+  return found != known.end() && found->second.stamp == stamp;
+}
+
 // Scans, in parallel, what is not known in the state that it is in now.
 void scan_stale(FolderIndexes& folders, const std::vector<fs::path>& shards, const IndexOptions& options) {
   struct Stale {
@@ -57,11 +64,15 @@ void scan_stale(FolderIndexes& folders, const std::vector<fs::path>& shards, con
   for (auto& [path, folder] : folders) {
     for (const std::size_t shard : folder.shards) {
       const FileStamp stamp = stamp_of(shards[shard]);
-      const auto found = folder.known.find(shards[shard].filename().string());
-      if (found == folder.known.end() || found->second.stamp != stamp) {
+      const std::string name = shards[shard].filename().string();
+      if (describes(folder.known, name, stamp)) continue;
+      if (describes(folder.known_elsewhere, name, stamp)) {
+        folder.known.insert_or_assign(name, folder.known_elsewhere.at(name));
+      } else {
         stale.push_back({shard, &folder, {stamp, {}}});
       }
     }
+    folder.known.merge(folder.known_elsewhere);
   }
   StatedCounts stated;
   std::mutex mutex;
@@ -212,15 +223,8 @@ std::vector<ShardLayout> find_layouts(const std::vector<fs::path>& shards, const
   FolderIndexes folders = by_folder(shards);
   for (auto& [path, folder] : folders) {
     folder.known = read_index_file(index_beside(path));
-    if (options.folder.empty()) continue;
-    // What lies beside the shards comes first, unless the other one describes a shard as it is now.
-    for (auto& [name, shard] : read_index_file(index_elsewhere(options.folder, path))) {
-      const auto [known, is_new] = folder.known.emplace(name, shard);
-      if (is_new || known->second.stamp == shard.stamp) continue;
-      std::error_code error;
-      if (fs::exists(path / name, error) && stamp_of(path / name) == shard.stamp)
-        known->second = std::move(shard);
-    }
+    if (!options.folder.empty())
+      folder.known_elsewhere = read_index_file(index_elsewhere(options.folder, path));
   }
   std::vector<ShardLayout> layouts = complete(folders, shards, options);
   keep(folders, options.folder);
@@ -275,11 +279,11 @@ std::map<std::string, std::int64_t> ShardIndex::member_kinds() const {
 
 ShardIndex::Place ShardIndex::place(std::int64_t index) const {
   CLOOB_CHECK(index >= 0 && index < size(), "sample {} of {}", index, size());
-  const auto after = std::upper_bound(first_sample_.begin(), first_sample_.end(), index);
+  const std::size_t shard = find_begin(first_sample_, index);
   Place place;
-  place.shard = after - first_sample_.begin() - 1;
-  place.number = index - *std::prev(after);
-  const ShardLayout& layout = layouts_[static_cast<std::size_t>(place.shard)];
+  place.shard = static_cast<std::int64_t>(shard);
+  place.number = index - first_sample_[shard];
+  const ShardLayout& layout = layouts_[shard];
   const auto number = static_cast<std::size_t>(place.number);
   place.begin = layout.begins[number] * kTarBlock;
   place.end = number + 1 < layout.begins.size() ? layout.begins[number + 1] * kTarBlock : layout.end;

@@ -1,6 +1,7 @@
 #include "cloob/data/source.h"
 
 #include "data/batch_plan.h"
+#include "data/parallel.h"
 #include "data/sample_reader.h"
 
 namespace cloob {
@@ -17,6 +18,10 @@ class DirectReader final : public SampleReader {
 };
 
 }  // namespace
+
+std::int64_t reading_threads(const Source& source, std::int64_t threads) {
+  return source.is_stream() ? 1 : resolve_threads(threads);
+}
 
 std::unique_ptr<SampleReader> Source::open_reader(const BatchPlan&, std::int64_t) const {
   return std::make_unique<DirectReader>(*this);

@@ -134,6 +134,13 @@ bool is_stream_name(std::string_view name) {
   return lower.ends_with(".tar.gz") || lower.ends_with(".tgz");
 }
 
+std::optional<DataFormat> format_by_name(std::string_view name) {
+  const std::string lower = to_lower_ascii(name);
+  if (is_stream_name(name) || lower.ends_with(".tar")) return DataFormat::webdataset;
+  if (lower.ends_with(".csv") || lower.ends_with(".tsv")) return DataFormat::csv;
+  return std::nullopt;
+}
+
 std::vector<std::string> split_sources(const std::vector<std::string>& names) {
   std::vector<std::string> separate;
   for (std::string_view rest : names) {

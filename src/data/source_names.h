@@ -1,9 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "cloob/data/data_config.h"
 
 namespace cloob {
 
@@ -12,6 +15,10 @@ namespace cloob {
 bool is_http_name(std::string_view name);
 bool is_pipe_name(std::string_view name);
 bool is_stream_name(std::string_view name);
+
+/// What data is by its name: a table (.csv, .tsv), or shards (.tar, and every stream). Nothing where the name
+/// does not tell.
+std::optional<DataFormat> format_by_name(std::string_view name);
 
 /// "a{00..02}.tar" -> a00.tar a01.tar a02.tar; "{train,val}/x" -> train/x val/x; nested as in a shell. Braces
 /// that are no such pattern stay as they are. Throws UserError beyond a million names.

@@ -14,6 +14,7 @@
 #include "data/pack_samples.h"
 #include "data/pack_source.h"
 #include "data/parallel.h"
+#include "data/sample_reader.h"
 #include "data/source_names.h"
 #include "data/split_parts.h"
 #include "data/text_hash.h"
@@ -105,7 +106,7 @@ SplitResult split_into_shards(const DataConfig& config, const std::vector<std::s
   const PackSource opened = open_pack_source(config, names);
   const auto origin = describe_origin(config, opened.fingerprint);
   const auto part_of_sample = parts_of_samples(*opened.source, {options.parts, options.seed},
-                                               reading_threads(*opened.source, config));
+                                               reading_threads(*opened.source, config.threads));
   std::vector<std::vector<std::int64_t>> indices(options.parts.size() + 1);
   for (std::size_t i = 0; i < part_of_sample.size(); ++i) {
     indices[part_of_sample[i]].push_back(static_cast<std::int64_t>(i));
@@ -137,10 +138,8 @@ SplitResult split_into_shards(const DataConfig& config, const std::vector<std::s
 
 bool are_tables(const DataConfig& config, const std::vector<fs::path>& paths) {
   if (config.format != DataFormat::auto_) return config.format == DataFormat::csv;
-  return std::ranges::all_of(paths, [](const fs::path& path) {
-    const std::string extension = to_lower_ascii(path.extension().string());
-    return extension == ".csv" || extension == ".tsv";
-  });
+  return std::ranges::all_of(
+      paths, [](const fs::path& path) { return format_by_name(path.native()) == DataFormat::csv; });
 }
 
 }  // namespace

@@ -87,43 +87,16 @@ void keep_counts(const fs::path& folder, const Counts& found) {
   }
 }
 
-/// Counts that the files beside shards on a server state. Thread-safe.
-class ServerCounts {
- public:
-  explicit ServerCounts(const StreamConfig& config) : config_(config) {}
-
-  std::optional<std::int64_t> find(const std::string& name) {
-    const std::string address = name.substr(0, name.find_first_of("?#"));
-    const std::size_t slash = address.rfind('/');
-    const std::string folder = address.substr(0, slash + 1), file = address.substr(slash + 1);
-    const auto of_shard = look_into(folder + stats_json_name(file), samples_in_stats_json);
-    if (of_shard) return of_shard;
-    const std::lock_guard lock(mutex_);
-    const auto [found, is_new] = sizes_.try_emplace(folder);
-    if (is_new) found->second = look_into(folder + "sizes.json", all_sizes_in_json).value_or(StatedSizes());
-    const auto size = found->second.find(file);
-    return size == found->second.end() ? std::nullopt : std::optional(size->second);
-  }
-
- private:
-  // What `parse` makes of the file; nothing where there is none, or where it is of no use.
-  template <class Parse>
-  auto look_into(const std::string& name, const Parse& parse) const
-      -> std::optional<decltype(parse(std::string()))> {
-    try {
-      return parse(read_text_stream(name, config_, {}));
-    } catch (const StreamError& error) {
-      if (error.kind() == StreamError::Kind::passing) log_warning("data", "'{}': {}", name, error.what());
-    } catch (const UserError& error) {
-      log_warning("data", "'{}' is not used: {}", name, error.what());
-    }
+// Reads a file beside a stream; nothing where there is none, or where it cannot be had.
+std::optional<std::string> read_beside(const std::string& name, const StreamConfig& config) {
+  if (is_file_name(name)) return read_local_text(name);
+  try {
+    return read_text_stream(name, config, {});
+  } catch (const StreamError& error) {
+    if (error.kind() == StreamError::Kind::passing) log_warning("data", "'{}': {}", name, error.what());
     return std::nullopt;
   }
-
-  StreamConfig config_;
-  std::mutex mutex_;
-  std::map<std::string, StatedSizes> sizes_;
-};
+}
 
 struct StreamSize {
   std::int64_t samples = 0;
@@ -149,14 +122,10 @@ StreamSize count_samples(const std::string& name, const StreamConfig& config) {
   return size;
 }
 
-StreamSize find_size(const std::string& name, const StreamConfig& config, StatedCounts& local,
-                     ServerCounts& server) {
+StreamSize find_size(const std::string& name, const StreamConfig& config, StatedCounts& stated) {
   try {
-    if (is_file_name(name)) {
-      if (const auto stated = local.find(name)) return {stated->samples};
-    }
-    if (is_http_name(name)) {
-      if (const auto stated = server.find(name)) return {*stated};
+    if (!is_pipe_name(name)) {
+      if (const auto found = stated.find(name)) return {found->samples};
     }
     return count_samples(name, config);
   } catch (const StreamError& error) {
@@ -171,7 +140,10 @@ StreamSize find_size(const std::string& name, const StreamConfig& config, Stated
 class SizeFinder {
  public:
   SizeFinder(const StreamConfig& config, const IndexOptions& options)
-      : config_(config), options_(options), server_(config), known_(read_counts(options.folder)) {}
+      : config_(config),
+        options_(options),
+        stated_([&config](const std::string& name) { return read_beside(name, config); }),
+        known_(read_counts(options.folder)) {}
 
   std::vector<std::int64_t> find(const std::vector<std::string>& names) {
     std::vector<std::int64_t> sizes(names.size());
@@ -200,7 +172,7 @@ class SizeFinder {
   std::int64_t find_one(const std::string& name) {
     constexpr double kKeepSeconds = 30;
     const FileStamp stamp = stamp_of_stream(name);
-    const StreamSize size = find_size(name, config_, local_, server_);
+    const StreamSize size = find_size(name, config_, stated_);
     const std::lock_guard lock(mutex_);
     if (size.is_certain) found_[kept_name(name)] = {stamp, size.samples};
     if (since_kept_.seconds() > kKeepSeconds) {
@@ -214,8 +186,7 @@ class SizeFinder {
 
   const StreamConfig& config_;
   const IndexOptions& options_;
-  StatedCounts local_;
-  ServerCounts server_;
+  StatedCounts stated_;
   Counts known_;
   std::int64_t total_ = 0;
   std::mutex mutex_;  // guards what follows

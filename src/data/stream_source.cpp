@@ -2,13 +2,12 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "data/begins.h"
 #include "data/stream_reader.h"
 
 namespace cloob {
@@ -27,8 +26,8 @@ std::vector<SourcePart> StreamSource::parts() const {
 
 StreamSource::Place StreamSource::place(std::int64_t index) const {
   CLOOB_CHECK(index >= 0 && index < size(), "sample {} of {}", index, size());
-  const auto after = std::upper_bound(first_sample_.begin(), first_sample_.end(), index);
-  return {&shards_[static_cast<std::size_t>(after - first_sample_.begin() - 1)], index - *std::prev(after)};
+  const std::size_t shard = find_begin(first_sample_, index);
+  return {&shards_[shard], index - first_sample_[shard]};
 }
 
 std::string StreamSource::describe(std::int64_t index) const {

@@ -144,6 +144,13 @@ bool ProgressDisplay::line_is_due(const Progress& progress) {
   return due;
 }
 
+std::function<void(std::int64_t, std::int64_t)> ProgressDisplay::counter(const std::string& label,
+                                                                         const std::string& unit) {
+  return [this, label, unit](std::int64_t done, std::int64_t total) {
+    update({.label = label, .unit = unit, .step = done, .num_steps = total});
+  };
+}
+
 void ProgressDisplay::finish() {
   if (bar_) bar_->finish();
 }

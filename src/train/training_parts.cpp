@@ -39,10 +39,8 @@ Loader make_train_loader(const RunConfig& config, const std::shared_ptr<const To
         "'cc3m/{{00000..00331}}.tar'");
   }
   ProgressDisplay display(config.report.progress);
-  std::shared_ptr<const Source> source = make_source(
-      config.data, config.data.train, Purpose::training, [&](std::int64_t done, std::int64_t total) {
-        display.update({.label = "index", .unit = "shard", .step = done, .num_steps = total});
-      });
+  std::shared_ptr<const Source> source =
+      make_source(config.data, config.data.train, Purpose::training, display.counter("index", "shard"));
   display.finish();
   Preprocess preprocess =
       with_text(make_image_preprocess(config.image, Purpose::training, config.model.image.image_size,

@@ -1,6 +1,5 @@
 // What a user's mistakes look like: one line that says what to do, exit status 2, nothing lost.
 
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <limits>
@@ -10,6 +9,7 @@
 #include "cloob/checkpoint/safetensors.h"
 #include "e2e/fixture.h"
 #include "e2e/program.h"
+#include "support/small_disk.h"
 #include "support/support.h"
 
 namespace cloob::testing {
@@ -124,11 +124,9 @@ TEST(Errors, WeightsUnderAnotherActivationAreRefused) {
 }
 
 TEST(Errors, AFullDiskLosesNothing) {
-  if (::geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
   const fs::path small = tiny_project() / "small_disk";
-  fs::create_directory(small);
-  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=60m") != 0)
-    GTEST_SKIP() << "cannot mount a tmpfs here";
+  const SmallDisk disk(small, "60m");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root";
   const ProgramResult result =
       run_cloob(tiny_project(), train_arguments((small / "run").string(), {"--checkpoint.keep_last", "0"}));
   EXPECT_EQ(result.exit_status, 2);
@@ -137,7 +135,6 @@ TEST(Errors, AFullDiskLosesNothing) {
   const ProgramResult eval = run_cloob(
       tiny_project(), {"eval", "retrieval", (small / "run").string(), "--data", "data/validation/00000.tar"});
   EXPECT_EQ(eval.exit_status, 0) << eval.errors;
-  ::umount(small.c_str());
 }
 
 TEST(Errors, WhatIsNotFiniteStopsARunBeforeTheStep) {

@@ -2,10 +2,12 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "cloob/base/files.h"
-#include "e2e/program.h"
 
 namespace cloob::testing {
 namespace {
@@ -48,6 +50,18 @@ std::vector<std::string> train_arguments(const std::string& run_dir, const std::
   std::vector<std::string> arguments = {"train", "tiny.yaml", "--run-dir", run_dir};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
+}
+
+void wait_for_lines(BackgroundProgram& program, const std::filesystem::path& run, std::int64_t lines) {
+  const auto num_lines = [&]() -> std::int64_t {
+    std::error_code error;
+    if (!std::filesystem::exists(run / "metrics.jsonl", error)) return 0;
+    const std::string text = read_file(run / "metrics.jsonl");
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  while (program.is_running() && num_lines() < lines) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 }  // namespace cloob::testing

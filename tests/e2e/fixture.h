@@ -1,10 +1,12 @@
 // A rendered data set and a recipe that trains on it in seconds, shared by all tests of one executable.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "e2e/program.h"
 #include "support/support.h"
 
 namespace cloob::testing {
@@ -16,5 +18,8 @@ const std::filesystem::path& tiny_project();
 
 /// "train tiny.yaml --run-dir DIR ..." for run_cloob.
 std::vector<std::string> train_arguments(const std::string& run_dir, const std::vector<std::string>& more);
+
+/// Waits while the program runs and its run folder has fewer lines of metrics.
+void wait_for_lines(BackgroundProgram& program, const std::filesystem::path& run, std::int64_t lines);
 
 }  // namespace cloob::testing

@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "cloob/base/text.h"
 #include "e2e/fixture.h"
 #include "e2e/program.h"
+#include "support/small_disk.h"
 #include "support/support.h"
 
 namespace cloob::testing {
@@ -133,15 +133,13 @@ TEST(Pack, GoesOnAfterItWasKilled) {
 }
 
 TEST(Pack, AFullDiskLeavesWholeShards) {
-  if (::geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
+  const fs::path small = tiny_project() / "small_disk";
+  const SmallDisk disk(small, "1m");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root";
   const std::string table = write_table("disk.tsv", 30);
   const Words arguments = with({"data", "pack", table, "--samples-per-shard", "100"}, kUngrouped);
   expect_success(with(arguments, {"--out", "roomy"}));
   const auto whole = contents_of(tiny_project() / "roomy");
-  const fs::path small = tiny_project() / "small_disk";
-  fs::create_directory(small);
-  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m") != 0)
-    GTEST_SKIP() << "cannot mount a tmpfs here";
   const std::string out = (small / "out").string();
   expect_error(with(arguments, {"--out", out}), {"No space left on device"});
   int num_shards = 0;
@@ -150,10 +148,9 @@ TEST(Pack, AFullDiskLeavesWholeShards) {
     num_shards += name.ends_with(".tar") ? 1 : 0;
   }
   EXPECT_GE(num_shards, 1);
-  EXPECT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", MS_REMOUNT, "size=60m"), 0);
+  EXPECT_TRUE(disk.resize("60m"));
   expect_success(with(arguments, {"--out", out, "--resume"}));
   EXPECT_EQ(contents_of(out), whole);
-  ::umount(small.c_str());
 }
 
 TEST(Pack, MistakesAreNamed) {

@@ -48,20 +48,6 @@ std::vector<nlohmann::json> lasting_metrics(const fs::path& run) {
   return records;
 }
 
-std::int64_t num_lines(const fs::path& file) {
-  std::error_code error;
-  if (!fs::exists(file, error)) return 0;
-  const std::string text = read_file(file);
-  return std::count(text.begin(), text.end(), '\n');
-}
-
-// While the program runs and has not written so many lines of metrics.
-void wait_for_lines(BackgroundProgram& program, const fs::path& run, std::int64_t lines) {
-  while (program.is_running() && num_lines(run / "metrics.jsonl") < lines) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-}
-
 void expect_same_run(const fs::path& actual, const fs::path& expected) {
   const NamedTensors a = final_tensors(actual);
   const NamedTensors e = final_tensors(expected);

@@ -1,8 +1,6 @@
 // Training and listing of data that comes as streams, and a disk that is full while data is indexed.
 
 #include <signal.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +14,7 @@
 #include "e2e/fixture.h"
 #include "e2e/program.h"
 #include "support/http_server.h"
+#include "support/small_disk.h"
 #include "support/support.h"
 
 namespace cloob::testing {
@@ -27,13 +26,6 @@ using ::testing::HasSubstr;
 const std::string kIndexFolder = "--data.index_folder=indexes";
 
 std::vector<std::string> lines_of(const std::string& text) { return split(std::string(trim(text)), '\n'); }
-
-std::int64_t num_lines(const fs::path& file) {
-  std::error_code error;
-  if (!fs::exists(file, error)) return 0;
-  const std::string text = read_file(file);
-  return std::count(text.begin(), text.end(), '\n');
-}
 
 /// Serves the rendered shards.
 class Streams : public ::testing::Test {
@@ -78,9 +70,7 @@ TEST_F(Streams, ARunThatIsStoppedGoesOnInTheSameOrder) {
   ASSERT_EQ(straight.exit_status, 0) << straight.errors;
   {
     BackgroundProgram program(tiny_project(), arguments("stopped", {}));
-    while (program.is_running() && num_lines(tiny_project() / "stopped/metrics.jsonl") < 6) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    wait_for_lines(program, tiny_project() / "stopped", 6);
     program.send_signal(SIGTERM);
     ASSERT_EQ(program.wait(), 143);
   }
@@ -125,11 +115,9 @@ TEST_F(Streams, ASignalEndsARunThatWaitsForAServer) {
 }
 
 TEST(FullDisk, IndexingSaysSoAndLeavesNoHalfFile) {
-  if (::geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
   const fs::path small = tiny_project() / "small_disk";
-  fs::create_directory(small);
-  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=8k") != 0)
-    GTEST_SKIP() << "cannot mount a tmpfs here";
+  const SmallDisk disk(small, "8k");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root";
   { OutputFile(small / "filler").write(std::string(8192, 'x')); }
   const ProgramResult result =
       run_cloob(tiny_project(), {"data", "index", "data/train/*.tar", "--out", small.string()});
@@ -142,7 +130,6 @@ TEST(FullDisk, IndexingSaysSoAndLeavesNoHalfFile) {
                                                         "--data.index_folder", small.string()});
   EXPECT_EQ(list.exit_status, 0);
   EXPECT_THAT(list.errors, HasSubstr("are not kept"));
-  ::umount(small.c_str());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,6 +46,11 @@ class ProgressDisplay {
   /// To be called after every step: it costs next to nothing when nothing is due. A bar is redrawn at most
   /// ten times a second, and for the last step.
   void update(const Progress& progress);
+
+  /// Shows work of which only the place is known: the result is told how much is done, of how much. The
+  /// display outlives it.
+  std::function<void(std::int64_t done, std::int64_t total)> counter(const std::string& label,
+                                                                     const std::string& unit);
 
   /// Leaves the finished bar on its own line; the next update starts a new one.
   void finish();

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/zeros.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "cloob/base/random.h"
 #include "files.h"
 #include "sample_checkpoint.h"
+#include "support/small_disk.h"
 
 namespace cloob {
 namespace {
@@ -216,28 +216,9 @@ TEST(CheckpointStore, SaysWhichFolderItMayNotUse) {
               HasSubstr("cannot create the folder '" + (folder / "new").string() + "': Permission denied"));
 }
 
-/// A file system of so many bytes.
-class SmallDisk {
- public:
-  explicit SmallDisk(const fs::path& place) : place_(place) {
-    fs::create_directory(place_);
-    mounted_ = ::mount("tmpfs", place_.c_str(), "tmpfs", 0, "size=1m") == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_) ::umount(place_.c_str());
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  bool mounted() const { return mounted_; }
-
- private:
-  fs::path place_;
-  bool mounted_ = false;
-};
-
 TEST(CheckpointStore, LosesNothingOnAFullDisk) {
   const TempDir folder;
-  const SmallDisk disk(folder / "disk");
+  const testing::SmallDisk disk(folder / "disk", "1m");
   if (!disk.mounted()) GTEST_SKIP() << "may not mount a small file system";
   CheckpointStore store(folder / "disk" / "checkpoints", keep(0, ""));
   store.save(sample_checkpoint(1));
@@ -254,7 +235,7 @@ TEST(CheckpointStore, LosesNothingOnAFullDisk) {
 
 TEST(CheckpointStore, LosesNothingWhenTheDiskFillsAtAnyByte) {
   const TempDir folder;
-  const SmallDisk disk(folder / "disk");
+  const testing::SmallDisk disk(folder / "disk", "1m");
   if (!disk.mounted()) GTEST_SKIP() << "may not mount a small file system";
   CheckpointStore store(folder / "disk" / "checkpoints", keep(1, ""));
   store.save(sample_checkpoint(1));
