@@ -5,6 +5,8 @@
 
 #include <mutex>
 
+#include "cloob/base/text.h"
+
 namespace cloob {
 namespace {
 
@@ -67,7 +69,7 @@ void log_message(LogLevel level, std::string_view room, const std::string& messa
   if (!logger().should_log(to_spdlog(level))) return;
   const std::scoped_lock lock(hooks().mutex);
   if (hooks().before) hooks().before();
-  logger().log(to_spdlog(level), "[{}] {}{}", room, severity_prefix(level), message);
+  logger().log(to_spdlog(level), "[{}] {}{}", room, severity_prefix(level), without_controls(message));
   if (hooks().after) hooks().after();
 }
 

@@ -76,6 +76,17 @@ std::string to_lower_ascii(std::string_view text) {
   return lower;
 }
 
+std::string without_controls(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    const bool is_control = (code < 0x20 && c != '\n' && c != '\t') || code == 0x7f;
+    if (is_control) shown += fmt::format("\\x{:02x}", code);
+    if (!is_control) shown += c;
+  }
+  return shown;
+}
+
 std::string with_thousands(std::int64_t number) {
   std::string digits = fmt::format("{}", number);
   const std::size_t first = number < 0 ? 1 : 0;

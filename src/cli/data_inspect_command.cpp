@@ -10,6 +10,7 @@
 #include "cli/inspection_report.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
+#include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/report/html_report.h"
 #include "cloob/report/progress.h"
@@ -26,6 +27,10 @@ struct InspectArguments {
 };
 
 void require_outputs(const InspectArguments& arguments) {
+  if (arguments.html == "-") throw_user_error("--html needs a file, only --json can be standard output");
+  if (!arguments.html.empty() && arguments.html == arguments.json) {
+    throw_user_error("--html and --json both name '{}'", arguments.html);
+  }
   for (const std::string& output : {arguments.html, arguments.json}) {
     if (!output.empty()) require_output(output, arguments.source.names);
   }

@@ -87,7 +87,11 @@ int split(const SplitArguments& arguments) {
   const SplitResult result = run_with_hooks("split", [&](const PackHooks& hooks) {
     return split_data(data, common.source.names, common.out, options, hooks);
   });
-  if (result.stopped) return say_stopped(common.out);
+  if (result.stopped && !result.num_samples.empty()) return say_stopped(common.out);
+  if (result.stopped) {
+    log_info("data", "stopped; nothing is written");
+    return 128 + StopSignal::received();
+  }
   say_what_was_left_out(result.bad);
   for (const auto& [name, count] : result.num_samples) {
     log_info("data", "{} samples in the part {} of {}", with_thousands(count), name, common.out);

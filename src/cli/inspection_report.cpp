@@ -193,7 +193,7 @@ std::string inspection_json(const InspectionReport& report) {
                {"context_length", report.options.context_length},
                {"formats", found.formats}};
   for (std::size_t kind = 0; kind < kNumBadKinds; ++kind)
-    json["unusable"][std::string(bad_kind_name(static_cast<BadKind>(kind)))] = json_of(found.unusable[kind]);
+    json["unusable"][bad_kind_id(static_cast<BadKind>(kind))] = json_of(found.unusable[kind]);
   for (const auto& [name, suspicion] : EnumNames<Suspicion>::names) {
     Json& entry = json["suspicious"][std::string(name)] = json_of(found.of(suspicion));
     entry["of"] = found.total_of(suspicion);

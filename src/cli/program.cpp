@@ -12,6 +12,7 @@
 #include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/base/text.h"
 #include "cloob/base/version.h"
 #include "cloob/report/progress.h"
 
@@ -19,7 +20,7 @@ namespace cloob {
 namespace {
 
 int report_failure(int status, const std::string& message) {
-  fmt::print(stderr, "error: {}\n", message);
+  fmt::print(stderr, "error: {}\n", without_controls(message));
   return status;
 }
 
@@ -45,6 +46,13 @@ int show(const CLI::App& app, const CLI::Success& request) {
   });
 }
 
+// It may stand anywhere on the command line.
+void add_quiet_flag(CLI::App& app, bool& quiet) {
+  app.add_flag("-q,--quiet", quiet, "Only warnings and errors on standard error");
+  for (CLI::App* const command : app.get_subcommands([](CLI::App*) { return true; }))
+    add_quiet_flag(*command, quiet);
+}
+
 }  // namespace
 
 void warn_without_effect(const std::vector<std::string>& settings) {
@@ -57,7 +65,6 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("cloob {}", kVersion));
   app.require_subcommand(1);
   bool quiet = false;
-  app.add_flag("-q,--quiet", quiet, "Only warnings and errors on standard error");
   Action action;
   add_train_command(app, action);
   add_eval_commands(app, action);
@@ -69,7 +76,8 @@ int run_program(int argc, char** argv) {
   add_data_commands(app, action);
   add_bench_commands(app, action);
   add_report_command(app, action);
-  refuse_empty_values(app);
+  add_quiet_flag(app, quiet);
+  refuse_void_values(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {

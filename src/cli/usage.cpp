@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <vector>
 
 #include "cloob/base/text.h"
@@ -34,16 +35,26 @@ std::string describe_missing_command(const CLI::App& group, const std::string& n
 
 }  // namespace
 
-void refuse_empty_values(CLI::App& app) {
+void refuse_void_values(CLI::App& app) {
   for (CLI::Option* const option : app.get_options()) {
     const bool is_flag = option->get_items_expected_max() == 0;
     if (is_flag) continue;
+    // The library names an option in its messages, but not those that help hides.
+    const bool is_hidden = option->get_group().empty();
+    const std::string name = is_hidden ? fmt::format("--{}: ", option->get_lnames().front()) : "";
     const std::string advice = option->get_required() ? "give one" : "give one, or leave the option out";
-    option->check(
-        [advice](const std::string& value) { return value.empty() ? "the value is empty: " + advice : ""; });
+    const std::string message = fmt::format("{}the value is empty: {}", name, advice);
+    option->check([message](const std::string& value) { return value.empty() ? message : ""; });
+    // Every comparison with it is false, those of a range too.
+    const bool is_real = option->get_type_name().starts_with("FLOAT");
+    if (is_real) {
+      option->check([](const std::string& value) {
+        return std::isnan(parse_double(value).value_or(0)) ? value + " is not a number" : "";
+      });
+    }
   }
   for (CLI::App* const command : app.get_subcommands([](CLI::App*) { return true; }))
-    refuse_empty_values(*command);
+    refuse_void_values(*command);
 }
 
 std::string describe_usage_error(const CLI::App& app, const CLI::ParseError& error) {
@@ -54,7 +65,10 @@ std::string describe_usage_error(const CLI::App& app, const CLI::ParseError& err
   }
   const bool something_is_missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
   if (something_is_missing && !commands.empty()) return describe_missing_command(*command, name, commands);
-  return fmt::format("{} (see cloob{}{} --help)", error.what(), name.empty() ? "" : " ", name);
+  std::string message = error.what();
+  constexpr std::string_view kNoName = ": ";
+  if (message.starts_with(kNoName)) message.erase(0, kNoName.size());
+  return fmt::format("{} (see cloob{}{} --help)", message, name.empty() ? "" : " ", name);
 }
 
 }  // namespace cloob

@@ -75,7 +75,8 @@ class RetryingStream final : public ByteStream {
  private:
   void wait_after(const StreamError& error) {
     if (error.kind() != StreamError::Kind::passing || failures_ == config_.retries) {
-      const std::string tries = failures_ > 0 ? fmt::format(", {} times in a row", failures_ + 1) : "";
+      const bool is_tried_out = error.kind() == StreamError::Kind::passing && failures_ > 0;
+      const std::string tries = is_tried_out ? fmt::format(", {} times in a row", failures_ + 1) : "";
       throw StreamError(error.kind(), fmt::format("{}{}", error.what(), tries));
     }
     constexpr double kLongest = 300;

@@ -14,6 +14,7 @@ namespace cloob {
 namespace {
 
 constexpr std::size_t kNone = std::string_view::npos;
+constexpr std::size_t kTarMark = 257;  // where a tar file has the word ustar
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -113,6 +114,11 @@ CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
     : path_(std::move(path)), file_(path_), text_(as_text(file_.bytes())), has_header_(config.header) {
   if (text_.starts_with("\xff\xfe") || text_.starts_with("\xfe\xff")) {
     throw_user_error("'{}' is encoded as UTF-16: save it as UTF-8", path_.string());
+  }
+  if (text_.substr(0, 1 << 16).find('\0') != kNone) {
+    const bool is_tar = text_.size() > kTarMark && text_.substr(kTarMark).starts_with("ustar");
+    throw_user_error("'{}' is no text{}", path_.string(),
+                     is_tar ? ": it is a tar file, whose name has to end in .tar" : "");
   }
   if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);
   if (trim(text_.substr(0, 1 << 16)).empty()) throw_user_error("'{}' is empty", path_.string());

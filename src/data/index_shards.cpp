@@ -19,6 +19,11 @@ std::vector<std::filesystem::path> index_shards(const std::vector<std::string>& 
                                                 const StreamConfig& streams_config) {
   if (!folder.empty()) make_directories(folder);
   std::vector<std::filesystem::path> shards = expand_source_names(split_sources(names));
+  for (const auto& shard : shards) {
+    if (format_by_name(shard.native()) == DataFormat::csv) {
+      throw_user_error("'{}' is a table: only shards have an index", shard.string());
+    }
+  }
   const auto streams = std::ranges::stable_partition(
       shards, [](const auto& shard) { return !is_stream_name(shard.native()); });
   const std::vector<std::string> stream_names(streams.begin(), streams.end());

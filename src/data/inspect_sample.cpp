@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "cloob/image/decode.h"
+#include "cloob/text/clean.h"
 #include "data/bad_image.h"
+#include "data/choose_caption.h"
 #include "data/inspect_caption.h"
 #include "data/inspect_picture.h"
 
@@ -46,6 +48,12 @@ std::string describe_bars(const Bars& bars, ImageSize full, ImageSize reduced) {
                      bars.beside ? "left and right" : "above and below");
 }
 
+// Training draws one of them: a sample is lost for certain where cleaning empties all.
+void require_text(const std::vector<std::string>& captions) {
+  const auto is_empty = [](const std::string& caption) { return clean_caption(caption).empty(); };
+  if (std::ranges::all_of(captions, is_empty)) throw_empty_after_cleaning(captions.front());
+}
+
 }  // namespace
 
 std::uint64_t hash_of_caption(std::string_view caption) { return hash_of(look_at_caption(caption).cleaned); }
@@ -64,6 +72,7 @@ SampleHashes SampleInspector::inspect(std::int64_t index) {
   try {
     const RawSample sample = source_.read(index);
     const ImageSize size = checked_image_size(sample.image_bytes, options_.max_image_pixels);
+    require_text(sample.captions);
     ImageU8 reduced = decode_image_reduced(sample.image_bytes, reduction_to_look(size), std::move(memory_));
     ++counts_.num_usable;
     SampleHashes hashes;

@@ -27,17 +27,43 @@ namespace {
   throw StreamError(StreamError::Kind::passing, message);
 }
 
-// Starts the command in a process group of its own, so that all of it can be ended.
-pid_t start(const std::string& command, int output) {
+// Both ends of a pipe; neither is inherited by other commands.
+struct Pipe {
+  int reading = -1, writing = -1;
+
+  Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+      throw_passing(fmt::format("it cannot be started: {}", describe_errno(errno)));
+    }
+    reading = ends[0];
+    writing = ends[1];
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  ~Pipe() {
+    if (reading >= 0) ::close(reading);
+    if (writing >= 0) ::close(writing);
+  }
+};
+
+// The command has a process group of its own, so that all of it can be ended; signals from the terminal do
+// not reach it there. A guard in the group therefore waits for the end of `lifeline`, whose other end this
+// process holds: however this process ends, by kill -9 too, the group ends with it.
+pid_t start(const std::string& command, int output, int lifeline) {
+  constexpr int kLifeline = 3;
+  constexpr const char* kScript =
+      "(read -r line; kill -9 0) <&3 >/dev/null 2>&1 & exec /bin/sh -c \"$1\" 3<&-";
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, lifeline, kLifeline);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  std::string shell = "sh", option = "-c", text = command;
-  char* arguments[] = {shell.data(), option.data(), text.data(), nullptr};
+  std::string shell = "sh", option = "-c", script = kScript, text = command;
+  char* arguments[] = {shell.data(), option.data(), script.data(), shell.data(), text.data(), nullptr};
   pid_t process = -1;
   const int error = ::posix_spawn(&process, "/bin/sh", &actions, &attributes, arguments, environ);
   posix_spawnattr_destroy(&attributes);
@@ -50,23 +76,15 @@ pid_t start(const std::string& command, int output) {
 
 PipeStream::PipeStream(const std::string& command, double timeout_seconds, std::stop_token stop)
     : timeout_seconds_(timeout_seconds), stop_(std::move(stop)) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    throw_passing(fmt::format("it cannot be started: {}", describe_errno(errno)));
-  }
-  descriptor_ = ends[0];
-  try {
-    process_ = start(command, ends[1]);
-  } catch (...) {
-    ::close(ends[0]);
-    ::close(ends[1]);
-    throw;
-  }
-  ::close(ends[1]);
+  Pipe output, lifeline;
+  process_ = start(command, output.writing, lifeline.reading);
+  descriptor_ = std::exchange(output.reading, -1);
+  lifeline_ = std::exchange(lifeline.writing, -1);
 }
 
 PipeStream::~PipeStream() {
   ::close(descriptor_);
+  ::close(lifeline_);
   if (process_ < 0) return;
   ::kill(-process_, SIGKILL);
   ::waitpid(process_, nullptr, 0);

@@ -9,7 +9,8 @@
 namespace cloob {
 
 /// The standard output of a command that /bin/sh runs. Its standard error stays that of this process. A
-/// command that fails (exit status, signal) or is silent for too long ends in a StreamError.
+/// command that fails (exit status, signal) or is silent for too long ends in a StreamError. It
+/// never outlives this process, whatever ends that.
 class PipeStream final : public ByteStream {
  public:
   PipeStream(const std::string& command, double timeout_seconds, std::stop_token stop);
@@ -28,6 +29,7 @@ class PipeStream final : public ByteStream {
   std::stop_token stop_;
   pid_t process_ = -1;
   int descriptor_ = -1;
+  int lifeline_ = -1;  // as long as it is open, the command may live
 };
 
 }  // namespace cloob

@@ -14,6 +14,7 @@
 namespace cloob {
 namespace {
 
+constexpr std::string_view kProtocolMark = "://";
 constexpr std::size_t kMostNames = 1'000'000;
 
 void check_number(std::size_t number, std::string_view pattern) {
@@ -83,6 +84,20 @@ std::vector<std::string> expand_body(std::string_view body) {
     for (std::string& name : expand_braces(alternative)) expanded.push_back(std::move(name));
   }
   return expanded;
+}
+
+// Says what is wrong with a name that stands for no file, unless it only is not there.
+void check_address(std::string_view name) {
+  const std::size_t mark = name.find(kProtocolMark);
+  if (is_pipe_name(name) || mark == std::string_view::npos) return;
+  if (!is_http_name(name)) {
+    throw_user_error(
+        "'{}': there is no reading of {}://: give http(s)://, or a command that writes the shard to its "
+        "standard output, as 'pipe:COMMAND'",
+        name, name.substr(0, mark));
+  }
+  const std::string_view host = name.substr(mark + kProtocolMark.size());
+  if (host.empty() || host.starts_with('/')) throw_user_error("'{}' names no server", name);
 }
 
 std::vector<std::string> expand_glob(const std::string& pattern) {
@@ -162,6 +177,8 @@ std::vector<std::filesystem::path> expand_source_names(const std::vector<std::st
     const auto expanded = expand_braces(name);
     for (const std::string& pattern : expanded) {
       for (std::string& path : expand_glob(pattern)) {
+        if (path.empty()) throw_user_error("a source has no name: look for '::' or a comma too many");
+        check_address(path);
         std::error_code error;
         const bool is_remote = is_http_name(path) || is_pipe_name(path);
         if (!is_remote && !std::filesystem::exists(path, error)) {

@@ -142,6 +142,21 @@ bool are_tables(const DataConfig& config, const std::vector<fs::path>& paths) {
       paths, [](const fs::path& path) { return format_by_name(path.native()) == DataFormat::csv; });
 }
 
+// What only shards know must not be taken for done.
+void refuse_options_of_shards(const PackOptions& packing) {
+  const PackOptions usual;
+  std::vector<std::string> given;
+  if (packing.samples_per_shard != usual.samples_per_shard) given.emplace_back("samples per shard");
+  if (packing.resize) given.emplace_back("resizing");
+  if (packing.quality != usual.quality) given.emplace_back("JPEG quality");
+  if (packing.shuffle_seed) given.emplace_back("shuffling");
+  if (packing.resume) given.emplace_back("resuming");
+  if (given.empty()) return;
+  throw_user_error(
+      "a table is split into tables, where {} {} no meaning: leave that out, or add --pack to write shards",
+      join(given, " and "), given.size() == 1 ? "has" : "have");
+}
+
 }  // namespace
 
 std::vector<SplitPart> parse_split_parts(std::string_view text) {
@@ -187,7 +202,10 @@ SplitResult split_data(const DataConfig& config, const std::vector<std::string>&
                        const fs::path& folder, const SplitOptions& options, const PackHooks& hooks) {
   CLOOB_CHECK(!options.parts.empty(), "a split into no parts");
   const auto paths = expand_source_names(split_sources(names));
-  if (!options.pack && are_tables(config, paths)) return split_tables(config, paths, folder, options, hooks);
+  if (!options.pack && are_tables(config, paths)) {
+    refuse_options_of_shards(options.packing);
+    return split_tables(config, paths, folder, options, hooks);
+  }
   return split_into_shards(config, names, folder, options, hooks);
 }
 

@@ -18,6 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Thrown where somebody has asked to stop, so that what is begun is removed.
+struct Stopped {};
+
 // Lines are gathered before they are written.
 class LineWriter {
  public:
@@ -89,10 +92,7 @@ class TableSplitter {
     for (const InputTable& input : inputs_) {
       for (std::int64_t row = 0; row < input.table.num_rows(); ++row) {
         take_row(input, row);
-        if (hooks.stop_requested && hooks.stop_requested()) {
-          throw_user_error("stopped at row {} of {}: nothing is written", with_thousands(num_done + 1),
-                           with_thousands(num_rows_));
-        }
+        if (hooks.stop_requested && hooks.stop_requested()) throw Stopped();
         if (hooks.progress) hooks.progress(++num_done, num_rows_);
       }
     }
@@ -124,7 +124,7 @@ class TableSplitter {
         ++result_.num_in_no_part;
         return;
       }
-      if (!fs::path(path).is_absolute()) path = (input.to_images / path).string();
+      if (!path.empty() && !fs::path(path).is_absolute()) path = (input.to_images / path).string();
       outputs_[part]->add(format_record(fields, dialect()));
       ++result_.num_samples[part].second;
     } catch (const BadSample& bad) {
@@ -150,7 +150,11 @@ SplitResult split_tables(const DataConfig& config, const std::vector<fs::path>& 
                          const fs::path& folder, const SplitOptions& options, const PackHooks& hooks) {
   SplitResult result;
   TableSplitter splitter(config, tables, folder, options);
-  write_new_folder(folder, [&](const fs::path& partial) { result = splitter.run(partial, hooks); });
+  try {
+    write_new_folder(folder, [&](const fs::path& partial) { result = splitter.run(partial, hooks); });
+  } catch (const Stopped&) {
+    result.stopped = true;
+  }
   return result;
 }
 

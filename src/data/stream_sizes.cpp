@@ -87,14 +87,15 @@ void keep_counts(const fs::path& folder, const Counts& found) {
   }
 }
 
-// Reads a file beside a stream; nothing where there is none, or where it cannot be had.
+// Reads a file beside a stream; nothing where there is none. A server that does not answer would not do so
+// for the stream either.
 std::optional<std::string> read_beside(const std::string& name, const StreamConfig& config) {
   if (is_file_name(name)) return read_local_text(name);
   try {
     return read_text_stream(name, config, {});
   } catch (const StreamError& error) {
-    if (error.kind() == StreamError::Kind::passing) log_warning("data", "'{}': {}", name, error.what());
-    return std::nullopt;
+    if (error.kind() == StreamError::Kind::lasting) return std::nullopt;
+    throw StreamError(StreamError::Kind::passing, fmt::format("'{}': {}", name, error.what()));
   }
 }
 
@@ -110,9 +111,15 @@ StreamSize count_samples(const std::string& name, const StreamConfig& config) {
   ShardWalk walk(scanner);
   StreamSize size;
   std::string damage;
-  while (const auto entry = walk.next()) {
-    ++size.samples;
-    if (entry->damage && damage.empty()) damage = *entry->damage;
+  try {
+    while (const auto entry = walk.next()) {
+      ++size.samples;
+      if (entry->damage && damage.empty()) damage = *entry->damage;
+    }
+  } catch (const StreamError& error) {  // packed data that is cut short or damaged
+    if (size.samples == 0) throw;
+    ++size.samples;  // the one that is lost there is missed, as it is in a tar file that is cut short
+    damage = error.what();
   }
   if (damage.empty() && !scanner.has_end_mark()) damage = "it has no end mark";
   if (damage.empty()) return size;

@@ -72,6 +72,8 @@ TEST(Errors, NameTheCommandThatIsWrong) {
 TEST(Errors, AnEmptyTextIsNotAnOptionLeftOut) {
   expect_error({"eval", "retrieval", "m", "--data", "d.tsv", "--json", ""}, {"--json: the value is empty"});
   expect_error(train_arguments("", {}), {"--run-dir: the value is empty", "leave the option out"});
+  expect_error({"data", "list", "d.tsv", "--data.shuffle", ""}, {"--data.shuffle: the value is empty"});
+  expect_error({"bench", "data", "--source", "d.tsv", "--seconds", "nan"}, {"nan is not a number"});
   expect_error({"data", "render-shapes", ""}, {"folder: the value is empty: give one ("});
 }
 

@@ -93,14 +93,14 @@ TEST_F(InspectData, GivesScriptsTheNumbersOfAShard) {
   EXPECT_EQ(json["num_captions"], 8);
   EXPECT_EQ(json["members"], nlohmann::json({{"png,txt", 11}, {"txt", 1}}));
   EXPECT_EQ(json["formats"], nlohmann::json({{"PNG", 8}}));
-  for (const auto& [kind, count] : std::map<std::string, int>{{"not an image", 1},
-                                                              {"damaged image", 1},
-                                                              {"no caption", 1},
-                                                              {"no image", 1},
-                                                              {"missing file", 0}}) {
+  for (const auto& [kind, count] : std::map<std::string, int>{{"not_an_image", 1},
+                                                              {"damaged_image", 1},
+                                                              {"no_caption", 1},
+                                                              {"no_image", 1},
+                                                              {"missing_file", 0}}) {
     EXPECT_EQ(json["unusable"][kind]["count"], count) << kind;
   }
-  EXPECT_EQ(json["unusable"]["no image"]["examples"][0]["place"], "faults.tar, sample 4");
+  EXPECT_EQ(json["unusable"]["no_image"]["examples"][0]["place"], "faults.tar, sample 4");
   const nlohmann::json& suspicious = json["suspicious"];
   EXPECT_EQ(suspicious["repeated_picture"]["count"], 1);
   EXPECT_EQ(suspicious["repeated_picture"]["of"], 8);
@@ -125,8 +125,8 @@ TEST_F(InspectData, TakesTheSettingsThatTrainingTakes) {
   const nlohmann::json rows = json_of(table);
   EXPECT_EQ(rows["num_samples"], 6);
   EXPECT_EQ(rows["num_usable"], 4);
-  EXPECT_EQ(rows["unusable"]["missing file"]["count"], 1);
-  EXPECT_EQ(rows["unusable"]["malformed row"]["count"], 1);
+  EXPECT_EQ(rows["unusable"]["missing_file"]["count"], 1);
+  EXPECT_EQ(rows["unusable"]["malformed_row"]["count"], 1);
   EXPECT_EQ(rows["suspicious"]["repeated_key"]["count"], 1);
   EXPECT_EQ(rows["suspicious"]["repeated_picture"]["count"], 0);
 
@@ -198,7 +198,7 @@ TEST_F(InspectData, GoesOnBehindTheEndOfABrokenShard) {
   shard.resize(shard.size() / 2 + 100);
   write_file_atomically(tiny_project() / "cut.tar", shard);
   const nlohmann::json json = json_of({"cut.tar", "data/train/00001.tar"});
-  EXPECT_EQ(json["unusable"]["broken shard"]["count"], 1);
+  EXPECT_EQ(json["unusable"]["broken_shard"]["count"], 1);
   EXPECT_GT(json["num_usable"], 50);
   EXPECT_EQ(json["num_usable"].get<int>() + 1, json["num_inspected"].get<int>());
 }

@@ -1,12 +1,14 @@
 // Training and listing of data that comes as streams, and a disk that is full while data is indexed.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
@@ -112,6 +114,38 @@ TEST_F(Streams, ASignalEndsARunThatWaitsForAServer) {
   EXPECT_EQ(program.wait(), 143);
   EXPECT_LT(timer.seconds(), 30) << "data.stream.timeout_seconds is 60";
   EXPECT_TRUE(fs::exists(tiny_project() / "waiting/data_report.json"));
+}
+
+// Whether a process has this word on its command line.
+bool runs(const std::string& word) {
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    std::error_code ignored;
+    if (!fs::exists(entry.path() / "cmdline", ignored)) continue;
+    try {
+      if (read_file(entry.path() / "cmdline").find(word) != std::string::npos) return true;
+    } catch (const UserError&) {  // it has ended
+    }
+  }
+  return false;
+}
+
+TEST(Pipe, ItsCommandsEndWithTheProgramWhateverEndsThat) {
+  const auto becomes = [](bool expected, const std::string& word) {
+    const Timer timer;
+    while (runs(word) != expected && timer.seconds() < 30) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return runs(word) == expected;
+  };
+  for (const int signal_number : {SIGINT, SIGTERM, SIGKILL}) {
+    // A number that is nobody else's names the processes.
+    const std::string word = std::to_string(1'000'000'000 + ::getpid() * 100LL + signal_number);
+    BackgroundProgram program(tiny_project(), {"data", "list", "pipe:sleep " + word + " | cat"});
+    ASSERT_TRUE(becomes(true, "sleep " + word));
+    program.send_signal(signal_number);
+    program.wait();
+    EXPECT_TRUE(becomes(false, word)) << "after signal " << signal_number;
+  }
 }
 
 TEST(FullDisk, IndexingSaysSoAndLeavesNoHalfFile) {

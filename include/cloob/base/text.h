@@ -17,6 +17,9 @@ std::string_view trim(std::string_view text);
 /// ASCII letters in lower case, everything else unchanged.
 std::string to_lower_ascii(std::string_view text);
 
+/// For people to read: control characters other than line breaks and tabs as "\\x1b", so that text from a
+/// file neither cuts a message nor steers a terminal.
+std::string without_controls(std::string_view text);
 /// 1234567 -> "1,234,567".
 std::string with_thousands(std::int64_t number);
 /// 1536 -> "1.5 KiB".

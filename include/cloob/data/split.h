@@ -32,7 +32,7 @@ struct SplitResult {
   std::vector<std::pair<std::string, std::int64_t>> num_samples;  ///< of each part
   std::int64_t num_in_no_part = 0;                                ///< where the shares are less than 1 in all
   BadSampleCounts bad;                                            ///< left out
-  bool stopped = false;
+  bool stopped = false;  ///< of shards, those that are whole stay; of tables nothing does
 };
 
 /// Cuts the samples of `names` (as for pack_data) into parts by a hash of their keys (the path in a table,
@@ -42,7 +42,7 @@ struct SplitResult {
 /// Tables become tables, `PART.tsv` or `.csv` in the new folder `folder`: the rows as they are, all of them
 /// that can be taken apart, with paths that start from that folder. Everything else, and tables with
 /// `options.pack`, becomes shards in `folder`/PART, as pack_data writes them. Throws UserError, also for a
-/// part that no sample falls into.
+/// part that no sample falls into, and for tables with packing options that only shards know.
 SplitResult split_data(const DataConfig& config, const std::vector<std::string>& names,
                        const std::filesystem::path& folder, const SplitOptions& options,
                        const PackHooks& hooks);

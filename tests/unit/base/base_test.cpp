@@ -54,6 +54,8 @@ TEST(Text, FormatsNumbersForPeople) {
   EXPECT_EQ(human_bytes(1536), "1.5 KiB");
   EXPECT_EQ(human_seconds(59.94), "59.9s");
   EXPECT_EQ(human_seconds(3725), "1h 02m");
+  EXPECT_EQ(without_controls(std::string_view("a\0\x1b[2J\x7f\n\tb\xc3\xa9", 12)),
+            "a\\x00\\x1b[2J\\x7f\n\tb\xc3\xa9");
 }
 
 TEST(Text, PrintsDoublesShortAndExact) {

@@ -115,6 +115,8 @@ TEST(CsvTable, RefusesWhatIsNoTable) {
                              "a\0",
                              4),
                  {"UTF-16", "UTF-8"});
+  expect_refusal(std::string("a\0b,c\n", 6), {"t.csv' is no text"});
+  expect_refusal(std::string(257, '\0') + "ustar", {"is a tar file", "end in .tar"});
   expect_refusal("a,b\n1,2\n3,\"4\n5,6\n", {"t.csv:3: ", "never ends", "data.csv.quoting"});
   testing::expect_user_error([&] { CsvTable(folder / "none.csv", CsvConfig()); },
                              {"none.csv': No such file"});

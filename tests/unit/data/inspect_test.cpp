@@ -190,10 +190,21 @@ TEST(Inspect, FindsTheDamageThatTrainingFinds) {
   EXPECT_EQ(inspect_source(source, all_of_it()).num_usable, usable);
 }
 
+TEST(Inspect, CountsCaptionsThatCleaningEmpties) {
+  ListedSource source;
+  for (int i = 0; i < 3; ++i) source.add_good();
+  source.samples[1].captions = {"&nbsp;", " &nbsp;&nbsp; "};
+  const DataInspection found = inspect_source(source, all_of_it());
+  const InspectionTally& empty = found.unusable[static_cast<std::size_t>(BadKind::empty_after_cleaning)];
+  EXPECT_EQ(found.num_usable, 2);
+  ASSERT_EQ(empty.count, 1);
+  EXPECT_THAT(empty.examples.front().detail, HasSubstr("\"&nbsp;\""));
+}
+
 TEST(Inspect, SuspectsCaptions) {
   ListedSource source;
   for (int i = 0; i < 12; ++i) source.add_good();
-  source.samples[0].captions = {"&nbsp;"};
+  source.samples[0].captions = {"&nbsp;", "a tall tree"};
   source.samples[1].captions = {"42 - 7"};
   source.samples[2].captions = {"ok", "a fine day"};
   source.samples[3].captions = {"DSC_001.jpg"};
@@ -222,7 +233,7 @@ TEST(Inspect, SuspectsCaptions) {
   EXPECT_EQ(found.frequent_captions[0].count, 3);
   EXPECT_EQ(found.frequent_captions[1].caption, "42 - 7");
   EXPECT_EQ(found.frequent_captions[1].count, 2);
-  EXPECT_EQ(found.total_of(Suspicion::address), 14);
+  EXPECT_EQ(found.total_of(Suspicion::address), 15);
 }
 
 TEST(Inspect, SuspectsPictures) {

@@ -56,6 +56,9 @@ TEST(ExpandSourceNames, SaysWhatIsMissing) {
   testing::write_text(folder / "0.tar", "");
   const std::string root = folder.path().string();
   testing::expect_user_error([&] { expand_source_names({root + "/1.tar"}); }, {"/1.tar' does not exist"});
+  testing::expect_user_error([] { expand_source_names({"s3://shards/1.tar"}); }, {"s3://", "'pipe:COMMAND'"});
+  testing::expect_user_error([] { expand_source_names({"http:///1.tar"}); }, {"names no server"});
+  testing::expect_user_error([] { expand_source_names({""}); }, {"no name"});
   testing::expect_user_error([&] { expand_source_names({root + "/{0..3}.tar"}); },
                              {"/1.tar' does not exist", "{0..3}.tar' asks for it", "'*.tar'"});
   testing::expect_user_error([&] { expand_source_names({root + "/x*.tar"}); },

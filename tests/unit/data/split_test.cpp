@@ -142,6 +142,27 @@ TEST(SplitData, PacksTheSamePartsThatTablesGet) {
   expect_user_error([&] { split_data({}, {table}, folder / "shards", options, {}); }, {"another plan"});
 }
 
+TEST(SplitData, OfTablesRefusesWhatOnlyShardsKnow) {
+  const TempDir folder;
+  const std::string table = write_table(folder, 20);
+  SplitOptions options = options_for("train=0.5,val=0.5");
+  options.packing.resize = 64;
+  options.packing.resume = true;
+  expect_user_error([&] { split_data({}, {table}, folder / "out", options, {}); },
+                    {"resizing and resuming have no meaning", "--pack"});
+}
+
+TEST(SplitData, OfTablesThatIsStoppedLeavesNothing) {
+  const TempDir folder;
+  const std::string table = write_table(folder, 20);
+  PackHooks hooks;
+  hooks.stop_requested = [calls = 0]() mutable { return ++calls == 10; };
+  const SplitResult result = split_data({}, {table}, folder / "out", options_for("train=0.5,val=0.5"), hooks);
+  EXPECT_TRUE(result.stopped);
+  EXPECT_TRUE(result.num_samples.empty());
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
+}
+
 TEST(SplitData, LeavesNothingBehindWhenItFails) {
   const TempDir folder;
   const std::string table = write_table(folder, 3);

@@ -201,6 +201,24 @@ TEST(StreamSource, DamageInsideCostsOnlyWhatItHits) {
   EXPECT_EQ(loader.bad_samples().total(), source->size() - 9);
 }
 
+TEST(StreamSource, PackedDataThatIsCutShortIsUsedUpToThere) {
+  const TempDir folder;
+  const std::string content = read_file(write_shard(folder / "a.tar", "a", 50));
+  const std::string packed = testing::write_gzip(folder / "a.tar.gz", content).string();
+  std::filesystem::resize_file(packed, std::filesystem::file_size(packed) / 2);
+  ::testing::internal::CaptureStderr();
+  const auto source = make_source(config_of(folder), {packed}, Purpose::training);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("may be cut short"));
+  ASSERT_GT(source->size(), 10);
+  ASSERT_LT(source->size(), 50);
+  LoaderOptions options = stream_options();
+  options.batch_size = source->size();
+  options.max_bad_share = 1;
+  Loader loader(source, testing::number_preprocess(), options);
+  loader.next();
+  EXPECT_EQ(loader.bad_samples().count(BadKind::unreadable), 1) << "the one that the cut goes through";
+}
+
 TEST(StreamSource, IsEvaluatedInOrder) {
   const TempDir folder;
   const auto a = write_shard(folder / "a.tar", "a", 600);
