@@ -7,9 +7,10 @@ foreach(resource bpe_simple_vocab_16e6.txt.gz en_classnames.json en_zeroshot_cla
   endif()
   configure_file(${source} ${CLOOB_SHARE_DIR}/${resource} COPYONLY)
 endforeach()
+file(CREATE_LINK ${PROJECT_SOURCE_DIR}/configs ${CLOOB_SHARE_DIR}/configs SYMBOLIC)
 
 include(GNUInstallDirs)
 set_target_properties(cloob_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS cloob_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY ${CLOOB_SHARE_DIR} DESTINATION ${CMAKE_INSTALL_DATADIR})
+install(DIRECTORY ${CLOOB_SHARE_DIR} DESTINATION ${CMAKE_INSTALL_DATADIR} PATTERN configs EXCLUDE)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/cloob)

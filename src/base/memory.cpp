@@ -1,5 +1,7 @@
 #include "cloob/base/memory.h"
 
+#include <malloc.h>
+
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -30,6 +32,13 @@ bool reset_peak_rss() {
   std::ofstream clear_refs("/proc/self/clear_refs");
   clear_refs << "5" << std::flush;  // 5: "reset the peak resident set size", proc(5)
   return clear_refs.good();
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);  // never
+#endif
 }
 
 }  // namespace cloob

@@ -192,6 +192,7 @@ void add_bench_tokenize(CLI::App& group, Action& action) {
 void add_bench_commands(CLI::App& app, Action& action) {
   CLI::App* const group = app.add_subcommand("bench", "Measure parts of the program");
   group->require_subcommand(1);
+  add_bench_step(*group, action);
   add_bench_loss(*group, action);
   add_bench_data(*group, action);
   add_bench_tokenize(*group, action);

@@ -26,6 +26,7 @@ void add_data_commands(CLI::App& app, Action& action);
 void add_data_inspect_command(CLI::App& group, Action& action);
 void add_data_pack_commands(CLI::App& group, Action& action);
 void add_bench_commands(CLI::App& app, Action& action);
+void add_bench_step(CLI::App& group, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 
 /// Warns of settings that were set but change nothing, each given with the reason.

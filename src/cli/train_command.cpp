@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/train/dry_run.h"
@@ -48,6 +49,7 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
     fmt::print("{}", describe_run(config, origins));
     return 0;
   }
+  keep_freed_memory();
   const auto path = arguments.run_dir.empty() ? default_run_dir(arguments.config)
                                               : std::filesystem::path(arguments.run_dir);
   const RunDirectory directory(path);

@@ -70,8 +70,7 @@ at::Tensor FeatureEncoder::encode_texts(std::span<const std::string> texts,
     const auto part = texts.subspan(first, std::min(batch_size, texts.size() - first));
     const TokenBatch tokens = encode_batch(*tokenizer_, part, model->config().text.context_length);
     const Autocast autocast(device_.type(), options.precision);
-    parts.push_back(
-        to_host(model->encode_text(tokens.tokens_BL.to(device_), tokens.end_positions_B.to(device_))));
+    parts.push_back(to_host(model->encode_text(tokens.tokens_BL, tokens.end_positions_B)));
     tell(options, "text", static_cast<std::int64_t>(first + part.size()),
          static_cast<std::int64_t>(texts.size()));
   }

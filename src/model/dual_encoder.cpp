@@ -41,6 +41,11 @@ torch::Tensor DualEncoderImpl::encode_text(const torch::Tensor& tokens_BL,
   return unit_rows(text_encoder_->forward(tokens_BL, end_positions_B));
 }
 
+void DualEncoderImpl::set_recompute(bool recompute) {
+  image_encoder_->set_recompute(recompute);
+  text_encoder_->set_recompute(recompute);
+}
+
 torch::Tensor DualEncoderImpl::inv_tau() const { return logit_scale_.exp(); }
 
 void DualEncoderImpl::set_inv_tau(double inv_tau, bool learned) {

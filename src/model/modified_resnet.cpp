@@ -3,6 +3,7 @@
 #include <torch/nn/modules/container/modulelist.h>
 
 #include "cloob/model/image_encoder.h"
+#include "cloob/nn/recompute.h"
 #include "model/resnet_stages.h"
 
 namespace cloob {
@@ -47,7 +48,10 @@ torch::Tensor ModifiedResNetImpl::stem(const torch::Tensor& images_BCHW) {
 torch::Tensor ModifiedResNetImpl::forward(const torch::Tensor& images_BCHW) {
   // Convolutions are faster on this layout, and every layer hands it on.
   torch::Tensor x_BCHW = stem(images_BCHW.contiguous(at::MemoryFormat::ChannelsLast));
-  for (Bottleneck& block : blocks_) x_BCHW = block->forward(x_BCHW);
+  for (const Bottleneck& block : blocks_) {
+    const auto run = [block](const torch::Tensor& x) { return Bottleneck(block)->forward(x); };
+    x_BCHW = recompute_ ? recompute_in_backward(run, x_BCHW) : run(x_BCHW);
+  }
   return pool_->forward(x_BCHW);
 }
 

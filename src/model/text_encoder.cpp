@@ -1,9 +1,11 @@
 #include "cloob/model/text_encoder.h"
 
-#include <ATen/ops/arange.h>
+#include <ATen/ops/embedding.h>
 #include <ATen/ops/matmul.h>
 
 #include <cmath>
+
+#include "model/packed_texts.h"
 
 namespace cloob {
 namespace {
@@ -40,11 +42,13 @@ TextEncoderImpl::TextEncoderImpl(const ModelConfig& config, Initializer& initial
 
 torch::Tensor TextEncoderImpl::forward(const torch::Tensor& tokens_BL,
                                        const torch::Tensor& end_positions_B) const {
-  const torch::Tensor embedded_BLD =
-      token_embedding_->forward(tokens_BL) + positional_embedding_.narrow(0, 0, tokens_BL.size(1));
-  const torch::Tensor x_BLD = transformer_->forward(embedded_BLD);
-  const torch::Tensor rows_B = at::arange(tokens_BL.size(0), end_positions_B.options());
-  return at::matmul(output_norm_->forward(x_BLD.index({rows_B, end_positions_B})), projection_);
+  const PackedTexts texts = pack_texts(tokens_BL, end_positions_B, positional_embedding_.device());
+  const torch::Tensor embedded_TD =
+      token_embedding_->forward(texts.ids_T) + at::embedding(positional_embedding_, texts.positions_T);
+  const torch::Tensor end_ND = transformer_->forward(embedded_TD, texts.groups, PooledToken::last);
+  const torch::Tensor features_ND = at::matmul(output_norm_->forward(end_ND), projection_);
+  return texts.sequence_of_text_B.defined() ? features_ND.index_select(0, texts.sequence_of_text_B)
+                                            : features_ND;
 }
 
 void TextEncoderImpl::register_in(torch::nn::Module& root) const {

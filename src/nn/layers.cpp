@@ -16,6 +16,8 @@ namespace {
 constexpr double kEpsilon = 1e-5;
 constexpr double kMomentum = 0.1;
 
+thread_local int num_keepers = 0;
+
 double default_bound(std::int64_t fan_in) { return 1 / std::sqrt(static_cast<double>(fan_in)); }
 
 }  // namespace
@@ -49,7 +51,14 @@ BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, double initial_gain, Ini
       running_var_(register_buffer("running_var", initializer.constant({channels}, 1))),
       num_batches_tracked_(register_buffer("num_batches_tracked", initializer.counter())) {}
 
+KeepRunningStatistics::KeepRunningStatistics() { ++num_keepers; }
+KeepRunningStatistics::~KeepRunningStatistics() { --num_keepers; }
+
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x_BCHW) {
+  if (is_training() && num_keepers > 0) {
+    return at::batch_norm(x_BCHW, weight_, bias_, /*running_mean=*/{}, /*running_var=*/{}, /*training=*/true,
+                          kMomentum, kEpsilon, /*cudnn_enabled=*/true);
+  }
   if (is_training()) num_batches_tracked_.add_(1);
   return at::batch_norm(x_BCHW, weight_, bias_, running_mean_, running_var_, is_training(), kMomentum,
                         kEpsilon,

@@ -5,7 +5,9 @@
 
 #include <cmath>
 
+#include "cloob/base/error.h"
 #include "cloob/nn/attention.h"
+#include "cloob/nn/recompute.h"
 
 namespace cloob {
 namespace {
@@ -29,10 +31,30 @@ SelfAttentionImpl::SelfAttentionImpl(const BlockShape& shape, Initializer& initi
           Linear(shape.width, shape.width,
                  LinearInit{.weight_std = shape.weight_stds.out_proj, .zero_bias = true}, initializer))) {}
 
-torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x_BLD) const {
-  const std::vector<torch::Tensor> qkv_BLD =
-      at::linear(x_BLD, in_proj_weight_, in_proj_bias_).chunk(3, /*dim=*/2);
-  return out_proj_->forward(attend(qkv_BLD[0], qkv_BLD[1], qkv_BLD[2], heads_, causal_));
+torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x_TD, const SequenceGroups& groups) const {
+  std::vector<torch::Tensor> parts =
+      split_tokens(at::linear(x_TD, in_proj_weight_, in_proj_bias_), groups);  // (C, L, 3 D) each
+  for (torch::Tensor& part : parts) {
+    const std::vector<torch::Tensor> qkv_CLD = part.chunk(3, /*dim=*/2);
+    part = attend(qkv_CLD[0], qkv_CLD[1], qkv_CLD[2], heads_, causal_).flatten(0, 1);
+  }
+  return out_proj_->forward(join_groups(parts));
+}
+
+torch::Tensor SelfAttentionImpl::forward_pooled(const torch::Tensor& x_TD, const SequenceGroups& groups,
+                                                PooledToken pooled) const {
+  CLOOB_CHECK(!causal_ || pooled == PooledToken::last, "the first token of a causal sequence sees nothing");
+  const std::int64_t width = in_proj_weight_.size(1);
+  const std::vector<torch::Tensor> weights = in_proj_weight_.split_with_sizes({width, 2 * width});
+  const std::vector<torch::Tensor> biases = in_proj_bias_.split_with_sizes({width, 2 * width});
+  const torch::Tensor query_ND = at::linear(pooled_tokens(x_TD, groups, pooled), weights[0], biases[0]);
+  std::vector<torch::Tensor> parts = split_tokens(at::linear(x_TD, weights[1], biases[1]), groups);
+  const std::vector<torch::Tensor> queries = split_sequences(query_ND, groups);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::vector<torch::Tensor> kv_CLD = parts[i].chunk(2, /*dim=*/2);
+    parts[i] = attend(queries[i].unsqueeze(1), kv_CLD[0], kv_CLD[1], heads_, /*causal=*/false).squeeze(1);
+  }
+  return out_proj_->forward(join_groups(parts));
 }
 
 MlpImpl::MlpImpl(const BlockShape& shape, Initializer& initializer)
@@ -43,8 +65,8 @@ MlpImpl::MlpImpl(const BlockShape& shape, Initializer& initializer)
                                 Linear(kMlpRatio * shape.width, shape.width,
                                        LinearInit{.weight_std = shape.weight_stds.c_proj}, initializer))) {}
 
-torch::Tensor MlpImpl::forward(const torch::Tensor& x_BLD) const {
-  return contract_->forward(activate(expand_->forward(x_BLD), activation_));
+torch::Tensor MlpImpl::forward(const torch::Tensor& x) const {
+  return contract_->forward(activate(expand_->forward(x), activation_));
 }
 
 ResidualAttentionBlockImpl::ResidualAttentionBlockImpl(const BlockShape& shape, Initializer& initializer)
@@ -53,9 +75,19 @@ ResidualAttentionBlockImpl::ResidualAttentionBlockImpl(const BlockShape& shape, 
       mlp_norm_(register_module("ln_2", LayerNorm(shape.width, initializer))),
       mlp_(register_module("mlp", Mlp(shape, initializer))) {}
 
-torch::Tensor ResidualAttentionBlockImpl::forward(const torch::Tensor& x_BLD) const {
-  const torch::Tensor attended_BLD = x_BLD + attention_->forward(attention_norm_->forward(x_BLD));
-  return attended_BLD + mlp_->forward(mlp_norm_->forward(attended_BLD));
+torch::Tensor ResidualAttentionBlockImpl::forward(const torch::Tensor& x_TD,
+                                                  const SequenceGroups& groups) const {
+  const torch::Tensor attended_TD = x_TD + attention_->forward(attention_norm_->forward(x_TD), groups);
+  return attended_TD + mlp_->forward(mlp_norm_->forward(attended_TD));
+}
+
+torch::Tensor ResidualAttentionBlockImpl::forward_pooled(const torch::Tensor& x_TD,
+                                                         const SequenceGroups& groups,
+                                                         PooledToken pooled) const {
+  const torch::Tensor attended_ND =
+      pooled_tokens(x_TD, groups, pooled) +
+      attention_->forward_pooled(attention_norm_->forward(x_TD), groups, pooled);
+  return attended_ND + mlp_->forward(mlp_norm_->forward(attended_ND));
 }
 
 TransformerImpl::TransformerImpl(const BlockShape& shape, std::int64_t layers, Initializer& initializer) {
@@ -65,9 +97,14 @@ TransformerImpl::TransformerImpl(const BlockShape& shape, std::int64_t layers, I
   }
 }
 
-torch::Tensor TransformerImpl::forward(torch::Tensor x_BLD) const {
-  for (const ResidualAttentionBlock& block : blocks_) x_BLD = block->forward(x_BLD);
-  return x_BLD;
+torch::Tensor TransformerImpl::forward(torch::Tensor x_TD, const SequenceGroups& groups,
+                                       PooledToken pooled) const {
+  for (std::size_t i = 0; i + 1 < blocks_.size(); ++i) {
+    const ResidualAttentionBlock& block = blocks_[i];
+    const auto run = [block, groups](const torch::Tensor& x) { return block->forward(x, groups); };
+    x_TD = recompute_ ? recompute_in_backward(run, x_TD) : run(x_TD);
+  }
+  return blocks_.back()->forward_pooled(x_TD, groups, pooled);
 }
 
 }  // namespace cloob

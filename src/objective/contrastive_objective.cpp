@@ -37,28 +37,38 @@ ObjectiveOutput ContrastiveObjective::evaluate(const at::Tensor& image_BD, const
         kFewestPairs, x_ND.size(0));
   }
   const auto loss = [&](const at::Tensor& anchor_BD, const at::Tensor& sample_ND) {
-    return loss_.kind == LossKind::info_nce ? info_nce(anchor_BD, sample_ND, inv_tau, gather.first_row())
-                                            : info_loob(anchor_BD, sample_ND, inv_tau, gather.first_row());
+    const std::int64_t first_row = gather.first_row();
+    return loss_.kind == LossKind::info_nce
+               ? info_nce(anchor_BD, sample_ND, inv_tau, first_row, loss_.tile_size)
+               : info_loob(anchor_BD, sample_ND, inv_tau, first_row, loss_.tile_size);
   };
-  if (retrieval_.kind == RetrievalKind::none) return {sum_or_mean(loss(x_BD, y_ND), loss(y_BD, x_ND))};
+  const bool has_all_rows = x_ND.size(0) == x_BD.size(0);
+  if (retrieval_.kind == RetrievalKind::none && has_all_rows) {
+    const auto both_ways = loss_.kind == LossKind::info_nce ? &info_nce_both_ways : &info_loob_both_ways;
+    return {of_directions(both_ways(x_BD, y_BD, inv_tau, loss_.tile_size))};
+  }
+  if (retrieval_.kind == RetrievalKind::none) return {of_directions(loss(x_BD, y_ND) + loss(y_BD, x_ND))};
 
-  const at::Tensor u_x_BD = retrieve(x_BD, x_ND, step), u_y_BD = retrieve(y_BD, x_ND, step);
-  const at::Tensor v_y_BD = retrieve(y_BD, y_ND, step), v_x_BD = retrieve(x_BD, y_ND, step);
-  return {sum_or_mean(loss(u_x_BD, gather.gather(u_y_BD)), loss(v_y_BD, gather.gather(v_x_BD)))};
+  const double share = retrieved_share(step, retrieval_.warmup_steps);
+  PairRetrievals found = has_all_rows && retrieval_.update_steps == 1
+                             ? hopfield_retrieve_pairs(x_BD, y_BD, beta(), loss_.tile_size)
+                             : PairRetrievals{retrieve(x_BD, x_ND), retrieve(y_BD, x_ND),
+                                              retrieve(x_BD, y_ND), retrieve(y_BD, y_ND)};
+  for (at::Tensor* const of_image : {&found.u_x_ND, &found.v_x_ND})
+    *of_image = blend_retrieved(x_BD, *of_image, share);
+  for (at::Tensor* const of_text : {&found.u_y_ND, &found.v_y_ND})
+    *of_text = blend_retrieved(y_BD, *of_text, share);
+  return {of_directions(loss(found.u_x_ND, gather.gather(found.u_y_ND)) +
+                        loss(found.v_y_ND, gather.gather(found.v_x_ND)))};
 }
 
 // The reference code of CLIP averages the two directions, that of CLOOB adds them.
-at::Tensor ContrastiveObjective::sum_or_mean(const at::Tensor& one_direction,
-                                             const at::Tensor& other_direction) const {
-  const at::Tensor sum = one_direction + other_direction;
+at::Tensor ContrastiveObjective::of_directions(const at::Tensor& sum) const {
   return loss_.kind == LossKind::info_nce ? sum / 2 : sum;
 }
 
-at::Tensor ContrastiveObjective::retrieve(const at::Tensor& state_BD, const at::Tensor& stored_ND,
-                                          std::int64_t step) const {
-  const double share = retrieved_share(step, retrieval_.warmup_steps);
-  return blend_retrieved(state_BD, hopfield_retrieve(state_BD, stored_ND, beta(), retrieval_.update_steps),
-                         share);
+at::Tensor ContrastiveObjective::retrieve(const at::Tensor& state_BD, const at::Tensor& stored_ND) const {
+  return hopfield_retrieve(state_BD, stored_ND, beta(), retrieval_.update_steps, loss_.tile_size);
 }
 
 at::Tensor ContrastiveObjective::beta() const {

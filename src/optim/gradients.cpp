@@ -57,7 +57,10 @@ void require_finite(const at::Tensor& loss, const GradientNorms& norms, std::int
   const at::Tensor scalars = at::stack({loss.detach().to(at::kDouble), norms.image.to(at::kDouble),
                                         norms.text.to(at::kDouble), norms.all.to(at::kDouble)})
                                  .cpu();
-  const auto value = [&scalars](std::int64_t index) { return scalars.const_data_ptr<double>()[index]; };
+  const auto value = [&scalars](std::int64_t index) {
+    const double number = scalars.const_data_ptr<double>()[index];
+    return std::isnan(number) ? std::abs(number) : number;  // its sign says nothing
+  };
   if (std::isfinite(value(0)) && std::isfinite(value(3))) return;
   throw_user_error(
       "step {}: training became unstable: the loss is {}, the gradient norm is {} in the image tower and {} "

@@ -15,10 +15,7 @@
 #include "cloob/image/contact_sheet.h"
 #include "cloob/image/encode.h"
 #include "cloob/model/training_memory.h"
-#include "cloob/model/weights.h"
-#include "cloob/nn/autocast.h"
 #include "cloob/nn/device.h"
-#include "cloob/optim/logit_scale.h"
 #include "cloob/optim/schedule.h"
 #include "cloob/train/stop_signal.h"
 #include "train/training_parts.h"
@@ -28,9 +25,6 @@ namespace {
 
 constexpr double kSpeedWindowSeconds = 30;
 constexpr int kContactSheetImages = 32;
-// Overflow costs half of the scale each time; below this the gradients themselves are not finite.
-constexpr double kSmallestLossScale = 1e-3;
-
 // Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a
 // resume.
 struct EvaluationInterrupted {};
@@ -44,17 +38,6 @@ std::string summary_of(const NamedNumbers& metrics) {
         fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
   }
   return summary;
-}
-
-NamedTensors trained_tensors(const DualEncoder& model, const ContrastiveObjective& objective) {
-  NamedTensors parameters = objective.parameters();
-  for (const auto& item : model->named_parameters()) parameters.emplace(item.key(), item.value());
-  return parameters;
-}
-
-std::optional<LossScaler> make_loss_scaler(Precision precision, c10::Device device) {
-  if (precision != Precision::fp16) return std::nullopt;
-  return LossScaler(LossScalerOptions{}, device);
 }
 
 std::string tokenizer_model_of(const TextConfig& text) {
@@ -77,13 +60,10 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
       tokenizer_(make_tokenizer(config.text)),
       tokenizer_model_(tokenizer_model_of(config.text)),
       loader_(make_train_loader(config, tokenizer_)),
-      model_(make_model(config, device_)),
-      objective_(config.loss, config.retrieval, device_),
-      parameters_(trained_tensors(model_, objective_)),
-      optimizer_(parameters_, config.optimizer, config.reference),
-      scaler_(make_loss_scaler(config.train.precision, device_)),
-      validation_(
-          make_validation(config, FeatureEncoder(model_, device_, config.image, tokenizer_), objective_)),
+      train_step_(config, make_model(config, device_), device_),
+      validation_(make_validation(config,
+                                  FeatureEncoder(train_step_.model(), device_, config.image, tokenizer_),
+                                  train_step_.objective())),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))),
       state_(resumed ? restore(*resumed) : TrainingState{}),
       earlier_(state_),
@@ -133,7 +113,10 @@ RunResult Trainer::train() {
     if (batch.size() < ContrastiveObjective::kFewestPairs) {
       skip(batch);
     } else {
-      const StepReport report = step(batch);
+      const double lr =
+          lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
+      const StepReport report = train_step_.run(batch, state_.step, lr);
+      count(batch);
       observe(report, timer.seconds(), data);
     }
     if (at_end_of_epoch(1)) write_data_report();
@@ -190,25 +173,6 @@ void Trainer::warn_of_odd_settings() const {
   }
 }
 
-Trainer::StepReport Trainer::step(const Batch& batch) {
-  optimizer_.zero_grad();
-  at::Tensor image_BD, text_BD;
-  {
-    const Autocast autocast(device_.type(), config_.train.precision);
-    image_BD = model_->encode_image(batch.images_BCHW.to(device_));
-    text_BD = model_->encode_text(batch.tokens_BL.to(device_), batch.end_positions_B.to(device_));
-  }
-  StepReport report;
-  report.loss = objective_.evaluate(image_BD, text_BD, model_->inv_tau(), gather_, state_.step).loss;
-  report.num_pairs = batch.size();
-  report.lr = lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
-  (scaler_ ? scaler_->scale(report.loss) : report.loss).backward();
-  update_weights(report);
-  report.loss = report.loss.detach();
-  count(batch);
-  return report;
-}
-
 void Trainer::count(const Batch& batch) {
   ++state_.step;
   state_.samples_seen += batch.size();
@@ -221,29 +185,6 @@ void Trainer::skip(const Batch& batch) {
   count(batch);
   log_warning("train", "step {}: {} usable pairs in the batch, {} unusable: skipped",
               with_thousands(state_.step), batch.size(), batch.num_bad);
-}
-
-void Trainer::update_weights(StepReport& report) {
-  const bool overflowed = scaler_ && !scaler_->unscale(parameters_);
-  report.norms = gradient_norms(parameters_);
-  // Gradients that overflowed in fp16 cost the step and lower the scale; a loss that is not finite is never
-  // mended so.
-  if (!overflowed || !std::isfinite(report.loss.item<double>())) {
-    require_finite(report.loss, report.norms, state_.step + 1);
-    if (config_.optimizer.grad_clip_norm) {
-      clip_gradients(parameters_, report.norms.all, *config_.optimizer.grad_clip_norm);
-    }
-    optimizer_.step(report.lr);
-    clamp_logit_scale(model_->logit_scale(), logit_scale_bounds(config_.loss.inv_tau_min,
-                                                                config_.loss.inv_tau_max, config_.reference));
-  }
-  if (scaler_) scaler_->update();
-  if (overflowed && scaler_->current_scale() < kSmallestLossScale) {
-    throw_user_error(
-        "step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before. "
-        "Resume with train.precision bf16 or fp32, or with a lower optimizer.lr",
-        state_.step + 1);
-  }
 }
 
 void Trainer::observe(const StepReport& report, double step_seconds, const DataDelivery& data) {
@@ -264,7 +205,7 @@ void Trainer::write_metrics(const StepReport& report) {
   loss_count_ = 0;
   NamedNumbers metrics = {{"train/loss", *shown_loss_},
                           {"train/lr", report.lr},
-                          {"train/logit_scale", model_->inv_tau().item<double>()},
+                          {"train/logit_scale", train_step_.model()->inv_tau().item<double>()},
                           {"train/grad_norm", report.norms.all.item<double>()},
                           {"train/grad_norm_image", report.norms.image.item<double>()},
                           {"train/grad_norm_text", report.norms.text.item<double>()},
@@ -272,8 +213,9 @@ void Trainer::write_metrics(const StepReport& report) {
                           {"train/data_time", meter_.data_seconds_per_step()},
                           {"train/batch_time", meter_.seconds_per_step()},
                           {"train/bad_samples", static_cast<double>(state_.bad_samples)}};
-  if (config_.retrieval.learn_beta) metrics.emplace_back("train/beta", objective_.beta().item<double>());
-  if (scaler_) metrics.emplace_back("train/loss_scale", scaler_->current_scale());
+  if (config_.retrieval.learn_beta)
+    metrics.emplace_back("train/beta", train_step_.objective().beta().item<double>());
+  if (const auto scale = train_step_.loss_scale()) metrics.emplace_back("train/loss_scale", *scale);
   MetricsRecord line = record(std::move(metrics));
   add_data_metrics(line);
   reporter_.write(line);

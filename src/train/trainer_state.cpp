@@ -1,36 +1,21 @@
 // What a trainer saves and how it goes on: everything that the next step depends on.
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <fmt/core.h>
-
-#include <mutex>
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/model/weights.h"
+#include "cloob/nn/random_state.h"
 #include "cloob/train/import_model.h"
 #include "cloob/train/stop_signal.h"
 #include "cloob/train/trainer.h"
 #include "train/data_report.h"
-#include "train/prefixed_tensors.h"
 
 namespace cloob {
 namespace {
-
-at::Tensor random_state() {
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const std::scoped_lock lock(generator.mutex());
-  return generator.get_state();
-}
-
-void restore_random_state(const at::Tensor& state) {
-  at::Generator generator = at::detail::getDefaultCPUGenerator();
-  const std::scoped_lock lock(generator.mutex());
-  generator.set_state(state);
-}
 
 [[noreturn]] void throw_not_resumable(const std::string& reason) {
   throw_user_error(
@@ -73,7 +58,7 @@ bool Trainer::save_is_due() const {
 
 void Trainer::save() {
   Checkpoint checkpoint;
-  checkpoint.weights = weights_of(model_);
+  checkpoint.weights = weights_of(train_step_.model());
   checkpoint.weights_metadata = weights_metadata(config_);
   checkpoint.config_yaml = print_config(config_);
   checkpoint.tokenizer_model = tokenizer_model_;
@@ -82,10 +67,9 @@ void Trainer::save() {
   checkpoint.state.data_position = loader_.position();
   checkpoint.state.data_size = loader_.samples_per_epoch();
   if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they are of other weights
-  add_with_prefix(checkpoint.training, "optimizer.", optimizer_.state());
-  add_with_prefix(checkpoint.training, "objective.", objective_.state());
-  if (scaler_) add_with_prefix(checkpoint.training, "scaler.", scaler_->state());
-  checkpoint.training.emplace("random.cpu", random_state());
+  checkpoint.training = train_step_.state();
+  checkpoint.training.emplace("random.cpu", random_state(at::kCPU));
+  if (!device_.is_cpu()) checkpoint.training.emplace("random.device", random_state(device_));
   checkpoint.training.emplace("run.loss_sum", loss_sum_);
   checkpoint.training.emplace("run.loss_count", at::scalar_tensor(loss_count_, at::kLong));
   const auto folder = checkpoints_.save(checkpoint);
@@ -103,12 +87,14 @@ TrainingState Trainer::restore(const Checkpoint& checkpoint) {
         "tokenizer.model",
         config_.text.model_file);
   }
-  load_weights(model_, checkpoint.weights, "the checkpoint");
-  if (!config_.loss.learn_inv_tau) model_->set_inv_tau(config_.loss.inv_tau, /*learned=*/false);
-  optimizer_.load_state(with_prefix_removed(training, "optimizer."));
-  objective_.load_state(with_prefix_removed(training, "objective."));
-  if (scaler_) scaler_->load_state(with_prefix_removed(training, "scaler."));
-  restore_random_state(tensor_named(training, "random.cpu"));
+  DualEncoder model = train_step_.model();
+  load_weights(model, checkpoint.weights, "the checkpoint");
+  if (!config_.loss.learn_inv_tau) model->set_inv_tau(config_.loss.inv_tau, /*learned=*/false);
+  train_step_.load_state(training);
+  set_random_state(at::kCPU, tensor_named(training, "random.cpu"));
+  // A run may go on on another device, where its numbers would mean nothing.
+  const auto on_device = training.find("random.device");
+  if (!device_.is_cpu() && on_device != training.end()) set_random_state(device_, on_device->second);
   seek(loader_, checkpoint.state.data_position, checkpoint.state.data_size);
   loss_sum_.copy_(tensor_named(training, "run.loss_sum"));
   loss_count_ = tensor_named(training, "run.loss_count").item<std::int64_t>();

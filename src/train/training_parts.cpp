@@ -61,6 +61,7 @@ DualEncoder make_model(const RunConfig& config, c10::Device device) {
     load_weights(model, initial.tensors, config.train.initial_weights);
     if (!config.loss.learn_inv_tau) model->set_inv_tau(config.loss.inv_tau, /*learned=*/false);
   }
+  model->set_recompute(config.train.gradient_checkpointing);
   model->to(device);
   model->train();
   return model;

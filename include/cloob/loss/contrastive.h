@@ -1,5 +1,6 @@
 // Contrastive losses of paired features. Everything is computed in fp32 or wider, outside of autocast, and
-// can be differentiated once. Forward and backward hold one B x N matrix for each loss.
+// can be differentiated once. No B x N matrix is ever held: forward and backward go through tiles of it,
+// `tile` rows and columns each (0: see tile_side).
 //
 // Shapes: B rows of this process, N rows of all processes, D features.
 #pragma once
@@ -19,7 +20,7 @@ namespace cloob {
 /// rows. `inv_tau` is a scalar tensor; gradients flow to all three tensors. Throws UserError when there is no
 /// pair.
 at::Tensor info_nce(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
-                    std::int64_t first_row);
+                    std::int64_t first_row, std::int64_t tile = 0);
 
 /// InfoLOOB (leave one out bound) with the leading temperature of the authors' code, s = inv_tau:
 ///
@@ -28,9 +29,16 @@ at::Tensor info_nce(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, co
 /// The positive is left out of the denominator exactly, so the value can be negative. Arguments as for
 /// `info_nce`. Throws UserError when there are fewer than two pairs: a single one has no negatives.
 at::Tensor info_loob(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
-                     std::int64_t first_row);
+                     std::int64_t first_row, std::int64_t tile = 0);
 
-/// The same over all rows of one process.
+/// info_nce(x, y) + info_nce(y, x), and the same of info_loob, for the rows of one process: both directions
+/// share every similarity.
+at::Tensor info_nce_both_ways(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
+                              std::int64_t tile = 0);
+at::Tensor info_loob_both_ways(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
+                               std::int64_t tile = 0);
+
+/// One direction over all rows of one process.
 inline at::Tensor info_nce(const at::Tensor& anchor_ND, const at::Tensor& sample_ND,
                            const at::Tensor& inv_tau) {
   return info_nce(anchor_ND, sample_ND, inv_tau, /*first_row=*/0);

@@ -21,6 +21,8 @@ class ImageEncoderImpl : public torch::nn::Module {
  public:
   /// (B, 3, image_size, image_size) -> (B, embed_dim).
   virtual torch::Tensor forward(const torch::Tensor& images_BCHW) = 0;
+  /// Whether the backward pass computes blocks again instead of keeping what is in them.
+  virtual void set_recompute(bool recompute) = 0;
 };
 TORCH_MODULE(ImageEncoder);
 
@@ -32,6 +34,7 @@ class ModifiedResNetImpl final : public ImageEncoderImpl {
  public:
   ModifiedResNetImpl(const ImageEncoderConfig& config, std::int64_t embed_dim, Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& images_BCHW) override;
+  void set_recompute(bool recompute) override { recompute_ = recompute; }
 
  private:
   torch::Tensor stem(const torch::Tensor& images_BCHW);
@@ -44,6 +47,7 @@ class ModifiedResNetImpl final : public ImageEncoderImpl {
   BatchNorm2d norm3_;
   std::vector<Bottleneck> blocks_;
   AttentionPool pool_{nullptr};
+  bool recompute_ = false;
 };
 TORCH_MODULE(ModifiedResNet);
 
@@ -53,8 +57,12 @@ class VisionTransformerImpl final : public ImageEncoderImpl {
   VisionTransformerImpl(const ImageEncoderConfig& config, Activation activation, std::int64_t embed_dim,
                         Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& images_BCHW) override;
+  void set_recompute(bool recompute) override { transformer_->set_recompute(recompute); }
 
  private:
+  torch::Tensor drop_patches(const torch::Tensor& embedded_BLD) const;
+
+  double patch_dropout_;
   torch::Tensor class_embedding_;
   torch::Tensor positional_embedding_;  ///< row 0 belongs to the class token
   torch::Tensor projection_;

@@ -30,6 +30,7 @@ struct ImageEncoderConfig {
   std::int64_t width = 64;
   std::optional<std::int64_t> patch_size;
   std::int64_t head_width = 64;
+  double patch_dropout = 0;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -51,7 +52,10 @@ struct ImageEncoderConfig {
               "Rows and columns of a vit's patches in pixels; a resnet has none.", Range{1, 4096}),
         field("head_width", &ImageEncoderConfig::head_width,
               "Features of one attention head: of every block of a vit, of the pooling layer of a resnet.",
-              Range{1, 65536}));
+              Range{1, 65536}),
+        field("patch_dropout", &ImageEncoderConfig::patch_dropout,
+              "Share of a vit's patches that training leaves out, drawn anew for every image and step.",
+              Range{0.0, 0.99}));
   }
 
   /// Features that attention pooling sees in a resnet; the residual stream of a vit.

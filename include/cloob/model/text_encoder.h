@@ -19,8 +19,12 @@ class TextEncoderImpl : public torch::nn::Module {
  public:
   TextEncoderImpl(const ModelConfig& config, Initializer& initializer);
   /// int64 ids (B, L) with L <= context_length, and for each text the place of its end token (B) -> (B,
-  /// embed_dim). What stands behind the end token has no influence.
+  /// embed_dim). What stands behind the end token has no influence and costs nothing. Both may lie on the CPU
+  /// whatever the device, which spares waiting for it.
   torch::Tensor forward(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
+
+  /// Whether the backward pass computes blocks again instead of keeping what is in them.
+  void set_recompute(bool recompute) { transformer_->set_recompute(recompute); }
 
   /// Registers the tower's tensors in `root`, under the names that they have here: files hold them at their
   /// root.

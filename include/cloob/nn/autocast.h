@@ -20,6 +20,15 @@ struct EnumNames<Precision> {
       {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}}};
 };
 
+/// What autocast does on this thread for one kind of device.
+struct AutocastState {
+  c10::DeviceType device_type;
+  bool is_enabled;
+  c10::ScalarType type;
+
+  static AutocastState current(c10::DeviceType device_type);
+};
+
 /// Autocast for the lifetime of the object, on this thread: `fp32` switches it off.
 ///
 /// The cast weights that autocast keeps are dropped when the outermost guard ends, so use one guard a
@@ -27,14 +36,13 @@ struct EnumNames<Precision> {
 class Autocast {
  public:
   Autocast(c10::DeviceType device_type, Precision precision);
+  explicit Autocast(const AutocastState& state);
   ~Autocast();
   Autocast(const Autocast&) = delete;
   Autocast& operator=(const Autocast&) = delete;
 
  private:
-  c10::DeviceType device_type_;
-  bool was_enabled_;
-  c10::ScalarType previous_type_;
+  AutocastState before_;
 };
 
 }  // namespace cloob

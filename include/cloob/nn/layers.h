@@ -54,6 +54,16 @@ class Conv2dImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Conv2d);
 
+/// While one of these lives, batch norms on this thread leave their running statistics as they are: for a
+/// forward pass that is made a second time.
+class KeepRunningStatistics {
+ public:
+  KeepRunningStatistics();
+  ~KeepRunningStatistics();
+  KeepRunningStatistics(const KeepRunningStatistics&) = delete;
+  KeepRunningStatistics& operator=(const KeepRunningStatistics&) = delete;
+};
+
 /// Batch normalisation with running statistics (momentum 0.1, eps 1e-5). Bias 0, gain `initial_gain`.
 class BatchNorm2dImpl : public torch::nn::Module {
  public:
@@ -86,7 +96,7 @@ TORCH_MODULE(LayerNorm);
 class EmbeddingImpl : public torch::nn::Module {
  public:
   EmbeddingImpl(std::int64_t num_rows, std::int64_t width, double std, Initializer& initializer);
-  /// int64 (B, L) -> (B, L, width).
+  /// int64 of any shape (...) -> (..., width).
   torch::Tensor forward(const torch::Tensor& ids_BL) const;
 
  private:

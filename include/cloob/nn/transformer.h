@@ -1,6 +1,6 @@
 // The transformer of both towers: pre-norm residual blocks of self-attention and an MLP four times as wide.
 //
-// Shapes: B batch, L tokens, D features (the width).
+// Shapes: T tokens of all sequences, N sequences, D features (the width).
 #pragma once
 
 #include <torch/nn/module.h>
@@ -12,6 +12,7 @@
 
 #include "cloob/nn/activation.h"
 #include "cloob/nn/layers.h"
+#include "cloob/nn/sequence_groups.h"
 
 namespace cloob {
 
@@ -39,7 +40,11 @@ struct BlockShape {
 class SelfAttentionImpl : public torch::nn::Module {
  public:
   SelfAttentionImpl(const BlockShape& shape, Initializer& initializer);
-  torch::Tensor forward(const torch::Tensor& x_BLD) const;
+  torch::Tensor forward(const torch::Tensor& x_TD, const SequenceGroups& groups) const;
+  /// What the pooled tokens alone attend to: (N, D). A causal sequence is pooled at its last token, which
+  /// sees all.
+  torch::Tensor forward_pooled(const torch::Tensor& x_TD, const SequenceGroups& groups,
+                               PooledToken pooled) const;
 
  private:
   std::int64_t heads_;
@@ -53,7 +58,7 @@ TORCH_MODULE(SelfAttention);
 class MlpImpl : public torch::nn::Module {
  public:
   MlpImpl(const BlockShape& shape, Initializer& initializer);
-  torch::Tensor forward(const torch::Tensor& x_BLD) const;
+  torch::Tensor forward(const torch::Tensor& x) const;
 
  private:
   Activation activation_;
@@ -65,7 +70,11 @@ TORCH_MODULE(Mlp);
 class ResidualAttentionBlockImpl : public torch::nn::Module {
  public:
   ResidualAttentionBlockImpl(const BlockShape& shape, Initializer& initializer);
-  torch::Tensor forward(const torch::Tensor& x_BLD) const;
+  torch::Tensor forward(const torch::Tensor& x_TD, const SequenceGroups& groups) const;
+  /// The pooled rows of `forward`, (N, D), without the others: every token gives its key and its value, the
+  /// rest of the block is computed for the pooled ones.
+  torch::Tensor forward_pooled(const torch::Tensor& x_TD, const SequenceGroups& groups,
+                               PooledToken pooled) const;
 
  private:
   LayerNorm attention_norm_;
@@ -78,10 +87,14 @@ TORCH_MODULE(ResidualAttentionBlock);
 class TransformerImpl : public torch::nn::Module {
  public:
   TransformerImpl(const BlockShape& shape, std::int64_t layers, Initializer& initializer);
-  torch::Tensor forward(torch::Tensor x_BLD) const;
+  /// (T, D) -> the states of the pooled tokens behind the last block, (N, D).
+  torch::Tensor forward(torch::Tensor x_TD, const SequenceGroups& groups, PooledToken pooled) const;
+  /// Whether the backward pass computes blocks again instead of keeping what is in them.
+  void set_recompute(bool recompute) { recompute_ = recompute; }
 
  private:
   std::vector<ResidualAttentionBlock> blocks_;
+  bool recompute_ = false;
 };
 TORCH_MODULE(Transformer);
 

@@ -57,8 +57,8 @@ class ContrastiveObjective {
   void load_state(const NamedTensors& state);
 
  private:
-  at::Tensor retrieve(const at::Tensor& state_BD, const at::Tensor& stored_ND, std::int64_t step) const;
-  at::Tensor sum_or_mean(const at::Tensor& one_direction, const at::Tensor& other_direction) const;
+  at::Tensor retrieve(const at::Tensor& state_BD, const at::Tensor& stored_ND) const;
+  at::Tensor of_directions(const at::Tensor& sum) const;
 
   LossConfig loss_;
   RetrievalConfig retrieval_;

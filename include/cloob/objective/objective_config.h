@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -25,6 +26,7 @@ struct LossConfig {
   bool learn_inv_tau = true;
   double inv_tau_min = 1.0;
   double inv_tau_max = 100.0;
+  std::int64_t tile_size = 0;
 
   static constexpr auto fields() {
     using C = LossConfig;
@@ -44,7 +46,14 @@ struct LossConfig {
         field("inv_tau_min", &C::inv_tau_min, "Lower bound of inv_tau, applied after every optimizer step.",
               Range{1e-2, 1e4}),
         field("inv_tau_max", &C::inv_tau_max, "Upper bound of inv_tau, applied after every optimizer step.",
-              Range{1e-2, 1e4}));
+              Range{1e-2, 1e4}),
+        field("tile_size", &C::tile_size,
+              "Similarities of loss and retrieval are computed in squares of so many rows and columns, so "
+              "that no "
+              "matrix of all pairs is held; 0 takes 1024, or less where memory is short. It changes rounding "
+              "and "
+              "speed, nothing else.",
+              Range{0, 1e6}));
   }
 
   /// Throws UserError unless inv_tau_min <= inv_tau <= inv_tau_max.

@@ -31,6 +31,8 @@ struct TrainConfig {
   Precision precision = Precision::fp32;
   DeviceChoice device = DeviceChoice::auto_;
   std::int64_t threads = 0;
+  std::int64_t gradient_cache_parts = 1;
+  bool gradient_checkpointing = false;
   std::string initial_weights;
 
   static constexpr auto fields() {
@@ -58,6 +60,17 @@ struct TrainConfig {
               "round sums "
               "differently.",
               {0, 4096}),
+        field("gradient_cache_parts", &TrainConfig::gradient_cache_parts,
+              "Parts in which a batch is encoded, each twice: the loss still compares all pairs of the "
+              "batch, but only "
+              "one part's activations are in memory. The gradients are those of one batch; batch norms take "
+              "their "
+              "statistics of each part.",
+              {1, 1e6}),
+        field("gradient_checkpointing", &TrainConfig::gradient_checkpointing,
+              "Whether the backward pass computes the towers' blocks again instead of keeping what is in "
+              "them: less "
+              "memory, about a third more time, the same gradients."),
         field("initial_weights", &TrainConfig::initial_weights,
               "Checkpoint, run folder or weights file to start from (see 'cloob weights'); empty starts from "
               "random "

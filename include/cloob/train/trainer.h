@@ -9,18 +9,12 @@
 #include <optional>
 #include <string>
 
-#include "cloob/base/gather.h"
 #include "cloob/base/timer.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/checkpoint_store.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/loader.h"
 #include "cloob/data/source.h"
-#include "cloob/model/dual_encoder.h"
-#include "cloob/objective/contrastive_objective.h"
-#include "cloob/optim/adamw.h"
-#include "cloob/optim/gradients.h"
-#include "cloob/optim/loss_scaler.h"
 #include "cloob/report/bound_by.h"
 #include "cloob/report/meters.h"
 #include "cloob/report/metrics.h"
@@ -30,6 +24,7 @@
 #include "cloob/train/resume.h"
 #include "cloob/train/run_config.h"
 #include "cloob/train/run_directory.h"
+#include "cloob/train/train_step.h"
 #include "cloob/train/validation.h"
 
 namespace cloob {
@@ -54,13 +49,6 @@ class Trainer {
   RunResult run();
 
  private:
-  // What one step leaves behind; its tensors lie on the device.
-  struct StepReport {
-    at::Tensor loss;
-    GradientNorms norms;
-    double lr = 0;
-    std::int64_t num_pairs = 0;
-  };
   // What getting its batch was like.
   struct DataDelivery {
     double wait_seconds = 0;
@@ -68,10 +56,8 @@ class Trainer {
   };
 
   RunResult train();
-  StepReport step(const Batch& batch);
   void skip(const Batch& batch);
   void count(const Batch& batch);
-  void update_weights(StepReport& report);
   void observe(const StepReport& report, double step_seconds, const DataDelivery& data);
   void write_metrics(const StepReport& report);
   void show_progress();
@@ -99,12 +85,7 @@ class Trainer {
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string tokenizer_model_;  ///< the file's bytes, for checkpoints; empty with CLIP's tokenizer
   Loader loader_;
-  DualEncoder model_;
-  ContrastiveObjective objective_;
-  SingleProcess gather_;
-  NamedTensors parameters_;
-  AdamW optimizer_;
-  std::optional<LossScaler> scaler_;
+  TrainStep train_step_;
   Validation validation_;
   at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
   std::int64_t loss_count_ = 0;

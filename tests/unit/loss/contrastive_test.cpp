@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
+#include <fmt/core.h>
+
 #include <cmath>
+#include <limits>
 
 #include "support/finite_differences.h"
 #include "support/support.h"
@@ -22,7 +25,8 @@ at::Tensor random_rows(std::int64_t rows, std::int64_t width, std::uint64_t seed
   return drawn / drawn.norm(2, 1, true);
 }
 
-using Loss = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t);
+using Loss = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t,
+                            std::int64_t);
 constexpr Loss kLosses[] = {&info_nce, &info_loob};
 
 TEST(InfoNce, OfOrthogonalPairsIsKnown) {
@@ -55,10 +59,65 @@ TEST(Contrastive, GradientsMatchFiniteDifferences) {
                    sample = random_rows(5, 4, 2).requires_grad_();
   const at::Tensor inv_tau = scale(7).requires_grad_();
   for (const Loss loss : kLosses) {
-    const auto value = [&] { return loss(anchor, sample, inv_tau, 0); };
+    const auto value = [&] { return loss(anchor, sample, inv_tau, 0, 0); };
     for (const at::Tensor& leaf : {anchor, sample, inv_tau}) {
       testing::expect_gradient_matches_differences(value, leaf, 1e-8);
     }
+  }
+}
+
+// The formulas with the whole matrix of similarities.
+at::Tensor dense(const at::Tensor& anchor, const at::Tensor& sample, const at::Tensor& inv_tau, bool loob,
+                 std::int64_t first_row) {
+  const at::Tensor logits = inv_tau * at::mm(anchor, sample.t());
+  const at::Tensor positives = logits.diagonal(first_row);
+  const at::Tensor partners = at::zeros(logits.sizes(), at::kBool);
+  partners.diagonal(first_row).fill_(loob);
+  const at::Tensor kept = logits.masked_fill(partners, -std::numeric_limits<double>::infinity());
+  const at::Tensor mean = (kept.logsumexp(1) - positives).mean();
+  return loob ? mean / inv_tau : mean;
+}
+
+void expect_same_up_to_gradients(const at::Tensor& actual, const at::Tensor& expected,
+                                 const std::vector<at::Tensor>& leaves, const std::string& name) {
+  expect_close(actual, expected, 1e-12, 1e-13, name);
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& loss : {actual, expected}) {
+    for (const at::Tensor& leaf : leaves) leaf.mutable_grad().reset();
+    loss.backward();
+    for (const at::Tensor& leaf : leaves) gradients.push_back(leaf.grad().clone());
+  }
+  for (std::size_t i = 0; i < leaves.size(); ++i)
+    expect_close(gradients[i], gradients[leaves.size() + i], 1e-10, 1e-12, name);
+}
+
+TEST(Contrastive, EqualsTheDenseFormulaForTilesOfAnySize) {
+  const at::Tensor x = random_rows(11, 4, 1).requires_grad_(), y = random_rows(11, 4, 2).requires_grad_();
+  const at::Tensor inv_tau = scale(7).requires_grad_();
+  for (const std::int64_t tile : {1, 2, 3, 5, 11, 64}) {
+    const std::string name = fmt::format("tile {}", tile);
+    for (const bool loob : {false, true}) {
+      const auto one_way = loob ? kLosses[1] : kLosses[0];
+      const auto both_ways = loob ? &info_loob_both_ways : &info_nce_both_ways;
+      const at::Tensor some = x.narrow(0, 0, 4);
+      expect_same_up_to_gradients(one_way(some, y, inv_tau, 6, tile), dense(some, y, inv_tau, loob, 6),
+                                  {x, y, inv_tau}, name);
+      expect_same_up_to_gradients(both_ways(x, y, inv_tau, tile),
+                                  dense(x, y, inv_tau, loob, 0) + dense(y, x, inv_tau, loob, 0),
+                                  {x, y, inv_tau}, name);
+    }
+  }
+}
+
+TEST(Contrastive, TilesLoseNothingWhereLogitsAreFarApart) {
+  // At this scale a row's logits are up to 200 apart: what is added up first must not be lost, nor the rest.
+  const at::Tensor x = random_rows(20, 3, 1).to(at::kFloat), y = random_rows(20, 3, 2).to(at::kFloat);
+  for (const bool loob : {false, true}) {
+    const auto both_ways = loob ? &info_loob_both_ways : &info_nce_both_ways;
+    const at::Tensor expected = dense(x.to(at::kDouble), y.to(at::kDouble), scale(100), loob, 0) +
+                                dense(y.to(at::kDouble), x.to(at::kDouble), scale(100), loob, 0);
+    for (const std::int64_t tile : {1, 7, 64})
+      expect_close(both_ways(x, y, scale(100), tile), expected, 1e-6, 0);
   }
 }
 
@@ -66,17 +125,17 @@ TEST(Contrastive, OrderOfPairsDoesNotMatter) {
   const at::Tensor anchor = random_rows(9, 4, 1), sample = random_rows(9, 4, 2);
   const at::Tensor order = at::randperm(9);
   for (const Loss loss : kLosses) {
-    expect_close(loss(anchor.index_select(0, order), sample.index_select(0, order), scale(14.3), 0),
-                 loss(anchor, sample, scale(14.3), 0), 1e-13, 0);
+    expect_close(loss(anchor.index_select(0, order), sample.index_select(0, order), scale(14.3), 0, 0),
+                 loss(anchor, sample, scale(14.3), 0, 0), 1e-13, 0);
   }
 }
 
 TEST(Contrastive, MeanOverPartsOfTheRowsIsTheWhole) {
   const at::Tensor anchor = random_rows(8, 4, 1), sample = random_rows(8, 4, 2);
   for (const Loss loss : kLosses) {
-    const at::Tensor parts = loss(anchor.narrow(0, 0, 4), sample, scale(14.3), 0) +
-                             loss(anchor.narrow(0, 4, 4), sample, scale(14.3), 4);
-    expect_close(parts / 2, loss(anchor, sample, scale(14.3), 0), 1e-13, 0);
+    const at::Tensor parts = loss(anchor.narrow(0, 0, 4), sample, scale(14.3), 0, 0) +
+                             loss(anchor.narrow(0, 4, 4), sample, scale(14.3), 4, 0);
+    expect_close(parts / 2, loss(anchor, sample, scale(14.3), 0, 0), 1e-13, 0);
   }
 }
 
@@ -84,10 +143,10 @@ TEST(Contrastive, HalfPrecisionFeaturesAreComparedInFp32) {
   const at::Tensor anchor = random_rows(16, 8, 1).to(at::kBFloat16),
                    sample = random_rows(16, 8, 2).to(at::kBFloat16);
   for (const Loss loss : kLosses) {
-    const at::Tensor value = loss(anchor, sample, scale(100), 0);
+    const at::Tensor value = loss(anchor, sample, scale(100), 0, 0);
     EXPECT_EQ(value.scalar_type(), at::kFloat);
-    EXPECT_TRUE(at::equal(value, loss(anchor.to(at::kFloat), sample.to(at::kFloat), scale(100), 0)));
-    expect_close(value, loss(anchor.to(at::kDouble), sample.to(at::kDouble), scale(100), 0), 1e-5, 1e-5);
+    EXPECT_TRUE(at::equal(value, loss(anchor.to(at::kFloat), sample.to(at::kFloat), scale(100), 0, 0)));
+    expect_close(value, loss(anchor.to(at::kDouble), sample.to(at::kDouble), scale(100), 0, 0), 1e-5, 1e-5);
   }
 }
 
@@ -95,10 +154,10 @@ TEST(Contrastive, AutocastDoesNotReachIn) {
   const at::Tensor anchor = random_rows(16, 8, 1).to(at::kFloat),
                    sample = random_rows(16, 8, 2).to(at::kFloat);
   for (const Loss loss : kLosses) {
-    const at::Tensor expected = loss(anchor, sample, scale(30), 0);
+    const at::Tensor expected = loss(anchor, sample, scale(30), 0, 0);
     at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
     at::autocast::set_autocast_enabled(at::kCPU, true);
-    const at::Tensor actual = loss(anchor, sample, scale(30), 0);
+    const at::Tensor actual = loss(anchor, sample, scale(30), 0, 0);
     const bool towers_would_be_bf16 = at::mm(anchor, sample.t()).scalar_type() == at::kBFloat16;
     at::autocast::set_autocast_enabled(at::kCPU, false);
     EXPECT_TRUE(towers_would_be_bf16);

@@ -66,6 +66,21 @@ TEST(DualEncoder, IsBlindToWhatStandsBehindTheEndOfAText) {
   testing::expect_close(model->encode_text(ids.narrow(1, 0, 6), short_ends), features, 0, 1e-6, "cut");
 }
 
+TEST(DualEncoder, GivesEveryTextOfAMixedBatchWhatItGetsAlone) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  const at::Tensor ids = tokens(), together = model->encode_text(ids, ends());
+  for (std::int64_t text = 0; text < ids.size(0); ++text) {
+    const at::Tensor alone = model->encode_text(ids.narrow(0, text, 1), ends().narrow(0, text, 1));
+    testing::expect_close(together.narrow(0, text, 1), alone, 0, 1e-6);
+  }
+}
+
+TEST(DualEncoder, RefusesAnEndOutsideOfTheText) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  EXPECT_THROW(model->encode_text(tokens(), at::tensor({2, 4, 10, 7}, at::kLong)), InternalError);
+  EXPECT_THROW(model->encode_text(tokens(), at::tensor({2, -1, 9, 7}, at::kLong)), InternalError);
+}
+
 TEST(DualEncoder, DrawsTheSameWeightsFromTheSameSeed) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
     const NamedTensors first = weights_of(drawn(config, 3)), second = weights_of(drawn(config, 3)),

@@ -58,6 +58,56 @@ TEST(HopfieldRetrieve, GradientsMatchFiniteDifferences) {
   }
 }
 
+TEST(HopfieldRetrieve, EqualsTheDenseFormulaForTilesOfAnySize) {
+  const at::Tensor state = random_rows(9, 4, 1).requires_grad_(),
+                   stored = random_rows(7, 4, 2).requires_grad_();
+  const at::Tensor beta = at::scalar_tensor(5.0, at::kDouble).requires_grad_();
+  const at::Tensor weights = random_rows(9, 4, 3);
+  const auto with_gradients = [&](const at::Tensor& retrieved) {
+    std::vector<at::Tensor> all = {retrieved};
+    for (const at::Tensor& leaf : {state, stored, beta}) leaf.mutable_grad().reset();
+    (retrieved * weights).sum().backward();
+    for (const at::Tensor& leaf : {state, stored, beta}) all.push_back(leaf.grad().clone());
+    return all;
+  };
+  for (const std::int64_t steps : {1, 2}) {
+    at::Tensor dense = state;
+    for (std::int64_t step = 0; step < steps; ++step)
+      dense = at::softmax(beta * at::mm(dense, stored.t()), 1).mm(stored);
+    const auto expected = with_gradients(dense / dense.norm(2, 1, true));
+    for (const std::int64_t tile : {1, 2, 4, 7, 64}) {
+      const auto actual = with_gradients(hopfield_retrieve(state, stored, beta, steps, tile));
+      for (std::size_t i = 0; i < actual.size(); ++i) expect_close(actual[i], expected[i], 1e-11, 1e-13);
+    }
+  }
+}
+
+TEST(HopfieldRetrievePairs, EqualsTheFourRetrievalsForTilesOfAnySize) {
+  const at::Tensor x = random_rows(9, 4, 1).requires_grad_(), y = random_rows(9, 4, 2).requires_grad_();
+  const at::Tensor beta = at::scalar_tensor(5.0, at::kDouble).requires_grad_();
+  const auto with_gradients = [&](const PairRetrievals& found) {
+    std::vector<at::Tensor> all = {found.u_x_ND, found.u_y_ND, found.v_x_ND, found.v_y_ND};
+    at::Tensor sum = at::zeros({}, at::kDouble);
+    for (std::size_t i = 0; i < 4; ++i) sum = sum + (all[i] * random_rows(9, 4, 10 + i)).sum();
+    for (const at::Tensor& leaf : {x, y, beta}) leaf.mutable_grad().reset();
+    sum.backward();
+    for (const at::Tensor& leaf : {x, y, beta}) all.push_back(leaf.grad().clone());
+    return all;
+  };
+  const auto expected = with_gradients({hopfield_retrieve(x, x, beta, 1), hopfield_retrieve(y, x, beta, 1),
+                                        hopfield_retrieve(x, y, beta, 1), hopfield_retrieve(y, y, beta, 1)});
+  for (const std::int64_t tile : {1, 2, 4, 9, 64}) {
+    const auto actual = with_gradients(hopfield_retrieve_pairs(x, y, beta, tile));
+    for (std::size_t i = 0; i < actual.size(); ++i) expect_close(actual[i], expected[i], 1e-11, 1e-13);
+  }
+}
+
+TEST(HopfieldRetrieve, ThatFindsItsOwnStateAddsUpBothGradients) {
+  const at::Tensor state = random_rows(6, 4, 1).requires_grad_(), weights = random_rows(6, 4, 3);
+  const auto value = [&] { return (hopfield_retrieve(state, state, 4.0, 1, /*tile=*/4) * weights).sum(); };
+  testing::expect_gradient_matches_differences(value, state, 1e-8);
+}
+
 TEST(HopfieldRetrieve, StaysInFp32UnderAutocastAndForHalfPrecision) {
   const at::Tensor state = random_rows(6, 8, 1).to(at::kFloat), stored = random_rows(6, 8, 2).to(at::kFloat);
   const at::Tensor expected = hopfield_retrieve(state, stored, 8.0, 1);

@@ -1,0 +1,127 @@
+// cloob bench step
+
+#include <ATen/Parallel.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/enum_option.h"
+#include "cli/output_file.h"
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/memory.h"
+#include "cloob/base/text.h"
+#include "cloob/config/config.h"
+#include "cloob/data/labeled_source.h"
+#include "cloob/objective/objective_system.h"
+#include "cloob/report/named_numbers.h"
+#include "cloob/text/tokenizer.h"
+#include "cloob/train/step_benchmark.h"
+
+namespace cloob {
+namespace {
+
+struct StepArguments {
+  std::string model;
+  std::optional<ObjectiveSystem> objective = ObjectiveSystem::clip;
+  std::int64_t batch = 64;
+  std::int64_t steps = 3;
+  Precision precision = Precision::fp32;
+  std::string caption_tokens = "14";
+  std::string captions;
+  std::int64_t threads = 0;
+  std::string json = "-";
+};
+
+// A file, or one of configs/model by its name.
+std::filesystem::path find_model(const std::string& model) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(model, error)) return model;
+  return find_resource("configs/model/" + model + ".yaml");
+}
+
+RunConfig read_run(const StepArguments& arguments, const std::vector<std::string>& rest) {
+  ConfigSource source = ConfigSource::from_file(find_model(arguments.model));
+  const auto [loss, retrieval] = kinds_of(arguments.objective.value());
+  source.add_overrides({{"train.global_batch_size", std::to_string(arguments.batch)},
+                        {"train.precision", std::string(enum_name(arguments.precision))},
+                        {"train.steps", "1"},
+                        {"loss.kind", std::string(enum_name(loss))},
+                        {"retrieval.kind", std::string(enum_name(retrieval))}});
+  source.add_overrides(parse_overrides(rest));
+  Origins origins;
+  return read_config<RunConfig>(source, origins);
+}
+
+std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const RunConfig& config) {
+  if (const auto number = parse_integer(arguments.caption_tokens)) return {*number};
+  if (arguments.captions.empty()) {
+    throw_user_error(
+        "--caption-tokens {}: give a number, or a text with a caption in each line by --captions",
+        arguments.caption_tokens);
+  }
+  const auto tokenizer = make_tokenizer(config.text);
+  std::vector<std::int64_t> lengths;
+  for (const std::string& caption : read_lines(arguments.captions)) {
+    const auto encoded = tokenizer->encode(caption, config.model.text.context_length);
+    lengths.push_back(encoded.end_position + 1);
+  }
+  if (lengths.empty()) throw_user_error("'{}' has no captions", arguments.captions);
+  return lengths;
+}
+
+int bench_step(const StepArguments& arguments, const std::vector<std::string>& rest) {
+  require_output(arguments.json, {arguments.captions});
+  if (arguments.threads > 0) at::set_num_threads(static_cast<int>(arguments.threads));
+  const RunConfig config = read_run(arguments, rest);
+  keep_freed_memory();
+  const StepBenchmarkResult result =
+      benchmark_step({config, arguments.steps, caption_lengths(arguments, config)});
+  write_json_line(arguments.json, to_json({{"step_s", result.seconds},
+                                           {"samples_s", result.samples_per_second},
+                                           {"first_s", result.first_seconds},
+                                           {"peak_rss_gib", result.peak_rss_gib},
+                                           {"loss", result.loss}}));
+  return 0;
+}
+
+}  // namespace
+
+void add_bench_step(CLI::App& group, Action& action) {
+  CLI::App* const command =
+      group.add_subcommand("step", "The trainer's step on made-up data: time and memory");
+  const auto arguments = std::make_shared<StepArguments>();
+  command->add_option("--model", arguments->model, "Name of a file in configs/model, or a YAML file")
+      ->required();
+  add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective,
+                                   "A corner of the grid of objectives; clip if not given");
+  command->add_option("--batch", arguments->batch, "Pairs in a step")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1'000'000'000));
+  command->add_option("--steps", arguments->steps, "Timed steps, behind two that are not")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  add_enum_option<Precision>(*command, "--precision", arguments->precision, "train.precision");
+  command
+      ->add_option("--caption-tokens", arguments->caption_tokens,
+                   "Tokens of a caption, start and end included; any word, flickr8k for example, takes the "
+                   "lengths of --captions")
+      ->capture_default_str();
+  command->add_option("--captions", arguments->captions, "Text file with a caption in each line");
+  command->add_option("--threads", arguments->threads, "CPU threads; 0 means all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 4096));
+  add_json_option(*command, arguments->json);
+  command->allow_extras();
+  command->footer("--section.key VALUE sets anything that 'cloob train' can be told.");
+  command->callback([command, arguments, &action] {
+    action = [command, arguments] { return bench_step(*arguments, command->remaining()); };
+  });
+}
+
+}  // namespace cloob

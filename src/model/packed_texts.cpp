@@ -1,0 +1,61 @@
+#include "model/packed_texts.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include "cloob/base/error.h"
+
+namespace cloob {
+namespace {
+
+// The numbers of texts, shorter ones first.
+std::vector<std::int64_t> order_by_length(std::span<const std::int64_t> ends) {
+  std::vector<std::int64_t> order(ends.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {},
+                           [&](std::int64_t text) { return ends[static_cast<std::size_t>(text)]; });
+  return order;
+}
+
+}  // namespace
+
+PackedTexts pack_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B, c10::Device device) {
+  const at::Tensor ends_B = end_positions_B.cpu().contiguous(), tokens = tokens_BL.cpu().contiguous();
+  const std::span ends(ends_B.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(ends_B.numel()));
+  const std::int64_t num_texts = tokens.size(0), width = tokens.size(1);
+  CLOOB_CHECK(std::ssize(ends) == num_texts, "{} ends of {} texts", ends.size(), num_texts);
+  PackedTexts packed;
+  std::int64_t num_tokens = 0;
+  const std::vector<std::int64_t> order = order_by_length(ends);
+  for (const std::int64_t text : order) {
+    const std::int64_t length = ends[static_cast<std::size_t>(text)] + 1;
+    CLOOB_CHECK(length >= 1 && length <= width, "a text of {} tokens ends at place {}", width, length - 1);
+    if (packed.groups.empty() || packed.groups.back().length != length) packed.groups.push_back({0, length});
+    ++packed.groups.back().count;
+    num_tokens += length;
+  }
+  packed.ids_T = at::empty({num_tokens}, tokens.options());
+  packed.positions_T = at::empty({num_tokens}, tokens.options());
+  at::Tensor places_B = at::empty({num_texts}, tokens.options());
+  auto* id = packed.ids_T.mutable_data_ptr<std::int64_t>();
+  auto* position = packed.positions_T.mutable_data_ptr<std::int64_t>();
+  for (std::size_t place = 0; place < order.size(); ++place) {
+    const std::int64_t* const text = tokens.const_data_ptr<std::int64_t>() + order[place] * width;
+    const std::int64_t length = ends[static_cast<std::size_t>(order[place])] + 1;
+    id = std::copy_n(text, length, id);
+    std::iota(position, position + length, 0);
+    position += length;
+    places_B.mutable_data_ptr<std::int64_t>()[order[place]] = static_cast<std::int64_t>(place);
+  }
+  packed.ids_T = packed.ids_T.to(device);
+  packed.positions_T = packed.positions_T.to(device);
+  if (packed.groups.size() > 1) packed.sequence_of_text_B = places_B.to(device);
+  return packed;
+}
+
+}  // namespace cloob
