@@ -18,8 +18,9 @@ std::int64_t tile_side(std::int64_t asked) {
   return side;
 }
 
-TileBuffer::TileBuffer(std::int64_t most_rows, std::int64_t most_columns, const at::TensorOptions& options)
-    : memory_(at::empty({most_rows * most_columns}, options)) {}
+TileBuffer::TileBuffer(const at::Tensor& row_vectors, const at::Tensor& column_vectors, std::int64_t side)
+    : memory_(at::empty({std::min(side, row_vectors.size(0)) * std::min(side, column_vectors.size(0))},
+                        row_vectors.options())) {}
 
 at::Tensor TileBuffer::of_size(std::int64_t rows, std::int64_t columns) const {
   return memory_.narrow(0, 0, rows * columns).view({rows, columns});

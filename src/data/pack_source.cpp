@@ -24,8 +24,7 @@ bool is_folder(const fs::path& path) {
 std::uint64_t fingerprint_of_files(const std::vector<fs::path>& files) {
   std::uint64_t hash = 0;
   for (const fs::path& file : files) {
-    const bool is_file = !is_http_name(file.native()) && !is_pipe_name(file.native());
-    const FileStamp stamp = is_file ? stamp_of(file) : FileStamp();
+    const FileStamp stamp = is_remote_name(file.native()) ? FileStamp() : stamp_of(file);
     hash = hash_text(fmt::format("{} {} {}", file.string(), stamp.bytes, stamp.modified_ns), hash);
   }
   return hash;

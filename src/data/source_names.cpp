@@ -102,7 +102,7 @@ void check_address(std::string_view name) {
 
 std::vector<std::string> expand_glob(const std::string& pattern) {
   std::error_code error;
-  if (pattern.find_first_of("*?[") == std::string::npos || is_http_name(pattern) || is_pipe_name(pattern) ||
+  if (pattern.find_first_of("*?[") == std::string::npos || is_remote_name(pattern) ||
       std::filesystem::exists(pattern, error)) {
     return {pattern};
   }
@@ -143,8 +143,10 @@ bool is_http_name(std::string_view name) {
 
 bool is_pipe_name(std::string_view name) { return name.starts_with("pipe:"); }
 
+bool is_remote_name(std::string_view name) { return is_pipe_name(name) || is_http_name(name); }
+
 bool is_stream_name(std::string_view name) {
-  if (is_pipe_name(name) || is_http_name(name)) return true;
+  if (is_remote_name(name)) return true;
   const std::string lower = to_lower_ascii(name);
   return lower.ends_with(".tar.gz") || lower.ends_with(".tgz");
 }
@@ -180,8 +182,7 @@ std::vector<std::filesystem::path> expand_source_names(const std::vector<std::st
         if (path.empty()) throw_user_error("a source has no name: look for '::' or a comma too many");
         check_address(path);
         std::error_code error;
-        const bool is_remote = is_http_name(path) || is_pipe_name(path);
-        if (!is_remote && !std::filesystem::exists(path, error)) {
+        if (!is_remote_name(path) && !std::filesystem::exists(path, error)) {
           throw_user_error(
               "'{}' does not exist{}", path,
               expanded.size() > 1

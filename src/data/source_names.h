@@ -12,6 +12,7 @@ namespace cloob {
 
 /// What a name of DataConfig::train stands for: an http(s) address, "pipe:COMMAND", or one of these or a
 /// shard compressed by gzip, which all can only be read from front to back.
+bool is_remote_name(std::string_view name);  ///< no file: a command or an address
 bool is_http_name(std::string_view name);
 bool is_pipe_name(std::string_view name);
 bool is_stream_name(std::string_view name);

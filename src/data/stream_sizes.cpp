@@ -28,8 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-bool is_file_name(const std::string& name) { return !is_http_name(name) && !is_pipe_name(name); }
-
 // What a count is kept under. The text of a command alone may mean another shard in another folder.
 std::string kept_name(const std::string& name) {
   if (is_http_name(name)) return name;
@@ -39,7 +37,7 @@ std::string kept_name(const std::string& name) {
 
 // What tells a changed file from the one that was counted; nothing is known about commands and addresses.
 FileStamp stamp_of_stream(const std::string& name) {
-  return is_file_name(name) ? stamp_of(name) : FileStamp();
+  return is_remote_name(name) ? FileStamp() : stamp_of(name);
 }
 
 struct Counted {
@@ -90,7 +88,7 @@ void keep_counts(const fs::path& folder, const Counts& found) {
 // Reads a file beside a stream; nothing where there is none. A server that does not answer would not do so
 // for the stream either.
 std::optional<std::string> read_beside(const std::string& name, const StreamConfig& config) {
-  if (is_file_name(name)) return read_local_text(name);
+  if (!is_remote_name(name)) return read_local_text(name);
   try {
     return read_text_stream(name, config, {});
   } catch (const StreamError& error) {

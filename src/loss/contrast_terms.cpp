@@ -51,8 +51,9 @@ class Similarities {
         sample_ND_(sample_ND),
         scale_(scale),
         options_(options),
-        tile_(make_buffer()),
-        scratch_(options.columns ? std::optional(make_buffer()) : std::nullopt) {}
+        tile_(anchor_BD, sample_ND, options.tile) {
+    if (options.columns) scratch_.emplace(anchor_BD, sample_ND, options.tile);
+  }
 
   /// Calls visit(first, count, the scaled anchors) for one band of rows after the other.
   template <class Visit>
@@ -75,11 +76,6 @@ class Similarities {
   at::Tensor scratch_for(const Tile& tile) const { return scratch_->of_size(tile.rows(), tile.columns()); }
 
  private:
-  TileBuffer make_buffer() const {
-    return TileBuffer(std::min(options_.tile, anchor_BD_.size(0)),
-                      std::min(options_.tile, sample_ND_.size(0)), anchor_BD_.options());
-  }
-
   const at::Tensor& anchor_BD_;
   const at::Tensor& sample_ND_;
   const at::Tensor& scale_;

@@ -12,12 +12,6 @@ std::vector<at::Tensor> split_rows(const at::Tensor& x, const std::vector<std::i
 
 }  // namespace
 
-std::int64_t num_sequences(const SequenceGroups& groups) {
-  std::int64_t count = 0;
-  for (const SequenceGroup& group : groups) count += group.count;
-  return count;
-}
-
 std::vector<at::Tensor> split_tokens(const at::Tensor& x_TD, const SequenceGroups& groups) {
   std::vector<std::int64_t> sizes;
   for (const SequenceGroup& group : groups) sizes.push_back(group.count * group.length);

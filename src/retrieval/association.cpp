@@ -20,7 +20,7 @@ class AssociationFunction : public torch::autograd::Function<AssociationFunction
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& state_BD, const at::Tensor& stored_MD,
                             const at::Tensor& beta, bool unit_length, std::int64_t tile) {
-    const TileBuffer buffer = tile_buffer(state_BD, stored_MD, tile);
+    const TileBuffer buffer(state_BD, stored_MD, tile);
     RunningAverage average(state_BD);
     for_each_piece(state_BD.size(0), tile, [&](std::int64_t row, std::int64_t rows) {
       const at::Tensor query_RD = state_BD.narrow(0, row, rows) * beta;
@@ -47,8 +47,8 @@ class AssociationFunction : public torch::autograd::Function<AssociationFunction
     const at::Tensor &state_BD = saved[0], &stored_MD = saved[1], &beta = saved[2], &log_sum_B1 = saved[3];
     const at::Tensor grad_BD = gradients[0];
     const std::int64_t tile = context->saved_data["tile"].toInt();
-    const TileBuffer softmax_buffer = tile_buffer(state_BD, stored_MD, tile);
-    const TileBuffer change_buffer = tile_buffer(state_BD, stored_MD, tile);
+    const TileBuffer softmax_buffer(state_BD, stored_MD, tile);
+    const TileBuffer change_buffer(state_BD, stored_MD, tile);
     const at::Tensor grad_state_BD = at::zeros_like(state_BD), grad_stored_MD = at::zeros_like(stored_MD);
     const at::Tensor grad_beta = at::zeros({}, beta.options());
     for_each_piece(state_BD.size(0), tile, [&](std::int64_t row, std::int64_t rows) {

@@ -21,7 +21,7 @@ class AssociationsFunction : public torch::autograd::Function<AssociationsFuncti
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& x_ND, const at::Tensor& y_MD,
                                const at::Tensor& beta, bool themselves, std::int64_t tile) {
-    const TileBuffer buffer = tile_buffer(x_ND, y_MD, tile), scratch = tile_buffer(x_ND, y_MD, tile);
+    const TileBuffer buffer(x_ND, y_MD, tile), scratch(x_ND, y_MD, tile);
     RunningAverage of_x(x_ND), of_others(themselves ? x_ND.narrow(0, 0, 0) : y_MD);
     RunningAverage& of_y = themselves ? of_x : of_others;
     for_each_piece(x_ND.size(0), tile, [&](std::int64_t row, std::int64_t rows) {
@@ -66,9 +66,8 @@ class AssociationsFunction : public torch::autograd::Function<AssociationsFuncti
     const at::Tensor grad_x_ND = at::zeros_like(x_ND);
     const at::Tensor grad_y_MD = themselves ? grad_x_ND : at::zeros_like(y_MD);
     const at::Tensor grad_beta = at::zeros({}, beta.options());
-    const TileBuffer softmax_buffer = tile_buffer(x_ND, y_MD, tile),
-                     change_buffer = tile_buffer(x_ND, y_MD, tile),
-                     other_buffer = tile_buffer(x_ND, y_MD, tile);
+    const TileBuffer softmax_buffer(x_ND, y_MD, tile), change_buffer(x_ND, y_MD, tile),
+        other_buffer(x_ND, y_MD, tile);
     for_each_piece(x_ND.size(0), tile, [&](std::int64_t row, std::int64_t rows) {
       const at::Tensor x_RD = x_ND.narrow(0, row, rows), query_RD = x_RD * beta;
       const at::Tensor grad_RD = of_x.grad_BD.narrow(0, row, rows);

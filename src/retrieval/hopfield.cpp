@@ -9,6 +9,7 @@
 #include "retrieval/association.h"
 
 namespace cloob {
+
 at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, const at::Tensor& beta,
                              std::int64_t update_steps, std::int64_t tile) {
   CLOOB_CHECK(state_BD.dim() == 2 && stored_MD.dim() == 2 && state_BD.size(1) == stored_MD.size(1),

@@ -8,7 +8,6 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include <algorithm>
 #include <limits>
 
 namespace cloob {
@@ -17,10 +16,6 @@ namespace {
 constexpr double kShortest = 1e-12;
 
 }  // namespace
-
-TileBuffer tile_buffer(const at::Tensor& state_BD, const at::Tensor& stored_MD, std::int64_t tile) {
-  return TileBuffer(std::min(tile, state_BD.size(0)), std::min(tile, stored_MD.size(0)), state_BD.options());
-}
 
 RunningAverage::RunningAverage(const at::Tensor& state_BD)
     : average_BD(at::zeros_like(state_BD)),

@@ -5,12 +5,7 @@
 
 #include <cstdint>
 
-#include "cloob/base/tiles.h"
-
 namespace cloob {
-
-/// Memory for what is computed of one tile of the similarities of some patterns to others.
-TileBuffer tile_buffer(const at::Tensor& state_BD, const at::Tensor& stored_MD, std::int64_t tile);
 
 /// Averages of stored patterns with softmax weights, whose similarities come in tiles: the weights are exp(z
 /// - m), where m is the largest z so far, and what has been added up is scaled down whenever that grows

@@ -20,7 +20,8 @@ void for_each_piece(std::int64_t size, std::int64_t longest, const Visit& visit)
 /// Memory for one tile at a time, whose rows follow each other without gaps whatever their number.
 class TileBuffer {
  public:
-  TileBuffer(std::int64_t most_rows, std::int64_t most_columns, const at::TensorOptions& options);
+  /// For the similarities of one set of vectors to another, at most `side` of each at a time.
+  TileBuffer(const at::Tensor& row_vectors, const at::Tensor& column_vectors, std::int64_t side);
   /// What it holds is lost with the next call.
   at::Tensor of_size(std::int64_t rows, std::int64_t columns) const;
 

@@ -145,7 +145,8 @@ struct StreamConfig {
             "shard counts as unusable. Data that comes in resets the count.",
             Range{0, 1000}),
         field("retry_seconds", &StreamConfig::retry_seconds,
-              "Seconds before the first new try; each further one waits twice as long, up to 300 seconds.", Range{0.001, 300}));
+              "Seconds before the first new try; each further one waits twice as long, up to 300 seconds.",
+              Range{0.001, 300}));
   }
   void validate() const {}
 };

@@ -23,12 +23,12 @@ class DualEncoderImpl : public torch::nn::Module {
   /// The config must be valid. `inv_tau` is 1 until it is set or loaded.
   DualEncoderImpl(const ModelConfig& config, Initializer initializer);
 
-  /// (B, 3, image_size, image_size) -> (B, D), rows of length 1, float32 or wider whatever the towers compute
-  /// in.
   /// Whether the backward pass computes the blocks of both towers again instead of keeping what is in them:
   /// less memory, about a third more time.
   void set_recompute(bool recompute);
 
+  /// (B, 3, image_size, image_size) -> (B, D), rows of length 1, float32 or wider whatever the towers compute
+  /// in.
   torch::Tensor encode_image(const torch::Tensor& images_BCHW);
   /// int64 ids (B, L) with L <= context_length and the place of each text's end token (B) -> (B, D), rows of
   /// length 1, float32 or wider.

@@ -17,8 +17,6 @@ struct SequenceGroup {
 };
 using SequenceGroups = std::vector<SequenceGroup>;
 
-std::int64_t num_sequences(const SequenceGroups& groups);
-
 /// The token of every sequence that its features are read from.
 enum class PooledToken { first, last };
 
