@@ -25,6 +25,7 @@ find_by_pkg_config(libjpeg::libjpeg libjpeg libjpeg62-turbo-dev)
 find_by_pkg_config(libpng::libpng libpng libpng-dev)
 find_by_pkg_config(libwebp::libwebp libwebp libwebp-dev)
 find_by_pkg_config(libwebp::demux libwebpdemux libwebp-dev)
+find_by_pkg_config(libxxhash::libxxhash libxxhash libxxhash-dev)
 find_by_pkg_config(utf8proc::utf8proc libutf8proc libutf8proc-dev)
 
 find_package(ZLIB QUIET)

@@ -10,7 +10,7 @@ DEPS=${CLOOB_DEPS_DIR:-$PWD/.deps}
 PACKAGES=(g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config git ca-certificates unzip python3 python3-pip
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libpng-dev libwebp-dev
   libsentencepiece-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev
-  libcurl4-openssl-dev libutf8proc-dev libgtest-dev libgmock-dev)
+  libcurl4-openssl-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev)
 
 # Debian 12 has glibc 2.36, so every tag up to it will do.
 PLATFORMS=(--platform any --platform manylinux2014_x86_64)

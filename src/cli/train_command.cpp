@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -31,6 +32,7 @@ struct TrainArguments {
   std::string resume = "none";
   bool overwrite = false;
   bool dry_run = false;
+  std::int64_t profile_steps = 0;
 };
 
 // "configs/run/flickr8k_small.yaml" -> "runs/flickr8k_small"
@@ -56,7 +58,9 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
   const ResumePlan plan = plan_resume(directory, arguments.resume, arguments.overwrite);
   const std::optional<Checkpoint> checkpoint = load_checkpoint_to_resume(plan, config);
   log_info("train", "the run folder is {}", path.string());
-  const RunResult result = Trainer(config, directory, plan.existing, checkpoint).run();
+  Trainer trainer(config, directory, plan.existing, checkpoint);
+  if (arguments.profile_steps > 0) trainer.profile_steps(arguments.profile_steps);
+  const RunResult result = trainer.run();
   if (result.stop_signal != 0) {
     log_info("train", "stopped after step {}; go on with --resume auto", with_thousands(result.steps));
     return 128 + result.stop_signal;
@@ -86,6 +90,12 @@ void add_train_command(CLI::App& app, Action& action) {
                     "Remove the run that the run folder holds, and start again");
   command->add_flag("--dry-run", arguments->dry_run,
                     "Print all settings with their origin, parameters, FLOPs and memory, and train nothing");
+  command
+      ->add_option(
+          "--profile", arguments->profile_steps,
+          "Profile this many steps after the first two: print what they spend their time on and write "
+          "trace.json into the run folder, for chrome://tracing")
+      ->check(CLI::Range(1, 1000));
   command->allow_extras();
   command->footer("--section.key VALUE sets any setting of the file; 'cloob config docs' lists them.");
   command->callback([command, arguments, &action] {

@@ -54,7 +54,7 @@ ImageFunction decode_what_the_crop_needs(std::shared_ptr<const TrainTransform> t
 
 ImageFunction make_image_function(const ImageConfig& config, Purpose purpose, std::int64_t image_size) {
   const Decode decode = config.resize_before_rgb ? decode_image_as_stored : decode_image;
-  if (purpose == Purpose::evaluation) {
+  if (purpose == Purpose::evaluation || config.train_crop == TrainCrop::evaluation) {
     return decode_in_full(std::make_shared<EvalTransform>(config, image_size), decode);
   }
   const auto transform = std::make_shared<const TrainTransform>(config, image_size);

@@ -19,6 +19,19 @@ void check_range(std::string_view name, const std::vector<double>& range) {
   throw_user_error("image.{} is [{}, {}]: the smaller value comes first", name, range[0], range[1]);
 }
 
+// Training pictures are then made by the code of evaluation, which knows none of these.
+void check_nothing_is_drawn(const ImageConfig& config) {
+  const auto refuse = [](std::string_view setting) {
+    throw_user_error("image.{} is set, but image.train_crop evaluation draws nothing: remove one of them",
+                     setting);
+  };
+  if (config.horizontal_flip_probability > 0) refuse("horizontal_flip_probability");
+  if (config.color_jitter_probability > 0) refuse("color_jitter_probability");
+  if (config.gray_scale_probability > 0) refuse("gray_scale_probability");
+  if (config.interpolation == Interpolation::random) refuse("interpolation random");
+  if (config.decode == Decoding::scaled) refuse("decode scaled");
+}
+
 }  // namespace
 
 void ImageConfig::validate() const {
@@ -37,6 +50,7 @@ void ImageConfig::validate() const {
     throw_user_error("image.squash_size has no effect with image.train_crop {}: remove it or set random_crop",
                      enum_name(train_crop));
   }
+  if (train_crop == TrainCrop::evaluation) check_nothing_is_drawn(*this);
   if (color_jitter.empty()) {
     if (color_jitter_probability == 0.0) return;
     throw_user_error(

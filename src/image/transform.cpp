@@ -56,6 +56,7 @@ void ImageTransform::write_row(std::span<const std::uint8_t> rgb, int y, int lef
 
 TrainTransform::TrainTransform(const ImageConfig& config, std::int64_t image_size)
     : ImageTransform(config, image_size) {
+  CLOOB_CHECK(config.train_crop != TrainCrop::evaluation, "a random transform was asked for");
   if (config.train_crop == TrainCrop::random_resized) return;
   if (squash_size(config, ImageTransform::image_size()) < image_size) {
     throw_user_error(

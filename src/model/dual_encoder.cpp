@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -14,6 +15,15 @@ namespace {
 Initializer& configured(Initializer& initializer, const ModelConfig& config) {
   initializer.round_to_fp16(config.round_init_to_fp16);
   return initializer;
+}
+
+void freeze(torch::nn::Module& tower) {
+  for (torch::Tensor& parameter : tower.parameters()) parameter.requires_grad_(false);
+  tower.eval();
+}
+
+bool is_matrix(const std::string& name, const torch::Tensor& parameter) {
+  return parameter.dim() >= 2 && name.find("embedding") == std::string::npos;
 }
 
 }  // namespace
@@ -44,6 +54,29 @@ torch::Tensor DualEncoderImpl::encode_text(const torch::Tensor& tokens_BL,
 void DualEncoderImpl::set_recompute(bool recompute) {
   image_encoder_->set_recompute(recompute);
   text_encoder_->set_recompute(recompute);
+}
+
+void DualEncoderImpl::freeze_image() {
+  image_is_frozen_ = true;
+  freeze(*image_encoder_);
+}
+
+void DualEncoderImpl::freeze_text() {
+  text_is_frozen_ = true;
+  freeze(*text_encoder_);
+}
+
+void DualEncoderImpl::train(bool on) {
+  torch::nn::Module::train(on);
+  if (image_is_frozen_) image_encoder_->eval();
+  if (text_is_frozen_) text_encoder_->eval();
+}
+
+void DualEncoderImpl::store_matrices_as(at::ScalarType type) {
+  for (auto& item : named_parameters()) {
+    torch::Tensor& parameter = item.value();
+    if (is_matrix(item.key(), parameter)) parameter.set_data(parameter.detach().to(type));
+  }
 }
 
 torch::Tensor DualEncoderImpl::inv_tau() const { return logit_scale_.exp(); }

@@ -1,6 +1,7 @@
 #include "cloob/model/training_memory.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "cloob/model/weights.h"
@@ -25,6 +26,9 @@ struct Layer {
   std::int64_t cast_parameters = 0;  ///< of them, those that autocast copies
   std::int64_t wide = 0;             ///< saved for one sample
   std::int64_t narrow = 0;           ///< saved for one sample
+  /// For a layer that can be computed again: what is kept of it then, its input.
+  std::optional<std::int64_t> wide_input = std::nullopt;
+  std::optional<std::int64_t> narrow_input = std::nullopt;
 };
 
 /// Both norms keep their input, every matrix product its input, attention also what it was given and its
@@ -37,7 +41,8 @@ Layer transformer_block(std::int64_t tokens, std::int64_t width, std::int64_t he
   return {.parameters = matrices + linear_biases + 4 * width,
           .cast_parameters = matrices + linear_biases,
           .wide = tokens * (2 * width + 4 + heads),
-          .narrow = tokens * (attention + mlp)};
+          .narrow = tokens * (attention + mlp),
+          .wide_input = tokens * width};
 }
 
 /// A convolution keeps its input, a norm its own, which is the convolution's output; ReLU its output, which
@@ -49,7 +54,8 @@ Layer bottleneck(const BottleneckShape& shape, std::int64_t size) {
   Layer layer{.parameters = 4 * inner + 2 * outer,
               .cast_parameters = shape.in_channels * inner + 9 * inner * inner + inner * outer,
               .wide = 0,
-              .narrow = 4 * inner * places + 2 * outer * out_places};
+              .narrow = 4 * inner * places + 2 * outer * out_places,
+              .narrow_input = shape.in_channels * places};
   if (shape.stride > 1) layer.narrow += inner * out_places;
   if (shape.has_downsample()) {
     layer.parameters += 2 * outer;
@@ -130,30 +136,40 @@ std::vector<Layer> layers_of(const ModelConfig& config) {
 
 }  // namespace
 
-TrainingMemory estimate_training_memory(const ModelConfig& config, std::int64_t batch_size,
-                                        Precision precision) {
-  const bool is_wide = precision == Precision::fp32;
+TrainingMemory estimate_training_memory(const ModelConfig& config, const TrainingStepShape& step) {
+  const bool is_wide = step.precision == Precision::fp32, is_pure = step.precision == Precision::pure_bf16;
   const std::int64_t narrow_bytes = is_wide ? kWide : kWide / 2;
+  const std::int64_t matrix_bytes = is_pure ? narrow_bytes : kWide;
+  const std::int64_t samples = (step.batch_size + step.parts - 1) / step.parts;
   const std::vector<Layer> layers = layers_of(config);
   const auto activations = [&](const Layer& layer) {
-    return batch_size * (layer.wide * kWide + layer.narrow * narrow_bytes);
+    return samples * (layer.wide * kWide + layer.narrow * narrow_bytes);
+  };
+  const auto kept = [&](const Layer& layer) {
+    if (!step.recompute || (!layer.wide_input && !layer.narrow_input)) return activations(layer);
+    return samples * (layer.wide_input.value_or(0) * kWide + layer.narrow_input.value_or(0) * narrow_bytes);
+  };
+  const auto weight_bytes = [&](const Layer& layer) {
+    return layer.cast_parameters * matrix_bytes + (layer.parameters - layer.cast_parameters) * kWide;
   };
 
   TrainingMemory memory{.process = kProcess};
   for (const Layer& layer : layers) {
-    memory.weights += layer.parameters * kWide + (is_wide ? 0 : layer.cast_parameters * narrow_bytes);
-    memory.gradients += layer.parameters * kWide;
-    memory.activations += activations(layer);
+    const bool has_narrow_copies = !is_wide && !is_pure;
+    memory.weights += weight_bytes(layer) + (has_narrow_copies ? layer.cast_parameters * narrow_bytes : 0);
+    memory.gradients += weight_bytes(layer);
+    memory.activations += kept(layer);
+    memory.optimizer_state += 2 * layer.parameters * kWide + (is_pure ? layer.cast_parameters * kWide : 0);
   }
-  memory.optimizer_state = 2 * memory.gradients;
 
   // The backward pass goes through the layers from the last to the first; the gradients of a layer's
-  // activations are as large as what it kept.
-  std::int64_t now = memory.activations, most = now;
+  // activations are as large as what it kept, and what was not kept is computed again by then. With more than
+  // one part the gradients of the weights are there from the part before.
+  std::int64_t now = memory.activations + (step.parts > 1 ? memory.gradients : 0), most = now;
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-    now += layer->parameters * kWide;
-    most = std::max(most, now + activations(*layer));
-    now -= activations(*layer);
+    if (step.parts == 1) now += weight_bytes(*layer);
+    most = std::max(most, now + 2 * activations(*layer) - kept(*layer));
+    now -= kept(*layer);
   }
   memory.fragmentation = static_cast<std::int64_t>(kFragmentation * static_cast<double>(memory.activations));
   memory.peak = memory.process + memory.weights + memory.optimizer_state + memory.fragmentation +

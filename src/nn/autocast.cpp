@@ -14,7 +14,7 @@ void set(const AutocastState& state) {
 AutocastState state_for(c10::DeviceType device_type, Precision precision) {
   AutocastState state = AutocastState::current(device_type);
   state.is_enabled = precision != Precision::fp32;
-  if (state.is_enabled) state.type = precision == Precision::bf16 ? at::kBFloat16 : at::kHalf;
+  if (state.is_enabled) state.type = precision == Precision::fp16 ? at::kHalf : at::kBFloat16;
   return state;
 }
 

@@ -2,24 +2,31 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "cloob/base/error.h"
-#include "cloob/optim/parameter_groups.h"
 #include "optim/named_state.h"
 
 namespace cloob {
 namespace {
 
+bool is_narrow(const at::Tensor& parameter) {
+  return at::elementSize(parameter.scalar_type()) < at::elementSize(at::kFloat);
+}
+
+at::Tensor master_of(const at::Tensor& parameter) {
+  return is_narrow(parameter) ? parameter.detach().to(at::kFloat) : parameter;
+}
+
 // The fused kernel walks through memory without looking at strides, so a gradient must lie as its parameter
 // does. Autograd sees to that; a gradient set by hand may not.
-at::Tensor gradient_laid_out_as(const at::Tensor& parameter) {
-  const at::Tensor& gradient = parameter.grad();
-  if (gradient.strides() == parameter.strides()) return gradient;
-  return at::empty_like(parameter).copy_(gradient);
+at::Tensor gradient_laid_out_as(const at::Tensor& master, const at::Tensor& gradient) {
+  if (gradient.strides() == master.strides()) return gradient.to(master.scalar_type());
+  return at::empty_like(master).copy_(gradient);
 }
 
 }  // namespace
@@ -31,42 +38,47 @@ AdamW::AdamW(const NamedTensors& parameters, const OptimizerConfig& config, Refe
   }
   if (parameters_.empty())
     throw_user_error("there is nothing to train: no parameter of the model requires a gradient");
-  const ParameterGroups names = group_parameters(parameters_, reference);
-  groups_ = {make_group(names.undecayed, 0.0), make_group(names.decayed, config.weight_decay)};
+  for (const ParameterGroup& group : group_parameters(parameters_, config, reference))
+    groups_.push_back(make_group(group));
 }
 
-AdamW::Group AdamW::make_group(const std::vector<std::string>& names, double weight_decay) const {
+AdamW::Group AdamW::make_group(const ParameterGroup& group) const {
   const at::NoGradGuard no_grad;
-  Group group{weight_decay, {}};
-  for (const std::string& name : names) {
+  Group made{group.weight_decay, group.lr_scale, {}};
+  for (const std::string& name : group.names) {
     const at::Tensor& parameter = parameters_.at(name);
+    const at::Tensor master = master_of(parameter);
     const at::TensorOptions counter = at::TensorOptions(parameter.device()).dtype(at::kFloat);
-    group.slots.push_back(
-        {name, parameter, at::zeros_like(parameter), at::zeros_like(parameter), at::zeros({}, counter)});
+    made.slots.push_back(
+        {name, parameter, master, at::zeros_like(master), at::zeros_like(master), at::zeros({}, counter)});
   }
-  return group;
+  return made;
 }
 
 void AdamW::step(double lr) {
   const at::NoGradGuard no_grad;
-  for (const Group& group : groups_) update(group, lr);
+  for (const Group& group : groups_) update(group, lr * group.lr_scale);
 }
 
 void AdamW::update(const Group& group, double lr) const {
-  std::vector<at::Tensor> parameters, gradients, exp_avgs, exp_avg_sqs, steps;
+  std::vector<at::Tensor> masters, gradients, exp_avgs, exp_avg_sqs, steps, narrow, masters_of_narrow;
   for (const Slot& slot : group.slots) {
     if (!slot.parameter.grad().defined()) continue;
-    parameters.push_back(slot.parameter);
-    gradients.push_back(gradient_laid_out_as(slot.parameter));
+    masters.push_back(slot.master);
+    gradients.push_back(gradient_laid_out_as(slot.master, slot.parameter.grad()));
     exp_avgs.push_back(slot.exp_avg);
     exp_avg_sqs.push_back(slot.exp_avg_sq);
     steps.push_back(slot.step);
+    if (!is_narrow(slot.parameter)) continue;
+    narrow.push_back(slot.parameter);
+    masters_of_narrow.push_back(slot.master);
   }
-  if (parameters.empty()) return;
+  if (masters.empty()) return;
   at::_foreach_add_(steps, 1);
-  at::_fused_adamw_(parameters, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps, lr,
+  at::_fused_adamw_(masters, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps, lr,
                     config_.beta1, config_.beta2, group.weight_decay, config_.eps, /*amsgrad=*/false,
                     /*maximize=*/false);
+  if (!narrow.empty()) at::_foreach_copy_(narrow, masters_of_narrow);
 }
 
 void AdamW::zero_grad() {
@@ -80,6 +92,7 @@ NamedTensors AdamW::state() const {
       state.emplace(slot.name + ".exp_avg", slot.exp_avg);
       state.emplace(slot.name + ".exp_avg_sq", slot.exp_avg_sq);
       state.emplace(slot.name + ".step", slot.step);
+      if (is_narrow(slot.parameter)) state.emplace(slot.name + ".master", slot.master);
     }
   }
   return state;

@@ -7,7 +7,9 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "cloob/base/error.h"
@@ -16,6 +18,14 @@
 
 namespace cloob {
 namespace {
+
+// A norm in half precision would have three digits and overflow. Nothing: the type of the gradients.
+std::optional<at::ScalarType> norm_type(const std::vector<at::Tensor>& gradients) {
+  const bool any_narrow = std::ranges::any_of(gradients, [](const at::Tensor& gradient) {
+    return gradient.element_size() < static_cast<std::int64_t>(sizeof(float));
+  });
+  return any_narrow ? std::optional(at::kFloat) : std::nullopt;
+}
 
 at::Tensor joint_norm(const std::vector<at::Tensor>& norms, const at::TensorOptions& options) {
   return norms.empty() ? at::zeros({}, options) : at::stack(norms).norm();
@@ -34,7 +44,7 @@ GradientNorms gradient_norms(const NamedTensors& parameters) {
     towers.push_back(tower_of(name));
   }
   std::vector<at::Tensor> all, image, text;
-  if (!gradients.empty()) all = at::_foreach_norm(gradients, 2);
+  if (!gradients.empty()) all = at::_foreach_norm(gradients, 2, norm_type(gradients));
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (towers[i] == Tower::image) image.push_back(all[i]);
     if (towers[i] == Tower::text) text.push_back(all[i]);

@@ -4,6 +4,20 @@
 
 namespace cloob {
 
+void OptimizerConfig::validate() const {
+  if (image.frozen && text.frozen) {
+    throw_user_error(
+        "optimizer.image.frozen and optimizer.text.frozen are both set: one tower has to be trained");
+  }
+  if (lr == 0.0 && (image.lr.value_or(0.0) > 0.0 || text.lr.value_or(0.0) > 0.0)) {
+    throw_user_error(
+        "optimizer.lr is 0 while a tower has a learning rate of its own: the schedule moves optimizer.lr, "
+        "and "
+        "those in proportion; set optimizer.lr, and {} to 0 for the tower that shall stand still",
+        image.lr ? "optimizer.text.lr" : "optimizer.image.lr");
+  }
+}
+
 void ScheduleConfig::validate() const {
   if (kind == ScheduleKind::constant_cooldown && cooldown_steps == 0) {
     throw_user_error(
@@ -24,6 +38,31 @@ std::vector<std::string> settings_without_effect(const ScheduleConfig& schedule)
   report(schedule.cooldown_end_lr != usual.cooldown_end_lr, ScheduleKind::constant_cooldown,
          "cooldown_end_lr");
   report(schedule.cooldown_power != usual.cooldown_power, ScheduleKind::constant_cooldown, "cooldown_power");
+  return ignored;
+}
+
+std::vector<std::string> settings_without_effect(const OptimizerConfig& optimizer) {
+  std::vector<std::string> ignored;
+  const auto report_tower = [&](const TowerOptimizerConfig& tower, std::string_view name) {
+    if (!tower.frozen) return;
+    const auto report = [&](bool differs, std::string_view setting) {
+      if (differs)
+        ignored.push_back(fmt::format("optimizer.{0}.{1} (optimizer.{0}.frozen is set)", name, setting));
+    };
+    report(tower.lr.has_value(), "lr");
+    report(tower.layer_decay != TowerOptimizerConfig{}.layer_decay, "layer_decay");
+  };
+  report_tower(optimizer.image, "image");
+  report_tower(optimizer.text, "text");
+  const SpikeGuardConfig usual;
+  const auto report_guard = [&](bool differs, std::string_view setting) {
+    if (differs && !optimizer.spike_guard.enabled) {
+      ignored.push_back(
+          fmt::format("optimizer.spike_guard.{} (optimizer.spike_guard.enabled is false)", setting));
+    }
+  };
+  report_guard(optimizer.spike_guard.threshold != usual.threshold, "threshold");
+  report_guard(optimizer.spike_guard.rollback_after != usual.rollback_after, "rollback_after");
   return ignored;
 }
 

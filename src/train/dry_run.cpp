@@ -10,6 +10,7 @@
 #include "cloob/model/training_memory.h"
 #include "cloob/model/weights.h"
 #include "cloob/objective/objective_system.h"
+#include "train/step_shape.h"
 
 namespace cloob {
 namespace {
@@ -33,10 +34,10 @@ std::string describe_size(const RunConfig& config) {
 }
 
 std::string describe_memory(const RunConfig& config) {
-  const TrainingMemory memory =
-      estimate_training_memory(config.model, config.train.global_batch_size, config.train.precision);
-  std::string text = fmt::format("# memory of a step of {} pairs in one process, estimated\n",
-                                 with_thousands(config.train.global_batch_size));
+  const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config.train));
+  std::string text =
+      fmt::format("# memory of a step of {} pairs in one process, estimated for captions of {} tokens\n",
+                  with_thousands(config.train.global_batch_size), config.model.text.context_length);
   const auto add_row = [&](const char* name, std::int64_t bytes) {
     text += fmt::format("# {:<22}  {:>10}\n", name, human_bytes(static_cast<std::uint64_t>(bytes)));
   };
@@ -64,8 +65,13 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
     std::ranges::move(more, std::back_inserter(settings));
   };
   append(settings_without_effect(config.schedule));
+  append(settings_without_effect(config.optimizer));
   append(settings_without_effect(config.data, origins));
   const auto is_set = [&](const char* name) { return origins.contains(name); };
+  if (config.train.cache_frozen_features && !config.optimizer.image.frozen && !config.optimizer.text.frozen)
+    settings.push_back("train.cache_frozen_features (neither optimizer.image.frozen nor text.frozen is set)");
+  if (config.model.image.kind == ImageEncoderKind::resnet && is_set("model.image.patch_dropout"))
+    settings.push_back("model.image.patch_dropout (model.image.kind is resnet, which has no patches)");
   if (config.data.val.empty() && is_set("eval.captions"))
     settings.push_back("eval.captions (data.val is not set)");
   if (config.data.val.empty() && is_set("eval.loss_batch_size")) {

@@ -25,6 +25,13 @@ void RunConfig::validate() const {
         "model.text.context_length is {}, but a caption needs a start, an end and one token between them",
         model.text.context_length);
   }
+  const bool image_is_cached = train.cache_frozen_features && optimizer.image.frozen;
+  if (image_is_cached && image.train_crop != TrainCrop::evaluation) {
+    throw_user_error(
+        "train.cache_frozen_features keeps what a frozen image tower made of a picture, but image.train_crop "
+        "{} cuts every picture anew: set image.train_crop to evaluation",
+        enum_name(image.train_crop));
+  }
 }
 
 std::int64_t total_steps(const TrainConfig& config, const RunPosition& position) {

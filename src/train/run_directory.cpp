@@ -53,7 +53,7 @@ bool RunDirectory::holds_a_run() const {
 }
 
 void RunDirectory::remove_measurements() const {
-  for (const fs::path& file : {metrics_file(), tensorboard(), data_report()}) remove_tree(file);
+  for (const fs::path& file : {metrics_file(), tensorboard(), data_report(), trace()}) remove_tree(file);
 }
 
 void RunDirectory::remove_run() const {

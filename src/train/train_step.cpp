@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
@@ -11,9 +12,11 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/tiles.h"
+#include "cloob/model/weights.h"
 #include "cloob/nn/layers.h"
 #include "cloob/nn/random_state.h"
 #include "cloob/optim/logit_scale.h"
+#include "train/feature_cache.h"
 #include "train/prefixed_tensors.h"
 
 namespace cloob {
@@ -33,12 +36,38 @@ std::optional<LossScaler> make_loss_scaler(Precision precision, c10::Device devi
   return LossScaler(LossScalerOptions{}, device);
 }
 
+std::optional<SpikeGuard> make_spike_guard(const SpikeGuardConfig& config) {
+  return config.enabled ? std::optional<SpikeGuard>(config) : std::nullopt;
+}
+
+std::optional<WeightAverage> make_average(const DualEncoder& model, std::optional<double> decay) {
+  return decay ? std::optional<WeightAverage>(std::in_place, weights_of(model), *decay) : std::nullopt;
+}
+
+std::shared_ptr<FeatureCache> make_cache(const TrainConfig& train, const TowerOptimizerConfig& tower) {
+  return train.cache_frozen_features && tower.frozen ? std::make_shared<FeatureCache>() : nullptr;
+}
+
+NamedTensors copies_of_buffers(const DualEncoder& model) {
+  NamedTensors copies;
+  for (const auto& item : model->named_buffers()) copies.emplace(item.key(), item.value().clone());
+  return copies;
+}
+
+void restore_buffers(const DualEncoder& model, const NamedTensors& copies) {
+  for (auto& item : model->named_buffers()) item.value().copy_(copies.at(item.key()));
+}
+
 }  // namespace
 
 TrainStep::TrainStep(const RunConfig& config, DualEncoder model, c10::Device device)
     : precision_(config.train.precision),
       num_parts_(config.train.gradient_cache_parts),
       grad_clip_norm_(config.optimizer.grad_clip_norm),
+      ema_decay_(config.optimizer.ema_decay),
+      fixed_inv_tau_(config.loss.learn_inv_tau ? std::nullopt : std::optional(config.loss.inv_tau)),
+      image_is_frozen_(config.optimizer.image.frozen),
+      text_is_frozen_(config.optimizer.text.frozen),
       logit_scale_bounds_(
           logit_scale_bounds(config.loss.inv_tau_min, config.loss.inv_tau_max, config.reference)),
       device_(device),
@@ -46,29 +75,64 @@ TrainStep::TrainStep(const RunConfig& config, DualEncoder model, c10::Device dev
       objective_(config.loss, config.retrieval, device),
       parameters_(trained_tensors(model_, objective_)),
       optimizer_(parameters_, config.optimizer, config.reference),
-      scaler_(make_loss_scaler(precision_, device)) {}
+      scaler_(make_loss_scaler(precision_, device)),
+      spike_guard_(make_spike_guard(config.optimizer.spike_guard)),
+      average_(make_average(model_, ema_decay_)),
+      image_cache_(make_cache(config.train, config.optimizer.image)),
+      text_cache_(make_cache(config.train, config.optimizer.text)) {}
 
 StepReport TrainStep::run(const Batch& batch, std::int64_t step, double lr) {
   optimizer_.zero_grad();
   StepReport report;
   report.num_pairs = batch.size();
   report.lr = lr;
+  // A forward pass that overflows also ruins the running statistics.
+  const NamedTensors buffers = spike_guard_ ? copies_of_buffers(model_) : NamedTensors{};
   report.loss = num_parts_ > 1 ? compute_gradients_in_parts(batch, step) : compute_gradients(batch, step);
-  update_weights(report, step);
+  {
+    RECORD_USER_SCOPE("optimizer");
+    update_weights(report, step);
+  }
+  if (report.was_skipped) restore_buffers(model_, buffers);
   return report;
 }
 
 TrainStep::Features TrainStep::encode(const Batch& batch, std::int64_t first, std::int64_t count) {
   const Autocast autocast(device_.type(), precision_);
-  return {model_->encode_image(batch.images_BCHW.narrow(0, first, count).to(device_)),
-          model_->encode_text(batch.tokens_BL.narrow(0, first, count),
-                              batch.end_positions_B.narrow(0, first, count))};
+  return {
+      encode_images(batch.images_BCHW.narrow(0, first, count)),
+      encode_texts(batch.tokens_BL.narrow(0, first, count), batch.end_positions_B.narrow(0, first, count))};
+}
+
+at::Tensor TrainStep::encode_images(const at::Tensor& images_BCHW) {
+  RECORD_USER_SCOPE("encode images");
+  const auto encode_all = [&](const at::Tensor& images) { return model_->encode_image(images.to(device_)); };
+  if (!image_cache_) return encode_all(images_BCHW);
+  return image_cache_
+      ->features(keys_of_rows(images_BCHW),
+                 [&](const at::Tensor& rows_K) { return encode_all(images_BCHW.index_select(0, rows_K)); })
+      .to(device_);
+}
+
+at::Tensor TrainStep::encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) {
+  RECORD_USER_SCOPE("encode texts");
+  if (!text_cache_) return model_->encode_text(tokens_BL, end_positions_B);
+  return text_cache_
+      ->features(keys_of_texts(tokens_BL, end_positions_B),
+                 [&](const at::Tensor& rows_K) {
+                   return model_->encode_text(tokens_BL.index_select(0, rows_K),
+                                              end_positions_B.index_select(0, rows_K));
+                 })
+      .to(device_);
 }
 
 // Returns the loss.
 at::Tensor TrainStep::backward(const Features& features, std::int64_t step) {
-  const at::Tensor loss =
-      objective_.evaluate(features.image_BD, features.text_BD, model_->inv_tau(), gather_, step).loss;
+  const at::Tensor loss = [&] {
+    RECORD_USER_SCOPE("objective");
+    return objective_.evaluate(features.image_BD, features.text_BD, model_->inv_tau(), gather_, step).loss;
+  }();
+  RECORD_USER_SCOPE("backward");
   (scaler_ ? scaler_->scale(loss) : loss).backward();
   return loss.detach();
 }
@@ -93,17 +157,34 @@ at::Tensor TrainStep::compute_gradients_in_parts(const Batch& batch, std::int64_
       texts.push_back(features.text_BD);
     });
   }
-  const Features all{at::cat(images).requires_grad_(), at::cat(texts).requires_grad_()};
+  // A frozen tower's features need no gradient, and its part of the second pass none either.
+  const Features all{at::cat(images).requires_grad_(!image_is_frozen_),
+                     at::cat(texts).requires_grad_(!text_is_frozen_)};
   at::Tensor loss = backward(all, step);
   std::size_t number = 0;
   for_each_piece(batch.size(), part, [&](std::int64_t first, std::int64_t count) {
     set_random_state(device_, random_states[number++]);
     const Features features = encode(batch, first, count);
-    torch::autograd::backward(
-        {features.image_BD, features.text_BD},
-        {all.image_BD.grad().narrow(0, first, count), all.text_BD.grad().narrow(0, first, count)});
+    std::vector<at::Tensor> outputs, gradients;
+    const auto add = [&](const at::Tensor& output, const at::Tensor& all_rows) {
+      if (!all_rows.requires_grad()) return;
+      outputs.push_back(output);
+      gradients.push_back(all_rows.grad().narrow(0, first, count));
+    };
+    add(features.image_BD, all.image_BD);
+    add(features.text_BD, all.text_BD);
+    RECORD_USER_SCOPE("backward");
+    torch::autograd::backward(outputs, gradients);
   });
   return loss;
+}
+
+// Also says so to the guard, which counts; without a guard, harm ends the run.
+bool TrainStep::is_harmful(const StepReport& report, std::int64_t step) {
+  if (spike_guard_)
+    return !spike_guard_->accepts(report.loss.item<double>(), report.norms.all.item<double>());
+  require_finite(report.loss, report.norms, step + 1);
+  return false;
 }
 
 void TrainStep::update_weights(StepReport& report, std::int64_t step) {
@@ -112,10 +193,13 @@ void TrainStep::update_weights(StepReport& report, std::int64_t step) {
   // Gradients that overflowed in fp16 cost the step and lower the scale; a loss that is not finite is never
   // mended so.
   if (!overflowed || !std::isfinite(report.loss.item<double>())) {
-    require_finite(report.loss, report.norms, step + 1);
-    if (grad_clip_norm_) clip_gradients(parameters_, report.norms.all, *grad_clip_norm_);
-    optimizer_.step(report.lr);
-    clamp_logit_scale(model_->logit_scale(), logit_scale_bounds_);
+    report.was_skipped = is_harmful(report, step);
+    if (!report.was_skipped) {
+      if (grad_clip_norm_) clip_gradients(parameters_, report.norms.all, *grad_clip_norm_);
+      optimizer_.step(report.lr);
+      clamp_logit_scale(model_->logit_scale(), logit_scale_bounds_);
+      if (average_) average_->update();
+    }
   }
   if (scaler_) scaler_->update();
   if (overflowed && scaler_->current_scale() < kSmallestLossScale) {
@@ -130,18 +214,42 @@ std::optional<double> TrainStep::loss_scale() const {
   return scaler_ ? std::optional(scaler_->current_scale()) : std::nullopt;
 }
 
+NamedTensors TrainStep::weights() const { return average_ ? average_->weights() : weights_of(model_); }
+
+std::unique_ptr<BorrowedWeights> TrainStep::use_weights_to_evaluate() {
+  return average_ ? std::make_unique<BorrowedWeights>(weights_of(model_), average_->weights()) : nullptr;
+}
+
 NamedTensors TrainStep::state() const {
   NamedTensors state;
   add_with_prefix(state, "optimizer.", optimizer_.state());
   add_with_prefix(state, "objective.", objective_.state());
   if (scaler_) add_with_prefix(state, "scaler.", scaler_->state());
+  if (spike_guard_) add_with_prefix(state, "spike_guard.", spike_guard_->state());
+  if (average_) {
+    add_with_prefix(state, "average.", average_->state());
+    add_with_prefix(state, "live.", weights_of(model_));
+  }
   return state;
 }
 
-void TrainStep::load_state(const NamedTensors& state) {
+void TrainStep::load_state(const NamedTensors& weights, const NamedTensors& state) {
+  roll_back(weights, state);
+  const NamedTensors guard = with_prefix_removed(state, "spike_guard.");
+  if (spike_guard_ && !guard.empty()) spike_guard_->load_state(guard);
+}
+
+void TrainStep::roll_back(const NamedTensors& weights, const NamedTensors& state) {
+  const NamedTensors live = with_prefix_removed(state, "live.");
+  const NamedTensors average = with_prefix_removed(state, "average.");
+  load_weights(model_, live.empty() ? weights : live, "the checkpoint");
+  if (fixed_inv_tau_) model_->set_inv_tau(*fixed_inv_tau_, /*learned=*/false);
   optimizer_.load_state(with_prefix_removed(state, "optimizer."));
   objective_.load_state(with_prefix_removed(state, "objective."));
   if (scaler_) scaler_->load_state(with_prefix_removed(state, "scaler."));
+  if (average_ && average.empty()) average_.emplace(weights_of(model_), *ema_decay_);
+  if (average_ && !average.empty()) average_->load_state(weights, average);
+  if (spike_guard_) spike_guard_->restart_row();
 }
 
 }  // namespace cloob

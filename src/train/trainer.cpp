@@ -1,6 +1,7 @@
 #include "cloob/train/trainer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <fmt/core.h>
 
 #include <cmath>
@@ -18,6 +19,8 @@
 #include "cloob/nn/device.h"
 #include "cloob/optim/schedule.h"
 #include "cloob/train/stop_signal.h"
+#include "train/step_profile.h"
+#include "train/step_shape.h"
 #include "train/training_parts.h"
 
 namespace cloob {
@@ -89,6 +92,10 @@ RunResult Trainer::run() {
   return result;
 }
 
+void Trainer::profile_steps(std::int64_t num_steps) {
+  profile_ = std::make_shared<StepProfile>(num_steps, device_, directory_.trace());
+}
+
 RunResult Trainer::train() {
   const StopSignal signal;
   log_info("train", "{} pairs, {} steps of {} pairs, {} of them in an epoch{}",
@@ -100,35 +107,47 @@ RunResult Trainer::train() {
   // An evaluation that a signal cut short is made up for, and its checkpoint gets the metrics that it lacks.
   if (evaluation_is_due() && validate() && state_.step > 0) save();
   while (state_.step < total_steps_ && StopSignal::received() == 0) {
-    Timer timer;
-    DataDelivery data{.ready_batches = loader_.ready_batches()};
-    Batch batch;
-    try {
-      batch = loader_.next();
-    } catch (const LoaderStopped&) {
-      break;
-    }
-    data.wait_seconds = timer.seconds();
-    if (state_.step == 0 && batch.size() > 0) write_contact_sheet(batch);
-    if (batch.size() < ContrastiveObjective::kFewestPairs) {
-      skip(batch);
-    } else {
-      const double lr =
-          lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
-      const StepReport report = train_step_.run(batch, state_.step, lr);
-      count(batch);
-      observe(report, timer.seconds(), data);
-    }
+    if (profile_) profile_->begin_step();
+    if (!step()) break;
+    if (profile_) profile_->end_step();
     if (at_end_of_epoch(1)) write_data_report();
     if (evaluation_is_due()) validate();
     if (save_is_due()) save();
   }
+  if (profile_) profile_->finish();
   progress_.finish();
   const bool is_complete = state_.step == total_steps_ && !evaluation_is_due();
   const int stop_signal = is_complete ? 0 : StopSignal::received();
   if (stop_signal != 0 && saved_step_ != state_.step)
     save();  // it came after this step's save was decided on
   return {state_.step, stop_signal};
+}
+
+// Returns false when a signal came while it waited for data.
+bool Trainer::step() {
+  Timer timer;
+  DataDelivery data{.ready_batches = loader_.ready_batches()};
+  Batch batch;
+  try {
+    RECORD_USER_SCOPE("wait for data");
+    batch = loader_.next();
+  } catch (const LoaderStopped&) {
+    return false;
+  }
+  data.wait_seconds = timer.seconds();
+  if (state_.step == 0 && batch.size() > 0) write_contact_sheet(batch);
+  if (batch.size() < ContrastiveObjective::kFewestPairs) {
+    skip(batch);
+    return true;
+  }
+  const double lr =
+      lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
+  const StepReport report = train_step_.run(batch, state_.step, lr);
+  RECORD_USER_SCOPE("report");
+  count(batch);
+  if (report.was_skipped) after_skipped_step(report);
+  observe(report, timer.seconds(), data);
+  return true;
 }
 
 RunPosition Trainer::position() const {
@@ -161,8 +180,7 @@ void Trainer::warn_of_odd_settings() const {
         with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
         with_thousands(total_steps_));
   }
-  const TrainingMemory memory =
-      estimate_training_memory(config_.model, config_.train.global_batch_size, config_.train.precision);
+  const TrainingMemory memory = estimate_training_memory(config_.model, step_shape(config_.train));
   const std::uint64_t available = available_memory_bytes();
   if (device_.is_cpu() && static_cast<std::uint64_t>(memory.peak) > available) {
     log_warning(
@@ -187,34 +205,76 @@ void Trainer::skip(const Batch& batch) {
               with_thousands(state_.step), batch.size(), batch.num_bad);
 }
 
+void Trainer::after_skipped_step(const StepReport& report) {
+  const SpikeGuard& guard = *train_step_.spike_guard();
+  log_warning(
+      "train",
+      "step {}: the loss is {:.4g} and the gradient norm {:.4g}, more than {:.4g} is an outlier: skipped",
+      with_thousands(state_.step), report.loss.item<double>(), report.norms.all.item<double>(),
+      guard.largest_norm());
+  if (guard.skipped_in_a_row() >= config_.optimizer.spike_guard.rollback_after)
+    roll_back(state_.step - guard.skipped_in_a_row());
+}
+
+// `first_skipped_step` counts from 0, as optimizer steps do: the weights are those after so many steps. A
+// checkpoint of just these would not help.
+void Trainer::roll_back(std::int64_t first_skipped_step) {
+  std::optional<CheckpointEntry> target;
+  for (const CheckpointEntry& entry : list_checkpoints(directory_.checkpoints())) {
+    if (entry.step < first_skipped_step) target = entry;
+  }
+  if (!target || went_back_) {
+    throw_user_error(
+        "step {}: training became unstable: {} steps in a row were skipped, and {}; resume from a checkpoint "
+        "with a lower optimizer.lr, a longer schedule.warmup_steps or optimizer.grad_clip_norm set",
+        state_.step, config_.optimizer.spike_guard.rollback_after,
+        target ? "the weights have gone back to a checkpoint before, which did not help"
+               : "there is no checkpoint from before them to go back to (see checkpoint.every_steps)");
+  }
+  const Checkpoint checkpoint = load_checkpoint(target->path, CheckpointPart::everything);
+  train_step_.roll_back(checkpoint.weights, checkpoint.training);
+  went_back_ = true;
+  log_warning("train", "step {}: the weights and the optimizer have gone back to {}; data and schedule go on",
+              with_thousands(state_.step), target->path.string());
+}
+
 void Trainer::observe(const StepReport& report, double step_seconds, const DataDelivery& data) {
   meter_.add({.seconds = step_seconds,
               .data_seconds = data.wait_seconds,
               .num_samples = report.num_pairs,
               .ready_batches = data.ready_batches});
   state_.time_s += step_seconds;
-  loss_sum_ += report.loss;
-  ++loss_count_;
+  if (!report.was_skipped) {
+    went_back_ = false;
+    loss_sum_ += report.loss;
+    ++loss_count_;
+  }
   if (state_.step % config_.report.every_steps == 0 || state_.step == total_steps_) write_metrics(report);
   show_progress();
 }
 
 void Trainer::write_metrics(const StepReport& report) {
-  shown_loss_ = loss_sum_.item<double>() / static_cast<double>(loss_count_);
+  NamedNumbers metrics;
+  shown_loss_.reset();
+  if (loss_count_ > 0) {  // not all of the steps were skipped
+    shown_loss_ = loss_sum_.item<double>() / static_cast<double>(loss_count_);
+    metrics.emplace_back("train/loss", *shown_loss_);
+  }
   loss_sum_.zero_();
   loss_count_ = 0;
-  NamedNumbers metrics = {{"train/loss", *shown_loss_},
-                          {"train/lr", report.lr},
-                          {"train/logit_scale", train_step_.model()->inv_tau().item<double>()},
-                          {"train/grad_norm", report.norms.all.item<double>()},
-                          {"train/grad_norm_image", report.norms.image.item<double>()},
-                          {"train/grad_norm_text", report.norms.text.item<double>()},
-                          {"train/samples_per_second", meter_.samples_per_second()},
-                          {"train/data_time", meter_.data_seconds_per_step()},
-                          {"train/batch_time", meter_.seconds_per_step()},
-                          {"train/bad_samples", static_cast<double>(state_.bad_samples)}};
+  metrics.insert(metrics.end(), {{"train/lr", report.lr},
+                                 {"train/logit_scale", train_step_.model()->inv_tau().item<double>()},
+                                 {"train/grad_norm", report.norms.all.item<double>()},
+                                 {"train/grad_norm_image", report.norms.image.item<double>()},
+                                 {"train/grad_norm_text", report.norms.text.item<double>()},
+                                 {"train/samples_per_second", meter_.samples_per_second()},
+                                 {"train/data_time", meter_.data_seconds_per_step()},
+                                 {"train/batch_time", meter_.seconds_per_step()},
+                                 {"train/bad_samples", static_cast<double>(state_.bad_samples)}});
   if (config_.retrieval.learn_beta)
     metrics.emplace_back("train/beta", train_step_.objective().beta().item<double>());
+  if (const auto& guard = train_step_.spike_guard())
+    metrics.emplace_back("train/skipped_steps", static_cast<double>(guard->skipped()));
   if (const auto scale = train_step_.loss_scale()) metrics.emplace_back("train/loss_scale", *scale);
   MetricsRecord line = record(std::move(metrics));
   add_data_metrics(line);
@@ -236,6 +296,7 @@ void Trainer::show_progress() {
 // An evaluation that fails must not cost the training before it.
 NamedNumbers Trainer::measure() {
   try {
+    const auto averaged = train_step_.use_weights_to_evaluate();
     return validation_.run([this](const Progress& progress) {
       if (StopSignal::received() != 0) throw EvaluationInterrupted();
       progress_.update(progress);

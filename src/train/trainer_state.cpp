@@ -58,7 +58,7 @@ bool Trainer::save_is_due() const {
 
 void Trainer::save() {
   Checkpoint checkpoint;
-  checkpoint.weights = weights_of(train_step_.model());
+  checkpoint.weights = train_step_.weights();
   checkpoint.weights_metadata = weights_metadata(config_);
   checkpoint.config_yaml = print_config(config_);
   checkpoint.tokenizer_model = tokenizer_model_;
@@ -87,10 +87,7 @@ TrainingState Trainer::restore(const Checkpoint& checkpoint) {
         "tokenizer.model",
         config_.text.model_file);
   }
-  DualEncoder model = train_step_.model();
-  load_weights(model, checkpoint.weights, "the checkpoint");
-  if (!config_.loss.learn_inv_tau) model->set_inv_tau(config_.loss.inv_tau, /*learned=*/false);
-  train_step_.load_state(training);
+  train_step_.load_state(checkpoint.weights, training);
   set_random_state(at::kCPU, tensor_named(training, "random.cpu"));
   // A run may go on on another device, where its numbers would mean nothing.
   const auto on_device = training.find("random.device");

@@ -288,6 +288,24 @@ TEST_F(Commands, BenchDataAndTokenizePrintRates) {
   EXPECT_GT(tokens["captions_s"].get<double>(), 0);
 }
 
+TEST_F(Commands, BenchStepTimesASmallModel) {
+  write_file_atomically(tiny_project() / "few.txt", "a red circle\na large blue square on a green ground\n");
+  const std::string model = (source_dir() / "configs/test/test-vit.yaml").string();
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--precision", "bf16", "--caption-tokens", "5"},
+        {"--precision", "pure_bf16", "--caption-tokens", "6"},
+        {"--caption-tokens", "words", "--captions", "few.txt", "--train.gradient_cache_parts", "2"}}) {
+    std::vector<std::string> arguments = {"bench", "step",    "--model", model,     "--objective",
+                                          "cloob", "--batch", "8",       "--steps", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const nlohmann::json result = json_of(arguments);
+    EXPECT_EQ(keys_of(result),
+              (std::set<std::string>{"step_s", "samples_s", "first_s", "peak_rss_gib", "loss"}));
+    EXPECT_TRUE(result["loss"].is_number());
+    EXPECT_NEAR(result["samples_s"].get<double>() * result["step_s"].get<double>(), 8, 1e-6);
+  }
+}
+
 TEST_F(Commands, DataListShowsTheOrderOfAnEpochForAnyThreadsAndRanks) {
   const auto list = [](std::vector<std::string> more) {
     std::vector<std::string> arguments = {"data", "list", "data/train/*.tar", "--epoch", "1", "--seed", "7"};

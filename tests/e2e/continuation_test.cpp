@@ -4,6 +4,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
+#include "cloob/checkpoint/safetensors.h"
 #include "e2e/fixture.h"
 #include "e2e/program.h"
 #include "support/support.h"
@@ -104,6 +105,114 @@ TEST(Continuation, ACheckpointHasItsTokenizerWithIt) {
   EXPECT_THAT(result.errors, HasSubstr("not the one that the run was trained with"));
   fs::remove(tiny_project() / "words.model");
   EXPECT_EQ(json_of(evaluation), before);
+}
+
+// Every tensor of a run's newest checkpoint.
+NamedTensors newest_tensors(const std::string& run) {
+  const fs::path folder = tiny_project() / run / "checkpoints" / "step_00000016";
+  NamedTensors all = read_safetensors(folder / "training.safetensors").tensors;
+  all.merge(read_safetensors(folder / "weights.safetensors").tensors);
+  return all;
+}
+
+void expect_same_after_resume(const std::string& run, const Arguments& more) {
+  run_or_fail(train_arguments(run, more));
+  Arguments in_two = more;
+  in_two.insert(in_two.end(), {"--train.steps", "7", "--schedule.kind", "constant"});
+  Arguments straight = more;
+  straight.insert(straight.end(), {"--schedule.kind", "constant"});
+  run_or_fail(train_arguments(run + "_straight", straight));
+  run_or_fail(train_arguments(run + "_in_two", in_two));
+  straight.insert(straight.end(), {"--resume", "auto"});
+  run_or_fail(train_arguments(run + "_in_two", straight));
+  const NamedTensors expected = newest_tensors(run + "_straight"), actual = newest_tensors(run + "_in_two");
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(tensor.equal(actual.at(name))) << name;
+}
+
+TEST(Continuation, WithAnAverageOrBf16WeightsARunEndsTheSame) {
+  expect_same_after_resume("averaged", {"--optimizer.ema_decay", "0.9"});
+  expect_same_after_resume("narrow", {"--train.precision", "pure_bf16", "--optimizer.ema_decay", "0.99",
+                                      "--optimizer.spike_guard.enabled", "true"});
+}
+
+TEST(Continuation, EvaluationUsesTheAveragedWeights) {
+  for (const char* decay : {"null", "0.9"}) {
+    const std::string run = std::string("mean_") + decay;
+    run_or_fail(train_arguments(run, {"--optimizer.ema_decay", decay, "--optimizer.lr", "0.02"}));
+    const nlohmann::json again =
+        json_of({"eval", "retrieval", run, "--data", "data/validation/*.tar", "--batch-size", "16",
+                 "--data.webdataset.json_caption_field", "captions"});
+    for (const char* metric : {"image_to_text_mean_rank", "text_to_image_mean_rank"})
+      EXPECT_EQ(last_metrics(run)[std::string("val/") + metric], again[metric]) << run;
+  }
+  EXPECT_NE(last_metrics("mean_0.9")["val/loss"], last_metrics("mean_null")["val/loss"]);
+  EXPECT_EQ(last_metrics("mean_0.9")["train/loss"], last_metrics("mean_null")["train/loss"])
+      << "the average has no part in the training";
+}
+
+TEST(Continuation, AFrozenTowerKeepsItsWeights) {
+  run_or_fail(train_arguments("before", {"--train.steps", "4"}));
+  run_or_fail(train_arguments(
+      "locked",
+      {"--train.initial_weights", "before", "--optimizer.image.frozen", "true", "--image.train_crop",
+       "evaluation", "--image.horizontal_flip_probability", "0", "--image.color_jitter_probability", "0",
+       "--image.color_jitter", "[]", "--train.cache_frozen_features", "true"}));
+  const auto weights = [](const std::string& run, const std::string& step) {
+    return read_safetensors(tiny_project() / run / "checkpoints" / step / "weights.safetensors").tensors;
+  };
+  const NamedTensors before = weights("before", "step_00000004"), after = weights("locked", "step_00000016");
+  for (const auto& [name, tensor] : before) {
+    EXPECT_EQ(tensor.equal(after.at(name)), name.starts_with("visual.") || name == "logit_scale") << name;
+  }
+}
+
+TEST(Continuation, AfterManySpikesTheWeightsGoBack) {
+  // Gradients grow with the inverse temperature: after the change every step is an outlier.
+  const auto go_on = [](const Arguments& more) {
+    Arguments all = {"--optimizer.spike_guard.enabled",
+                     "true",
+                     "--optimizer.spike_guard.rollback_after",
+                     "3",
+                     "--eval.every_epochs",
+                     "0",
+                     "--schedule.kind",
+                     "constant",
+                     "--loss.kind",
+                     "info_nce",
+                     "--retrieval.kind",
+                     "none",
+                     "--retrieval.learn_beta",
+                     "false",
+                     "--data.val",
+                     "[]"};
+    all.insert(all.end(), more.begin(), more.end());
+    return run_cloob(tiny_project(), train_arguments("spiky", all));
+  };
+  const ProgramResult calm = go_on({"--train.steps", "30", "--loss.inv_tau", "1"});
+  EXPECT_EQ(calm.exit_status, 0) << calm.errors;
+  EXPECT_EQ(last_metrics("spiky")["train/skipped_steps"], 0);
+  const ProgramResult wild = go_on({"--train.steps", "60", "--loss.inv_tau", "100", "--resume", "auto"});
+  EXPECT_EQ(wild.exit_status, 2);
+  EXPECT_THAT(wild.errors, HasSubstr("step 31: the loss is"));
+  EXPECT_THAT(wild.errors, HasSubstr("is an outlier: skipped"));
+  EXPECT_THAT(wild.errors, HasSubstr("step 33: the weights and the optimizer have gone back to"));
+  EXPECT_THAT(wild.errors, HasSubstr("step_00000027; data and schedule go on"));
+  EXPECT_THAT(wild.errors, HasSubstr("step 36: training became unstable: 3 steps in a row were skipped"));
+  EXPECT_EQ(last_metrics("spiky")["train/skipped_steps"], 5);
+}
+
+TEST(Continuation, AProfileIsATableAndATrace) {
+  const ProgramResult result =
+      run_cloob(tiny_project(), train_arguments("profiled", {"--profile", "3", "--train.steps", "8"}));
+  EXPECT_EQ(result.exit_status, 0) << result.errors;
+  for (const char* station : {"wait for data", "encode images", "encode texts", "objective", "backward",
+                              "optimizer", "whole step", "aten::"})
+    EXPECT_THAT(result.output, HasSubstr(station));
+  const nlohmann::json trace = nlohmann::json::parse(read_file(tiny_project() / "profiled" / "trace.json"));
+  EXPECT_FALSE(trace["traceEvents"].empty());
+  EXPECT_THAT(run_cloob(tiny_project(), train_arguments("profiled", {"--profile", "0"})).errors,
+              HasSubstr("--profile"));
 }
 
 }  // namespace

@@ -29,11 +29,13 @@ struct EnumNames<ResizeMode> {
       {{"shortest", ResizeMode::shortest}, {"longest", ResizeMode::longest}, {"squash", ResizeMode::squash}}};
 };
 
-enum class TrainCrop { random_resized, random_crop };
+enum class TrainCrop { random_resized, random_crop, evaluation };
 template <>
 struct EnumNames<TrainCrop> {
-  static constexpr std::array<std::pair<std::string_view, TrainCrop>, 2> names{
-      {{"random_resized", TrainCrop::random_resized}, {"random_crop", TrainCrop::random_crop}}};
+  static constexpr std::array<std::pair<std::string_view, TrainCrop>, 3> names{
+      {{"random_resized", TrainCrop::random_resized},
+       {"random_crop", TrainCrop::random_crop},
+       {"evaluation", TrainCrop::evaluation}}};
 };
 
 enum class Decoding { exact, scaled };
@@ -88,7 +90,7 @@ struct ImageConfig {
         field("train_crop", &ImageConfig::train_crop,
               "How a training picture is cut. random_resized: a random box (crop_scale, crop_ratio) becomes "
               "the square; random_crop: the whole picture is squashed to squash_size and a random square is "
-              "cut out."),
+              "cut out; evaluation: as in evaluation, the same in every epoch."),
         field("crop_scale", &ImageConfig::crop_scale,
               "Smallest and largest share of the picture's area that a random_resized box covers.",
               Range{0.0, 1.0}),

@@ -27,6 +27,14 @@ class DualEncoderImpl : public torch::nn::Module {
   /// less memory, about a third more time.
   void set_recompute(bool recompute);
 
+  /// From now on the tower's weights get no gradient and it runs as in evaluation, whatever `train` says.
+  void freeze_image();
+  void freeze_text();
+  /// Stores the weights of matrix products and convolutions in this type; embeddings, whose gradients sum up
+  /// many rows, and all vectors stay as they are, as in open_clip's convert_weights_to_lp.
+  void store_matrices_as(at::ScalarType type);
+  void train(bool on = true) override;
+
   /// (B, 3, image_size, image_size) -> (B, D), rows of length 1, float32 or wider whatever the towers compute
   /// in.
   torch::Tensor encode_image(const torch::Tensor& images_BCHW);
@@ -47,6 +55,8 @@ class DualEncoderImpl : public torch::nn::Module {
   ImageEncoder image_encoder_;
   TextEncoder text_encoder_;
   torch::Tensor logit_scale_;
+  bool image_is_frozen_ = false;
+  bool text_is_frozen_ = false;
 };
 TORCH_MODULE(DualEncoder);
 

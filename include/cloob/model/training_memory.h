@@ -14,7 +14,7 @@ namespace cloob {
 struct TrainingMemory {
   std::int64_t process = 0;          ///< the program and LibTorch before any tensor, on the CPU
   std::int64_t weights = 0;          ///< parameters, and their narrow copies under autocast
-  std::int64_t optimizer_state = 0;  ///< two moments for every parameter
+  std::int64_t optimizer_state = 0;  ///< two moments for every parameter, and master copies of narrow ones
   std::int64_t gradients = 0;
   std::int64_t activations = 0;    ///< what the forward pass keeps for the backward pass
   std::int64_t fragmentation = 0;  ///< gaps in the heap
@@ -22,8 +22,15 @@ struct TrainingMemory {
   std::int64_t peak = 0;
 };
 
-/// For texts that fill the context. The config must be valid.
-TrainingMemory estimate_training_memory(const ModelConfig& config, std::int64_t batch_size,
-                                        Precision precision);
+/// What of a run decides how much memory a step takes.
+struct TrainingStepShape {
+  std::int64_t batch_size = 1;
+  Precision precision = Precision::fp32;
+  std::int64_t parts = 1;  ///< train.gradient_cache_parts
+  bool recompute = false;  ///< train.gradient_checkpointing
+};
+
+/// For texts that fill the context; shorter ones take less. The config must be valid.
+TrainingMemory estimate_training_memory(const ModelConfig& config, const TrainingStepShape& step);
 
 }  // namespace cloob

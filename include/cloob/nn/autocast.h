@@ -1,4 +1,4 @@
-// The type that matrix products and convolutions compute in. Weights are float32 in every case.
+// The type that matrix products and convolutions compute in.
 #pragma once
 
 #include <c10/core/DeviceType.h>
@@ -12,12 +12,17 @@
 
 namespace cloob {
 
-enum class Precision { fp32, bf16, fp16 };
+/// `pure_bf16` computes as bf16 does, on matrices that are stored in bf16 too; the others keep float32
+/// weights.
+enum class Precision { fp32, bf16, fp16, pure_bf16 };
 
 template <>
 struct EnumNames<Precision> {
-  static constexpr std::array<std::pair<std::string_view, Precision>, 3> names{
-      {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}}};
+  static constexpr std::array<std::pair<std::string_view, Precision>, 4> names{
+      {{"fp32", Precision::fp32},
+       {"bf16", Precision::bf16},
+       {"fp16", Precision::fp16},
+       {"pure_bf16", Precision::pure_bf16}}};
 };
 
 /// What autocast does on this thread for one kind of device.

@@ -13,6 +13,52 @@
 
 namespace cloob {
 
+/// Sections `optimizer.image` and `optimizer.text`: what one tower does otherwise than the rest.
+struct TowerOptimizerConfig {
+  bool frozen = false;
+  std::optional<double> lr = std::nullopt;
+  double layer_decay = 1.0;
+
+  static constexpr auto fields() {
+    using C = TowerOptimizerConfig;
+    return std::tuple(
+        field("frozen", &C::frozen,
+              "Whether the tower keeps its weights (locked-image tuning, Zhai et al., 2022). A frozen tower "
+              "runs as in evaluation: batch norms use their running statistics, no patches are dropped."),
+        field("lr", &C::lr, "Peak learning rate of the tower. Unset: optimizer.lr.", Range{0.0, 10.0}),
+        field("layer_decay", &C::layer_decay,
+              "Factor on the learning rate for each layer further from the output (Clark et al., 2020; Bao "
+              "et al., 2022): the projection has the full rate, the last block this part of it, the "
+              "embeddings the least. A ResNet's layers are its stem and its four stages.",
+              Range{1e-6, 1.0}));
+  }
+};
+static_assert(lists_every_member<TowerOptimizerConfig>);
+
+/// Section `optimizer.spike_guard`: steps that would do harm are left out.
+struct SpikeGuardConfig {
+  bool enabled = false;
+  double threshold = 10.0;
+  std::int64_t rollback_after = 10;
+
+  static constexpr auto fields() {
+    using C = SpikeGuardConfig;
+    return std::tuple(
+        field("enabled", &C::enabled,
+              "Whether a step whose loss or gradient is not finite, or whose gradient norm is an outlier, is "
+              "skipped and counted. Otherwise a loss or gradient that is not finite ends the run."),
+        field("threshold", &C::threshold,
+              "A gradient norm is an outlier above this many times the running average of the norms before "
+              "it.",
+              Range{1.0, 1e6}),
+        field("rollback_after", &C::rollback_after,
+              "Skipped steps in a row after which the weights and the optimizer go back to the newest "
+              "checkpoint from before them; the data and the schedule go on.",
+              Range{1, 1e6}));
+  }
+};
+static_assert(lists_every_member<SpikeGuardConfig>);
+
 /// Section `optimizer`: AdamW. The defaults are those of open_clip and CLOOB for their ResNets.
 struct OptimizerConfig {
   double lr = 5e-4;
@@ -21,6 +67,10 @@ struct OptimizerConfig {
   double eps = 1e-8;
   double weight_decay = 0.2;
   std::optional<double> grad_clip_norm = std::nullopt;
+  std::optional<double> ema_decay = std::nullopt;
+  TowerOptimizerConfig image = {};
+  TowerOptimizerConfig text = {};
+  SpikeGuardConfig spike_guard = {};
 
   static constexpr auto fields() {
     using C = OptimizerConfig;
@@ -43,8 +93,20 @@ struct OptimizerConfig {
               Range{0.0, 10.0}),
         field("grad_clip_norm", &C::grad_clip_norm,
               "Scales all gradients down so that their joint L2 norm is at most this. Unset: no clipping.",
-              Range{1e-12, 1e12}));
+              Range{1e-12, 1e12}),
+        field(
+            "ema_decay", &C::ema_decay,
+            "Keeps an exponential moving average of the weights with this decay a step, 0.9999 for example "
+            "(less in the first steps: (1 + step) / (10 + step)). Evaluations use the averaged weights, and "
+            "a checkpoint's weights are these. Unset: no average.",
+            Range{0.0, 0.9999999}),
+        field("image", &C::image, "What the image tower does otherwise."),
+        field("text", &C::text, "What the text tower does otherwise."),
+        field("spike_guard", &C::spike_guard, "What happens to steps that would do harm."));
   }
+
+  /// Throws UserError when nothing is left to train, or a tower's learning rate cannot follow the schedule.
+  void validate() const;
 };
 static_assert(lists_every_member<OptimizerConfig>);
 
@@ -97,5 +159,8 @@ static_assert(lists_every_member<ScheduleConfig>);
 
 /// Settings that differ from their defaults but belong to another `schedule.kind`, each with the reason.
 std::vector<std::string> settings_without_effect(const ScheduleConfig& schedule);
+/// Settings that differ from their defaults but belong to something that is switched off, each with the
+/// reason.
+std::vector<std::string> settings_without_effect(const OptimizerConfig& optimizer);
 
 }  // namespace cloob

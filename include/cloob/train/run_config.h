@@ -33,6 +33,7 @@ struct TrainConfig {
   std::int64_t threads = 0;
   std::int64_t gradient_cache_parts = 1;
   bool gradient_checkpointing = false;
+  bool cache_frozen_features = false;
   std::string initial_weights;
 
   static constexpr auto fields() {
@@ -50,10 +51,11 @@ struct TrainConfig {
               "Seed of the initial weights, the order of the samples, the augmentation and the choice of "
               "captions.",
               {0, 9e15}),
-        field("precision", &TrainConfig::precision,
-              "What the towers compute in: fp32, or bf16 or fp16 by autocast with fp32 weights. Features, "
-              "retrieval and "
-              "loss are fp32 in any case."),
+        field(
+            "precision", &TrainConfig::precision,
+            "What the towers compute in: fp32, or bf16 or fp16 by autocast with fp32 weights, or pure_bf16, "
+            "which also stores matrices in bf16 and keeps fp32 master copies in the optimizer. Features, "
+            "retrieval and loss are fp32 in any case."),
         field("device", &TrainConfig::device, "Where to compute; auto takes the GPU where there is one."),
         field("threads", &TrainConfig::threads,
               "Threads of one tensor operation on the CPU; 0 takes all cores. Another number of threads can "
@@ -71,6 +73,9 @@ struct TrainConfig {
               "Whether the backward pass computes the towers' blocks again instead of keeping what is in "
               "them: less "
               "memory, about a third more time, the same gradients."),
+        field("cache_frozen_features", &TrainConfig::cache_frozen_features,
+              "Keeps the features of a frozen tower in memory and looks inputs up that come back, whatever "
+              "epoch they come in. Images come back where image.train_crop is evaluation, captions always."),
         field("initial_weights", &TrainConfig::initial_weights,
               "Checkpoint, run folder or weights file to start from (see 'cloob weights'); empty starts from "
               "random "

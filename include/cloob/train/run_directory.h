@@ -5,8 +5,8 @@
 
 namespace cloob {
 
-/// `config.yaml`, `metrics.jsonl`, `tensorboard/`, `data_report.json`, `first_batch.png` and `checkpoints/`
-/// of one run.
+/// `config.yaml`, `metrics.jsonl`, `tensorboard/`, `data_report.json`, `first_batch.png`, `trace.json` and
+/// `checkpoints/` of one run.
 ///
 /// Holds a lock on the folder while it lives, so that two processes never write into one run.
 class RunDirectory {
@@ -24,11 +24,12 @@ class RunDirectory {
   std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
   std::filesystem::path data_report() const { return path_ / "data_report.json"; }
   std::filesystem::path contact_sheet() const { return path_ / "first_batch.png"; }
+  std::filesystem::path trace() const { return path_ / "trace.json"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 
   /// Whether the folder holds anything that a run wrote.
   bool holds_a_run() const;
-  /// Removes what was measured: `metrics.jsonl`, `tensorboard/` and `data_report.json`.
+  /// Removes what was measured: `metrics.jsonl`, `tensorboard/`, `data_report.json` and `trace.json`.
   void remove_measurements() const;
   /// Removes all that a run wrote, checkpoints too.
   void remove_run() const;

@@ -5,6 +5,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "cloob/base/gather.h"
@@ -16,9 +17,13 @@
 #include "cloob/optim/gradients.h"
 #include "cloob/optim/logit_scale.h"
 #include "cloob/optim/loss_scaler.h"
+#include "cloob/optim/spike_guard.h"
+#include "cloob/optim/weight_average.h"
 #include "cloob/train/run_config.h"
 
 namespace cloob {
+
+class FeatureCache;
 
 /// What one step leaves behind; its tensors lie on the device.
 struct StepReport {
@@ -26,6 +31,7 @@ struct StepReport {
   GradientNorms norms;
   double lr = 0;
   std::int64_t num_pairs = 0;
+  bool was_skipped = false;  ///< by the spike guard: weights and running statistics are as they were before
 };
 
 /// A model with everything that it takes to train it.
@@ -35,20 +41,33 @@ class TrainStep {
   TrainStep(const RunConfig& config, DualEncoder model, c10::Device device);
 
   /// Trains on a batch of at least `ContrastiveObjective::kFewestPairs` pairs. `step` counts optimizer steps
-  /// from 0. Throws UserError, and leaves the weights as they were, when training has become unstable.
+  /// from 0. Throws UserError, and leaves the weights as they were, when training has become unstable and no
+  /// spike guard looks after it.
   StepReport run(const Batch& batch, std::int64_t step, double lr);
 
   const DualEncoder& model() const { return model_; }
   const ContrastiveObjective& objective() const { return objective_; }
   /// fp16's loss scale; nothing in another precision.
   std::optional<double> loss_scale() const;
+  /// Nothing unless `optimizer.spike_guard.enabled`.
+  const std::optional<SpikeGuard>& spike_guard() const { return spike_guard_; }
 
-  /// What a checkpoint holds beside the model: "optimizer.NAME", "objective.NAME", "scaler.NAME". The tensors
-  /// are the live ones.
+  /// What to evaluate, and to hand to others: the averaged weights where there is an average, otherwise the
+  /// live ones.
+  NamedTensors weights() const;
+  /// Makes the model use `weights()` as long as the result lives; nothing to do without an average.
+  std::unique_ptr<BorrowedWeights> use_weights_to_evaluate();
+
+  /// What a checkpoint holds beside `weights()`: "optimizer.NAME", "objective.NAME", "scaler.NAME",
+  /// "spike_guard.NAME", "average.NAME" and, where the live weights are not `weights()`, "live.NAME". Mostly
+  /// the live tensors.
   NamedTensors state() const;
-  /// Copies a saved state in; tensors under other names are left alone. Throws UserError when something is
-  /// missing or of another shape.
-  void load_state(const NamedTensors& state);
+  /// Copies saved weights and a saved state in; tensors under other names are left alone. Without a saved
+  /// average, one begins at the weights. A temperature that is not learned stays that of the settings. Throws
+  /// UserError when something is missing or of another shape.
+  void load_state(const NamedTensors& weights, const NamedTensors& state);
+  /// The same, after a number of skipped steps: what was counted since then stays.
+  void roll_back(const NamedTensors& weights, const NamedTensors& state);
 
  private:
   struct Features {
@@ -56,14 +75,21 @@ class TrainStep {
     at::Tensor text_BD;
   };
   Features encode(const Batch& batch, std::int64_t first, std::int64_t count);
+  at::Tensor encode_images(const at::Tensor& images_BCHW);
+  at::Tensor encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
   at::Tensor backward(const Features& features, std::int64_t step);
   at::Tensor compute_gradients(const Batch& batch, std::int64_t step);
   at::Tensor compute_gradients_in_parts(const Batch& batch, std::int64_t step);
+  bool is_harmful(const StepReport& report, std::int64_t step);
   void update_weights(StepReport& report, std::int64_t step);
 
   Precision precision_;
   std::int64_t num_parts_;
   std::optional<double> grad_clip_norm_;
+  std::optional<double> ema_decay_;
+  std::optional<double> fixed_inv_tau_;
+  bool image_is_frozen_;
+  bool text_is_frozen_;
   LogitScaleBounds logit_scale_bounds_;
   c10::Device device_;
   DualEncoder model_;
@@ -72,6 +98,10 @@ class TrainStep {
   NamedTensors parameters_;
   AdamW optimizer_;
   std::optional<LossScaler> scaler_;
+  std::optional<SpikeGuard> spike_guard_;
+  std::optional<WeightAverage> average_;
+  std::shared_ptr<FeatureCache> image_cache_;  ///< of a frozen tower; null without a cache
+  std::shared_ptr<FeatureCache> text_cache_;
 };
 
 }  // namespace cloob

@@ -29,6 +29,8 @@
 
 namespace cloob {
 
+class StepProfile;
+
 /// How a run ended.
 struct RunResult {
   std::int64_t steps = 0;  ///< optimizer steps since the very beginning
@@ -43,6 +45,9 @@ class Trainer {
   Trainer(const RunConfig& config, const RunDirectory& directory, ExistingRun existing,
           const std::optional<Checkpoint>& resumed);
 
+  /// Lets `run` profile this many steps of its first ones, print a table and write `trace.json`.
+  void profile_steps(std::int64_t num_steps);
+
   /// Trains to the end of the schedule, or until SIGINT or SIGTERM, and saves. Throws UserError when training
   /// becomes unstable, when too much of the data is unusable, and when a checkpoint or a report cannot be
   /// written.
@@ -56,7 +61,10 @@ class Trainer {
   };
 
   RunResult train();
+  bool step();
   void skip(const Batch& batch);
+  void after_skipped_step(const StepReport& report);
+  void roll_back(std::int64_t first_skipped_step);
   void count(const Batch& batch);
   void observe(const StepReport& report, double step_seconds, const DataDelivery& data);
   void write_metrics(const StepReport& report);
@@ -100,6 +108,8 @@ class Trainer {
   std::optional<double> shown_loss_;
   Timer since_save_;
   std::int64_t saved_step_ = -1;
+  bool went_back_ = false;                ///< to an older checkpoint, and no step was taken since
+  std::shared_ptr<StepProfile> profile_;  ///< null without one
 };
 
 }  // namespace cloob

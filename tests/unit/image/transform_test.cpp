@@ -136,6 +136,18 @@ TEST(ImageConfig, RefusesSettingsThatContradictEachOther) {
   expect_error([](ImageConfig& c) { c.crop_scale = {0.0, 0.5}; }, {"image.crop_scale"});
   expect_error([](ImageConfig& c) { c.squash_size = 73; },
                {"image.squash_size has no effect", "random_crop"});
+  expect_error(
+      [](ImageConfig& c) {
+        c.train_crop = TrainCrop::evaluation;
+        c.horizontal_flip_probability = 0.5;
+      },
+      {"image.horizontal_flip_probability is set", "evaluation draws nothing"});
+  expect_error(
+      [](ImageConfig& c) {
+        c.train_crop = TrainCrop::evaluation;
+        c.decode = Decoding::scaled;
+      },
+      {"image.decode scaled"});
   expect_error([](ImageConfig& c) { c.color_jitter_probability = 0.8; }, {"image.color_jitter is empty"});
   expect_error(
       [](ImageConfig& c) {

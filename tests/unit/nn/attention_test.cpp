@@ -37,6 +37,33 @@ TEST(Attend, EqualsItsDefinition) {
   }
 }
 
+// In bf16 on the CPU the gradients are our own.
+TEST(Attend, InBf16HasTheGradientsOfItsDefinition) {
+  at::manual_seed(1);
+  for (const std::int64_t queries : {9, 1}) {
+    for (const bool causal : {false, queries > 1}) {
+      std::vector<at::Tensor> narrow, exact;
+      for (const std::int64_t length : {queries, std::int64_t{9}, std::int64_t{9}}) {
+        const at::Tensor values = (2 * at::randn({5, length, 48})).to(at::kBFloat16);
+        narrow.push_back(values.clone().requires_grad_());
+        exact.push_back(values.to(at::kDouble).requires_grad_());
+      }
+      const at::Tensor gradient = at::randn({5, queries, 48}).to(at::kBFloat16);
+      const at::Tensor actual = attend(narrow[0], narrow[1], narrow[2], 3, causal);
+      actual.backward(gradient);
+      const at::Tensor expected = attention_by_definition(exact[0], exact[1], exact[2], 3, causal);
+      expected.backward(gradient.to(at::kDouble));
+      EXPECT_EQ(actual.scalar_type(), at::kBFloat16);
+      testing::expect_relative_norm(actual.to(at::kDouble), expected, 5e-3, "output");
+      for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(narrow[i].grad().sizes(), narrow[i].sizes());
+        testing::expect_relative_norm(narrow[i].grad().to(at::kDouble), exact[i].grad(), 1e-2,
+                                      std::to_string(i));
+      }
+    }
+  }
+}
+
 TEST(Attend, TakesOneQueryAgainstManyKeys) {
   const at::Tensor query = numbers({2, 1, 12}), key = numbers({2, 7, 12}), value = numbers({2, 7, 12});
   const at::Tensor pooled = attend(query, key, value, 3, /*causal=*/false);

@@ -112,6 +112,47 @@ TEST(AdamW, ReadsGradientsOfAnyMemoryLayout) {
   EXPECT_TRUE(at::equal(plain, other));
 }
 
+TEST(AdamW, GivesTowersAndLayersTheirPartOfTheLearningRate) {
+  const at::Tensor near = leaf({2, 2}, 1.0), far = leaf({2, 2}, 1.0);
+  for (const at::Tensor& parameter : {near, far}) parameter.mutable_grad() = at::ones({2, 2});
+  OptimizerConfig config{.lr = 0.1, .weight_decay = 0};
+  config.text.layer_decay = 0.5;
+  AdamW optimizer({{"text_projection", near}, {"token_embedding.weight", far}}, config, Reference::open_clip);
+  optimizer.step(0.1);
+  expect_close(near, at::full({2, 2}, 0.9), 1e-6, 0);
+  expect_close(far, at::full({2, 2}, 0.95), 1e-6, 0);
+}
+
+TEST(AdamW, UpdatesAFloat32CopyOfANarrowParameter) {
+  const at::Tensor narrow = at::ones({2, 2}, at::kBFloat16).requires_grad_();
+  const NamedTensors model{{"text_projection", narrow}};
+  AdamW optimizer(model, {.weight_decay = 0}, Reference::open_clip);
+  // Each update is a hundredth of the distance to the next number of bf16 below 1.
+  const double lr = 0.01 / 256;
+  for (int step = 0; step < 40; ++step) {
+    narrow.mutable_grad() = at::full({2, 2}, 0.25, at::kBFloat16);
+    optimizer.step(lr);
+  }
+  EXPECT_TRUE(at::equal(narrow.detach(), at::ones({2, 2}, at::kBFloat16)));
+  const NamedTensors saved = copy_of(optimizer.state());
+  const auto go_on = [&](AdamW& adamw, const at::Tensor& parameter) {
+    for (int step = 0; step < 40; ++step) {
+      parameter.mutable_grad() = at::full({2, 2}, 0.25, at::kBFloat16);
+      adamw.step(lr);
+    }
+  };
+  go_on(optimizer, narrow);
+  EXPECT_EQ(narrow[0][0].item<float>(), 1 - 1.0F / 256) << "the updates have added up";
+  expect_close(optimizer.state().at("text_projection.master"), at::full({2, 2}, 1 - 80 * lr), 1e-5, 0);
+
+  const at::Tensor other = at::ones({2, 2}, at::kBFloat16).requires_grad_();
+  AdamW resumed({{"text_projection", other}}, {.weight_decay = 0}, Reference::open_clip);
+  resumed.load_state(saved);
+  go_on(resumed, other);
+  expect_same_bits(resumed.state(), optimizer.state());
+  EXPECT_TRUE(at::equal(other, narrow));
+}
+
 TEST(AdamW, LeavesFrozenParametersOut) {
   NamedTensors model = small_model();
   model["logit_scale"] = at::full({}, 3.4);

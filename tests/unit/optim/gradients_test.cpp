@@ -39,6 +39,14 @@ TEST(GradientNorms, WithoutGradientsAreZero) {
   EXPECT_EQ(norms.all.item<float>(), 0);
 }
 
+TEST(GradientNorms, OfBf16AreFloat32) {
+  const at::Tensor narrow = at::zeros({3}, at::kBFloat16).requires_grad_();
+  narrow.mutable_grad() = at::tensor({4096.0F, 16.0F, 0.0F}).to(at::kBFloat16);
+  const GradientNorms norms = gradient_norms({{"text_projection", narrow}, {"visual.proj", parameter({1})}});
+  EXPECT_EQ(norms.text.scalar_type(), at::kFloat);
+  EXPECT_NEAR(norms.all.item<double>(), std::sqrt(4096.0 * 4096 + 256 + 1), 1e-3);
+}
+
 TEST(ClipGradients, ScalesAllOfThemToTheLargestNorm) {
   const NamedTensors parameters = pythagorean();
   clip_gradients(parameters, gradient_norms(parameters).all, 17);

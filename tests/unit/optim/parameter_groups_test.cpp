@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <map>
+#include <string>
 
 #include "cloob/optim/logit_scale.h"
 #include "support/support.h"
@@ -41,9 +43,61 @@ TEST(GroupParameters, LeavesFrozenOnesOut) {
   const NamedTensors parameters{{"logit_scale", at::ones({})},
                                 {"text_projection", at::ones({2, 2}).requires_grad_()},
                                 {"visual.bn1.weight", at::ones({2}).requires_grad_()}};
-  const ParameterGroups groups = group_parameters(parameters, Reference::cloob);
-  EXPECT_THAT(groups.decayed, ElementsAre("text_projection"));
-  EXPECT_THAT(groups.undecayed, ElementsAre("visual.bn1.weight"));
+  const auto groups = group_parameters(parameters, {.weight_decay = 0.3}, Reference::cloob);
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_EQ(groups[0].weight_decay, 0.0);
+  EXPECT_THAT(groups[0].names, ElementsAre("visual.bn1.weight"));
+  EXPECT_EQ(groups[1].weight_decay, 0.3);
+  EXPECT_THAT(groups[1].names, ElementsAre("text_projection"));
+  EXPECT_EQ(groups[0].lr_scale, 1.0);
+}
+
+// lr_scale by name.
+std::map<std::string, double> lr_scales(std::initializer_list<const char*> names,
+                                        const OptimizerConfig& config) {
+  NamedTensors parameters;
+  for (const char* name : names) parameters.emplace(name, at::ones({2, 2}).requires_grad_());
+  std::map<std::string, double> scales;
+  for (const ParameterGroup& group : group_parameters(parameters, config, Reference::open_clip)) {
+    for (const std::string& name : group.names) scales.emplace(name, group.lr_scale);
+  }
+  return scales;
+}
+
+TEST(GroupParameters, GiveEveryLayerItsLearningRate) {
+  OptimizerConfig config;
+  config.lr = 1e-3;
+  config.image = {.lr = 1e-4, .layer_decay = 0.5};
+  config.text.layer_decay = 0.9;
+  const auto scales = lr_scales(
+      {"visual.conv1.weight", "visual.positional_embedding", "visual.transformer.resblocks.0.mlp.c_fc.weight",
+       "visual.transformer.resblocks.10.ln_1.weight", "visual.proj", "token_embedding.weight",
+       "transformer.resblocks.0.ln_1.weight", "transformer.resblocks.1.ln_1.weight", "text_projection",
+       "ln_final.weight", "logit_scale"},
+      config);
+  // 11 blocks: the projection is layer 12, the first block layer 1.
+  EXPECT_DOUBLE_EQ(scales.at("visual.proj"), 0.1);
+  EXPECT_DOUBLE_EQ(scales.at("visual.transformer.resblocks.10.ln_1.weight"), 0.1 * 0.5);
+  EXPECT_DOUBLE_EQ(scales.at("visual.transformer.resblocks.0.mlp.c_fc.weight"), 0.1 * std::pow(0.5, 11));
+  EXPECT_DOUBLE_EQ(scales.at("visual.conv1.weight"), 0.1 * std::pow(0.5, 12));
+  EXPECT_EQ(scales.at("visual.positional_embedding"), scales.at("visual.conv1.weight"));
+  EXPECT_DOUBLE_EQ(scales.at("text_projection"), 1);
+  EXPECT_DOUBLE_EQ(scales.at("ln_final.weight"), 1);
+  EXPECT_DOUBLE_EQ(scales.at("transformer.resblocks.1.ln_1.weight"), 0.9);
+  EXPECT_DOUBLE_EQ(scales.at("token_embedding.weight"), std::pow(0.9, 3));
+  EXPECT_DOUBLE_EQ(scales.at("logit_scale"), 1);
+}
+
+TEST(GroupParameters, CountTheStagesOfAResNetAsLayers) {
+  OptimizerConfig config;
+  config.image.layer_decay = 0.5;
+  const auto scales = lr_scales({"visual.conv3.weight", "visual.layer1.0.conv1.weight",
+                                 "visual.layer4.2.bn3.weight", "visual.attnpool.c_proj.weight"},
+                                config);
+  EXPECT_DOUBLE_EQ(scales.at("visual.attnpool.c_proj.weight"), 1);
+  EXPECT_DOUBLE_EQ(scales.at("visual.layer4.2.bn3.weight"), 0.5);
+  EXPECT_DOUBLE_EQ(scales.at("visual.layer1.0.conv1.weight"), 0.0625);
+  EXPECT_DOUBLE_EQ(scales.at("visual.conv3.weight"), 0.03125);
 }
 
 TEST(TowerOf, GoesByName) {

@@ -52,6 +52,19 @@ TEST(TotalSteps, DoWhatIsLeftWithBatchesOfAnotherSize) {
   EXPECT_EQ(total_steps(of_length(2.0, {}, {}), inside), 5 + 20 + 30);
 }
 
+TEST(RunConfig, CachesFeaturesOfPicturesThatComeBackAlone) {
+  RunConfig config;
+  config.train.cache_frozen_features = true;
+  config.optimizer.text.frozen = true;
+  EXPECT_NO_THROW(config.validate());
+  config.optimizer.text.frozen = false;
+  config.optimizer.image.frozen = true;
+  expect_user_error([&] { config.validate(); },
+                    {"train.cache_frozen_features", "random_resized", "image.train_crop to evaluation"});
+  config.image.train_crop = TrainCrop::evaluation;
+  EXPECT_NO_THROW(config.validate());
+}
+
 TEST(TrainConfig, RefusesLengthsThatAreNone) {
   expect_user_error([] { of_length(0.0, {}, {}).validate(); }, {"train.epochs is 0"});
   expect_user_error([] { of_length(1.0, 5, {}).validate(); }, {"only one of"});

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "cloob/model/weights.h"
@@ -39,6 +41,8 @@ DualEncoder model_of(const RunConfig& config) {
   model->set_inv_tau(7, /*learned=*/true);
   model->set_recompute(config.train.gradient_checkpointing);
   model->to(at::kDouble);
+  if (config.optimizer.image.frozen) model->freeze_image();
+  if (config.optimizer.text.frozen) model->freeze_text();
   model->train();
   at::manual_seed(5);
   const at::NoGradGuard no_grad;
@@ -158,6 +162,148 @@ TEST(TrainStep, WithCheckpointingHasTheSameGradientsAndStatistics) {
       config.train.gradient_checkpointing = true;
       expect_same(outcome_of(config), kept);
     }
+  }
+}
+
+NamedTensors copies(const NamedTensors& tensors) {
+  NamedTensors copied;
+  for (const auto& [name, tensor] : tensors) copied.emplace(name, tensor.detach().clone());
+  return copied;
+}
+
+void expect_same_bits(const NamedTensors& actual, const NamedTensors& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(actual.at(name), tensor)) << name;
+}
+
+TEST(TrainStep, LeavesAFrozenTowerAsItIs) {
+  for (const bool image : {true, false}) {
+    RunConfig config = config_of(image ? ImageEncoderKind::resnet : ImageEncoderKind::vit);
+    (image ? config.optimizer.image : config.optimizer.text).frozen = true;
+    DualEncoder model = model_of(config);
+    const NamedTensors before = copies(weights_of(model));
+    TrainStep train_step(config, model, at::kCPU);
+    for (const std::int64_t step : {0, 1}) train_step.run(batch_of(config, 8), step, /*lr=*/1e-2);
+    for (const auto& [name, tensor] : weights_of(model)) {
+      const bool is_image = name.starts_with("visual.");
+      const bool is_frozen = name != "logit_scale" && is_image == image;
+      EXPECT_EQ(at::equal(tensor, before.at(name)), is_frozen) << name;
+    }
+  }
+}
+
+// The whole text tower is trained as if nothing were cached, in parts too.
+TEST(TrainStep, WithCachedFeaturesTrainsTheSame) {
+  for (const std::int64_t parts : {1, 4}) {
+    RunConfig config = config_of(ImageEncoderKind::resnet);
+    config.optimizer.image.frozen = true;
+    config.train.gradient_cache_parts = parts;
+    const auto weights_after = [&](bool cached) {
+      config.train.cache_frozen_features = cached;
+      DualEncoder model = model_of(config);
+      TrainStep train_step(config, model, at::kCPU);
+      for (const std::int64_t step : {0, 1, 2}) train_step.run(batch_of(config, 8), step, /*lr=*/1e-2);
+      return copies(weights_of(model));
+    };
+    const NamedTensors plain = weights_after(false);
+    for (const auto& [name, tensor] : weights_after(true))
+      testing::expect_close(tensor, plain.at(name), 1e-6, 1e-8, name);
+  }
+}
+
+TEST(TrainStep, WithASpikeGuardTakesNothingFromABadBatch) {
+  RunConfig config = config_of(ImageEncoderKind::resnet);
+  config.optimizer.spike_guard.enabled = true;
+  DualEncoder model = model_of(config);
+  TrainStep train_step(config, model, at::kCPU);
+  const Batch good = batch_of(config, 8);
+  EXPECT_FALSE(train_step.run(good, 0, /*lr=*/1e-2).was_skipped);
+  const NamedTensors before = copies(weights_of(model));
+  NamedTensors state = copies(train_step.state());
+  Batch bad = good;
+  bad.images_BCHW = good.images_BCHW.clone();
+  bad.images_BCHW[3].fill_(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_TRUE(train_step.run(bad, 1, /*lr=*/1e-2).was_skipped);
+  expect_same_bits(weights_of(model), before);
+  for (auto& [name, tensor] : train_step.state()) {
+    if (name.starts_with("spike_guard.")) continue;
+    EXPECT_TRUE(at::equal(tensor, state.at(name))) << name;
+  }
+  EXPECT_EQ(train_step.spike_guard()->skipped(), 1);
+  EXPECT_FALSE(train_step.run(good, 2, /*lr=*/1e-2).was_skipped);
+}
+
+TEST(TrainStep, EvaluatesAndHandsOutAveragedWeights) {
+  RunConfig config = config_of(ImageEncoderKind::vit);
+  config.optimizer.ema_decay = 0.9;
+  DualEncoder model = model_of(config);
+  TrainStep train_step(config, model, at::kCPU);
+  NamedTensors expected = copies(weights_of(model));
+  for (const std::int64_t step : {0, 1, 2}) {
+    train_step.run(batch_of(config, 8), step, /*lr=*/1e-2);
+    const double decay = (1.0 + static_cast<double>(step)) / (10.0 + static_cast<double>(step));
+    for (const auto& [name, weight] : weights_of(model))
+      expected.at(name) = expected.at(name) * decay + weight.detach() * (1 - decay);
+  }
+  const NamedTensors live = copies(weights_of(model));
+  for (const auto& [name, tensor] : train_step.weights())
+    testing::expect_close(tensor, expected.at(name), 1e-9, 1e-12, name);
+  {
+    const auto borrowed = train_step.use_weights_to_evaluate();
+    expect_same_bits(weights_of(model), train_step.weights());
+  }
+  expect_same_bits(weights_of(model), live);
+
+  // Resumed from what a checkpoint holds, it goes on the same.
+  const NamedTensors saved = train_step.weights(), state = copies(train_step.state());
+  DualEncoder other = model_of(config);
+  TrainStep resumed(config, other, at::kCPU);
+  resumed.load_state(saved, state);
+  expect_same_bits(weights_of(other), live);
+  for (TrainStep* step : {&train_step, &resumed}) step->run(batch_of(config, 8), 3, /*lr=*/1e-2);
+  expect_same_bits(resumed.weights(), train_step.weights());
+  // And without the average it goes on with the weights that were trained.
+  config.optimizer.ema_decay.reset();
+  DualEncoder third = model_of(config);
+  TrainStep(config, third, at::kCPU).load_state(saved, state);
+  expect_same_bits(weights_of(third), live);
+}
+
+DualEncoder float_model_of(const RunConfig& config) {
+  DualEncoder model(config.model, Initializer::drawn(1));
+  model->set_inv_tau(7, /*learned=*/true);
+  if (config.train.precision == Precision::pure_bf16) model->store_matrices_as(at::kBFloat16);
+  model->train();
+  return model;
+}
+
+TEST(TrainStep, InPureBf16ComputesWhatAutocastDoes) {
+  for (const ImageEncoderKind kind : {ImageEncoderKind::vit, ImageEncoderKind::resnet}) {
+    RunConfig config = config_of(kind);
+    Batch batch = batch_of(config, 16);
+    batch.images_BCHW = batch.images_BCHW.to(at::kFloat);
+    const auto losses = [&](Precision precision) {
+      config.train.precision = precision;
+      DualEncoder model = float_model_of(config);
+      TrainStep train_step(config, model, at::kCPU);
+      std::vector<double> all;
+      for (std::int64_t step = 0; step < 8; ++step)
+        all.push_back(train_step.run(batch, step, /*lr=*/1e-3).loss.item<double>());
+      return all;
+    };
+    const std::vector<double> autocast = losses(Precision::bf16), pure = losses(Precision::pure_bf16);
+    EXPECT_EQ(pure[0], autocast[0]) << "the same rounded weights";
+    EXPECT_NEAR(pure.back(), autocast.back(), 0.03 * std::abs(autocast.front() - autocast.back()) + 1e-3);
+    EXPECT_LT(pure.back(), pure.front());
+  }
+}
+
+TEST(TrainStep, InPureBf16StoresMatricesAlone) {
+  RunConfig config = config_of(ImageEncoderKind::resnet);
+  config.train.precision = Precision::pure_bf16;
+  for (const auto& [name, tensor] : weights_of(float_model_of(config))) {
+    const bool is_matrix = tensor.dim() >= 2 && name.find("embedding") == std::string::npos;
+    EXPECT_EQ(tensor.scalar_type() == at::kBFloat16, is_matrix) << name;
   }
 }
 

@@ -1,0 +1,174 @@
+#include "train/step_profile.h"
+
+#include <ATen/record_function.h>
+#include <c10/util/ApproximateClock.h>
+#include <fmt/core.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+using torch::autograd::profiler::KinetoEvent;
+using torch::autograd::profiler::ProfilerResult;
+using torch::profiler::impl::ActivityType;
+
+constexpr std::int64_t kWarmUpSteps = 2;
+constexpr std::size_t kMostOperators = 15;
+
+torch::profiler::impl::ProfilerConfig profiler_config() {
+  return torch::profiler::impl::ProfilerConfig(torch::profiler::impl::ProfilerState::KINETO);
+}
+
+std::set<ActivityType> activities_of(c10::Device device) {
+  std::set<ActivityType> activities = {ActivityType::CPU};
+  if (device.is_cuda()) activities.insert(ActivityType::CUDA);
+  return activities;
+}
+
+ProfiledEvent event_of(const KinetoEvent& event) {
+  return {.name = event.name(),
+          .thread = event.startThreadId(),
+          .start_ns = event.startNs(),
+          .end_ns = event.endNs(),
+          .is_station = event.scope() == static_cast<std::uint8_t>(at::RecordScope::USER_SCOPE),
+          .is_on_device = event.deviceType() != c10::DeviceType::CPU};
+}
+
+struct Total {
+  double seconds = 0;
+  std::int64_t calls = 0;
+};
+
+double seconds_between(std::uint64_t start_ns, std::uint64_t end_ns) {
+  return end_ns > start_ns ? static_cast<double>(end_ns - start_ns) * 1e-9 : 0;
+}
+
+/// Time of each operator without that of the operators which it called.
+std::map<std::string, Total> own_times(std::vector<ProfiledEvent> events) {
+  std::ranges::stable_sort(events, [](const ProfiledEvent& a, const ProfiledEvent& b) {
+    return std::tuple(a.is_on_device, a.thread, a.start_ns, ~a.end_ns) <
+           std::tuple(b.is_on_device, b.thread, b.start_ns, ~b.end_ns);
+  });
+  std::map<std::string, Total> totals;
+  std::vector<const ProfiledEvent*> open;  // each inside the one before it
+  for (const ProfiledEvent& event : events) {
+    const auto is_outside = [&event](const ProfiledEvent& other) {
+      return other.is_on_device != event.is_on_device || other.thread != event.thread ||
+             other.end_ns <= event.start_ns;
+    };
+    while (!open.empty() && is_outside(*open.back())) open.pop_back();
+    const double seconds = seconds_between(event.start_ns, event.end_ns);
+    if (!open.empty() && !open.back()->is_station) totals[open.back()->name].seconds -= seconds;
+    if (!event.is_station) {
+      totals[event.name].seconds += seconds;
+      ++totals[event.name].calls;
+    }
+    open.push_back(&event);
+  }
+  return totals;
+}
+
+/// In the order in which the stations first came.
+std::vector<std::pair<std::string, Total>> station_times(const std::vector<ProfiledEvent>& events) {
+  std::vector<ProfiledEvent> stations;
+  std::ranges::copy_if(events, std::back_inserter(stations),
+                       [](const ProfiledEvent& event) { return event.is_station && !event.is_on_device; });
+  std::ranges::stable_sort(stations, {}, &ProfiledEvent::start_ns);
+  std::vector<std::pair<std::string, Total>> totals;
+  for (const ProfiledEvent& event : stations) {
+    auto at = std::ranges::find(totals, event.name, [](const auto& total) { return total.first; });
+    if (at == totals.end()) at = totals.insert(totals.end(), {event.name, {}});
+    at->second.seconds += seconds_between(event.start_ns, event.end_ns);
+    ++at->second.calls;
+  }
+  return totals;
+}
+
+}  // namespace
+
+std::string describe_profile(const std::vector<ProfiledEvent>& events, std::int64_t num_steps,
+                             double seconds) {
+  const auto steps = static_cast<double>(num_steps);
+  const auto row = [&](const std::string& name, const Total& total) {
+    return fmt::format("{:<40} {:>10.2f} {:>7.1f} {:>8.1f}\n", name, 1e3 * total.seconds / steps,
+                       seconds > 0 ? 100 * total.seconds / seconds : 0.0,
+                       static_cast<double>(total.calls) / steps);
+  };
+  const auto header = [](const char* first) {
+    return fmt::format("{:<40} {:>10} {:>7} {:>8}\n", first, "ms a step", "%", "calls");
+  };
+  std::string text = header("station");
+  Total rest{.seconds = seconds, .calls = num_steps};
+  for (const auto& [name, total] : station_times(events)) {
+    text += row(name, total);
+    rest.seconds -= total.seconds;
+  }
+  text += row("between stations", rest) + row("whole step", {.seconds = seconds, .calls = num_steps});
+
+  const std::map<std::string, Total> times = own_times(events);
+  std::vector<std::pair<std::string, Total>> operators(times.begin(), times.end());
+  std::ranges::stable_sort(operators, std::ranges::greater(),
+                           [](const auto& item) { return item.second.seconds; });
+  if (operators.size() > kMostOperators) operators.resize(kMostOperators);
+  text += fmt::format("\n{}", header("operator, without what it calls"));
+  for (const auto& [name, total] : operators) text += row(name.substr(0, 40), total);
+  return text;
+}
+
+StepProfile::StepProfile(std::int64_t num_steps, c10::Device device, std::filesystem::path trace_file)
+    : num_steps_(num_steps), device_(device), trace_file_(std::move(trace_file)) {}
+
+StepProfile::~StepProfile() {
+  if (is_running_) torch::autograd::profiler::disableProfiler();
+}
+
+void StepProfile::begin_step() {
+  if (steps_begun_++ == kWarmUpSteps) {
+    torch::autograd::profiler::prepareProfiler(profiler_config(), activities_of(device_));
+    torch::autograd::profiler::enableProfiler(
+        profiler_config(), activities_of(device_),
+        {at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION, at::RecordScope::USER_SCOPE});
+    is_running_ = true;
+  }
+  step_start_ns_ = c10::getTime();
+}
+
+void StepProfile::end_step() {
+  if (!is_running_) return;
+  seconds_ += static_cast<double>(c10::getTime() - step_start_ns_) * 1e-9;
+  if (++steps_profiled_ == num_steps_) finish();
+}
+
+void StepProfile::finish() {
+  if (!is_running_) {
+    if (steps_profiled_ == 0)
+      log_warning("profile", "the run ended before a step was profiled: the first {} are not", kWarmUpSteps);
+    return;
+  }
+  is_running_ = false;
+  const std::unique_ptr<ProfilerResult> result = torch::autograd::profiler::disableProfiler();
+  std::vector<ProfiledEvent> events;
+  for (const KinetoEvent& event : result->events()) events.push_back(event_of(event));
+  fmt::print("{}", describe_profile(events, steps_profiled_, seconds_));
+  std::fflush(stdout);
+  // The profiler says nothing of a file that it could not write.
+  write_file_atomically(trace_file_, "");
+  result->save(trace_file_.string());
+  if (read_file(trace_file_).empty())
+    throw_user_error("cannot write the trace '{}': is the disk full?", trace_file_.string());
+  log_info("profile", "{} steps; the trace is {}, for ui.perfetto.dev or chrome://tracing",
+           with_thousands(steps_profiled_), trace_file_.string());
+}
+
+}  // namespace cloob

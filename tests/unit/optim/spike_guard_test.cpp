@@ -1,0 +1,57 @@
+#include "cloob/optim/spike_guard.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+SpikeGuard seasoned(double threshold, double norm) {
+  SpikeGuard guard({.enabled = true, .threshold = threshold});
+  for (int step = 0; step < 20; ++step) EXPECT_TRUE(guard.accepts(1.0, norm));
+  return guard;
+}
+
+TEST(SpikeGuard, KnowsNoOutliersBeforeItKnowsTheUsual) {
+  SpikeGuard guard({.enabled = true, .threshold = 2});
+  for (const double norm : {1.0, 100.0, 1.0, 1e6}) EXPECT_TRUE(guard.accepts(1.0, norm));
+  EXPECT_FALSE(guard.accepts(1.0, NAN));
+  EXPECT_FALSE(guard.accepts(INFINITY, 1.0));
+  EXPECT_EQ(guard.skipped(), 2);
+}
+
+TEST(SpikeGuard, SkipsWhatIsFarAboveTheAverage) {
+  SpikeGuard guard = seasoned(3, 2);
+  EXPECT_DOUBLE_EQ(guard.largest_norm(), 6);
+  EXPECT_FALSE(guard.accepts(1.0, 6.01));
+  EXPECT_FALSE(guard.accepts(1.0, 50));
+  EXPECT_EQ(guard.skipped_in_a_row(), 2);
+  EXPECT_DOUBLE_EQ(guard.largest_norm(), 6) << "skipped norms are no part of the average";
+  EXPECT_TRUE(guard.accepts(1.0, 5.9));
+  EXPECT_EQ(guard.skipped_in_a_row(), 0);
+  EXPECT_EQ(guard.skipped(), 2);
+  EXPECT_GT(guard.largest_norm(), 6);
+}
+
+TEST(SpikeGuard, FollowsNormsThatChange) {
+  SpikeGuard guard = seasoned(3, 2);
+  for (int step = 0; step < 1000; ++step) EXPECT_TRUE(guard.accepts(1.0, 4));
+  EXPECT_NEAR(guard.largest_norm(), 12, 0.01);
+}
+
+TEST(SpikeGuard, ResumedKnowsAndCountsTheSame) {
+  SpikeGuard straight = seasoned(3, 2);
+  straight.accepts(1.0, 100);
+  SpikeGuard resumed({.enabled = true, .threshold = 3});
+  resumed.load_state(straight.state());
+  EXPECT_EQ(resumed.largest_norm(), straight.largest_norm());
+  EXPECT_EQ(resumed.skipped(), 1);
+  EXPECT_EQ(resumed.skipped_in_a_row(), 1);
+  testing::expect_user_error([&] { resumed.load_state({}); }, {"saved spike guard state", "'accepted'"});
+}
+
+}  // namespace
+}  // namespace cloob
