@@ -18,6 +18,7 @@
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/data/labeled_source.h"
+#include "cloob/nn/device.h"
 #include "cloob/objective/objective_system.h"
 #include "cloob/report/named_numbers.h"
 #include "cloob/text/tokenizer.h"
@@ -79,6 +80,7 @@ int bench_step(const StepArguments& arguments, const std::vector<std::string>& r
   require_output(arguments.json, {arguments.captions});
   if (arguments.threads > 0) at::set_num_threads(static_cast<int>(arguments.threads));
   const RunConfig config = read_run(arguments, rest);
+  allow_tf32(config.train.tf32);
   keep_freed_memory();
   const StepBenchmarkResult result =
       benchmark_step({config, arguments.steps, caption_lengths(arguments, config)});

@@ -17,6 +17,7 @@
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
+#include "cloob/nn/device.h"
 #include "cloob/train/dry_run.h"
 #include "cloob/train/resume.h"
 #include "cloob/train/run_config.h"
@@ -51,6 +52,7 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
     fmt::print("{}", describe_run(config, origins));
     return 0;
   }
+  allow_tf32(config.train.tf32);
   keep_freed_memory();
   const auto path = arguments.run_dir.empty() ? default_run_dir(arguments.config)
                                               : std::filesystem::path(arguments.run_dir);

@@ -83,7 +83,8 @@ void Prefetcher::prepare_next_slot() {
   next.plan = *std::move(planned);
   next.rows.resize(static_cast<std::size_t>(rows));
   next.unfinished = next.rows.size();
-  next.images_BCHW = pool_.get({rows, 3, preprocess_.image_size, preprocess_.image_size}, at::kFloat);
+  next.images_BCHW =
+      pool_.get({rows, 3, preprocess_.image_size, preprocess_.image_size}, at::kFloat, options_.pin_memory);
   if (preprocess_.text) {
     next.tokens_BL = pool_.get({rows, preprocess_.context_length}, at::kLong);
     next.end_positions_B = pool_.get({rows}, at::kLong);

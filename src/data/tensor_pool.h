@@ -14,8 +14,8 @@ class TensorPool {
   /// Keeps at most `most_kept` tensors of each shape.
   explicit TensorPool(std::size_t most_kept) : most_kept_(most_kept) {}
 
-  /// An uninitialised tensor on the CPU.
-  at::Tensor get(at::IntArrayRef shape, at::ScalarType type);
+  /// An uninitialised tensor on the CPU, of pinned memory if asked for.
+  at::Tensor get(at::IntArrayRef shape, at::ScalarType type, bool pinned = false);
 
  private:
   std::size_t most_kept_;

@@ -29,7 +29,11 @@ void check_nothing_is_drawn(const ImageConfig& config) {
   if (config.color_jitter_probability > 0) refuse("color_jitter_probability");
   if (config.gray_scale_probability > 0) refuse("gray_scale_probability");
   if (config.interpolation == Interpolation::random) refuse("interpolation random");
-  if (config.decode == Decoding::scaled) refuse("decode scaled");
+  if (config.decode == Decoding::scaled) {
+    throw_user_error(
+        "image.decode is scaled, but image.train_crop evaluation decodes exactly, as evaluation does: remove "
+        "one of them");
+  }
 }
 
 }  // namespace

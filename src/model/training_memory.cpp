@@ -29,6 +29,7 @@ struct Layer {
   /// For a layer that can be computed again: what is kept of it then, its input.
   std::optional<std::int64_t> wide_input = std::nullopt;
   std::optional<std::int64_t> narrow_input = std::nullopt;
+  bool is_frozen = false;
 };
 
 /// Both norms keep their input, every matrix product its input, attention also what it was given and its
@@ -123,14 +124,17 @@ void append_text(const TextEncoderConfig& text, std::int64_t embed_dim, std::vec
 }
 
 /// In the order of the forward pass.
-std::vector<Layer> layers_of(const ModelConfig& config) {
+std::vector<Layer> layers_of(const ModelConfig& config, bool image_is_frozen, bool text_is_frozen) {
   std::vector<Layer> layers;
   if (config.image.kind == ImageEncoderKind::resnet) {
     append_resnet(config.image, config.embed_dim, layers);
   } else {
     append_vit(config.image, config.embed_dim, layers);
   }
+  const std::size_t num_image_layers = layers.size();
   append_text(config.text, config.embed_dim, layers);
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    layers[i].is_frozen = i < num_image_layers ? image_is_frozen : text_is_frozen;
   return layers;
 }
 
@@ -141,11 +145,12 @@ TrainingMemory estimate_training_memory(const ModelConfig& config, const Trainin
   const std::int64_t narrow_bytes = is_wide ? kWide : kWide / 2;
   const std::int64_t matrix_bytes = is_pure ? narrow_bytes : kWide;
   const std::int64_t samples = (step.batch_size + step.parts - 1) / step.parts;
-  const std::vector<Layer> layers = layers_of(config);
+  const std::vector<Layer> layers = layers_of(config, step.image_is_frozen, step.text_is_frozen);
   const auto activations = [&](const Layer& layer) {
     return samples * (layer.wide * kWide + layer.narrow * narrow_bytes);
   };
-  const auto kept = [&](const Layer& layer) {
+  const auto kept = [&](const Layer& layer) -> std::int64_t {
+    if (layer.is_frozen) return 0;
     if (!step.recompute || (!layer.wide_input && !layer.narrow_input)) return activations(layer);
     return samples * (layer.wide_input.value_or(0) * kWide + layer.narrow_input.value_or(0) * narrow_bytes);
   };
@@ -157,6 +162,8 @@ TrainingMemory estimate_training_memory(const ModelConfig& config, const Trainin
   for (const Layer& layer : layers) {
     const bool has_narrow_copies = !is_wide && !is_pure;
     memory.weights += weight_bytes(layer) + (has_narrow_copies ? layer.cast_parameters * narrow_bytes : 0);
+    if (step.has_average) memory.optimizer_state += layer.parameters * kWide;
+    if (layer.is_frozen) continue;
     memory.gradients += weight_bytes(layer);
     memory.activations += kept(layer);
     memory.optimizer_state += 2 * layer.parameters * kWide + (is_pure ? layer.cast_parameters * kWide : 0);
@@ -167,6 +174,7 @@ TrainingMemory estimate_training_memory(const ModelConfig& config, const Trainin
   // one part the gradients of the weights are there from the part before.
   std::int64_t now = memory.activations + (step.parts > 1 ? memory.gradients : 0), most = now;
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    if (layer->is_frozen) continue;
     if (step.parts == 1) now += weight_bytes(*layer);
     most = std::max(most, now + 2 * activations(*layer) - kept(*layer));
     now -= kept(*layer);

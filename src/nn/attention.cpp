@@ -68,17 +68,18 @@ class Bf16Attention : public torch::autograd::Function<Bf16Attention> {
     const auto by_batch = [&](const at::Tensor& x_NLD) { return x_NLD.unflatten(0, {query.size(0), -1}); };
     const double scale = 1 / std::sqrt(static_cast<double>(query.size(3)));
     const at::Tensor gradient_NQD = by_head(gradients[0]), output_NQD = by_head(saved[3]);
-    const at::Tensor scaled_query_NQD = by_head(query) * scale, key_NLD = by_head(key);
+    const at::Tensor query_NQD = by_head(query), key_NLD = by_head(key);
 
+    // The scale comes last: a query that is scaled would be rounded once more.
     at::Tensor weights_NQL =
-        product_less_column(scaled_query_NQD, key_NLD, by_head(saved[4].unsqueeze(3))).exp_();
+        product_less_column(query_NQD, key_NLD, by_head(saved[4].unsqueeze(3)) / scale).mul_(scale).exp_();
     if (context->saved_data["causal"].toBool()) weights_NQL.tril_();
     const at::Tensor value_gradient_NLD = at::bmm(weights_NQL.transpose(1, 2), gradient_NQD);
     const at::Tensor mean_NQ1 = (gradient_NQD.to(at::kFloat) * output_NQD).sum(2, /*keepdim=*/true);
     const at::Tensor score_gradient_NQL =
         product_less_column(gradient_NQD, by_head(value), mean_NQ1).mul_(weights_NQL);
     return {by_batch(at::bmm(score_gradient_NQL, key_NLD).mul_(scale)),
-            by_batch(at::bmm(score_gradient_NQL.transpose(1, 2), scaled_query_NQD)),
+            by_batch(at::bmm(score_gradient_NQL.transpose(1, 2), query_NQD).mul_(scale)),
             by_batch(value_gradient_NLD),
             {}};
   }

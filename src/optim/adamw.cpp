@@ -8,11 +8,16 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <utility>
+
 #include "cloob/base/error.h"
 #include "optim/named_state.h"
 
 namespace cloob {
 namespace {
+
+// Gradients that are copied, to float32 for example, are copied for so many bytes at a time.
+constexpr std::size_t kMostCopiedBytes = std::size_t{64} << 20;
 
 bool is_narrow(const at::Tensor& parameter) {
   return at::elementSize(parameter.scalar_type()) < at::elementSize(at::kFloat);
@@ -60,25 +65,40 @@ void AdamW::step(double lr) {
   for (const Group& group : groups_) update(group, lr * group.lr_scale);
 }
 
-void AdamW::update(const Group& group, double lr) const {
+// The tensors of some slots, side by side for one kernel.
+struct AdamW::Lists {
   std::vector<at::Tensor> masters, gradients, exp_avgs, exp_avg_sqs, steps, narrow, masters_of_narrow;
-  for (const Slot& slot : group.slots) {
-    if (!slot.parameter.grad().defined()) continue;
+  std::size_t copied_bytes = 0;  // of gradients
+
+  void add(const Slot& slot) {
     masters.push_back(slot.master);
     gradients.push_back(gradient_laid_out_as(slot.master, slot.parameter.grad()));
     exp_avgs.push_back(slot.exp_avg);
     exp_avg_sqs.push_back(slot.exp_avg_sq);
     steps.push_back(slot.step);
-    if (!is_narrow(slot.parameter)) continue;
+    if (!gradients.back().is_same(slot.parameter.grad())) copied_bytes += gradients.back().nbytes();
+    if (!is_narrow(slot.parameter)) return;
     narrow.push_back(slot.parameter);
     masters_of_narrow.push_back(slot.master);
   }
-  if (masters.empty()) return;
-  at::_foreach_add_(steps, 1);
-  at::_fused_adamw_(masters, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps, lr,
-                    config_.beta1, config_.beta2, group.weight_decay, config_.eps, /*amsgrad=*/false,
-                    /*maximize=*/false);
-  if (!narrow.empty()) at::_foreach_copy_(narrow, masters_of_narrow);
+};
+
+void AdamW::update(const Group& group, double lr) const {
+  Lists lists;
+  for (const Slot& slot : group.slots) {
+    if (slot.parameter.grad().defined()) lists.add(slot);
+    if (lists.copied_bytes >= kMostCopiedBytes) update(std::exchange(lists, {}), group.weight_decay, lr);
+  }
+  update(lists, group.weight_decay, lr);
+}
+
+void AdamW::update(const Lists& lists, double weight_decay, double lr) const {
+  if (lists.masters.empty()) return;
+  at::_foreach_add_(lists.steps, 1);
+  at::_fused_adamw_(lists.masters, lists.gradients, lists.exp_avgs, lists.exp_avg_sqs, /*max_exp_avg_sqs=*/{},
+                    lists.steps, lr, config_.beta1, config_.beta2, weight_decay, config_.eps,
+                    /*amsgrad=*/false, /*maximize=*/false);
+  if (!lists.narrow.empty()) at::_foreach_copy_(lists.narrow, lists.masters_of_narrow);
 }
 
 void AdamW::zero_grad() {

@@ -13,8 +13,8 @@ void OptimizerConfig::validate() const {
     throw_user_error(
         "optimizer.lr is 0 while a tower has a learning rate of its own: the schedule moves optimizer.lr, "
         "and "
-        "those in proportion; set optimizer.lr, and {} to 0 for the tower that shall stand still",
-        image.lr ? "optimizer.text.lr" : "optimizer.image.lr");
+        "those in proportion; set optimizer.lr, and {} for a tower that shall stand still",
+        image.lr.value_or(0.0) > 0.0 ? "optimizer.text.frozen" : "optimizer.image.frozen");
   }
 }
 
@@ -61,8 +61,9 @@ std::vector<std::string> settings_without_effect(const OptimizerConfig& optimize
           fmt::format("optimizer.spike_guard.{} (optimizer.spike_guard.enabled is false)", setting));
     }
   };
-  report_guard(optimizer.spike_guard.threshold != usual.threshold, "threshold");
-  report_guard(optimizer.spike_guard.rollback_after != usual.rollback_after, "rollback_after");
+  report_guard(optimizer.spike_guard.max_norm_ratio != usual.max_norm_ratio, "max_norm_ratio");
+  report_guard(optimizer.spike_guard.rollback_after_steps != usual.rollback_after_steps,
+               "rollback_after_steps");
   return ignored;
 }
 

@@ -20,13 +20,13 @@ SpikeGuard::SpikeGuard(const SpikeGuardConfig& config) : config_(config) {}
 
 double SpikeGuard::largest_norm() const {
   return accepted_ < kFewestSteps ? std::numeric_limits<double>::infinity()
-                                  : config_.threshold * average_norm_;
+                                  : config_.max_norm_ratio * average_norm_;
 }
 
-bool SpikeGuard::accepts(double loss, double gradient_norm) {
+bool SpikeGuard::accepts(std::int64_t step, double loss, double gradient_norm) {
   if (!std::isfinite(loss) || !std::isfinite(gradient_norm) || gradient_norm > largest_norm()) {
     ++skipped_;
-    ++skipped_in_a_row_;
+    if (skipped_in_a_row_++ == 0) first_skipped_step_ = step;
     return false;
   }
   skipped_in_a_row_ = 0;
@@ -41,7 +41,8 @@ NamedTensors SpikeGuard::state() const {
   return {{"average_norm", scalar(average_norm_)},
           {"accepted", scalar(accepted_)},
           {"skipped", scalar(skipped_)},
-          {"skipped_in_a_row", scalar(skipped_in_a_row_)}};
+          {"skipped_in_a_row", scalar(skipped_in_a_row_)},
+          {"first_skipped_step", scalar(first_skipped_step_)}};
 }
 
 void SpikeGuard::load_state(const NamedTensors& state) {
@@ -51,6 +52,7 @@ void SpikeGuard::load_state(const NamedTensors& state) {
   accepted_ = values.at("accepted").item<std::int64_t>();
   skipped_ = values.at("skipped").item<std::int64_t>();
   skipped_in_a_row_ = values.at("skipped_in_a_row").item<std::int64_t>();
+  first_skipped_step_ = values.at("first_skipped_step").item<std::int64_t>();
 }
 
 }  // namespace cloob

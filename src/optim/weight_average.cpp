@@ -5,9 +5,11 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 #include <vector>
 
+#include "cloob/base/log.h"
 #include "optim/named_state.h"
 
 namespace cloob {
@@ -89,6 +91,13 @@ BorrowedWeights::BorrowedWeights(const NamedTensors& live, const NamedTensors& v
   copy_values(live_, values);
 }
 
-BorrowedWeights::~BorrowedWeights() { copy_values(live_, own_); }
+BorrowedWeights::~BorrowedWeights() {
+  try {
+    copy_values(live_, own_);
+  } catch (const std::exception& error) {
+    // Only a device that has failed refuses; what failed first says why.
+    log_error("train", "the trained weights could not be put back: {}", error.what());
+  }
+}
 
 }  // namespace cloob

@@ -34,7 +34,7 @@ std::string describe_size(const RunConfig& config) {
 }
 
 std::string describe_memory(const RunConfig& config) {
-  const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config.train));
+  const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config));
   std::string text =
       fmt::format("# memory of a step of {} pairs in one process, estimated for captions of {} tokens\n",
                   with_thousands(config.train.global_batch_size), config.model.text.context_length);
@@ -72,6 +72,12 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
     settings.push_back("train.cache_frozen_features (neither optimizer.image.frozen nor text.frozen is set)");
   if (config.model.image.kind == ImageEncoderKind::resnet && is_set("model.image.patch_dropout"))
     settings.push_back("model.image.patch_dropout (model.image.kind is resnet, which has no patches)");
+  if (config.optimizer.image.frozen && is_set("model.image.patch_dropout"))
+    settings.push_back("model.image.patch_dropout (optimizer.image.frozen is set)");
+  if (config.image.train_crop == TrainCrop::evaluation &&
+      (is_set("image.crop_scale") || is_set("image.crop_ratio"))) {
+    settings.push_back("image.crop_scale or crop_ratio (image.train_crop is evaluation)");
+  }
   if (config.data.val.empty() && is_set("eval.captions"))
     settings.push_back("eval.captions (data.val is not set)");
   if (config.data.val.empty() && is_set("eval.loss_batch_size")) {

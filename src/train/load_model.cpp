@@ -6,6 +6,7 @@
 #include "cloob/checkpoint/import_weights.h"
 #include "cloob/config/config.h"
 #include "cloob/model/weights.h"
+#include "cloob/nn/device.h"
 #include "cloob/train/import_model.h"
 #include "train/prefixed_tensors.h"
 
@@ -39,6 +40,7 @@ LoadedModel load_model(const std::string& path, c10::Device device, std::optiona
     loaded.model = DualEncoder(loaded.config.model, Initializer::unset());
     load_weights(loaded.model, imported.weights, path);
   }
+  allow_tf32(loaded.config.train.tf32);  // as the run's own evaluations were
   loaded.model->to(device);
   loaded.model->eval();
   return loaded;

@@ -6,13 +6,13 @@
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
+#include <system_error>
 #include <utility>
 
-#include "cloob/base/error.h"
-#include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 
@@ -146,27 +146,41 @@ void StepProfile::begin_step() {
 
 void StepProfile::end_step() {
   if (!is_running_) return;
-  seconds_ += static_cast<double>(c10::getTime() - step_start_ns_) * 1e-9;
+  const std::int64_t now_ns = c10::getTime();
+  steps_ns_.emplace_back(step_start_ns_, now_ns);
+  seconds_ += static_cast<double>(now_ns - step_start_ns_) * 1e-9;
   if (++steps_profiled_ == num_steps_) finish();
 }
 
+// Evaluations and saves lie between the steps.
+bool StepProfile::is_in_a_step(std::uint64_t time_ns) const {
+  const auto time = static_cast<std::int64_t>(time_ns);
+  return std::ranges::any_of(steps_ns_,
+                             [&](const auto& step) { return step.first <= time && time < step.second; });
+}
+
 void StepProfile::finish() {
-  if (!is_running_) {
-    if (steps_profiled_ == 0)
-      log_warning("profile", "the run ended before a step was profiled: the first {} are not", kWarmUpSteps);
+  if (!is_running_ && steps_profiled_ > 0) return;
+  std::unique_ptr<ProfilerResult> result;
+  if (std::exchange(is_running_, false)) result = torch::autograd::profiler::disableProfiler();
+  if (steps_profiled_ == 0) {
+    log_warning("profile", "the run ended before a step was profiled: the first {} are not", kWarmUpSteps);
     return;
   }
-  is_running_ = false;
-  const std::unique_ptr<ProfilerResult> result = torch::autograd::profiler::disableProfiler();
   std::vector<ProfiledEvent> events;
-  for (const KinetoEvent& event : result->events()) events.push_back(event_of(event));
+  for (const KinetoEvent& event : result->events()) {
+    if (is_in_a_step(event.startNs())) events.push_back(event_of(event));
+  }
   fmt::print("{}", describe_profile(events, steps_profiled_, seconds_));
+  if (device_.is_cuda())
+    fmt::print(
+        "Stations are the time of the CPU, which starts the GPU's work and waits for it in 'optimizer'.\n");
   std::fflush(stdout);
-  // The profiler says nothing of a file that it could not write.
-  write_file_atomically(trace_file_, "");
   result->save(trace_file_.string());
-  if (read_file(trace_file_).empty())
-    throw_user_error("cannot write the trace '{}': is the disk full?", trace_file_.string());
+  // The profiler says nothing of a file that it could not write; the run is worth more than it.
+  std::error_code error;
+  if (const auto size = std::filesystem::file_size(trace_file_, error); error || size == 0)
+    return log_warning("profile", "the trace '{}' could not be written", trace_file_.string());
   log_info("profile", "{} steps; the trace is {}, for ui.perfetto.dev or chrome://tracing",
            with_thousands(steps_profiled_), trace_file_.string());
 }

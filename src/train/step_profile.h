@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cloob {
@@ -34,8 +35,8 @@ class StepProfile {
   StepProfile(const StepProfile&) = delete;
   StepProfile& operator=(const StepProfile&) = delete;
 
-  /// Around every step of the run. After the last one that counts, writes the trace in the format of Chrome's
-  /// tracing and prints the table. Throws UserError when the file cannot be written.
+  /// Around every step of the run. After the last one that counts, prints the table and writes the trace in
+  /// the format of Chrome's tracing; warns when that cannot be written.
   void begin_step();
   void end_step();
 
@@ -43,6 +44,8 @@ class StepProfile {
   void finish();
 
  private:
+  bool is_in_a_step(std::uint64_t time_ns) const;
+
   std::int64_t num_steps_;
   c10::Device device_;
   std::filesystem::path trace_file_;
@@ -50,6 +53,7 @@ class StepProfile {
   std::int64_t steps_profiled_ = 0;
   double seconds_ = 0;
   std::int64_t step_start_ns_ = 0;
+  std::vector<std::pair<std::int64_t, std::int64_t>> steps_ns_;  ///< begin and end of each
   bool is_running_ = false;
 };
 

@@ -6,11 +6,14 @@
 
 namespace cloob {
 
-inline TrainingStepShape step_shape(const TrainConfig& config) {
-  return {.batch_size = config.global_batch_size,
-          .precision = config.precision,
-          .parts = config.gradient_cache_parts,
-          .recompute = config.gradient_checkpointing};
+inline TrainingStepShape step_shape(const RunConfig& config) {
+  return {.batch_size = config.train.global_batch_size,
+          .precision = config.train.precision,
+          .parts = config.train.gradient_cache_parts,
+          .recompute = config.train.gradient_checkpointing,
+          .image_is_frozen = config.optimizer.image.frozen,
+          .text_is_frozen = config.optimizer.text.frozen,
+          .has_average = config.optimizer.ema_decay.has_value()};
 }
 
 }  // namespace cloob

@@ -58,6 +58,30 @@ void restore_buffers(const DualEncoder& model, const NamedTensors& copies) {
   for (auto& item : model->named_buffers()) item.value().copy_(copies.at(item.key()));
 }
 
+/// Sums of the gradients of bf16 weights over parts, in float32: bf16 would lose small ones.
+class NarrowGradientSums {
+ public:
+  void take_from(const NamedTensors& parameters) {
+    const at::NoGradGuard no_grad;
+    for (const auto& [name, parameter] : parameters) {
+      if (parameter.element_size() >= 4 || !parameter.grad().defined()) continue;
+      const auto sum = sums_.find(name);
+      if (sum == sums_.end()) {
+        sums_.emplace(name, parameter.grad().to(at::kFloat));
+      } else {
+        sum->second.add_(parameter.grad());
+      }
+      parameter.mutable_grad().reset();
+    }
+  }
+  void give_to(const NamedTensors& parameters) const {
+    for (const auto& [name, sum] : sums_) parameters.at(name).mutable_grad() = sum;
+  }
+
+ private:
+  NamedTensors sums_;
+};
+
 }  // namespace
 
 TrainStep::TrainStep(const RunConfig& config, DualEncoder model, c10::Device device)
@@ -93,7 +117,7 @@ StepReport TrainStep::run(const Batch& batch, std::int64_t step, double lr) {
     RECORD_USER_SCOPE("optimizer");
     update_weights(report, step);
   }
-  if (report.was_skipped) restore_buffers(model_, buffers);
+  if (report.outcome == StepOutcome::skipped) restore_buffers(model_, buffers);
   return report;
 }
 
@@ -106,7 +130,10 @@ TrainStep::Features TrainStep::encode(const Batch& batch, std::int64_t first, st
 
 at::Tensor TrainStep::encode_images(const at::Tensor& images_BCHW) {
   RECORD_USER_SCOPE("encode images");
-  const auto encode_all = [&](const at::Tensor& images) { return model_->encode_image(images.to(device_)); };
+  const auto encode_all = [&](const at::Tensor& images) {
+    // The batch outlives the copy: every step ends with a wait for the device (see update_weights).
+    return model_->encode_image(images.to(device_, /*non_blocking=*/true));
+  };
   if (!image_cache_) return encode_all(images_BCHW);
   return image_cache_
       ->features(keys_of_rows(images_BCHW),
@@ -157,57 +184,70 @@ at::Tensor TrainStep::compute_gradients_in_parts(const Batch& batch, std::int64_
       texts.push_back(features.text_BD);
     });
   }
-  // A frozen tower's features need no gradient, and its part of the second pass none either.
+  // A frozen tower's features need no gradient and no second pass; it draws no random numbers.
   const Features all{at::cat(images).requires_grad_(!image_is_frozen_),
                      at::cat(texts).requires_grad_(!text_is_frozen_)};
   at::Tensor loss = backward(all, step);
+  NarrowGradientSums sums;
   std::size_t number = 0;
   for_each_piece(batch.size(), part, [&](std::int64_t first, std::int64_t count) {
     set_random_state(device_, random_states[number++]);
-    const Features features = encode(batch, first, count);
     std::vector<at::Tensor> outputs, gradients;
     const auto add = [&](const at::Tensor& output, const at::Tensor& all_rows) {
-      if (!all_rows.requires_grad()) return;
       outputs.push_back(output);
       gradients.push_back(all_rows.grad().narrow(0, first, count));
     };
-    add(features.image_BD, all.image_BD);
-    add(features.text_BD, all.text_BD);
+    {
+      const Autocast autocast(device_.type(), precision_);
+      if (!image_is_frozen_) add(encode_images(batch.images_BCHW.narrow(0, first, count)), all.image_BD);
+      if (!text_is_frozen_) {
+        add(encode_texts(batch.tokens_BL.narrow(0, first, count),
+                         batch.end_positions_B.narrow(0, first, count)),
+            all.text_BD);
+      }
+    }
     RECORD_USER_SCOPE("backward");
     torch::autograd::backward(outputs, gradients);
+    sums.take_from(parameters_);
   });
+  sums.give_to(parameters_);
   return loss;
 }
 
 // Also says so to the guard, which counts; without a guard, harm ends the run.
 bool TrainStep::is_harmful(const StepReport& report, std::int64_t step) {
   if (spike_guard_)
-    return !spike_guard_->accepts(report.loss.item<double>(), report.norms.all.item<double>());
+    return !spike_guard_->accepts(step, report.loss.item<double>(), report.norms.all.item<double>());
   require_finite(report.loss, report.norms, step + 1);
   return false;
 }
 
 void TrainStep::update_weights(StepReport& report, std::int64_t step) {
-  const bool overflowed = scaler_ && !scaler_->unscale(parameters_);
+  const bool gradients_are_finite = !scaler_ || scaler_->unscale(parameters_);
   report.norms = gradient_norms(parameters_);
   // Gradients that overflowed in fp16 cost the step and lower the scale; a loss that is not finite is never
   // mended so.
-  if (!overflowed || !std::isfinite(report.loss.item<double>())) {
-    report.was_skipped = is_harmful(report, step);
-    if (!report.was_skipped) {
-      if (grad_clip_norm_) clip_gradients(parameters_, report.norms.all, *grad_clip_norm_);
-      optimizer_.step(report.lr);
-      clamp_logit_scale(model_->logit_scale(), logit_scale_bounds_);
-      if (average_) average_->update();
-    }
+  if (!gradients_are_finite && std::isfinite(report.loss.item<double>())) {
+    report.outcome = StepOutcome::overflowed;
+  } else if (is_harmful(report, step)) {
+    report.outcome = StepOutcome::skipped;
+    return;
+  } else {
+    if (grad_clip_norm_) clip_gradients(parameters_, report.norms.all, *grad_clip_norm_);
+    optimizer_.step(report.lr);
+    clamp_logit_scale(model_->logit_scale(), logit_scale_bounds_);
+    if (average_) average_->update();
   }
-  if (scaler_) scaler_->update();
-  if (overflowed && scaler_->current_scale() < kSmallestLossScale) {
-    throw_user_error(
-        "step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before. "
-        "Resume with train.precision bf16 or fp32, or with a lower optimizer.lr",
-        step + 1);
-  }
+  if (scaler_) lower_or_raise_scale(step);
+}
+
+void TrainStep::lower_or_raise_scale(std::int64_t step) {
+  scaler_->update();
+  if (scaler_->current_scale() >= kSmallestLossScale) return;
+  throw_user_error(
+      "step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before. "
+      "Resume with train.precision bf16 or fp32, or with a lower optimizer.lr",
+      step + 1);
 }
 
 std::optional<double> TrainStep::loss_scale() const {
@@ -248,7 +288,11 @@ void TrainStep::roll_back(const NamedTensors& weights, const NamedTensors& state
   objective_.load_state(with_prefix_removed(state, "objective."));
   if (scaler_) scaler_->load_state(with_prefix_removed(state, "scaler."));
   if (average_ && average.empty()) average_.emplace(weights_of(model_), *ema_decay_);
-  if (average_ && !average.empty()) average_->load_state(weights, average);
+  if (average_ && !average.empty()) {
+    NamedTensors saved = weights;
+    if (fixed_inv_tau_) saved.at("logit_scale") = model_->logit_scale().detach();
+    average_->load_state(saved, average);
+  }
   if (spike_guard_) spike_guard_->restart_row();
 }
 

@@ -1,6 +1,7 @@
 #include "cloob/train/trainer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <fmt/core.h>
 
@@ -28,6 +29,7 @@ namespace {
 
 constexpr double kSpeedWindowSeconds = 30;
 constexpr int kContactSheetImages = 32;
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 // Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a
 // resume.
 struct EvaluationInterrupted {};
@@ -102,6 +104,7 @@ RunResult Trainer::train() {
            with_thousands(loader_.samples_per_epoch()), with_thousands(total_steps_),
            with_thousands(config_.train.global_batch_size), with_thousands(loader_.batches_per_epoch()),
            state_.step > 0 ? fmt::format(", going on after step {}", with_thousands(state_.step)) : "");
+  describe_device();
   warn_of_odd_settings();
   since_save_.restart();
   // An evaluation that a signal cut short is made up for, and its checkpoint gets the metrics that it lacks.
@@ -114,12 +117,12 @@ RunResult Trainer::train() {
     if (evaluation_is_due()) validate();
     if (save_is_due()) save();
   }
-  if (profile_) profile_->finish();
   progress_.finish();
   const bool is_complete = state_.step == total_steps_ && !evaluation_is_due();
   const int stop_signal = is_complete ? 0 : StopSignal::received();
   if (stop_signal != 0 && saved_step_ != state_.step)
     save();  // it came after this step's save was decided on
+  if (profile_) profile_->finish();
   return {state_.step, stop_signal};
 }
 
@@ -145,7 +148,7 @@ bool Trainer::step() {
   const StepReport report = train_step_.run(batch, state_.step, lr);
   RECORD_USER_SCOPE("report");
   count(batch);
-  if (report.was_skipped) after_skipped_step(report);
+  if (report.outcome == StepOutcome::skipped) after_skipped_step(report);
   observe(report, timer.seconds(), data);
   return true;
 }
@@ -158,6 +161,16 @@ RunPosition Trainer::position() const {
           .batches_per_epoch = loader_.batches_per_epoch()};
 }
 
+void Trainer::describe_device() const {
+  const Precision precision = config_.train.precision;
+  if (!device_.is_cpu()) return log_info("train", "on the GPU, in {}", enum_name(precision));
+  const std::string instructions = bf16_instructions();
+  log_info("train", "on the CPU, {} threads, in {}{}", at::get_num_threads(), enum_name(precision),
+           precision == Precision::fp32 && !instructions.empty()
+               ? fmt::format("; this CPU multiplies bf16 by {}: train.precision bf16 is faster", instructions)
+               : "");
+}
+
 // What is allowed, but hardly meant.
 void Trainer::warn_of_odd_settings() const {
   if (state_.step >= total_steps_) {
@@ -166,6 +179,12 @@ void Trainer::warn_of_odd_settings() const {
                 "samples higher "
                 "to go on",
                 with_thousands(state_.step), with_thousands(total_steps_));
+  }
+  const bool starts_at_random = state_.step == 0 && config_.train.initial_weights.empty();
+  if (starts_at_random && (config_.optimizer.image.frozen || config_.optimizer.text.frozen)) {
+    log_warning("train",
+                "optimizer.{}.frozen keeps random weights: name a trained model by train.initial_weights",
+                config_.optimizer.image.frozen ? "image" : "text");
   }
   const ScheduleConfig& schedule = config_.schedule;
   if (schedule.warmup_steps >= total_steps_) {
@@ -180,13 +199,13 @@ void Trainer::warn_of_odd_settings() const {
         with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
         with_thousands(total_steps_));
   }
-  const TrainingMemory memory = estimate_training_memory(config_.model, step_shape(config_.train));
+  const TrainingMemory memory = estimate_training_memory(config_.model, step_shape(config_));
   const std::uint64_t available = available_memory_bytes();
   if (device_.is_cpu() && static_cast<std::uint64_t>(memory.peak) > available) {
     log_warning(
         "train",
-        "a step needs about {}, and {} of memory are free: lower train.global_batch_size or take a smaller "
-        "model (see --dry-run)",
+        "a step needs about {}, and {} of memory are free: lower train.global_batch_size, set "
+        "train.gradient_cache_parts or gradient_checkpointing, or take a smaller model (see --dry-run)",
         human_bytes(static_cast<std::uint64_t>(memory.peak)), human_bytes(available));
   }
 }
@@ -205,47 +224,13 @@ void Trainer::skip(const Batch& batch) {
               with_thousands(state_.step), batch.size(), batch.num_bad);
 }
 
-void Trainer::after_skipped_step(const StepReport& report) {
-  const SpikeGuard& guard = *train_step_.spike_guard();
-  log_warning(
-      "train",
-      "step {}: the loss is {:.4g} and the gradient norm {:.4g}, more than {:.4g} is an outlier: skipped",
-      with_thousands(state_.step), report.loss.item<double>(), report.norms.all.item<double>(),
-      guard.largest_norm());
-  if (guard.skipped_in_a_row() >= config_.optimizer.spike_guard.rollback_after)
-    roll_back(state_.step - guard.skipped_in_a_row());
-}
-
-// `first_skipped_step` counts from 0, as optimizer steps do: the weights are those after so many steps. A
-// checkpoint of just these would not help.
-void Trainer::roll_back(std::int64_t first_skipped_step) {
-  std::optional<CheckpointEntry> target;
-  for (const CheckpointEntry& entry : list_checkpoints(directory_.checkpoints())) {
-    if (entry.step < first_skipped_step) target = entry;
-  }
-  if (!target || went_back_) {
-    throw_user_error(
-        "step {}: training became unstable: {} steps in a row were skipped, and {}; resume from a checkpoint "
-        "with a lower optimizer.lr, a longer schedule.warmup_steps or optimizer.grad_clip_norm set",
-        state_.step, config_.optimizer.spike_guard.rollback_after,
-        target ? "the weights have gone back to a checkpoint before, which did not help"
-               : "there is no checkpoint from before them to go back to (see checkpoint.every_steps)");
-  }
-  const Checkpoint checkpoint = load_checkpoint(target->path, CheckpointPart::everything);
-  train_step_.roll_back(checkpoint.weights, checkpoint.training);
-  went_back_ = true;
-  log_warning("train", "step {}: the weights and the optimizer have gone back to {}; data and schedule go on",
-              with_thousands(state_.step), target->path.string());
-}
-
 void Trainer::observe(const StepReport& report, double step_seconds, const DataDelivery& data) {
   meter_.add({.seconds = step_seconds,
               .data_seconds = data.wait_seconds,
               .num_samples = report.num_pairs,
               .ready_batches = data.ready_batches});
   state_.time_s += step_seconds;
-  if (!report.was_skipped) {
-    went_back_ = false;
+  if (report.outcome != StepOutcome::skipped) {
     loss_sum_ += report.loss;
     ++loss_count_;
   }
@@ -262,15 +247,17 @@ void Trainer::write_metrics(const StepReport& report) {
   }
   loss_sum_.zero_();
   loss_count_ = 0;
-  metrics.insert(metrics.end(), {{"train/lr", report.lr},
-                                 {"train/logit_scale", train_step_.model()->inv_tau().item<double>()},
-                                 {"train/grad_norm", report.norms.all.item<double>()},
-                                 {"train/grad_norm_image", report.norms.image.item<double>()},
-                                 {"train/grad_norm_text", report.norms.text.item<double>()},
-                                 {"train/samples_per_second", meter_.samples_per_second()},
-                                 {"train/data_time", meter_.data_seconds_per_step()},
-                                 {"train/batch_time", meter_.seconds_per_step()},
-                                 {"train/bad_samples", static_cast<double>(state_.bad_samples)}});
+  metrics.insert(metrics.end(),
+                 {{"train/lr", report.lr},
+                  {"train/logit_scale", train_step_.model()->inv_tau().item<double>()},
+                  {"train/grad_norm", report.norms.all.item<double>()},
+                  {"train/grad_norm_image", report.norms.image.item<double>()},
+                  {"train/grad_norm_text", report.norms.text.item<double>()},
+                  {"train/samples_per_second", meter_.samples_per_second()},
+                  {"train/data_time", meter_.data_seconds_per_step()},
+                  {"train/batch_time", meter_.seconds_per_step()},
+                  {"train/bad_samples", static_cast<double>(state_.bad_samples)},
+                  {"train/peak_memory_gib", static_cast<double>(peak_memory_bytes(device_)) / kGiB}});
   if (config_.retrieval.learn_beta)
     metrics.emplace_back("train/beta", train_step_.objective().beta().item<double>());
   if (const auto& guard = train_step_.spike_guard())

@@ -48,6 +48,10 @@ void seek(Loader& loader, std::int64_t position, std::int64_t size) {
 bool Trainer::save_is_due() const {
   const CheckpointConfig& checkpoint = config_.checkpoint;
   if (StopSignal::received() != 0) return true;
+  // While steps are skipped the weights stay as they are; such checkpoints would push out those to go back
+  // to.
+  const auto& guard = train_step_.spike_guard();
+  if (guard && guard->skipped_in_a_row() > 0 && state_.step != total_steps_) return false;
   if (!checkpoint.best_metric.empty() && state_.evaluated_step == state_.step)
     return true;  // it may be the best
   if (state_.step == total_steps_) return checkpoint.at_end;
@@ -72,6 +76,7 @@ void Trainer::save() {
   if (!device_.is_cpu()) checkpoint.training.emplace("random.device", random_state(device_));
   checkpoint.training.emplace("run.loss_sum", loss_sum_);
   checkpoint.training.emplace("run.loss_count", at::scalar_tensor(loss_count_, at::kLong));
+  checkpoint.training.emplace("run.rolled_back_at", at::scalar_tensor(rolled_back_at_, at::kLong));
   const auto folder = checkpoints_.save(checkpoint);
   log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
   write_data_report();
@@ -95,6 +100,8 @@ TrainingState Trainer::restore(const Checkpoint& checkpoint) {
   seek(loader_, checkpoint.state.data_position, checkpoint.state.data_size);
   loss_sum_.copy_(tensor_named(training, "run.loss_sum"));
   loss_count_ = tensor_named(training, "run.loss_count").item<std::int64_t>();
+  const auto rolled_back_at = training.find("run.rolled_back_at");  // older checkpoints have none
+  if (rolled_back_at != training.end()) rolled_back_at_ = rolled_back_at->second.item<std::int64_t>();
   return checkpoint.state;
 }
 

@@ -48,6 +48,7 @@ Loader make_train_loader(const RunConfig& config, const std::shared_ptr<const To
                 tokenizer, config.model.text.context_length);
   LoaderOptions options = make_loader_options(config.data, Purpose::training, config.train.global_batch_size,
                                               static_cast<std::uint64_t>(config.train.seed));
+  options.pin_memory = !select_device(config.train.device).is_cpu();
   options.stop_requested = [] { return StopSignal::received() != 0; };
   return Loader(std::move(source), std::move(preprocess), options);
 }

@@ -35,9 +35,13 @@ NamedTensors final_tensors(const fs::path& run) {
 
 // metrics.jsonl without what depends on the speed of the machine.
 std::vector<nlohmann::json> lasting_metrics(const fs::path& run) {
-  static const std::set<std::string> kTimes = {
-      "time_s",           "train/samples_per_second", "train/data_time",
-      "train/batch_time", "data/ready_batches",       "data/bound_by"};
+  static const std::set<std::string> kTimes = {"time_s",
+                                               "train/samples_per_second",
+                                               "train/data_time",
+                                               "train/batch_time",
+                                               "data/ready_batches",
+                                               "data/bound_by",
+                                               "train/peak_memory_gib"};
   std::vector<nlohmann::json> records;
   for (const std::string& line : split(read_file(run / "metrics.jsonl"), '\n')) {
     if (line.empty()) continue;

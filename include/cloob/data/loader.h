@@ -36,6 +36,9 @@ struct LoaderOptions {
   double max_bad_share = 0;
   std::int64_t threads = 1;
   std::int64_t prefetch_batches = 1;
+  /// Of images, which a GPU then copies while the CPU goes on: a batch must outlive that copy, since its
+  /// memory is used again.
+  bool pin_memory = false;
   /// Asked now and then while `next` waits; it then throws LoaderStopped.
   std::function<bool()> stop_requested = {};
 

@@ -30,8 +30,8 @@ class DualEncoderImpl : public torch::nn::Module {
   /// From now on the tower's weights get no gradient and it runs as in evaluation, whatever `train` says.
   void freeze_image();
   void freeze_text();
-  /// Stores the weights of matrix products and convolutions in this type; embeddings, whose gradients sum up
-  /// many rows, and all vectors stay as they are, as in open_clip's convert_weights_to_lp.
+  /// Stores the weights of matrix products and convolutions in this type. Embeddings, whose gradients sum up
+  /// many rows, and all vectors stay as they are; open_clip's convert_weights_to_lp also converts the biases.
   void store_matrices_as(at::ScalarType type);
   void train(bool on = true) override;
 

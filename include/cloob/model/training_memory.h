@@ -12,9 +12,10 @@ namespace cloob {
 /// What the data pipeline holds is not in it, nor the objective's matrices of similarities, which begin to
 /// count where the batch has several thousand pairs.
 struct TrainingMemory {
-  std::int64_t process = 0;          ///< the program and LibTorch before any tensor, on the CPU
-  std::int64_t weights = 0;          ///< parameters, and their narrow copies under autocast
-  std::int64_t optimizer_state = 0;  ///< two moments for every parameter, and master copies of narrow ones
+  std::int64_t process = 0;  ///< the program and LibTorch before any tensor, on the CPU
+  std::int64_t weights = 0;  ///< parameters, and their narrow copies under autocast
+  /// Two moments for every parameter that is trained, master copies of narrow ones, and the average.
+  std::int64_t optimizer_state = 0;
   std::int64_t gradients = 0;
   std::int64_t activations = 0;    ///< what the forward pass keeps for the backward pass
   std::int64_t fragmentation = 0;  ///< gaps in the heap
@@ -28,6 +29,9 @@ struct TrainingStepShape {
   Precision precision = Precision::fp32;
   std::int64_t parts = 1;  ///< train.gradient_cache_parts
   bool recompute = false;  ///< train.gradient_checkpointing
+  bool image_is_frozen = false;
+  bool text_is_frozen = false;
+  bool has_average = false;  ///< optimizer.ema_decay
 };
 
 /// For texts that fill the context; shorter ones take less. The config must be valid.

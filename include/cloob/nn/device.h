@@ -3,6 +3,8 @@
 #include <c10/core/Device.h>
 
 #include <array>
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -22,5 +24,16 @@ struct EnumNames<DeviceChoice> {
 /// The device to compute on; `auto` takes the GPU where there is one. Throws UserError when CUDA is asked for
 /// and there is none.
 c10::Device select_device(DeviceChoice choice);
+
+/// The instructions by which this CPU multiplies bf16, "AMX" for example; empty where it has none and bf16 is
+/// slower than float32.
+std::string bf16_instructions();
+
+/// Whether a GPU may use TF32 (10 bits after the point) for products and convolutions of float32, in this
+/// process.
+void allow_tf32(bool allowed);
+
+/// The most bytes that tensors on a GPU have taken; on the CPU, the most that the process has.
+std::uint64_t peak_memory_bytes(c10::Device device);
 
 }  // namespace cloob

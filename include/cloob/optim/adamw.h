@@ -57,7 +57,9 @@ class AdamW {
     std::vector<Slot> slots;
   };
   Group make_group(const ParameterGroup& group) const;
+  struct Lists;
   void update(const Group& group, double lr) const;
+  void update(const Lists& lists, double weight_decay, double lr) const;
 
   OptimizerConfig config_;
   NamedTensors parameters_;

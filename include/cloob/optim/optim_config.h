@@ -38,8 +38,8 @@ static_assert(lists_every_member<TowerOptimizerConfig>);
 /// Section `optimizer.spike_guard`: steps that would do harm are left out.
 struct SpikeGuardConfig {
   bool enabled = false;
-  double threshold = 10.0;
-  std::int64_t rollback_after = 10;
+  double max_norm_ratio = 10.0;
+  std::int64_t rollback_after_steps = 10;
 
   static constexpr auto fields() {
     using C = SpikeGuardConfig;
@@ -47,11 +47,11 @@ struct SpikeGuardConfig {
         field("enabled", &C::enabled,
               "Whether a step whose loss or gradient is not finite, or whose gradient norm is an outlier, is "
               "skipped and counted. Otherwise a loss or gradient that is not finite ends the run."),
-        field("threshold", &C::threshold,
+        field("max_norm_ratio", &C::max_norm_ratio,
               "A gradient norm is an outlier above this many times the running average of the norms before "
-              "it.",
+              "it, once 20 steps were taken.",
               Range{1.0, 1e6}),
-        field("rollback_after", &C::rollback_after,
+        field("rollback_after_steps", &C::rollback_after_steps,
               "Skipped steps in a row after which the weights and the optimizer go back to the newest "
               "checkpoint from before them; the data and the schedule go on.",
               Range{1, 1e6}));

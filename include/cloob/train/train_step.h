@@ -25,13 +25,17 @@ namespace cloob {
 
 class FeatureCache;
 
+/// What became of a step: `overflowed` in fp16, which lowers the loss scale, or `skipped` by the spike guard.
+/// Both leave the weights as they were, the latter also the running statistics.
+enum class StepOutcome { taken, overflowed, skipped };
+
 /// What one step leaves behind; its tensors lie on the device.
 struct StepReport {
   at::Tensor loss;
   GradientNorms norms;
   double lr = 0;
   std::int64_t num_pairs = 0;
-  bool was_skipped = false;  ///< by the spike guard: weights and running statistics are as they were before
+  StepOutcome outcome = StepOutcome::taken;
 };
 
 /// A model with everything that it takes to train it.
@@ -82,6 +86,7 @@ class TrainStep {
   at::Tensor compute_gradients_in_parts(const Batch& batch, std::int64_t step);
   bool is_harmful(const StepReport& report, std::int64_t step);
   void update_weights(StepReport& report, std::int64_t step);
+  void lower_or_raise_scale(std::int64_t step);
 
   Precision precision_;
   std::int64_t num_parts_;

@@ -64,7 +64,7 @@ class Trainer {
   bool step();
   void skip(const Batch& batch);
   void after_skipped_step(const StepReport& report);
-  void roll_back(std::int64_t first_skipped_step);
+  void roll_back();
   void count(const Batch& batch);
   void observe(const StepReport& report, double step_seconds, const DataDelivery& data);
   void write_metrics(const StepReport& report);
@@ -79,6 +79,7 @@ class Trainer {
   void save();
   TrainingState restore(const Checkpoint& checkpoint);
   RunPosition position() const;
+  void describe_device() const;
   void warn_of_odd_settings() const;
   void write_contact_sheet(const Batch& batch);
 
@@ -108,7 +109,7 @@ class Trainer {
   std::optional<double> shown_loss_;
   Timer since_save_;
   std::int64_t saved_step_ = -1;
-  bool went_back_ = false;                ///< to an older checkpoint, and no step was taken since
+  std::int64_t rolled_back_at_ = -1;      ///< the step at which the weights last went back, -1 if never
   std::shared_ptr<StepProfile> profile_;  ///< null without one
 };
 

@@ -147,7 +147,7 @@ TEST(ImageConfig, RefusesSettingsThatContradictEachOther) {
         c.train_crop = TrainCrop::evaluation;
         c.decode = Decoding::scaled;
       },
-      {"image.decode scaled"});
+      {"image.decode is scaled", "decodes exactly"});
   expect_error([](ImageConfig& c) { c.color_jitter_probability = 0.8; }, {"image.color_jitter is empty"});
   expect_error(
       [](ImageConfig& c) {

@@ -84,5 +84,19 @@ TEST(TrainingMemory, PartsAndRecomputingSaveActivations) {
   }
 }
 
+TEST(TrainingMemory, AFrozenTowerNeedsItsWeightsAlone) {
+  for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit()}) {
+    const TrainingMemory both = estimate_training_memory(config, {.batch_size = 8});
+    const TrainingMemory text = estimate_training_memory(config, {.batch_size = 8, .image_is_frozen = true});
+    const TrainingMemory image = estimate_training_memory(config, {.batch_size = 8, .text_is_frozen = true});
+    EXPECT_EQ(text.weights, both.weights);
+    EXPECT_EQ(text.gradients + image.gradients, both.gradients);
+    EXPECT_EQ(text.activations + image.activations, both.activations);
+    EXPECT_EQ(text.optimizer_state + image.optimizer_state, both.optimizer_state);
+    const TrainingMemory averaged = estimate_training_memory(config, {.batch_size = 8, .has_average = true});
+    EXPECT_EQ(averaged.optimizer_state, both.optimizer_state + both.weights);
+  }
+}
+
 }  // namespace
 }  // namespace cloob

@@ -44,11 +44,11 @@ TEST(Attend, InBf16HasTheGradientsOfItsDefinition) {
     for (const bool causal : {false, queries > 1}) {
       std::vector<at::Tensor> narrow, exact;
       for (const std::int64_t length : {queries, std::int64_t{9}, std::int64_t{9}}) {
-        const at::Tensor values = (2 * at::randn({5, length, 48})).to(at::kBFloat16);
+        const at::Tensor values = (2 * at::randn({5, length, 60})).to(at::kBFloat16);
         narrow.push_back(values.clone().requires_grad_());
         exact.push_back(values.to(at::kDouble).requires_grad_());
       }
-      const at::Tensor gradient = at::randn({5, queries, 48}).to(at::kBFloat16);
+      const at::Tensor gradient = at::randn({5, queries, 60}).to(at::kBFloat16);
       const at::Tensor actual = attend(narrow[0], narrow[1], narrow[2], 3, causal);
       actual.backward(gradient);
       const at::Tensor expected = attention_by_definition(exact[0], exact[1], exact[2], 3, causal);

@@ -21,16 +21,16 @@ TEST(OptimizerConfig, MovesTowersInProportionToItsLearningRate) {
   OptimizerConfig config{.lr = 0};
   EXPECT_NO_THROW(config.validate());
   config.image.lr = 1e-4;
-  expect_user_error([&] { config.validate(); }, {"optimizer.lr is 0", "optimizer.text.lr to 0"});
+  expect_user_error([&] { config.validate(); }, {"optimizer.lr is 0", "optimizer.text.frozen"});
 }
 
 TEST(OptimizerConfig, NamesSettingsWithoutEffect) {
   OptimizerConfig config;
   config.image = {.frozen = true, .lr = 1e-4, .layer_decay = 0.9};
-  config.spike_guard.threshold = 5;
+  config.spike_guard.max_norm_ratio = 5;
   EXPECT_THAT(settings_without_effect(config),
               ElementsAre(HasSubstr("optimizer.image.lr"), HasSubstr("optimizer.image.layer_decay"),
-                          HasSubstr("optimizer.spike_guard.threshold")));
+                          HasSubstr("optimizer.spike_guard.max_norm_ratio")));
   EXPECT_THAT(settings_without_effect(OptimizerConfig{}), ElementsAre());
 }
 

@@ -198,6 +198,7 @@ TEST(TrainStep, WithCachedFeaturesTrainsTheSame) {
     RunConfig config = config_of(ImageEncoderKind::resnet);
     config.optimizer.image.frozen = true;
     config.train.gradient_cache_parts = parts;
+    config.train.gradient_checkpointing = parts > 1;
     const auto weights_after = [&](bool cached) {
       config.train.cache_frozen_features = cached;
       DualEncoder model = model_of(config);
@@ -217,20 +218,20 @@ TEST(TrainStep, WithASpikeGuardTakesNothingFromABadBatch) {
   DualEncoder model = model_of(config);
   TrainStep train_step(config, model, at::kCPU);
   const Batch good = batch_of(config, 8);
-  EXPECT_FALSE(train_step.run(good, 0, /*lr=*/1e-2).was_skipped);
+  EXPECT_EQ(train_step.run(good, 0, /*lr=*/1e-2).outcome, StepOutcome::taken);
   const NamedTensors before = copies(weights_of(model));
   NamedTensors state = copies(train_step.state());
   Batch bad = good;
   bad.images_BCHW = good.images_BCHW.clone();
   bad.images_BCHW[3].fill_(std::numeric_limits<double>::quiet_NaN());
-  EXPECT_TRUE(train_step.run(bad, 1, /*lr=*/1e-2).was_skipped);
+  EXPECT_EQ(train_step.run(bad, 1, /*lr=*/1e-2).outcome, StepOutcome::skipped);
   expect_same_bits(weights_of(model), before);
   for (auto& [name, tensor] : train_step.state()) {
     if (name.starts_with("spike_guard.")) continue;
     EXPECT_TRUE(at::equal(tensor, state.at(name))) << name;
   }
   EXPECT_EQ(train_step.spike_guard()->skipped(), 1);
-  EXPECT_FALSE(train_step.run(good, 2, /*lr=*/1e-2).was_skipped);
+  EXPECT_EQ(train_step.run(good, 2, /*lr=*/1e-2).outcome, StepOutcome::taken);
 }
 
 TEST(TrainStep, EvaluatesAndHandsOutAveragedWeights) {
@@ -296,6 +297,25 @@ TEST(TrainStep, InPureBf16ComputesWhatAutocastDoes) {
     EXPECT_NEAR(pure.back(), autocast.back(), 0.03 * std::abs(autocast.front() - autocast.back()) + 1e-3);
     EXPECT_LT(pure.back(), pure.front());
   }
+}
+
+TEST(TrainStep, InPureBf16SumsTheGradientsOfPartsInFloat32) {
+  RunConfig config = config_of(ImageEncoderKind::vit);
+  config.train.precision = Precision::pure_bf16;
+  Batch batch = batch_of(config, 16);
+  batch.images_BCHW = batch.images_BCHW.to(at::kFloat);
+  const auto gradients = [&](std::int64_t parts) {
+    config.train.gradient_cache_parts = parts;
+    DualEncoder model = float_model_of(config);
+    TrainStep(config, model, at::kCPU).run(batch, 0, /*lr=*/1e-3);
+    NamedTensors all;
+    for (const auto& item : model->named_parameters()) all.emplace(item.key(), item.value().grad());
+    return all;
+  };
+  const NamedTensors whole = gradients(1), in_parts = gradients(8);
+  EXPECT_EQ(in_parts.at("text_projection").scalar_type(), at::kFloat);
+  for (const auto& [name, gradient] : whole)
+    testing::expect_relative_norm(in_parts.at(name).to(at::kDouble), gradient.to(at::kDouble), 0.02, name);
 }
 
 TEST(TrainStep, InPureBf16StoresMatricesAlone) {
