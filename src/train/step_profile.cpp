@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -135,6 +136,8 @@ StepProfile::~StepProfile() {
 
 void StepProfile::begin_step() {
   if (steps_begun_++ == kWarmUpSteps) {
+    // Its library otherwise writes of its own beginning and end, and of a GPU that is not there.
+    ::setenv("KINETO_LOG_LEVEL", "99", /*overwrite=*/0);
     torch::autograd::profiler::prepareProfiler(profiler_config(), activities_of(device_));
     torch::autograd::profiler::enableProfiler(
         profiler_config(), activities_of(device_),

@@ -209,6 +209,7 @@ TEST(Continuation, AProfileIsATableAndATrace) {
   for (const char* station : {"wait for data", "encode images", "encode texts", "objective", "backward",
                               "optimizer", "whole step", "aten::"})
     EXPECT_THAT(result.output, HasSubstr(station));
+  EXPECT_THAT(result.errors, Not(HasSubstr("USDT")));
   const nlohmann::json trace = nlohmann::json::parse(read_file(tiny_project() / "profiled" / "trace.json"));
   EXPECT_FALSE(trace["traceEvents"].empty());
   EXPECT_THAT(run_cloob(tiny_project(), train_arguments("profiled", {"--profile", "0"})).errors,
