@@ -86,7 +86,7 @@ LoaderBenchmarkResult benchmark_loader(const LoaderBenchmark& benchmark) {
   const std::int64_t threads = resolve_threads(benchmark.data.threads);
   const Rates rates = measure_loader(benchmark);
   const auto images = read_images(*benchmark.source);
-  constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+  constexpr double kMiB = 1 << 20;
   return {.images_per_second = rates.images_per_second,
           .decode_only_images_per_second = measure_decoding(images, threads, benchmark.seconds),
           .threads = threads,

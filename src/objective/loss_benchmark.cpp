@@ -86,7 +86,7 @@ LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark) {
           .grad_norm_image = leaves.image_ND.grad().norm().item<double>(),
           .grad_norm_text = leaves.text_ND.grad().norm().item<double>(),
           .seconds = seconds,
-          .peak_gib = static_cast<double>(peak - rss_before) / (1024.0 * 1024.0 * 1024.0)};
+          .peak_gib = static_cast<double>(peak - rss_before) / kGiB};
 }
 
 }  // namespace cloob

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
 #include "optim/named_state.h"
 
 namespace cloob {
@@ -19,12 +20,8 @@ namespace {
 // Gradients that are copied, to float32 for example, are copied for so many bytes at a time.
 constexpr std::size_t kMostCopiedBytes = std::size_t{64} << 20;
 
-bool is_narrow(const at::Tensor& parameter) {
-  return at::elementSize(parameter.scalar_type()) < at::elementSize(at::kFloat);
-}
-
 at::Tensor master_of(const at::Tensor& parameter) {
-  return is_narrow(parameter) ? parameter.detach().to(at::kFloat) : parameter;
+  return is_below_fp32(parameter) ? at_least_fp32(parameter.detach()) : parameter;
 }
 
 // The fused kernel walks through memory without looking at strides, so a gradient must lie as its parameter
@@ -77,7 +74,7 @@ struct AdamW::Lists {
     exp_avg_sqs.push_back(slot.exp_avg_sq);
     steps.push_back(slot.step);
     if (!gradients.back().is_same(slot.parameter.grad())) copied_bytes += gradients.back().nbytes();
-    if (!is_narrow(slot.parameter)) return;
+    if (!is_below_fp32(slot.parameter)) return;
     narrow.push_back(slot.parameter);
     masters_of_narrow.push_back(slot.master);
   }
@@ -112,7 +109,7 @@ NamedTensors AdamW::state() const {
       state.emplace(slot.name + ".exp_avg", slot.exp_avg);
       state.emplace(slot.name + ".exp_avg_sq", slot.exp_avg_sq);
       state.emplace(slot.name + ".step", slot.step);
-      if (is_narrow(slot.parameter)) state.emplace(slot.name + ".master", slot.master);
+      if (is_below_fp32(slot.parameter)) state.emplace(slot.name + ".master", slot.master);
     }
   }
   return state;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
 #include "cloob/base/text.h"
 #include "cloob/optim/parameter_groups.h"
 
@@ -21,10 +22,7 @@ namespace {
 
 // A norm in half precision would have three digits and overflow. Nothing: the type of the gradients.
 std::optional<at::ScalarType> norm_type(const std::vector<at::Tensor>& gradients) {
-  const bool any_narrow = std::ranges::any_of(gradients, [](const at::Tensor& gradient) {
-    return gradient.element_size() < static_cast<std::int64_t>(sizeof(float));
-  });
-  return any_narrow ? std::optional(at::kFloat) : std::nullopt;
+  return std::ranges::any_of(gradients, is_below_fp32) ? std::optional(at::kFloat) : std::nullopt;
 }
 
 at::Tensor joint_norm(const std::vector<at::Tensor>& norms, const at::TensorOptions& options) {

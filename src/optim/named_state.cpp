@@ -1,12 +1,12 @@
 #include "optim/named_state.h"
 
-#include <ATen/core/grad_mode.h>
 #include <fmt/ranges.h>
 
 #include <string>
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/tensor_copies.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -42,8 +42,7 @@ void copy_state(std::string_view what, const NamedTensors& saved, const NamedTen
         "the run that saved it",
         what, name, fmt::join(source.sizes(), ", "), fmt::join(tensor.sizes(), ", "));
   }
-  const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : live) tensor.copy_(saved.at(name));
+  copy_values(live, saved);
 }
 
 }  // namespace cloob

@@ -9,33 +9,16 @@
 #include <utility>
 #include <vector>
 
+#include "cloob/base/full_precision.h"
 #include "cloob/base/log.h"
+#include "cloob/base/tensor_copies.h"
 #include "optim/named_state.h"
 
 namespace cloob {
-namespace {
-
-at::Tensor wide(const at::Tensor& tensor) {
-  return tensor.detach().to(c10::promoteTypes(tensor.scalar_type(), at::kFloat));
-}
-
-void copy_values(const NamedTensors& to, const NamedTensors& from) {
-  const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : to) tensor.copy_(from.at(name));
-}
-
-NamedTensors clones(const NamedTensors& tensors) {
-  NamedTensors copies;
-  for (const auto& [name, tensor] : tensors) copies.emplace(name, tensor.detach().clone());
-  return copies;
-}
-
-}  // namespace
-
 WeightAverage::WeightAverage(NamedTensors weights, double decay)
     : weights_(std::move(weights)), updates_(at::zeros({}, at::kLong)), decay_(decay) {
   for (const auto& [name, weight] : weights_) {
-    if (weight.is_floating_point()) averages_.emplace(name, wide(weight).clone());
+    if (weight.is_floating_point()) averages_.emplace(name, at_least_fp32(weight.detach()).clone());
   }
 }
 
@@ -87,7 +70,7 @@ void WeightAverage::load_state(const NamedTensors& weights, const NamedTensors& 
 }
 
 BorrowedWeights::BorrowedWeights(const NamedTensors& live, const NamedTensors& values)
-    : live_(live), own_(clones(live)) {
+    : live_(live), own_(copies_of(live)) {
   copy_values(live_, values);
 }
 

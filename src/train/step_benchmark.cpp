@@ -71,7 +71,7 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
   for (std::int64_t step = 0; step < benchmark.steps; ++step) seconds.push_back(timed_step(step + 2));
   result.seconds = median(std::move(seconds));
   result.samples_per_second = static_cast<double>(batch.size()) / result.seconds;
-  result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / (1024.0 * 1024.0 * 1024.0);
+  result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;
   return result;
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -149,10 +150,14 @@ void StepProfile::begin_step() {
 
 void StepProfile::end_step() {
   if (!is_running_) return;
-  const std::int64_t now_ns = c10::getTime();
-  steps_ns_.emplace_back(step_start_ns_, now_ns);
-  seconds_ += static_cast<double>(now_ns - step_start_ns_) * 1e-9;
-  if (++steps_profiled_ == num_steps_) finish();
+  steps_ns_.emplace_back(step_start_ns_, c10::getTime());
+  if (std::ssize(steps_ns_) == num_steps_) finish();
+}
+
+double StepProfile::seconds() const {
+  double sum = 0;
+  for (const auto& [begin_ns, end_ns] : steps_ns_) sum += static_cast<double>(end_ns - begin_ns) * 1e-9;
+  return sum;
 }
 
 // Evaluations and saves lie between the steps.
@@ -163,10 +168,10 @@ bool StepProfile::is_in_a_step(std::uint64_t time_ns) const {
 }
 
 void StepProfile::finish() {
-  if (!is_running_ && steps_profiled_ > 0) return;
+  if (!is_running_ && !steps_ns_.empty()) return;
   std::unique_ptr<ProfilerResult> result;
   if (std::exchange(is_running_, false)) result = torch::autograd::profiler::disableProfiler();
-  if (steps_profiled_ == 0) {
+  if (steps_ns_.empty()) {
     log_warning("profile", "the run ended before a step was profiled: the first {} are not", kWarmUpSteps);
     return;
   }
@@ -174,7 +179,7 @@ void StepProfile::finish() {
   for (const KinetoEvent& event : result->events()) {
     if (is_in_a_step(event.startNs())) events.push_back(event_of(event));
   }
-  fmt::print("{}", describe_profile(events, steps_profiled_, seconds_));
+  fmt::print("{}", describe_profile(events, std::ssize(steps_ns_), seconds()));
   if (device_.is_cuda())
     fmt::print(
         "Stations are the time of the CPU, which starts the GPU's work and waits for it in 'optimizer'.\n");
@@ -185,7 +190,7 @@ void StepProfile::finish() {
   if (const auto size = std::filesystem::file_size(trace_file_, error); error || size == 0)
     return log_warning("profile", "the trace '{}' could not be written", trace_file_.string());
   log_info("profile", "{} steps; the trace is {}, for ui.perfetto.dev or chrome://tracing",
-           with_thousands(steps_profiled_), trace_file_.string());
+           with_thousands(std::ssize(steps_ns_)), trace_file_.string());
 }
 
 }  // namespace cloob

@@ -45,15 +45,14 @@ class StepProfile {
 
  private:
   bool is_in_a_step(std::uint64_t time_ns) const;
+  double seconds() const;
 
   std::int64_t num_steps_;
   c10::Device device_;
   std::filesystem::path trace_file_;
   std::int64_t steps_begun_ = 0;
-  std::int64_t steps_profiled_ = 0;
-  double seconds_ = 0;
   std::int64_t step_start_ns_ = 0;
-  std::vector<std::pair<std::int64_t, std::int64_t>> steps_ns_;  ///< begin and end of each
+  std::vector<std::pair<std::int64_t, std::int64_t>> steps_ns_;  ///< begin and end of those profiled
   bool is_running_ = false;
 };
 

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
+#include "cloob/base/tensor_copies.h"
 #include "cloob/base/tiles.h"
 #include "cloob/model/weights.h"
 #include "cloob/nn/layers.h"
@@ -48,14 +50,10 @@ std::shared_ptr<FeatureCache> make_cache(const TrainConfig& train, const TowerOp
   return train.cache_frozen_features && tower.frozen ? std::make_shared<FeatureCache>() : nullptr;
 }
 
-NamedTensors copies_of_buffers(const DualEncoder& model) {
-  NamedTensors copies;
-  for (const auto& item : model->named_buffers()) copies.emplace(item.key(), item.value().clone());
-  return copies;
-}
-
-void restore_buffers(const DualEncoder& model, const NamedTensors& copies) {
-  for (auto& item : model->named_buffers()) item.value().copy_(copies.at(item.key()));
+NamedTensors buffers_of(const DualEncoder& model) {
+  NamedTensors buffers;
+  for (const auto& item : model->named_buffers()) buffers.emplace(item.key(), item.value());
+  return buffers;
 }
 
 /// Sums of the gradients of bf16 weights over parts, in float32: bf16 would lose small ones.
@@ -64,10 +62,10 @@ class NarrowGradientSums {
   void take_from(const NamedTensors& parameters) {
     const at::NoGradGuard no_grad;
     for (const auto& [name, parameter] : parameters) {
-      if (parameter.element_size() >= 4 || !parameter.grad().defined()) continue;
+      if (!is_below_fp32(parameter) || !parameter.grad().defined()) continue;
       const auto sum = sums_.find(name);
       if (sum == sums_.end()) {
-        sums_.emplace(name, parameter.grad().to(at::kFloat));
+        sums_.emplace(name, at_least_fp32(parameter.grad()));
       } else {
         sum->second.add_(parameter.grad());
       }
@@ -111,13 +109,13 @@ StepReport TrainStep::run(const Batch& batch, std::int64_t step, double lr) {
   report.num_pairs = batch.size();
   report.lr = lr;
   // A forward pass that overflows also ruins the running statistics.
-  const NamedTensors buffers = spike_guard_ ? copies_of_buffers(model_) : NamedTensors{};
+  const NamedTensors buffers = spike_guard_ ? copies_of(buffers_of(model_)) : NamedTensors{};
   report.loss = num_parts_ > 1 ? compute_gradients_in_parts(batch, step) : compute_gradients(batch, step);
   {
     RECORD_USER_SCOPE("optimizer");
     update_weights(report, step);
   }
-  if (report.outcome == StepOutcome::skipped) restore_buffers(model_, buffers);
+  if (report.outcome == StepOutcome::skipped) copy_values(buffers_of(model_), buffers);
   return report;
 }
 

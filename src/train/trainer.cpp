@@ -29,7 +29,6 @@ namespace {
 
 constexpr double kSpeedWindowSeconds = 30;
 constexpr int kContactSheetImages = 32;
-constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 // Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a
 // resume.
 struct EvaluationInterrupted {};

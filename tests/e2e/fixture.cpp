@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cloob/base/files.h"
+#include "cloob/checkpoint/safetensors.h"
 
 namespace cloob::testing {
 namespace {
@@ -50,6 +51,15 @@ std::vector<std::string> train_arguments(const std::string& run_dir, const std::
   std::vector<std::string> arguments = {"train", "tiny.yaml", "--run-dir", run_dir};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
+}
+
+NamedTensors final_tensors(const std::filesystem::path& run) {
+  NamedTensors all;
+  for (const std::string file : {"weights.safetensors", "training.safetensors"}) {
+    for (auto& [name, tensor] : read_safetensors(run / "checkpoints" / "step_00000016" / file).tensors)
+      all.emplace(file + ":" + name, tensor);
+  }
+  return all;
 }
 
 void wait_for_lines(BackgroundProgram& program, const std::filesystem::path& run, std::int64_t lines) {

@@ -12,26 +12,15 @@
 #include "cloob/base/files.h"
 #include "cloob/base/random.h"
 #include "cloob/base/text.h"
-#include "cloob/checkpoint/safetensors.h"
 #include "e2e/fixture.h"
 #include "e2e/program.h"
+#include "support/named_tensors.h"
 #include "support/support.h"
 
 namespace cloob::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Every tensor of the last checkpoint.
-NamedTensors final_tensors(const fs::path& run) {
-  NamedTensors all;
-  for (const char* file : {"weights.safetensors", "training.safetensors"}) {
-    for (auto& [name, tensor] : read_safetensors(run / "checkpoints" / "step_00000016" / file).tensors) {
-      all.emplace(std::string(file) + ":" + name, tensor);
-    }
-  }
-  return all;
-}
 
 // metrics.jsonl without what depends on the speed of the machine.
 std::vector<nlohmann::json> lasting_metrics(const fs::path& run) {
@@ -53,13 +42,7 @@ std::vector<nlohmann::json> lasting_metrics(const fs::path& run) {
 }
 
 void expect_same_run(const fs::path& actual, const fs::path& expected) {
-  const NamedTensors a = final_tensors(actual);
-  const NamedTensors e = final_tensors(expected);
-  ASSERT_EQ(a.size(), e.size());
-  for (const auto& [name, tensor] : e) {
-    ASSERT_TRUE(a.contains(name)) << name;
-    EXPECT_TRUE(tensor.equal(a.at(name))) << name;
-  }
+  expect_same_bits(final_tensors(actual), final_tensors(expected));
   EXPECT_EQ(lasting_metrics(actual), lasting_metrics(expected));
 }
 

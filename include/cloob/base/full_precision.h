@@ -14,6 +14,11 @@ class OutsideAutocast {
   c10::impl::ExcludeDispatchKeyGuard guard_{c10::autocast_dispatch_keyset};
 };
 
+/// Whether the elements are narrower than fp32.
+inline bool is_below_fp32(const at::Tensor& tensor) {
+  return at::elementSize(tensor.scalar_type()) < at::elementSize(at::kFloat);
+}
+
 /// Half and bfloat16 tensors as fp32; wider ones as they are.
 inline at::Tensor at_least_fp32(const at::Tensor& tensor) {
   return tensor.to(c10::promoteTypes(tensor.scalar_type(), at::kFloat));

@@ -5,6 +5,8 @@
 
 namespace cloob {
 
+inline constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+
 /// Bytes of resident memory now. Throws InternalError where /proc/self/status cannot be read.
 std::uint64_t current_rss_bytes();
 

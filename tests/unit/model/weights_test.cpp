@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "cloob/base/error.h"
+#include "cloob/base/tensor_copies.h"
 #include "model/position_resampling.h"
+#include "support/named_tensors.h"
 #include "support/support.h"
 #include "tiny_models.h"
 
@@ -11,19 +13,9 @@ namespace cloob {
 namespace {
 
 using testing::drawn;
+using testing::expect_same_bits;
 using testing::tiny_resnet;
 using testing::tiny_vit;
-
-NamedTensors copies(const DualEncoder& model) {
-  NamedTensors weights = weights_of(model);
-  for (auto& [name, tensor] : weights) tensor = tensor.clone();
-  return weights;
-}
-
-void expect_equal(const NamedTensors& actual, const NamedTensors& expected) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (const auto& [name, tensor] : expected) EXPECT_TRUE(actual.at(name).equal(tensor)) << name;
-}
 
 TEST(Weights, MoveFromModelToModel) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
@@ -32,7 +24,7 @@ TEST(Weights, MoveFromModelToModel) {
     if (config.image.kind == ImageEncoderKind::resnet) source->encode_image(at::randn({2, 3, 64, 64}));
     DualEncoder target(config, Initializer::unset());
     load_weights(target, weights_of(source), "test");
-    expect_equal(weights_of(target), weights_of(source));
+    expect_same_bits(weights_of(target), weights_of(source));
   }
 }
 
@@ -44,7 +36,7 @@ TEST(Weights, OfTheModelShareItsMemory) {
 
 TEST(Weights, AreConvertedToTheModelsType) {
   DualEncoder model = drawn(tiny_vit(), 1);
-  NamedTensors weights = copies(model);
+  NamedTensors weights = copies_of(weights_of(model));
   for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
   weights.at("logit_scale") = at::full({1}, 2.5);  // some files hold a vector of one
   load_weights(model, weights, "test");
@@ -55,8 +47,8 @@ TEST(Weights, AreConvertedToTheModelsType) {
 
 TEST(Weights, ThatDoNotFitAreListedAndChangeNothing) {
   DualEncoder model = drawn(tiny_vit(), 1);
-  const NamedTensors before = copies(model);
-  NamedTensors weights = copies(drawn(tiny_vit(), 2));
+  const NamedTensors before = copies_of(weights_of(model));
+  NamedTensors weights = copies_of(weights_of(drawn(tiny_vit(), 2)));
   weights.erase("visual.ln_pre.bias");
   weights["visual.extra"] = at::zeros({1});
   weights.at("visual.proj") = at::zeros({64, 13});
@@ -64,7 +56,7 @@ TEST(Weights, ThatDoNotFitAreListedAndChangeNothing) {
       [&] { load_weights(model, weights, "some.safetensors"); },
       {"some.safetensors: ", "1 missing (visual.ln_pre.bias)", "1 unexpected (visual.extra)",
        "1 of another shape (visual.proj is (64, 13), the model's is (64, 12))"});
-  expect_equal(weights_of(model), before);
+  expect_same_bits(weights_of(model), before);
 }
 
 TEST(Weights, ListOnlyTheFirstFewOfMany) {
@@ -75,7 +67,7 @@ TEST(Weights, ListOnlyTheFirstFewOfMany) {
 
 TEST(Weights, FitAnotherImageSizeAndContextLength) {
   for (ModelConfig config : {tiny_resnet(), tiny_vit()}) {
-    const NamedTensors weights = copies(drawn(config, 1));
+    const NamedTensors weights = copies_of(weights_of(drawn(config, 1)));
     const bool is_vit = config.image.kind == ImageEncoderKind::vit;
     config.image.image_size = is_vit ? 40 : 96;
     config.text.context_length = 16;
@@ -89,7 +81,7 @@ TEST(Weights, FitAnotherImageSizeAndContextLength) {
     image_positions = resample_image_positions(image_positions, is_vit ? 5 : 3);
     at::Tensor& text_positions = expected.at("positional_embedding");
     text_positions = resample_text_positions(text_positions, 16);
-    expect_equal(weights_of(model), expected);
+    expect_same_bits(weights_of(model), expected);
   }
 }
 

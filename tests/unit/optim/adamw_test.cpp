@@ -5,13 +5,16 @@
 
 #include <cmath>
 
+#include "cloob/base/tensor_copies.h"
 #include "cloob/checkpoint/safetensors.h"
+#include "support/named_tensors.h"
 #include "support/support.h"
 
 namespace cloob {
 namespace {
 
 using testing::expect_close;
+using testing::expect_same_bits;
 using testing::expect_user_error;
 
 at::Tensor leaf(at::IntArrayRef shape, double value) { return at::full(shape, value).requires_grad_(); }
@@ -36,17 +39,6 @@ void train(AdamW& optimizer, std::uint64_t first_step, std::uint64_t end_step) {
   }
 }
 
-NamedTensors copy_of(const NamedTensors& tensors) {
-  NamedTensors copies;
-  for (const auto& [name, tensor] : tensors) copies.emplace(name, tensor.detach().clone());
-  return copies;
-}
-
-void expect_same_bits(const NamedTensors& actual, const NamedTensors& expected) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(actual.at(name), tensor)) << name;
-}
-
 TEST(AdamW, FirstStepIsTheSignOfTheGradientAndDecay) {
   const at::Tensor weight = leaf({2, 1}, 1.0), gain = leaf({2}, 1.0);
   for (const at::Tensor& parameter : {weight, gain}) {
@@ -65,7 +57,7 @@ TEST(AdamW, ResumedGoesOnBitForBit) {
   train(straight, 0, 3);
   const testing::TempDir folder;
   write_safetensors(folder / "state.safetensors", straight.state(), {});
-  const NamedTensors weights = copy_of(straight_model);
+  const NamedTensors weights = copies_of(straight_model);
   train(straight, 3, 6);
 
   const NamedTensors resumed_model = small_model();
@@ -84,7 +76,7 @@ TEST(AdamW, LeavesParametersWithoutGradientAlone) {
   const NamedTensors model = small_model();
   AdamW optimizer(model, {}, Reference::open_clip);
   train(optimizer, 0, 1);
-  const NamedTensors weights = copy_of(model), state = copy_of(optimizer.state());
+  const NamedTensors weights = copies_of(model), state = copies_of(optimizer.state());
   optimizer.zero_grad();
   optimizer.step(1e-2);
   expect_same_bits(model, weights);
@@ -93,7 +85,7 @@ TEST(AdamW, LeavesParametersWithoutGradientAlone) {
 
 TEST(AdamW, WithALearningRateOfZeroOnlyGathersStatistics) {
   const NamedTensors model = small_model();
-  const NamedTensors weights = copy_of(model);
+  const NamedTensors weights = copies_of(model);
   AdamW optimizer(model, {}, Reference::open_clip);
   set_gradients(model, 1);
   optimizer.step(0.0);
@@ -134,7 +126,7 @@ TEST(AdamW, UpdatesAFloat32CopyOfANarrowParameter) {
     optimizer.step(lr);
   }
   EXPECT_TRUE(at::equal(narrow.detach(), at::ones({2, 2}, at::kBFloat16)));
-  const NamedTensors saved = copy_of(optimizer.state());
+  const NamedTensors saved = copies_of(optimizer.state());
   const auto go_on = [&](AdamW& adamw, const at::Tensor& parameter) {
     for (int step = 0; step < 40; ++step) {
       parameter.mutable_grad() = at::full({2, 2}, 0.25, at::kBFloat16);
@@ -172,15 +164,15 @@ TEST(AdamW, WithNothingToTrainIsAUsersError) {
 
 TEST(AdamW, SaysWhatDoesNotFitInASavedState) {
   AdamW optimizer(small_model(), {}, Reference::open_clip);
-  NamedTensors lacking = copy_of(optimizer.state());
+  NamedTensors lacking = copies_of(optimizer.state());
   lacking.erase("logit_scale.step");
   expect_user_error([&] { optimizer.load_state(lacking); }, {"saved optimizer state", "'logit_scale.step'"});
 
-  NamedTensors more = copy_of(optimizer.state());
+  NamedTensors more = copies_of(optimizer.state());
   more["log_beta.step"] = at::zeros({});
   expect_user_error([&] { optimizer.load_state(more); }, {"not known here: 1", "'log_beta.step'"});
 
-  NamedTensors reshaped = copy_of(optimizer.state());
+  NamedTensors reshaped = copies_of(optimizer.state());
   reshaped["text_projection.exp_avg"] = at::ones({3, 6});
   expect_user_error([&] { optimizer.load_state(reshaped); },
                     {"'text_projection.exp_avg'", "(3, 6)", "(3, 5)"});

@@ -6,8 +6,6 @@ namespace cloob {
 namespace {
 
 using ::testing::ContainsRegex;
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 ProfiledEvent event(const char* name, std::uint64_t start_ms, std::uint64_t end_ms, bool is_station = false) {
   return {.name = name,

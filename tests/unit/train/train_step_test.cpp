@@ -6,11 +6,15 @@
 #include <limits>
 #include <numeric>
 
+#include "cloob/base/tensor_copies.h"
 #include "cloob/model/weights.h"
+#include "support/named_tensors.h"
 #include "support/support.h"
 
 namespace cloob {
 namespace {
+
+using testing::expect_same_bits;
 
 ImageEncoderConfig tiny_image(ImageEncoderKind kind) {
   if (kind == ImageEncoderKind::vit) {
@@ -165,23 +169,12 @@ TEST(TrainStep, WithCheckpointingHasTheSameGradientsAndStatistics) {
   }
 }
 
-NamedTensors copies(const NamedTensors& tensors) {
-  NamedTensors copied;
-  for (const auto& [name, tensor] : tensors) copied.emplace(name, tensor.detach().clone());
-  return copied;
-}
-
-void expect_same_bits(const NamedTensors& actual, const NamedTensors& expected) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(actual.at(name), tensor)) << name;
-}
-
 TEST(TrainStep, LeavesAFrozenTowerAsItIs) {
   for (const bool image : {true, false}) {
     RunConfig config = config_of(image ? ImageEncoderKind::resnet : ImageEncoderKind::vit);
     (image ? config.optimizer.image : config.optimizer.text).frozen = true;
     DualEncoder model = model_of(config);
-    const NamedTensors before = copies(weights_of(model));
+    const NamedTensors before = copies_of(weights_of(model));
     TrainStep train_step(config, model, at::kCPU);
     for (const std::int64_t step : {0, 1}) train_step.run(batch_of(config, 8), step, /*lr=*/1e-2);
     for (const auto& [name, tensor] : weights_of(model)) {
@@ -204,7 +197,7 @@ TEST(TrainStep, WithCachedFeaturesTrainsTheSame) {
       DualEncoder model = model_of(config);
       TrainStep train_step(config, model, at::kCPU);
       for (const std::int64_t step : {0, 1, 2}) train_step.run(batch_of(config, 8), step, /*lr=*/1e-2);
-      return copies(weights_of(model));
+      return copies_of(weights_of(model));
     };
     const NamedTensors plain = weights_after(false);
     for (const auto& [name, tensor] : weights_after(true))
@@ -219,8 +212,8 @@ TEST(TrainStep, WithASpikeGuardTakesNothingFromABadBatch) {
   TrainStep train_step(config, model, at::kCPU);
   const Batch good = batch_of(config, 8);
   EXPECT_EQ(train_step.run(good, 0, /*lr=*/1e-2).outcome, StepOutcome::taken);
-  const NamedTensors before = copies(weights_of(model));
-  NamedTensors state = copies(train_step.state());
+  const NamedTensors before = copies_of(weights_of(model));
+  NamedTensors state = copies_of(train_step.state());
   Batch bad = good;
   bad.images_BCHW = good.images_BCHW.clone();
   bad.images_BCHW[3].fill_(std::numeric_limits<double>::quiet_NaN());
@@ -239,14 +232,14 @@ TEST(TrainStep, EvaluatesAndHandsOutAveragedWeights) {
   config.optimizer.ema_decay = 0.9;
   DualEncoder model = model_of(config);
   TrainStep train_step(config, model, at::kCPU);
-  NamedTensors expected = copies(weights_of(model));
+  NamedTensors expected = copies_of(weights_of(model));
   for (const std::int64_t step : {0, 1, 2}) {
     train_step.run(batch_of(config, 8), step, /*lr=*/1e-2);
     const double decay = (1.0 + static_cast<double>(step)) / (10.0 + static_cast<double>(step));
     for (const auto& [name, weight] : weights_of(model))
       expected.at(name) = expected.at(name) * decay + weight.detach() * (1 - decay);
   }
-  const NamedTensors live = copies(weights_of(model));
+  const NamedTensors live = copies_of(weights_of(model));
   for (const auto& [name, tensor] : train_step.weights())
     testing::expect_close(tensor, expected.at(name), 1e-9, 1e-12, name);
   {
@@ -256,7 +249,7 @@ TEST(TrainStep, EvaluatesAndHandsOutAveragedWeights) {
   expect_same_bits(weights_of(model), live);
 
   // Resumed from what a checkpoint holds, it goes on the same.
-  const NamedTensors saved = train_step.weights(), state = copies(train_step.state());
+  const NamedTensors saved = train_step.weights(), state = copies_of(train_step.state());
   DualEncoder other = model_of(config);
   TrainStep resumed(config, other, at::kCPU);
   resumed.load_state(saved, state);

@@ -1,0 +1,24 @@
+// Tensors kept apart from those that go on changing.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+
+#include "cloob/base/named_tensors.h"
+
+namespace cloob {
+
+/// Copies in memory of their own, without a gradient.
+inline NamedTensors copies_of(const NamedTensors& tensors) {
+  NamedTensors copies;
+  for (const auto& [name, tensor] : tensors) copies.emplace(name, tensor.detach().clone());
+  return copies;
+}
+
+/// Overwrites the values of `to`, converted to its types and devices; `from` has all of its names.
+inline void copy_values(const NamedTensors& to, const NamedTensors& from) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : to) tensor.copy_(from.at(name));
+}
+
+}  // namespace cloob
