@@ -41,14 +41,22 @@ std::filesystem::path default_run_dir(const std::string& config_file) {
   return std::filesystem::path("runs") / std::filesystem::path(config_file).stem();
 }
 
+// From here on the run's config.yaml and its checkpoints name the precision.
+void pick_precision(TrainConfig& config) {
+  if (config.precision) return;
+  config.precision = precision_of(config);
+  log_info("train", "train.precision is not set: taking {}, the fastest here", enum_name(*config.precision));
+}
+
 int train(const TrainArguments& arguments, const std::vector<std::string>& rest) {
   ConfigSource source = ConfigSource::from_file(arguments.config);
   source.add_overrides(parse_overrides(rest));
   Origins origins;
-  const RunConfig config = read_config<RunConfig>(source, origins);
+  RunConfig config = read_config<RunConfig>(source, origins);
   warn_without_effect(settings_without_effect(config, origins));
   if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
   if (arguments.dry_run) {
+    pick_precision(config.train);
     fmt::print("{}", describe_run(config, origins));
     return 0;
   }
@@ -59,6 +67,7 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
   const RunDirectory directory(path);
   const ResumePlan plan = plan_resume(directory, arguments.resume, arguments.overwrite);
   const std::optional<Checkpoint> checkpoint = load_checkpoint_to_resume(plan, config);
+  pick_precision(config.train);
   log_info("train", "the run folder is {}", path.string());
   Trainer trainer(config, directory, plan.existing, checkpoint);
   if (arguments.profile_steps > 0) trainer.profile_steps(arguments.profile_steps);

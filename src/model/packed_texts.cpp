@@ -1,9 +1,10 @@
 #include "model/packed_texts.h"
 
-#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <span>
 #include <vector>
@@ -22,9 +23,16 @@ std::vector<std::int64_t> order_by_length(std::span<const std::int64_t> ends) {
   return order;
 }
 
+// At least one token, so that the number of sequences is always the same.
+std::int64_t filler_length(std::int64_t num_tokens) {
+  const auto step = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(num_tokens) / 32));
+  return step > 1 ? step - num_tokens % step : 1;
+}
+
 }  // namespace
 
-PackedTexts pack_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B, c10::Device device) {
+PackedTexts pack_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B, TextFiller filler,
+                       c10::Device device) {
   const at::Tensor ends_B = end_positions_B.cpu().contiguous(), tokens = tokens_BL.cpu().contiguous();
   const std::span ends(ends_B.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(ends_B.numel()));
   const std::int64_t num_texts = tokens.size(0), width = tokens.size(1);
@@ -39,8 +47,12 @@ PackedTexts pack_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positi
     ++packed.groups.back().count;
     num_tokens += length;
   }
-  packed.ids_T = at::empty({num_tokens}, tokens.options());
-  packed.positions_T = at::empty({num_tokens}, tokens.options());
+  if (packed.groups.size() > 1 && filler == TextFiller::to_few_sizes) {
+    packed.groups.push_back({1, filler_length(num_tokens)});
+    num_tokens += packed.groups.back().length;
+  }
+  packed.ids_T = at::zeros({num_tokens}, tokens.options());
+  packed.positions_T = at::zeros({num_tokens}, tokens.options());
   at::Tensor places_B = at::empty({num_texts}, tokens.options());
   auto* id = packed.ids_T.mutable_data_ptr<std::int64_t>();
   auto* position = packed.positions_T.mutable_data_ptr<std::int64_t>();

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "cloob/nn/autocast.h"
 #include "model/packed_texts.h"
 
 namespace cloob {
@@ -25,6 +26,12 @@ BlockShape block_shape(const ModelConfig& config) {
                           .c_proj = branch_std}};
 }
 
+// On the CPU, oneDNN makes the kernels of bf16 products anew for every number of tokens: milliseconds each.
+TextFiller filler_on(c10::Device device) {
+  return device.is_cpu() && AutocastState::current(device.type()).is_enabled ? TextFiller::to_few_sizes
+                                                                             : TextFiller::none;
+}
+
 }  // namespace
 
 TextEncoderImpl::TextEncoderImpl(const ModelConfig& config, Initializer& initializer)
@@ -42,7 +49,8 @@ TextEncoderImpl::TextEncoderImpl(const ModelConfig& config, Initializer& initial
 
 torch::Tensor TextEncoderImpl::forward(const torch::Tensor& tokens_BL,
                                        const torch::Tensor& end_positions_B) const {
-  const PackedTexts texts = pack_texts(tokens_BL, end_positions_B, positional_embedding_.device());
+  const c10::Device device = positional_embedding_.device();
+  const PackedTexts texts = pack_texts(tokens_BL, end_positions_B, filler_on(device), device);
   const torch::Tensor embedded_TD =
       token_embedding_->forward(texts.ids_T) + at::embedding(positional_embedding_, texts.positions_T);
   const torch::Tensor end_ND = transformer_->forward(embedded_TD, texts.groups, PooledToken::last);

@@ -13,11 +13,17 @@
 #include <tuple>
 #include <vector>
 
+#include "cloob/nn/autocast.h"
+
 namespace cloob {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+// With fewer keys, float32 is as fast as products of bf16, and it has no kernels that oneDNN generates anew
+// for every number of texts of one length.
+constexpr std::int64_t kFewestKeysInBf16 = 48;
 
 at::Tensor split_heads(const at::Tensor& x_BLD, std::int64_t heads) {
   return x_BLD.unflatten(2, {heads, x_BLD.size(2) / heads}).transpose(1, 2);  // (B, heads, L, D / heads)
@@ -87,10 +93,19 @@ class Bf16Attention : public torch::autograd::Function<Bf16Attention> {
 
 at::Tensor attend_by_head(const at::Tensor& query_BHQD, const at::Tensor& key_BHLD,
                           const at::Tensor& value_BHLD, bool causal) {
-  if (query_BHQD.is_cpu() && query_BHQD.scalar_type() == at::kBFloat16 && query_BHQD.requires_grad())
-    return Bf16Attention::apply(query_BHQD, key_BHLD, value_BHLD, causal);
-  return at::scaled_dot_product_attention(query_BHQD, key_BHLD, value_BHLD, /*attn_mask=*/{},
-                                          /*dropout_p=*/0.0, causal);
+  const auto attend_plainly = [causal](const at::Tensor& query, const at::Tensor& key,
+                                       const at::Tensor& value) {
+    return at::scaled_dot_product_attention(query, key, value, /*attn_mask=*/{}, /*dropout_p=*/0.0, causal);
+  };
+  if (!query_BHQD.is_cpu() || query_BHQD.scalar_type() != at::kBFloat16)
+    return attend_plainly(query_BHQD, key_BHLD, value_BHLD);
+  if (key_BHLD.size(2) < kFewestKeysInBf16) {
+    const Autocast off(at::kCPU, Precision::fp32);  // which would cast back
+    return attend_plainly(query_BHQD.to(at::kFloat), key_BHLD.to(at::kFloat), value_BHLD.to(at::kFloat))
+        .to(at::kBFloat16);
+  }
+  return query_BHQD.requires_grad() ? Bf16Attention::apply(query_BHQD, key_BHLD, value_BHLD, causal)
+                                    : attend_plainly(query_BHQD, key_BHLD, value_BHLD);
 }
 
 }  // namespace

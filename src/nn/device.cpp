@@ -9,14 +9,28 @@
 
 namespace cloob {
 
+namespace {
+
+bool has_gpu() { return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0; }
+
+}  // namespace
+
 c10::Device select_device(DeviceChoice choice) {
-  const bool has_cuda = at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
-  if (choice == DeviceChoice::cuda && !has_cuda) {
+  if (choice == DeviceChoice::cuda && !has_gpu()) {
     throw_user_error("the device 'cuda' was asked for, but no CUDA device was found{}: use 'auto' or 'cpu'",
                      at::hasCUDA() ? "" : ", or this program was built without CUDA");
   }
-  const bool use_cuda = has_cuda && choice != DeviceChoice::cpu;
+  const bool use_cuda = has_gpu() && choice != DeviceChoice::cpu;
   return c10::Device(use_cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU);
+}
+
+Precision default_precision(DeviceChoice choice) {
+  const bool has_bf16 = [choice] {
+    if (choice != DeviceChoice::cpu && has_gpu())
+      return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
+    return choice == DeviceChoice::cuda || !bf16_instructions().empty();
+  }();
+  return has_bf16 ? Precision::bf16 : Precision::fp32;
 }
 
 std::string bf16_instructions() {

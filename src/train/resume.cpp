@@ -22,7 +22,7 @@ bool lies_in(const std::filesystem::path& checkpoint, const std::filesystem::pat
   return !error && std::filesystem::equivalent(real.parent_path(), folder, error) && !error;
 }
 
-void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
+void compare_with_saved(const Checkpoint& checkpoint, RunConfig& config) {
   RunConfig saved;
   try {
     saved = read_config<RunConfig>(
@@ -31,6 +31,7 @@ void warn_about_changes(const Checkpoint& checkpoint, const RunConfig& config) {
     log_warning("train", "settings are not compared with the checkpoint's: {}", error.what());
     return;
   }
+  if (!config.train.precision) config.train.precision = saved.train.precision;
   const auto before = setting_values(saved);
   for (const auto& [name, value] : setting_values(config)) {
     if (before.at(name) != value) {
@@ -76,7 +77,7 @@ ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume,
   return {ExistingRun::keep, location.path};
 }
 
-std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, const RunConfig& config) {
+std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunConfig& config) {
   if (!plan.checkpoint) return std::nullopt;
   log_info("train", "resuming from {}", plan.checkpoint->string());
   Checkpoint checkpoint = load_checkpoint(*plan.checkpoint, CheckpointPart::everything);
@@ -86,7 +87,7 @@ std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, cons
         "--train.initial_weights",
         plan.checkpoint->string());
   }
-  warn_about_changes(checkpoint, config);
+  compare_with_saved(checkpoint, config);
   return checkpoint;
 }
 

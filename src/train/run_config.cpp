@@ -34,6 +34,10 @@ void RunConfig::validate() const {
   }
 }
 
+Precision precision_of(const TrainConfig& config) {
+  return config.precision.value_or(default_precision(config.device));
+}
+
 std::int64_t total_steps(const TrainConfig& config, const RunPosition& position) {
   if (config.steps) return *config.steps;
   if (config.samples) {

@@ -8,7 +8,7 @@ namespace cloob {
 
 inline TrainingStepShape step_shape(const RunConfig& config) {
   return {.batch_size = config.train.global_batch_size,
-          .precision = config.train.precision,
+          .precision = precision_of(config.train),
           .parts = config.train.gradient_cache_parts,
           .recompute = config.train.gradient_checkpointing,
           .image_is_frozen = config.optimizer.image.frozen,

@@ -83,7 +83,7 @@ class NarrowGradientSums {
 }  // namespace
 
 TrainStep::TrainStep(const RunConfig& config, DualEncoder model, c10::Device device)
-    : precision_(config.train.precision),
+    : precision_(precision_of(config.train)),
       num_parts_(config.train.gradient_cache_parts),
       grad_clip_norm_(config.optimizer.grad_clip_norm),
       ema_decay_(config.optimizer.ema_decay),

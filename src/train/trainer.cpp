@@ -161,13 +161,9 @@ RunPosition Trainer::position() const {
 }
 
 void Trainer::describe_device() const {
-  const Precision precision = config_.train.precision;
-  if (!device_.is_cpu()) return log_info("train", "on the GPU, in {}", enum_name(precision));
-  const std::string instructions = bf16_instructions();
-  log_info("train", "on the CPU, {} threads, in {}{}", at::get_num_threads(), enum_name(precision),
-           precision == Precision::fp32 && !instructions.empty()
-               ? fmt::format("; this CPU multiplies bf16 by {}: train.precision bf16 is faster", instructions)
-               : "");
+  log_info("train", "on the {}, in {}",
+           device_.is_cpu() ? fmt::format("CPU, {} threads", at::get_num_threads()) : "GPU",
+           enum_name(precision_of(config_.train)));
 }
 
 // What is allowed, but hardly meant.

@@ -63,7 +63,7 @@ DualEncoder make_model(const RunConfig& config, c10::Device device) {
     if (!config.loss.learn_inv_tau) model->set_inv_tau(config.loss.inv_tau, /*learned=*/false);
   }
   model->set_recompute(config.train.gradient_checkpointing);
-  if (config.train.precision == Precision::pure_bf16) model->store_matrices_as(at::kBFloat16);
+  if (precision_of(config.train) == Precision::pure_bf16) model->store_matrices_as(at::kBFloat16);
   model->to(device);
   if (config.optimizer.image.frozen) model->freeze_image();
   if (config.optimizer.text.frozen) model->freeze_text();

@@ -31,7 +31,7 @@ std::string zero_shot_prefix(const std::string& name) { return fmt::format("val/
 Validation::Validation(const RunConfig& config, FeatureEncoder encoder, const ContrastiveObjective& objective)
     : config_(config.eval),
       options_{
-          .precision = config.train.precision, .batch_size = config.eval.batch_size, .data = config.data},
+          .precision = precision_of(config.train), .batch_size = config.eval.batch_size, .data = config.data},
       encoder_(std::move(encoder)),
       objective_(objective) {
   if (!config.data.val.empty()) pairs_ = make_source(config.data, config.data.val, Purpose::evaluation);

@@ -53,6 +53,18 @@ TEST(Continuation, WithOtherBatchesTheRunDoesWhatIsLeftOfItsEpochs) {
       HasSubstr("nothing is left to do"));
 }
 
+TEST(Continuation, ARunKeepsThePrecisionThatItBeganWith) {
+  for (const char* chosen : {"fp32", "bf16"}) {
+    run_or_fail(train_arguments("precise", {"--train.precision", chosen, "--overwrite"}));
+    const std::string output =
+        run_or_fail(train_arguments("precise", {"--train.steps", "8", "--resume", "auto"}));
+    EXPECT_THAT(output, HasSubstr(std::string("threads, in ") + chosen));
+    EXPECT_THAT(output, Not(HasSubstr("train.precision")));
+    EXPECT_THAT(read_file(tiny_project() / "precise" / "config.yaml"),
+                HasSubstr(std::string("precision: ") + chosen));
+  }
+}
+
 TEST(Continuation, AnEvaluationThatFailsCostsNoTraining) {
   const Arguments more = {"--train.steps", "4", "--data.val", "broken.tsv"};
   // One image is there, so that the table as such is accepted.
@@ -130,7 +142,8 @@ TEST(Continuation, WithAnAverageOrBf16WeightsARunEndsTheSame) {
 TEST(Continuation, EvaluationUsesTheAveragedWeights) {
   for (const char* decay : {"null", "0.9"}) {
     const std::string run = std::string("mean_") + decay;
-    run_or_fail(train_arguments(run, {"--optimizer.ema_decay", decay, "--optimizer.lr", "0.02"}));
+    run_or_fail(train_arguments(
+        run, {"--optimizer.ema_decay", decay, "--optimizer.lr", "0.02", "--train.precision", "fp32"}));
     const nlohmann::json again =
         json_of({"eval", "retrieval", run, "--data", "data/validation/*.tar", "--batch-size", "16",
                  "--data.webdataset.json_caption_field", "captions"});

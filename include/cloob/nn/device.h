@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cloob/config/field.h"
+#include "cloob/nn/autocast.h"
 
 namespace cloob {
 
@@ -24,6 +25,10 @@ struct EnumNames<DeviceChoice> {
 /// The device to compute on; `auto` takes the GPU where there is one. Throws UserError when CUDA is asked for
 /// and there is none.
 c10::Device select_device(DeviceChoice choice);
+
+/// bf16 where the device that `choice` selects has instructions for it, otherwise fp32. A GPU that is asked
+/// for and not there, as in a dry run, is taken to have them.
+Precision default_precision(DeviceChoice choice);
 
 /// The instructions by which this CPU multiplies bf16, "AMX" for example; empty where it has none and bf16 is
 /// slower than float32.

@@ -31,7 +31,7 @@ struct ResumePlan {
 ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume, bool overwrite);
 
 /// Reads the plan's checkpoint, if it has one, and warns about settings that have changed since it was
-/// written.
-std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, const RunConfig& config);
+/// written. A precision that `config` leaves open becomes the checkpoint's.
+std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunConfig& config);
 
 }  // namespace cloob

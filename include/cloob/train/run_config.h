@@ -28,7 +28,7 @@ struct TrainConfig {
   std::optional<std::int64_t> steps;
   std::optional<std::int64_t> samples;
   std::int64_t seed = 0;
-  Precision precision = Precision::fp32;
+  std::optional<Precision> precision;
   DeviceChoice device = DeviceChoice::auto_;
   bool tf32 = false;
   std::int64_t threads = 0;
@@ -57,7 +57,9 @@ struct TrainConfig {
             "What the towers compute in: fp32, or bf16 or fp16 by autocast with fp32 weights, or pure_bf16, "
             "which also stores matrices in bf16 and keeps fp32 master copies in the optimizer (open_clip's "
             "has none). Features, "
-            "retrieval and loss are fp32 in any case."),
+            "retrieval and loss are fp32 in any case. Unset: bf16 where the GPU or the CPU (AMX, "
+            "AVX512-BF16) "
+            "has instructions for it, otherwise fp32; the run says which, and its config.yaml keeps it."),
         field("device", &TrainConfig::device, "Where to compute; auto takes the GPU where there is one."),
         field(
             "tf32", &TrainConfig::tf32,
@@ -132,6 +134,9 @@ struct RunConfig {
   void validate() const;
 };
 static_assert(lists_every_member<RunConfig>);
+
+/// `train.precision`, or where it is unset the one that is picked for the device.
+Precision precision_of(const TrainConfig& config);
 
 /// Where a run begins or goes on, in the batches that it is made of now.
 struct RunPosition {

@@ -37,30 +37,44 @@ TEST(Attend, EqualsItsDefinition) {
   }
 }
 
-// In bf16 on the CPU the gradients are our own.
+struct Shape {
+  std::int64_t queries, keys;
+  bool causal;
+};
+
+// In bf16 on the CPU the gradients of long sequences are our own, and short ones are computed in float32.
 TEST(Attend, InBf16HasTheGradientsOfItsDefinition) {
   at::manual_seed(1);
-  for (const std::int64_t queries : {9, 1}) {
-    for (const bool causal : {false, queries > 1}) {
-      std::vector<at::Tensor> narrow, exact;
-      for (const std::int64_t length : {queries, std::int64_t{9}, std::int64_t{9}}) {
-        const at::Tensor values = (2 * at::randn({5, length, 60})).to(at::kBFloat16);
-        narrow.push_back(values.clone().requires_grad_());
-        exact.push_back(values.to(at::kDouble).requires_grad_());
-      }
-      const at::Tensor gradient = at::randn({5, queries, 60}).to(at::kBFloat16);
-      const at::Tensor actual = attend(narrow[0], narrow[1], narrow[2], 3, causal);
-      actual.backward(gradient);
-      const at::Tensor expected = attention_by_definition(exact[0], exact[1], exact[2], 3, causal);
-      expected.backward(gradient.to(at::kDouble));
-      EXPECT_EQ(actual.scalar_type(), at::kBFloat16);
-      testing::expect_relative_norm(actual.to(at::kDouble), expected, 5e-3, "output");
-      for (std::size_t i = 0; i < 3; ++i) {
-        EXPECT_EQ(narrow[i].grad().sizes(), narrow[i].sizes());
-        testing::expect_relative_norm(narrow[i].grad().to(at::kDouble), exact[i].grad(), 1e-2,
-                                      std::to_string(i));
-      }
+  for (const auto [queries, keys, causal] :
+       {Shape{9, 9, false}, Shape{9, 9, true}, Shape{1, 9, false}, Shape{50, 50, false}, Shape{50, 50, true},
+        Shape{1, 50, false}}) {
+    std::vector<at::Tensor> narrow, exact;
+    for (const std::int64_t length : {queries, keys, keys}) {
+      const at::Tensor values = (2 * at::randn({5, length, 60})).to(at::kBFloat16);
+      narrow.push_back(values.clone().requires_grad_());
+      exact.push_back(values.to(at::kDouble).requires_grad_());
     }
+    const at::Tensor gradient = at::randn({5, queries, 60}).to(at::kBFloat16);
+    const at::Tensor actual = attend(narrow[0], narrow[1], narrow[2], 3, causal);
+    actual.backward(gradient);
+    const at::Tensor expected = attention_by_definition(exact[0], exact[1], exact[2], 3, causal);
+    expected.backward(gradient.to(at::kDouble));
+    EXPECT_EQ(actual.scalar_type(), at::kBFloat16);
+    testing::expect_relative_norm(actual.to(at::kDouble), expected, 5e-3, "output");
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(narrow[i].grad().sizes(), narrow[i].sizes());
+      testing::expect_relative_norm(narrow[i].grad().to(at::kDouble), exact[i].grad(), 1e-2,
+                                    std::to_string(i));
+    }
+  }
+}
+
+// Gradient caching encodes twice, first without gradients.
+TEST(Attend, InBf16IsTheSameWithAndWithoutGradients) {
+  for (const std::int64_t length : {9, 50}) {
+    const at::Tensor x = at::randn({5, length, 60}).to(at::kBFloat16);
+    const at::Tensor learning = x.clone().requires_grad_();
+    EXPECT_TRUE(attend(learning, x, x, 3, /*causal=*/true).equal(attend(x, x, x, 3, /*causal=*/true)));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "cloob/train/run_config.h"
 
+#include "cloob/nn/device.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -19,6 +20,14 @@ TrainConfig of_length(std::optional<double> epochs, std::optional<std::int64_t> 
 
 constexpr RunPosition kFresh = {
     .step = 0, .samples = 0, .epoch = 0, .batches_left = 12, .batches_per_epoch = 12};
+
+TEST(PrecisionOf, IsTheOneThatTheProcessorHasInstructionsForUnlessSet) {
+  TrainConfig config;
+  config.device = DeviceChoice::cpu;
+  EXPECT_EQ(precision_of(config), bf16_instructions().empty() ? Precision::fp32 : Precision::bf16);
+  config.precision = Precision::fp16;
+  EXPECT_EQ(precision_of(config), Precision::fp16);
+}
 
 TEST(TotalSteps, OfAFreshRun) {
   EXPECT_EQ(total_steps(of_length(3.0, {}, {}), kFresh), 36);

@@ -30,6 +30,7 @@ ImageEncoderConfig tiny_image(ImageEncoderKind kind) {
 
 RunConfig config_of(ImageEncoderKind kind) {
   RunConfig config;
+  config.train.precision = Precision::fp32;
   config.model.embed_dim = 12;
   config.model.image = tiny_image(kind);
   config.model.text = {.context_length = 10, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2};
