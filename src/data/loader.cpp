@@ -88,6 +88,7 @@ Loader::~Loader() = default;
 void Loader::seek(std::int64_t position) {
   CLOOB_CHECK(position >= 0, "position {}", position);
   prefetcher_.reset();
+  ahead_.reset();
   position_ = position;
   failure_ = nullptr;
   epoch_seen_ = 0;
@@ -100,7 +101,20 @@ double Loader::epochs_done() const {
          static_cast<double>(next.first) / static_cast<double>(sampler_.size());
 }
 
-std::int64_t Loader::ready_batches() const { return prefetcher_ ? prefetcher_->num_ready() : 0; }
+std::int64_t Loader::ready_batches() const {
+  return (ahead_ ? 1 : 0) + (prefetcher_ ? prefetcher_->num_ready() : 0);
+}
+
+const Batch* Loader::peek() {
+  if (!ahead_ && !failure_ && !finished() && ready_batches() > 0) {
+    try {
+      ahead_ = std::make_unique<FilledBatch>(prefetcher_->take());
+    } catch (...) {
+      return nullptr;  // `next` throws it again
+    }
+  }
+  return ahead_ ? &ahead_->batch : nullptr;
+}
 
 Batch Loader::next() {
   if (failure_) std::rethrow_exception(failure_);
@@ -108,7 +122,7 @@ Batch Loader::next() {
   if (!prefetcher_) {
     prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, order_, sampler_, options_, position_);
   }
-  FilledBatch filled = prefetcher_->take();
+  FilledBatch filled = ahead_ ? std::move(*std::exchange(ahead_, nullptr)) : prefetcher_->take();
   wait_seconds_ += timer.seconds();
   try {
     count(filled);

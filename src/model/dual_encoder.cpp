@@ -46,9 +46,19 @@ torch::Tensor DualEncoderImpl::encode_image(const torch::Tensor& images_BCHW) {
 
 torch::Tensor DualEncoderImpl::encode_text(const torch::Tensor& tokens_BL,
                                            const torch::Tensor& end_positions_B) const {
+  require_texts(tokens_BL);
+  return unit_rows(text_encoder_->forward(tokens_BL, end_positions_B));
+}
+
+torch::Tensor DualEncoderImpl::encode_padded_text(const torch::Tensor& tokens_BL,
+                                                  const torch::Tensor& end_positions_B) const {
+  require_texts(tokens_BL);
+  return unit_rows(text_encoder_->forward_padded(tokens_BL, end_positions_B));
+}
+
+void DualEncoderImpl::require_texts(const torch::Tensor& tokens_BL) const {
   CLOOB_CHECK(tokens_BL.dim() == 2 && tokens_BL.size(1) <= config_.text.context_length,
               "texts of at most {} tokens were expected", config_.text.context_length);
-  return unit_rows(text_encoder_->forward(tokens_BL, end_positions_B));
 }
 
 void DualEncoderImpl::set_recompute(bool recompute) {

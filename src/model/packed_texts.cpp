@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/nn/streams.h"
 
 namespace cloob {
 namespace {
@@ -64,9 +65,9 @@ PackedTexts pack_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positi
     position += length;
     places_B.mutable_data_ptr<std::int64_t>()[order[place]] = static_cast<std::int64_t>(place);
   }
-  packed.ids_T = packed.ids_T.to(device);
-  packed.positions_T = packed.positions_T.to(device);
-  if (packed.groups.size() > 1) packed.sequence_of_text_B = places_B.to(device);
+  packed.ids_T = copy_to_device(packed.ids_T, device);
+  packed.positions_T = copy_to_device(packed.positions_T, device);
+  if (packed.groups.size() > 1) packed.sequence_of_text_B = copy_to_device(places_B, device);
   return packed;
 }
 

@@ -1,5 +1,7 @@
 #include "cloob/model/text_encoder.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/matmul.h>
 
@@ -54,9 +56,24 @@ torch::Tensor TextEncoderImpl::forward(const torch::Tensor& tokens_BL,
   const torch::Tensor embedded_TD =
       token_embedding_->forward(texts.ids_T) + at::embedding(positional_embedding_, texts.positions_T);
   const torch::Tensor end_ND = transformer_->forward(embedded_TD, texts.groups, PooledToken::last);
-  const torch::Tensor features_ND = at::matmul(output_norm_->forward(end_ND), projection_);
+  const torch::Tensor features_ND = project(end_ND);
   return texts.sequence_of_text_B.defined() ? features_ND.index_select(0, texts.sequence_of_text_B)
                                             : features_ND;
+}
+
+torch::Tensor TextEncoderImpl::forward_padded(const torch::Tensor& tokens_BL,
+                                              const torch::Tensor& end_positions_B) const {
+  const std::int64_t num_texts = tokens_BL.size(0), length = tokens_BL.size(1);
+  const torch::Tensor embedded_BLD =
+      token_embedding_->forward(tokens_BL) + positional_embedding_.narrow(0, 0, length);
+  const torch::Tensor states_TD =
+      transformer_->forward_all(embedded_BLD.flatten(0, 1), {{.count = num_texts, .length = length}});
+  const torch::Tensor first_token_B = at::arange(num_texts, end_positions_B.options()) * length;
+  return project(states_TD.index_select(0, first_token_B + end_positions_B));
+}
+
+torch::Tensor TextEncoderImpl::project(const torch::Tensor& end_ND) const {
+  return at::matmul(output_norm_->forward(end_ND), projection_);
 }
 
 void TextEncoderImpl::register_in(torch::nn::Module& root) const {

@@ -4,6 +4,7 @@
 #include <torch/nn/modules/container/modulelist.h>
 
 #include <cmath>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/nn/attention.h"
@@ -99,12 +100,22 @@ TransformerImpl::TransformerImpl(const BlockShape& shape, std::int64_t layers, I
 
 torch::Tensor TransformerImpl::forward(torch::Tensor x_TD, const SequenceGroups& groups,
                                        PooledToken pooled) const {
-  for (std::size_t i = 0; i + 1 < blocks_.size(); ++i) {
+  x_TD = run_blocks(std::move(x_TD), groups, blocks_.size() - 1);
+  return blocks_.back()->forward_pooled(x_TD, groups, pooled);
+}
+
+torch::Tensor TransformerImpl::forward_all(torch::Tensor x_TD, const SequenceGroups& groups) const {
+  return run_blocks(std::move(x_TD), groups, blocks_.size());
+}
+
+torch::Tensor TransformerImpl::run_blocks(torch::Tensor x_TD, const SequenceGroups& groups,
+                                          std::size_t count) const {
+  for (std::size_t i = 0; i < count; ++i) {
     const ResidualAttentionBlock& block = blocks_[i];
     const auto run = [block, groups](const torch::Tensor& x) { return block->forward(x, groups); };
     x_TD = recompute_ ? recompute_in_backward(run, x_TD) : run(x_TD);
   }
-  return blocks_.back()->forward_pooled(x_TD, groups, pooled);
+  return x_TD;
 }
 
 }  // namespace cloob

@@ -19,7 +19,22 @@ void TrainConfig::validate() const {
   }
 }
 
+namespace {
+
+// A recorded step neither looks at values nor repeats its random numbers.
+void require_recordable(const TrainConfig& config) {
+  const auto refuse = [](const char* setting) {
+    throw_user_error("train.cuda_graph cannot record a step with train.{}: unset one of them", setting);
+  };
+  if (config.gradient_cache_parts > 1) refuse("gradient_cache_parts above 1");
+  if (config.gradient_checkpointing) refuse("gradient_checkpointing");
+  if (config.cache_frozen_features) refuse("cache_frozen_features");
+}
+
+}  // namespace
+
 void RunConfig::validate() const {
+  if (train.cuda_graph) require_recordable(train);
   if (model.text.context_length < 3) {
     throw_user_error(
         "model.text.context_length is {}, but a caption needs a start, an end and one token between them",

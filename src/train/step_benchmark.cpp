@@ -13,6 +13,7 @@
 #include "cloob/base/memory.h"
 #include "cloob/base/timer.h"
 #include "cloob/nn/device.h"
+#include "cloob/nn/streams.h"
 #include "cloob/text/tokenizer.h"
 #include "cloob/train/train_step.h"
 #include "train/training_parts.h"
@@ -57,6 +58,7 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
   CLOOB_CHECK(benchmark.steps > 0 && !benchmark.caption_lengths.empty(), "{} steps, {} lengths",
               benchmark.steps, benchmark.caption_lengths.size());
   const c10::Device device = select_device(benchmark.config.train.device);
+  const ComputeStream compute_stream(device);
   const Batch batch = make_batch(benchmark);
   TrainStep train_step(benchmark.config, make_model(benchmark.config, device), device);
   StepBenchmarkResult result;

@@ -1,25 +1,18 @@
 #include "cloob/train/train_step.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 #include <ATen/record_function.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <utility>
 #include <vector>
 
 #include "cloob/base/error.h"
-#include "cloob/base/full_precision.h"
 #include "cloob/base/tensor_copies.h"
-#include "cloob/base/tiles.h"
 #include "cloob/model/weights.h"
-#include "cloob/nn/layers.h"
-#include "cloob/nn/random_state.h"
 #include "cloob/optim/logit_scale.h"
-#include "train/feature_cache.h"
 #include "train/prefixed_tensors.h"
+#include "train/step_gradients.h"
 
 namespace cloob {
 namespace {
@@ -46,170 +39,50 @@ std::optional<WeightAverage> make_average(const DualEncoder& model, std::optiona
   return decay ? std::optional<WeightAverage>(std::in_place, weights_of(model), *decay) : std::nullopt;
 }
 
-std::shared_ptr<FeatureCache> make_cache(const TrainConfig& train, const TowerOptimizerConfig& tower) {
-  return train.cache_frozen_features && tower.frozen ? std::make_shared<FeatureCache>() : nullptr;
-}
-
 NamedTensors buffers_of(const DualEncoder& model) {
   NamedTensors buffers;
   for (const auto& item : model->named_buffers()) buffers.emplace(item.key(), item.value());
   return buffers;
 }
 
-/// Sums of the gradients of bf16 weights over parts, in float32: bf16 would lose small ones.
-class NarrowGradientSums {
- public:
-  void take_from(const NamedTensors& parameters) {
-    const at::NoGradGuard no_grad;
-    for (const auto& [name, parameter] : parameters) {
-      if (!is_below_fp32(parameter) || !parameter.grad().defined()) continue;
-      const auto sum = sums_.find(name);
-      if (sum == sums_.end()) {
-        sums_.emplace(name, at_least_fp32(parameter.grad()));
-      } else {
-        sum->second.add_(parameter.grad());
-      }
-      parameter.mutable_grad().reset();
-    }
-  }
-  void give_to(const NamedTensors& parameters) const {
-    for (const auto& [name, sum] : sums_) parameters.at(name).mutable_grad() = sum;
-  }
-
- private:
-  NamedTensors sums_;
-};
-
 }  // namespace
 
 TrainStep::TrainStep(const RunConfig& config, DualEncoder model, c10::Device device)
-    : precision_(precision_of(config.train)),
-      num_parts_(config.train.gradient_cache_parts),
-      grad_clip_norm_(config.optimizer.grad_clip_norm),
+    : grad_clip_norm_(config.optimizer.grad_clip_norm),
       ema_decay_(config.optimizer.ema_decay),
       fixed_inv_tau_(config.loss.learn_inv_tau ? std::nullopt : std::optional(config.loss.inv_tau)),
-      image_is_frozen_(config.optimizer.image.frozen),
-      text_is_frozen_(config.optimizer.text.frozen),
       logit_scale_bounds_(
           logit_scale_bounds(config.loss.inv_tau_min, config.loss.inv_tau_max, config.reference)),
-      device_(device),
       model_(std::move(model)),
       objective_(config.loss, config.retrieval, device),
       parameters_(trained_tensors(model_, objective_)),
       optimizer_(parameters_, config.optimizer, config.reference),
-      scaler_(make_loss_scaler(precision_, device)),
+      scaler_(make_loss_scaler(precision_of(config.train), device)),
       spike_guard_(make_spike_guard(config.optimizer.spike_guard)),
       average_(make_average(model_, ema_decay_)),
-      image_cache_(make_cache(config.train, config.optimizer.image)),
-      text_cache_(make_cache(config.train, config.optimizer.text)) {}
+      gradients_(std::make_unique<StepGradients>(config, model_, objective_, parameters_,
+                                                 scaler_ ? &*scaler_ : nullptr, device)) {}
 
-StepReport TrainStep::run(const Batch& batch, std::int64_t step, double lr) {
+TrainStep::~TrainStep() = default;
+
+bool TrainStep::reads_images() const { return gradients_->reads_images(); }
+
+StepReport TrainStep::run(const Batch& batch, std::int64_t step, double lr,
+                          const std::function<void()>& meanwhile) {
   optimizer_.zero_grad();
   StepReport report;
   report.num_pairs = batch.size();
   report.lr = lr;
   // A forward pass that overflows also ruins the running statistics.
   const NamedTensors buffers = spike_guard_ ? copies_of(buffers_of(model_)) : NamedTensors{};
-  report.loss = num_parts_ > 1 ? compute_gradients_in_parts(batch, step) : compute_gradients(batch, step);
+  report.loss = gradients_->compute(batch, step);
+  if (meanwhile) meanwhile();
   {
     RECORD_USER_SCOPE("optimizer");
     update_weights(report, step);
   }
   if (report.outcome == StepOutcome::skipped) copy_values(buffers_of(model_), buffers);
   return report;
-}
-
-TrainStep::Features TrainStep::encode(const Batch& batch, std::int64_t first, std::int64_t count) {
-  const Autocast autocast(device_.type(), precision_);
-  return {
-      encode_images(batch.images_BCHW.narrow(0, first, count)),
-      encode_texts(batch.tokens_BL.narrow(0, first, count), batch.end_positions_B.narrow(0, first, count))};
-}
-
-at::Tensor TrainStep::encode_images(const at::Tensor& images_BCHW) {
-  RECORD_USER_SCOPE("encode images");
-  const auto encode_all = [&](const at::Tensor& images) {
-    // The batch outlives the copy: every step ends with a wait for the device (see update_weights).
-    return model_->encode_image(images.to(device_, /*non_blocking=*/true));
-  };
-  if (!image_cache_) return encode_all(images_BCHW);
-  return image_cache_
-      ->features(keys_of_rows(images_BCHW),
-                 [&](const at::Tensor& rows_K) { return encode_all(images_BCHW.index_select(0, rows_K)); })
-      .to(device_);
-}
-
-at::Tensor TrainStep::encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) {
-  RECORD_USER_SCOPE("encode texts");
-  if (!text_cache_) return model_->encode_text(tokens_BL, end_positions_B);
-  return text_cache_
-      ->features(keys_of_texts(tokens_BL, end_positions_B),
-                 [&](const at::Tensor& rows_K) {
-                   return model_->encode_text(tokens_BL.index_select(0, rows_K),
-                                              end_positions_B.index_select(0, rows_K));
-                 })
-      .to(device_);
-}
-
-// Returns the loss.
-at::Tensor TrainStep::backward(const Features& features, std::int64_t step) {
-  const at::Tensor loss = [&] {
-    RECORD_USER_SCOPE("objective");
-    return objective_.evaluate(features.image_BD, features.text_BD, model_->inv_tau(), gather_, step).loss;
-  }();
-  RECORD_USER_SCOPE("backward");
-  (scaler_ ? scaler_->scale(loss) : loss).backward();
-  return loss.detach();
-}
-
-at::Tensor TrainStep::compute_gradients(const Batch& batch, std::int64_t step) {
-  return backward(encode(batch, 0, batch.size()), step);
-}
-
-// Gao et al., 2021, "Scaling deep contrastive learning batch size under memory limited setup": the features
-// of all parts without what their gradients need, one loss over all of them, and then each part once more,
-// through which the gradients of its features go back. The temperature gets its gradient from the one loss.
-at::Tensor TrainStep::compute_gradients_in_parts(const Batch& batch, std::int64_t step) {
-  const std::int64_t part = (batch.size() + num_parts_ - 1) / num_parts_;
-  std::vector<at::Tensor> images, texts, random_states;
-  {
-    const at::NoGradGuard no_grad;
-    const KeepRunningStatistics keep;
-    for_each_piece(batch.size(), part, [&](std::int64_t first, std::int64_t count) {
-      random_states.push_back(random_state(device_));
-      const Features features = encode(batch, first, count);
-      images.push_back(features.image_BD);
-      texts.push_back(features.text_BD);
-    });
-  }
-  // A frozen tower's features need no gradient and no second pass; it draws no random numbers.
-  const Features all{at::cat(images).requires_grad_(!image_is_frozen_),
-                     at::cat(texts).requires_grad_(!text_is_frozen_)};
-  at::Tensor loss = backward(all, step);
-  NarrowGradientSums sums;
-  std::size_t number = 0;
-  for_each_piece(batch.size(), part, [&](std::int64_t first, std::int64_t count) {
-    set_random_state(device_, random_states[number++]);
-    std::vector<at::Tensor> outputs, gradients;
-    const auto add = [&](const at::Tensor& output, const at::Tensor& all_rows) {
-      outputs.push_back(output);
-      gradients.push_back(all_rows.grad().narrow(0, first, count));
-    };
-    {
-      const Autocast autocast(device_.type(), precision_);
-      if (!image_is_frozen_) add(encode_images(batch.images_BCHW.narrow(0, first, count)), all.image_BD);
-      if (!text_is_frozen_) {
-        add(encode_texts(batch.tokens_BL.narrow(0, first, count),
-                         batch.end_positions_B.narrow(0, first, count)),
-            all.text_BD);
-      }
-    }
-    RECORD_USER_SCOPE("backward");
-    torch::autograd::backward(outputs, gradients);
-    sums.take_from(parameters_);
-  });
-  sums.give_to(parameters_);
-  return loss;
 }
 
 // Also says so to the guard, which counts; without a guard, harm ends the run.

@@ -61,6 +61,8 @@ Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, Existin
     : config_(config),
       directory_(directory),
       device_(select_device(config.train.device)),
+      compute_stream_(device_),
+      image_copy_(device_),
       tokenizer_(make_tokenizer(config.text)),
       tokenizer_model_(tokenizer_model_of(config.text)),
       loader_(make_train_loader(config, tokenizer_)),
@@ -144,12 +146,18 @@ bool Trainer::step() {
   }
   const double lr =
       lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
-  const StepReport report = train_step_.run(batch, state_.step, lr);
+  if (!train_step_.reads_images()) batch.images_BCHW = image_copy_.take(batch.images_BCHW);
+  const StepReport report = train_step_.run(batch, state_.step, lr, [this] { copy_next_images(); });
   RECORD_USER_SCOPE("report");
   count(batch);
   if (report.outcome == StepOutcome::skipped) after_skipped_step(report);
   observe(report, timer.seconds(), data);
   return true;
+}
+
+void Trainer::copy_next_images() {
+  if (device_.is_cpu() || train_step_.reads_images()) return;
+  if (const Batch* const next = loader_.peek()) image_copy_.start(next->images_BCHW);
 }
 
 RunPosition Trainer::position() const {

@@ -75,6 +75,8 @@ class Loader {
 
   /// The next batch; may have fewer rows than asked for, even none. Needs !finished().
   Batch next();
+  /// The batch that `next` will give, where it is ready, otherwise null; it stays where it is.
+  const Batch* peek();
   /// Whether the pass is over; training never ends.
   bool finished() const { return sampler_.ended_at(position_); }
 
@@ -120,6 +122,7 @@ class Loader {
   std::exception_ptr failure_;
   double wait_seconds_ = 0;
   std::unique_ptr<Prefetcher> prefetcher_;
+  std::unique_ptr<FilledBatch> ahead_;  // the next batch, once somebody has peeked at it
 };
 
 }  // namespace cloob

@@ -41,6 +41,9 @@ class DualEncoderImpl : public torch::nn::Module {
   /// int64 ids (B, L) with L <= context_length and the place of each text's end token (B) -> (B, D), rows of
   /// length 1, float32 or wider.
   torch::Tensor encode_text(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
+  /// The same features by work of the same shape for all lengths of texts, see TextEncoder::forward_padded.
+  torch::Tensor encode_padded_text(const torch::Tensor& tokens_BL,
+                                   const torch::Tensor& end_positions_B) const;
 
   /// exp(logit_scale), a scalar, with a gradient when it is learned.
   torch::Tensor inv_tau() const;
@@ -51,6 +54,8 @@ class DualEncoderImpl : public torch::nn::Module {
   const ModelConfig& config() const { return config_; }
 
  private:
+  void require_texts(const torch::Tensor& tokens_BL) const;
+
   ModelConfig config_;
   ImageEncoder image_encoder_;
   TextEncoder text_encoder_;

@@ -22,6 +22,9 @@ class TextEncoderImpl : public torch::nn::Module {
   /// embed_dim). What stands behind the end token has no influence and costs nothing. Both may lie on the CPU
   /// whatever the device, which spares waiting for it.
   torch::Tensor forward(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
+  /// The same features from work whose shapes do not depend on the lengths of texts: padding is computed too.
+  /// Both inputs lie on the tower's device.
+  torch::Tensor forward_padded(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
 
   /// Whether the backward pass computes blocks again instead of keeping what is in them.
   void set_recompute(bool recompute) { transformer_->set_recompute(recompute); }
@@ -31,6 +34,8 @@ class TextEncoderImpl : public torch::nn::Module {
   void register_in(torch::nn::Module& root) const;
 
  private:
+  torch::Tensor project(const torch::Tensor& end_ND) const;
+
   torch::Tensor positional_embedding_;
   torch::Tensor projection_;
   Transformer transformer_;

@@ -6,6 +6,7 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -89,10 +90,14 @@ class TransformerImpl : public torch::nn::Module {
   TransformerImpl(const BlockShape& shape, std::int64_t layers, Initializer& initializer);
   /// (T, D) -> the states of the pooled tokens behind the last block, (N, D).
   torch::Tensor forward(torch::Tensor x_TD, const SequenceGroups& groups, PooledToken pooled) const;
+  /// (T, D) -> the states of all tokens there, (T, D).
+  torch::Tensor forward_all(torch::Tensor x_TD, const SequenceGroups& groups) const;
   /// Whether the backward pass computes blocks again instead of keeping what is in them.
   void set_recompute(bool recompute) { recompute_ = recompute; }
 
  private:
+  torch::Tensor run_blocks(torch::Tensor x_TD, const SequenceGroups& groups, std::size_t count) const;
+
   std::vector<ResidualAttentionBlock> blocks_;
   bool recompute_ = false;
 };

@@ -5,10 +5,10 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
-#include "cloob/base/gather.h"
 #include "cloob/base/named_tensors.h"
 #include "cloob/data/batch.h"
 #include "cloob/model/dual_encoder.h"
@@ -23,7 +23,7 @@
 
 namespace cloob {
 
-class FeatureCache;
+class StepGradients;
 
 /// What became of a step: `overflowed` in fp16, which lowers the loss scale, or `skipped` by the spike guard.
 /// Both leave the weights as they were, the latter also the running statistics.
@@ -43,11 +43,18 @@ class TrainStep {
  public:
   /// `model` lies on `device`. Throws UserError when nothing of it can be trained.
   TrainStep(const RunConfig& config, DualEncoder model, c10::Device device);
+  ~TrainStep();
+  TrainStep(const TrainStep&) = delete;  // its gradients refer to its objective
+  TrainStep& operator=(const TrainStep&) = delete;
 
   /// Trains on a batch of at least `ContrastiveObjective::kFewestPairs` pairs. `step` counts optimizer steps
   /// from 0. Throws UserError, and leaves the weights as they were, when training has become unstable and no
   /// spike guard looks after it.
-  StepReport run(const Batch& batch, std::int64_t step, double lr);
+  /// `meanwhile` is called while a GPU computes.
+  StepReport run(const Batch& batch, std::int64_t step, double lr,
+                 const std::function<void()>& meanwhile = {});
+  /// Whether `run` needs the images of a batch on the CPU.
+  bool reads_images() const;
 
   const DualEncoder& model() const { return model_; }
   const ContrastiveObjective& objective() const { return objective_; }
@@ -74,39 +81,22 @@ class TrainStep {
   void roll_back(const NamedTensors& weights, const NamedTensors& state);
 
  private:
-  struct Features {
-    at::Tensor image_BD;
-    at::Tensor text_BD;
-  };
-  Features encode(const Batch& batch, std::int64_t first, std::int64_t count);
-  at::Tensor encode_images(const at::Tensor& images_BCHW);
-  at::Tensor encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
-  at::Tensor backward(const Features& features, std::int64_t step);
-  at::Tensor compute_gradients(const Batch& batch, std::int64_t step);
-  at::Tensor compute_gradients_in_parts(const Batch& batch, std::int64_t step);
   bool is_harmful(const StepReport& report, std::int64_t step);
   void update_weights(StepReport& report, std::int64_t step);
   void lower_or_raise_scale(std::int64_t step);
 
-  Precision precision_;
-  std::int64_t num_parts_;
   std::optional<double> grad_clip_norm_;
   std::optional<double> ema_decay_;
   std::optional<double> fixed_inv_tau_;
-  bool image_is_frozen_;
-  bool text_is_frozen_;
   LogitScaleBounds logit_scale_bounds_;
-  c10::Device device_;
   DualEncoder model_;
   ContrastiveObjective objective_;
-  SingleProcess gather_;
   NamedTensors parameters_;
   AdamW optimizer_;
   std::optional<LossScaler> scaler_;
   std::optional<SpikeGuard> spike_guard_;
   std::optional<WeightAverage> average_;
-  std::shared_ptr<FeatureCache> image_cache_;  ///< of a frozen tower; null without a cache
-  std::shared_ptr<FeatureCache> text_cache_;
+  std::unique_ptr<StepGradients> gradients_;
 };
 
 }  // namespace cloob

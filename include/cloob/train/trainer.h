@@ -15,6 +15,7 @@
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/loader.h"
 #include "cloob/data/source.h"
+#include "cloob/nn/streams.h"
 #include "cloob/report/bound_by.h"
 #include "cloob/report/meters.h"
 #include "cloob/report/metrics.h"
@@ -62,6 +63,7 @@ class Trainer {
 
   RunResult train();
   bool step();
+  void copy_next_images();
   void skip(const Batch& batch);
   void after_skipped_step(const StepReport& report);
   void roll_back();
@@ -91,6 +93,8 @@ class Trainer {
   RunConfig config_;
   const RunDirectory& directory_;
   c10::Device device_;
+  ComputeStream compute_stream_;
+  BackgroundCopy image_copy_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string tokenizer_model_;  ///< the file's bytes, for checkpoints; empty with CLIP's tokenizer
   Loader loader_;

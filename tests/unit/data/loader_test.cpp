@@ -79,6 +79,47 @@ TEST(Loader, ContinuesFromAnyPositionAsIfNeverStopped) {
   }
 }
 
+TEST(Loader, PeeksAtTheNextBatchAndLeavesItThere) {
+  const auto source = std::make_shared<NumberSource>(50);
+  source->bad[7] = BadKind::missing_file;
+  LoaderOptions options = training_options(8);
+  options.prefetch_batches = 2;
+  Loader straight = make_loader(source, options), peeked = make_loader(source, options);
+  EXPECT_EQ(peeked.peek(), nullptr) << "nobody has asked for a batch yet";
+  for (int k = 0; k < 20; ++k) {
+    const std::int64_t position = straight.position();
+    const Batch expected = straight.next();
+    if (k > 0) {
+      while (peeked.ready_batches() == 0) std::this_thread::yield();
+      const std::int64_t num_ready = peeked.ready_batches();
+      const Batch* const next = peeked.peek();
+      ASSERT_NE(next, nullptr);
+      EXPECT_EQ(peeked.peek(), next);
+      EXPECT_GE(peeked.ready_batches(), num_ready);
+      expect_same_batch(*next, expected);
+      EXPECT_EQ(peeked.position(), position);
+      if (k == 9) peeked.seek(position);  // forgets it
+    }
+    expect_same_batch(peeked.next(), expected);
+    EXPECT_EQ(peeked.position(), straight.position());
+  }
+}
+
+TEST(Loader, LeavesWhatWentWrongToTheOneWhoTakesTheBatch) {
+  const auto source = std::make_shared<NumberSource>(40);
+  source->on_read = [](std::int64_t index) {
+    if (index == 13) throw std::runtime_error("the disk is gone");
+  };
+  Loader loader = make_loader(source, training_options(8));
+  const auto go_through = [&] {
+    for (int k = 0; k < 10; ++k) {
+      EXPECT_NO_THROW(loader.peek());
+      loader.next();
+    }
+  };
+  EXPECT_THROW(go_through(), std::runtime_error);
+}
+
 TEST(Loader, ContinuesTheSameOrderWithAnotherBatchSize) {
   const auto source = std::make_shared<NumberSource>(60);
   Loader straight = make_loader(source, training_options(4));

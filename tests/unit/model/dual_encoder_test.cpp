@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cloob/base/error.h"
+#include "cloob/base/named_tensors.h"
 #include "cloob/model/weights.h"
 #include "cloob/nn/autocast.h"
 #include "support/support.h"
@@ -73,6 +74,27 @@ TEST(DualEncoder, GivesEveryTextOfAMixedBatchWhatItGetsAlone) {
     const at::Tensor alone = model->encode_text(ids.narrow(0, text, 1), ends().narrow(0, text, 1));
     testing::expect_close(together.narrow(0, text, 1), alone, 0, 1e-6);
   }
+}
+
+TEST(DualEncoder, GivesPaddedTextsTheSameFeaturesAndGradients) {
+  DualEncoder model = drawn(tiny_vit(), 1);
+  model->to(at::kDouble);
+  const at::Tensor ids = tokens();
+  const auto gradients_of = [&](const at::Tensor& features) {
+    features.pow(3).sum().backward();
+    NamedTensors gradients;
+    for (const auto& item : model->named_parameters()) {
+      if (item.value().grad().defined()) gradients.emplace(item.key(), item.value().grad());
+      item.value().mutable_grad().reset();
+    }
+    return gradients;
+  };
+  const at::Tensor packed = model->encode_text(ids, ends()), padded = model->encode_padded_text(ids, ends());
+  testing::expect_close(padded, packed, 1e-10, 1e-12);
+  const NamedTensors expected = gradients_of(packed), actual = gradients_of(padded);
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, gradient] : expected)
+    testing::expect_close(actual.at(name), gradient, 1e-9, 1e-12, name);
 }
 
 TEST(DualEncoder, RefusesAnEndOutsideOfTheText) {

@@ -74,6 +74,17 @@ TEST(RunConfig, CachesFeaturesOfPicturesThatComeBackAlone) {
   EXPECT_NO_THROW(config.validate());
 }
 
+TEST(RunConfig, RecordsOnlyStepsThatAreOnePiece) {
+  RunConfig config;
+  config.train.cuda_graph = true;
+  EXPECT_NO_THROW(config.validate());
+  config.train.gradient_checkpointing = true;
+  expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.gradient_checkpointing"});
+  config.train.gradient_checkpointing = false;
+  config.train.gradient_cache_parts = 2;
+  expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.gradient_cache_parts"});
+}
+
 TEST(TrainConfig, RefusesLengthsThatAreNone) {
   expect_user_error([] { of_length(0.0, {}, {}).validate(); }, {"train.epochs is 0"});
   expect_user_error([] { of_length(1.0, 5, {}).validate(); }, {"only one of"});
