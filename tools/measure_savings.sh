@@ -7,8 +7,8 @@
 # Builds the committed state in build/savings (minutes for the first, seconds for each patch) and prints, for each line of the
 # table in docs/performance.md, the median of the seconds of a step without and with the saving, and their ratio.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 captions=$(realpath "${1:?a text file with a caption in each line}")
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 repeats=${2:-3} steps=${3:-3}
 root=$PWD place=$PWD/build/savings
 source=$place/source

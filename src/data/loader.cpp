@@ -102,7 +102,8 @@ double Loader::epochs_done() const {
 }
 
 std::int64_t Loader::ready_batches() const {
-  return (ahead_ ? 1 : 0) + (prefetcher_ ? prefetcher_->num_ready() : 0);
+  const std::int64_t ready = (ahead_ ? 1 : 0) + (prefetcher_ ? prefetcher_->num_ready() : 0);
+  return std::min(ready, options_.prefetch_batches);
 }
 
 const Batch* Loader::peek() {
@@ -110,7 +111,7 @@ const Batch* Loader::peek() {
     try {
       ahead_ = std::make_unique<FilledBatch>(prefetcher_->take());
     } catch (...) {
-      return nullptr;  // `next` throws it again
+      failure_ = std::current_exception();  // for `next`
     }
   }
   return ahead_ ? &ahead_->batch : nullptr;

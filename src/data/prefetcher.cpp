@@ -47,7 +47,8 @@ Prefetcher::Prefetcher(const Source& source, const Preprocess& preprocess, const
       preprocess_(preprocess),
       options_(options),
       plan_(order, sampler, options.rank, options.world_size, position),
-      pool_(static_cast<std::size_t>(options.prefetch_batches) + 1),
+      // The slots, the batch that is used, and the one behind it that the loader has peeked at.
+      pool_(static_cast<std::size_t>(options.prefetch_batches) + 2),
       slots_(static_cast<std::size_t>(options.prefetch_batches)) {
   const BatchPlan first_plan = plan_;
   for (std::size_t i = 0; i < slots_.size(); ++i) prepare_next_slot();
@@ -228,11 +229,9 @@ FilledBatch Prefetcher::collect(Slot& slot) {
 
 std::int64_t Prefetcher::num_ready() const {
   const std::lock_guard lock(mutex_);
-  std::int64_t ready = 0;
-  for (std::int64_t batch = num_taken_; batch < num_prepared_; ++batch) {
-    ready += slot(batch).unfinished == 0 ? 1 : 0;
-  }
-  return ready;
+  std::int64_t batch = num_taken_;
+  while (batch < num_prepared_ && slot(batch).unfinished == 0) ++batch;
+  return batch - num_taken_;
 }
 
 }  // namespace cloob

@@ -24,10 +24,16 @@ std::vector<std::int64_t> order_by_length(std::span<const std::int64_t> ends) {
   return order;
 }
 
-// At least one token, so that the number of sequences is always the same.
-std::int64_t filler_length(std::int64_t num_tokens) {
+// Attention costs the square of a sequence's length.
+constexpr std::int64_t kLongestFiller = 32;
+
+// Returns the number of its tokens, at least one.
+std::int64_t append_filler(SequenceGroups& groups, std::int64_t num_tokens) {
   const auto step = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(num_tokens) / 32));
-  return step > 1 ? step - num_tokens % step : 1;
+  const std::int64_t missing = step > 1 ? step - num_tokens % step : 1;
+  if (missing >= kLongestFiller) groups.push_back({missing / kLongestFiller, kLongestFiller});
+  if (missing % kLongestFiller > 0) groups.push_back({1, missing % kLongestFiller});
+  return missing;
 }
 
 }  // namespace
@@ -48,10 +54,8 @@ PackedTexts pack_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positi
     ++packed.groups.back().count;
     num_tokens += length;
   }
-  if (packed.groups.size() > 1 && filler == TextFiller::to_few_sizes) {
-    packed.groups.push_back({1, filler_length(num_tokens)});
-    num_tokens += packed.groups.back().length;
-  }
+  if (packed.groups.size() > 1 && filler == TextFiller::to_few_sizes)
+    num_tokens += append_filler(packed.groups, num_tokens);
   packed.ids_T = at::zeros({num_tokens}, tokens.options());
   packed.positions_T = at::zeros({num_tokens}, tokens.options());
   at::Tensor places_B = at::empty({num_texts}, tokens.options());

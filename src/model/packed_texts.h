@@ -14,8 +14,8 @@ struct PackedTexts {
   at::Tensor sequence_of_text_B;  ///< where text b has gone; undefined where all have kept their places
 };
 
-/// Whether texts of different lengths get a sequence behind them that belongs to no text. With it the numbers
-/// of tokens come from a short list: at most 3 % more tokens, for kernels that are made once for each number.
+/// Whether texts of different lengths get short sequences behind them that belong to no text. With them the
+/// numbers of tokens come from a short list: at most 3 % more, for kernels that are made once for each number.
 enum class TextFiller { none, to_few_sizes };
 
 /// int64 ids (B, L) and the places of end tokens (B), both best on the CPU; the result lies on `device`.

@@ -21,14 +21,15 @@
 namespace cloob {
 namespace {
 
-Batch make_batch(const StepBenchmark& benchmark) {
+// Batch number `step`: the same images each time, and the captions behind those of the batch before.
+Batch make_batch(const StepBenchmark& benchmark, std::int64_t step) {
   const ModelConfig& model = benchmark.config.model;
   const std::int64_t size = benchmark.config.train.global_batch_size;
   const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(/*seed=*/0);
   std::vector<std::int64_t> ends;
   for (std::int64_t row = 0; row < size; ++row) {
     const auto& lengths = benchmark.caption_lengths;
-    const std::int64_t length = lengths[static_cast<std::size_t>(row) % lengths.size()];
+    const std::int64_t length = lengths[static_cast<std::size_t>(step * size + row) % lengths.size()];
     if (length < 2 || length > model.text.context_length) {
       throw_user_error("captions of {} tokens: they have to have 2 to model.text.context_length ({})", length,
                        model.text.context_length);
@@ -59,10 +60,10 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
               benchmark.steps, benchmark.caption_lengths.size());
   const c10::Device device = select_device(benchmark.config.train.device);
   const ComputeStream compute_stream(device);
-  const Batch batch = make_batch(benchmark);
   TrainStep train_step(benchmark.config, make_model(benchmark.config, device), device);
   StepBenchmarkResult result;
   const auto timed_step = [&](std::int64_t step) {
+    const Batch batch = make_batch(benchmark, step);
     const Timer timer;
     result.loss = train_step.run(batch, step, benchmark.config.optimizer.lr).loss.item<double>();
     return timer.seconds();
@@ -72,7 +73,7 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
   std::vector<double> seconds;
   for (std::int64_t step = 0; step < benchmark.steps; ++step) seconds.push_back(timed_step(step + 2));
   result.seconds = median(std::move(seconds));
-  result.samples_per_second = static_cast<double>(batch.size()) / result.seconds;
+  result.samples_per_second = static_cast<double>(benchmark.config.train.global_batch_size) / result.seconds;
   result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;
   return result;
 }

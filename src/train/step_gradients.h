@@ -34,8 +34,9 @@ class StepGradients {
   /// Returns the loss, on the device. The parameters have no gradients before.
   at::Tensor compute(const Batch& batch, std::int64_t step);
 
-  /// Whether `compute` needs the images on the CPU.
-  bool reads_images() const { return image_cache_.has_value(); }
+  /// Whether `compute` wants the images on the CPU: to look them up, or since one part at a time fits the
+  /// device.
+  bool reads_images() const { return image_cache_.has_value() || num_parts_ > 1; }
 
  private:
   struct Features {

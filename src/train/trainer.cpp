@@ -146,7 +146,8 @@ bool Trainer::step() {
   }
   const double lr =
       lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
-  if (!train_step_.reads_images()) batch.images_BCHW = image_copy_.take(batch.images_BCHW);
+  const at::Tensor images_on_host = batch.images_BCHW;  // must not be reused before the step is done
+  if (!train_step_.reads_images()) batch.images_BCHW = image_copy_.take(images_on_host);
   const StepReport report = train_step_.run(batch, state_.step, lr, [this] { copy_next_images(); });
   RECORD_USER_SCOPE("report");
   count(batch);

@@ -53,7 +53,7 @@ class TrainStep {
   /// `meanwhile` is called while a GPU computes.
   StepReport run(const Batch& batch, std::int64_t step, double lr,
                  const std::function<void()>& meanwhile = {});
-  /// Whether `run` needs the images of a batch on the CPU.
+  /// Whether `run` wants the images of a batch on the CPU.
   bool reads_images() const;
 
   const DualEncoder& model() const { return model_; }

@@ -113,8 +113,9 @@ TEST(Loader, LeavesWhatWentWrongToTheOneWhoTakesTheBatch) {
   Loader loader = make_loader(source, training_options(8));
   const auto go_through = [&] {
     for (int k = 0; k < 10; ++k) {
-      EXPECT_NO_THROW(loader.peek());
       loader.next();
+      while (loader.ready_batches() == 0) std::this_thread::yield();
+      EXPECT_NO_THROW(loader.peek());
     }
   };
   EXPECT_THROW(go_through(), std::runtime_error);

@@ -50,22 +50,29 @@ TEST(PackTexts, LeavesTextsOfOneLengthAsTheyAre) {
 
 TEST(PackTexts, FillsUpToFewNumbersOfTokensAtLittleCost) {
   at::manual_seed(0);
-  std::set<std::int64_t> numbers;
-  for (int batch = 0; batch < 50; ++batch) {
-    const at::Tensor ends = at::randint(4, 10, {100}, at::kLong);
-    const std::vector<std::int64_t> list(ends.const_data_ptr<std::int64_t>(),
-                                         ends.const_data_ptr<std::int64_t>() + 100);
-    const PackedTexts plain = pack(list, TextFiller::none), filled = pack(list, TextFiller::to_few_sizes);
-    const std::int64_t before = plain.ids_T.size(0), after = filled.ids_T.size(0);
-    EXPECT_GT(after, before);
-    EXPECT_LE(after, before + before / 32);
-    EXPECT_EQ(filled.groups.size(), plain.groups.size() + 1);
-    EXPECT_EQ(filled.groups.back().count, 1);
-    EXPECT_TRUE(filled.ids_T.narrow(0, 0, before).equal(plain.ids_T));
-    EXPECT_EQ(filled.positions_T.narrow(0, before, after - before).max().item<std::int64_t>(), 0);
-    numbers.insert(after);
+  for (const std::int64_t num_texts : {100, 3000}) {
+    std::set<std::int64_t> numbers;
+    for (int batch = 0; batch < 50; ++batch) {
+      const at::Tensor ends = at::randint(4, 10, {num_texts}, at::kLong);
+      const std::vector<std::int64_t> list(ends.const_data_ptr<std::int64_t>(),
+                                           ends.const_data_ptr<std::int64_t>() + num_texts);
+      const PackedTexts plain = pack(list, TextFiller::none), filled = pack(list, TextFiller::to_few_sizes);
+      const std::int64_t before = plain.ids_T.size(0), after = filled.ids_T.size(0);
+      EXPECT_GT(after, before);
+      EXPECT_LE(after, before + before / 32);
+      EXPECT_GT(filled.groups.size(), plain.groups.size());
+      std::int64_t in_groups = 0;
+      for (const SequenceGroup& group : filled.groups) {
+        in_groups += group.count * group.length;
+        EXPECT_LE(group.length, 32);
+      }
+      EXPECT_EQ(in_groups, after);
+      EXPECT_TRUE(filled.ids_T.narrow(0, 0, before).equal(plain.ids_T));
+      EXPECT_EQ(filled.positions_T.narrow(0, before, after - before).max().item<std::int64_t>(), 0);
+      numbers.insert(after);
+    }
+    EXPECT_LE(numbers.size(), 8);
   }
-  EXPECT_LE(numbers.size(), 8);
 }
 
 // In bf16 on the CPU a mixed batch has a filler, texts of one length do not.
