@@ -83,6 +83,9 @@ TEST(RunConfig, RecordsOnlyStepsThatAreOnePiece) {
   config.train.gradient_checkpointing = false;
   config.train.gradient_cache_parts = 2;
   expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.gradient_cache_parts"});
+  config.train.gradient_cache_parts = 1;
+  config.train.cache_frozen_features = true;
+  expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.cache_frozen_features"});
 }
 
 TEST(TrainConfig, RefusesLengthsThatAreNone) {
