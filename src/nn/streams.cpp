@@ -45,8 +45,8 @@ at::Tensor BackgroundCopy::take(const at::Tensor& tensor) {
   original_.reset();
   const c10::Stream computing = current_stream(device_);
   copied_->block(computing);
-  copy_.record_stream(
-      computing);  // or its memory would be given away when the copying stream is done with it
+  // Or its memory would be given away when the copying stream is done with it.
+  copy_.record_stream(computing);
   return std::exchange(copy_, {});
 }
 

@@ -7,6 +7,19 @@
 #include "cloob/base/text.h"
 
 namespace cloob {
+namespace {
+
+// A recorded step neither looks at values nor sets the state of the random generator.
+void require_recordable(const TrainConfig& config) {
+  const auto refuse = [](const char* setting) {
+    throw_user_error("train.cuda_graph cannot record a step with train.{}: unset one of them", setting);
+  };
+  if (config.gradient_cache_parts > 1) refuse("gradient_cache_parts above 1");
+  if (config.gradient_checkpointing) refuse("gradient_checkpointing");
+  if (config.cache_frozen_features) refuse("cache_frozen_features");
+}
+
+}  // namespace
 
 void TrainConfig::validate() const {
   const int lengths = (epochs ? 1 : 0) + (steps ? 1 : 0) + (samples ? 1 : 0);
@@ -18,20 +31,6 @@ void TrainConfig::validate() const {
         "--train.steps null");
   }
 }
-
-namespace {
-
-// A recorded step neither looks at values nor repeats its random numbers.
-void require_recordable(const TrainConfig& config) {
-  const auto refuse = [](const char* setting) {
-    throw_user_error("train.cuda_graph cannot record a step with train.{}: unset one of them", setting);
-  };
-  if (config.gradient_cache_parts > 1) refuse("gradient_cache_parts above 1");
-  if (config.gradient_checkpointing) refuse("gradient_checkpointing");
-  if (config.cache_frozen_features) refuse("cache_frozen_features");
-}
-
-}  // namespace
 
 void RunConfig::validate() const {
   if (train.cuda_graph) require_recordable(train);

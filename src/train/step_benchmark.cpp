@@ -21,11 +21,24 @@
 namespace cloob {
 namespace {
 
-// Batch number `step`: the same images each time, and the captions behind those of the batch before.
-Batch make_batch(const StepBenchmark& benchmark, std::int64_t step) {
-  const ModelConfig& model = benchmark.config.model;
-  const std::int64_t size = benchmark.config.train.global_batch_size;
+// All of a batch but the lengths of its captions.
+Batch make_batch(const RunConfig& config) {
+  const ModelConfig& model = config.model;
+  const std::int64_t size = config.train.global_batch_size;
   const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(/*seed=*/0);
+  Batch batch;
+  batch.images_BCHW = at::randn({size, 3, model.image.image_size, model.image.image_size}, generator);
+  batch.tokens_BL =
+      at::randint(model.text.vocab_size, {size, model.text.context_length}, generator, at::kLong);
+  batch.indices.resize(static_cast<std::size_t>(size));
+  std::iota(batch.indices.begin(), batch.indices.end(), 0);
+  return batch;
+}
+
+// The captions of a step are those behind the captions of the step before.
+Batch with_lengths(Batch batch, const StepBenchmark& benchmark, std::int64_t step) {
+  const ModelConfig& model = benchmark.config.model;
+  const std::int64_t size = batch.size();
   std::vector<std::int64_t> ends;
   for (std::int64_t row = 0; row < size; ++row) {
     const auto& lengths = benchmark.caption_lengths;
@@ -36,14 +49,8 @@ Batch make_batch(const StepBenchmark& benchmark, std::int64_t step) {
     }
     ends.push_back(length - 1);
   }
-  Batch batch;
-  batch.images_BCHW = at::randn({size, 3, model.image.image_size, model.image.image_size}, generator);
   batch.end_positions_B = at::tensor(ends, at::kLong);
-  const at::Tensor tokens_BL =
-      at::randint(model.text.vocab_size, {size, model.text.context_length}, generator, at::kLong);
-  batch.tokens_BL = without_padding(tokens_BL, batch.end_positions_B);
-  batch.indices.resize(static_cast<std::size_t>(size));
-  std::iota(batch.indices.begin(), batch.indices.end(), 0);
+  batch.tokens_BL = without_padding(batch.tokens_BL, batch.end_positions_B);
   return batch;
 }
 
@@ -60,10 +67,11 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
               benchmark.steps, benchmark.caption_lengths.size());
   const c10::Device device = select_device(benchmark.config.train.device);
   const ComputeStream compute_stream(device);
+  const Batch made_up = make_batch(benchmark.config);
   TrainStep train_step(benchmark.config, make_model(benchmark.config, device), device);
   StepBenchmarkResult result;
   const auto timed_step = [&](std::int64_t step) {
-    const Batch batch = make_batch(benchmark, step);
+    const Batch batch = with_lengths(made_up, benchmark, step);
     const Timer timer;
     result.loss = train_step.run(batch, step, benchmark.config.optimizer.lr).loss.item<double>();
     return timer.seconds();
@@ -73,7 +81,7 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
   std::vector<double> seconds;
   for (std::int64_t step = 0; step < benchmark.steps; ++step) seconds.push_back(timed_step(step + 2));
   result.seconds = median(std::move(seconds));
-  result.samples_per_second = static_cast<double>(benchmark.config.train.global_batch_size) / result.seconds;
+  result.samples_per_second = static_cast<double>(made_up.size()) / result.seconds;
   result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;
   return result;
 }

@@ -82,12 +82,7 @@ TEST(DualEncoder, GivesPaddedTextsTheSameFeaturesAndGradients) {
   const at::Tensor ids = tokens();
   const auto gradients_of = [&](const at::Tensor& features) {
     features.pow(3).sum().backward();
-    NamedTensors gradients;
-    for (const auto& item : model->named_parameters()) {
-      if (item.value().grad().defined()) gradients.emplace(item.key(), item.value().grad());
-      item.value().mutable_grad().reset();
-    }
-    return gradients;
+    return testing::take_gradients(model);
   };
   const at::Tensor packed = model->encode_text(ids, ends()), padded = model->encode_padded_text(ids, ends());
   testing::expect_close(padded, packed, 1e-10, 1e-12);

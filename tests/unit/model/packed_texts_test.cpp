@@ -14,20 +14,13 @@
 namespace cloob {
 namespace {
 
+using testing::take_gradients;
+
 // Tokens are numbered from 1, so that none is the filler's.
 PackedTexts pack(const std::vector<std::int64_t>& ends, TextFiller filler) {
   const auto count = static_cast<std::int64_t>(ends.size());
   const at::Tensor tokens = at::arange(1, count * 10 + 1).view({count, 10});
   return pack_texts(tokens, at::tensor(ends), filler, at::kCPU);
-}
-
-NamedTensors take_gradients(const DualEncoder& model) {
-  NamedTensors gradients;
-  for (const auto& item : model->named_parameters()) {
-    if (item.value().grad().defined()) gradients.emplace(item.key(), item.value().grad());
-    item.value().mutable_grad().reset();
-  }
-  return gradients;
 }
 
 TEST(PackTexts, PutsTextsOfOneLengthSideBySide) {

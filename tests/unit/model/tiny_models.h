@@ -1,6 +1,7 @@
 // The smallest models that have every part.
 #pragma once
 
+#include "cloob/base/named_tensors.h"
 #include "cloob/model/dual_encoder.h"
 
 namespace cloob::testing {
@@ -32,6 +33,16 @@ inline ModelConfig tiny_vit() {
 
 inline DualEncoder drawn(const ModelConfig& config, std::uint64_t seed) {
   return DualEncoder(config, Initializer::drawn(seed));
+}
+
+/// The gradients that a backward pass has left in a model, which has none afterwards.
+inline NamedTensors take_gradients(const DualEncoder& model) {
+  NamedTensors gradients;
+  for (const auto& item : model->named_parameters()) {
+    if (item.value().grad().defined()) gradients.emplace(item.key(), item.value().grad());
+    item.value().mutable_grad().reset();
+  }
+  return gradients;
 }
 
 }  // namespace cloob::testing

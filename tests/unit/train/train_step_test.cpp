@@ -109,6 +109,15 @@ TEST(TrainStep, InPartsHasTheGradientsOfOneBatch) {
   }
 }
 
+std::vector<double> losses_of(const RunConfig& config, const DualEncoder& model, const Batch& batch,
+                              std::int64_t num_steps) {
+  TrainStep train_step(config, model, at::kCPU);
+  std::vector<double> losses;
+  for (std::int64_t step = 0; step < num_steps; ++step)
+    losses.push_back(train_step.run(batch, step, /*lr=*/1e-3).loss.item<double>());
+  return losses;
+}
+
 // On a GPU it would be recorded; here it runs in the same form, with padded texts.
 TEST(TrainStep, AsItIsRecordedTrainsAsOtherwise) {
   for (const ImageEncoderKind kind : {ImageEncoderKind::vit, ImageEncoderKind::resnet}) {
@@ -119,12 +128,7 @@ TEST(TrainStep, AsItIsRecordedTrainsAsOtherwise) {
     batch.end_positions_B = batch.end_positions_B.clamp_max(5);
     const auto train = [&](bool recorded) {
       config.train.cuda_graph = recorded;
-      DualEncoder model = model_of(config);
-      TrainStep train_step(config, model, at::kCPU);
-      std::vector<double> losses;
-      for (std::int64_t step = 0; step < 5; ++step)
-        losses.push_back(train_step.run(batch, step, /*lr=*/1e-3).loss.item<double>());
-      return losses;
+      return losses_of(config, model_of(config), batch, 5);
     };
     const std::vector<double> expected = train(false), actual = train(true);
     for (std::size_t step = 0; step < expected.size(); ++step)
@@ -317,12 +321,7 @@ TEST(TrainStep, InPureBf16ComputesWhatAutocastDoes) {
     batch.images_BCHW = batch.images_BCHW.to(at::kFloat);
     const auto losses = [&](Precision precision) {
       config.train.precision = precision;
-      DualEncoder model = float_model_of(config);
-      TrainStep train_step(config, model, at::kCPU);
-      std::vector<double> all;
-      for (std::int64_t step = 0; step < 8; ++step)
-        all.push_back(train_step.run(batch, step, /*lr=*/1e-3).loss.item<double>());
-      return all;
+      return losses_of(config, float_model_of(config), batch, 8);
     };
     const std::vector<double> autocast = losses(Precision::bf16), pure = losses(Precision::pure_bf16);
     EXPECT_EQ(pure[0], autocast[0]) << "the same rounded weights";
