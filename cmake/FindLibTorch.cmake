@@ -37,13 +37,18 @@ target_link_libraries(torch::torch INTERFACE ${_torch_lib}/libtorch_cpu.so ${_to
 # The CUDA runtime and CUPTI that libtorch_cpu.so needs lie beside it, where its own run path finds them; the linker
 # is told not to ask for them.
 target_link_options(torch::torch INTERFACE -Wl,--allow-shlib-undefined)
+
+# What a file needs that calls CUDA itself; empty without CUDA.
+add_library(torch::cuda INTERFACE IMPORTED)
 if(CLOOB_CUDA)
-  # No symbol of ours lives in these two; without --no-as-needed the linker would drop them and with them the kernels.
+  # Most programs need no symbol of these two; without --no-as-needed the linker would drop them and with them the kernels.
   file(GLOB _cuda_dirs ${CLOOB_TORCH_DIR}/../nvidia/*/lib)
   foreach(dir ${_cuda_dirs})
     target_link_options(torch::torch INTERFACE -Wl,-rpath-link,${dir})
   endforeach()
   target_link_options(torch::torch INTERFACE
     -Wl,--no-as-needed ${_torch_lib}/libtorch_cuda.so ${_torch_lib}/libc10_cuda.so -Wl,--as-needed)
-  target_compile_definitions(torch::torch INTERFACE CLOOB_HAS_CUDA=1)
+  file(GLOB _cuda_includes ${CLOOB_TORCH_DIR}/../nvidia/cu*/include)
+  target_include_directories(torch::cuda SYSTEM INTERFACE ${_cuda_includes})
+  target_compile_definitions(torch::cuda INTERFACE CLOOB_HAS_CUDA=1)
 endif()

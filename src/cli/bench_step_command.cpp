@@ -22,6 +22,7 @@
 #include "cloob/objective/objective_system.h"
 #include "cloob/report/named_numbers.h"
 #include "cloob/text/tokenizer.h"
+#include "cloob/train/dry_run.h"
 #include "cloob/train/step_benchmark.h"
 
 namespace cloob {
@@ -56,7 +57,9 @@ RunConfig read_run(const StepArguments& arguments, const std::vector<std::string
                         {"retrieval.kind", std::string(enum_name(retrieval))}});
   source.add_overrides(parse_overrides(rest));
   Origins origins;
-  return read_config<RunConfig>(source, origins);
+  RunConfig config = read_config<RunConfig>(source, origins);
+  warn_without_effect(settings_without_effect(config, origins));
+  return config;
 }
 
 std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const RunConfig& config) {
@@ -105,7 +108,7 @@ void add_bench_step(CLI::App& group, Action& action) {
   command->add_option("--batch", arguments->batch, "Pairs in a step")
       ->capture_default_str()
       ->check(CLI::Range(2, 1'000'000'000));
-  command->add_option("--steps", arguments->steps, "Timed steps, behind two that are not")
+  command->add_option("--steps", arguments->steps, "Timed steps, behind three that are not")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
   add_enum_option<Precision>(*command, "--precision", arguments->precision, "train.precision");

@@ -24,23 +24,25 @@ c10::Device select_device(DeviceChoice choice) {
   return c10::Device(use_cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU);
 }
 
+bool selects_gpu(DeviceChoice choice) {
+  return choice == DeviceChoice::cuda || (choice == DeviceChoice::auto_ && has_gpu());
+}
+
 Precision default_precision(DeviceChoice choice) {
   const bool has_bf16 = [choice] {
-    if (choice != DeviceChoice::cpu && has_gpu())
-      return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
-    return choice == DeviceChoice::cuda || !bf16_instructions().empty();
+    if (!selects_gpu(choice)) return cpu_has_bf16_instructions();
+    return !has_gpu() || at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
   }();
   return has_bf16 ? Precision::bf16 : Precision::fp32;
 }
 
-std::string bf16_instructions() {
+bool cpu_has_bf16_instructions() {
   const auto capabilities = at::cpu::get_cpu_capabilities();
   const auto has = [&](const char* name) {
     const auto found = capabilities.find(name);
     return found != capabilities.end() && found->second.isBool() && found->second.toBool();
   };
-  if (has("amx_bf16")) return "AMX";
-  return has("avx512_bf16") ? "AVX512-BF16" : "";
+  return has("amx_bf16") || has("avx512_bf16");
 }
 
 void allow_tf32(bool allowed) {

@@ -9,6 +9,7 @@
 #include "cloob/model/flops.h"
 #include "cloob/model/training_memory.h"
 #include "cloob/model/weights.h"
+#include "cloob/nn/device.h"
 #include "cloob/objective/objective_system.h"
 #include "train/step_shape.h"
 
@@ -70,8 +71,8 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
   const auto is_set = [&](const char* name) { return origins.contains(name); };
   if (config.train.cache_frozen_features && !config.optimizer.image.frozen && !config.optimizer.text.frozen)
     settings.push_back("train.cache_frozen_features (neither optimizer.image.frozen nor text.frozen is set)");
-  if (config.train.cuda_graph && config.train.device == DeviceChoice::cpu)
-    settings.push_back("train.cuda_graph (train.device is cpu)");
+  if (config.train.cuda_graph && !selects_gpu(config.train.device))
+    settings.push_back("train.cuda_graph (the device is the CPU)");
   if (config.model.image.kind == ImageEncoderKind::resnet && is_set("model.image.patch_dropout"))
     settings.push_back("model.image.patch_dropout (model.image.kind is resnet, which has no patches)");
   if (config.optimizer.image.frozen && is_set("model.image.patch_dropout"))

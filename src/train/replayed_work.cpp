@@ -1,9 +1,12 @@
 #include "train/replayed_work.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_zero.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/util/Exception.h>
 
-#include <cstddef>
-#include <utility>
+#include <string>
 
 #include "cloob/base/error.h"
 
@@ -13,39 +16,61 @@ namespace {
 // The first calls choose algorithms and make what libraries keep, which a recording must not.
 constexpr int kCallsBeforeRecording = 2;
 
+std::string first_line_of(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  return text.substr(0, text.find('\n'));
+}
+
 }  // namespace
 
-ReplayedWork::ReplayedWork(c10::Device device, Work work, std::vector<at::Tensor> leaves)
-    : device_(device), work_(std::move(work)), leaves_(std::move(leaves)) {}
+ReplayedWork::ReplayedWork(GraphFactory make_graph, Work work, std::vector<at::Tensor> leaves)
+    : make_graph_(std::move(make_graph)), work_(std::move(work)), leaves_(std::move(leaves)) {}
 
 at::Tensor ReplayedWork::run(const std::vector<at::Tensor>& inputs) {
-  std::vector<std::vector<std::int64_t>> shapes;
+  std::vector<Shape> shapes;
   for (const at::Tensor& input : inputs) shapes.push_back(input.sizes().vec());
   Recording& recording = recordings_[shapes];
-  if (++recording.num_calls <= kCallsBeforeRecording || !at::has_graph_impl(device_.type()))
-    return work_(inputs);
-  if (!recording.graph) record(recording, inputs);
-  return replay(recording, inputs);
-}
-
-void ReplayedWork::record(Recording& recording, const std::vector<at::Tensor>& inputs) {
+  if (++recording.num_calls <= kCallsBeforeRecording) return work_(inputs);
   for (const at::Tensor& leaf : leaves_)
-    CLOOB_CHECK(!leaf.grad().defined(), "a leaf has a gradient, which the recording would add to");
-  for (const at::Tensor& input : inputs) recording.inputs.push_back(input.clone());
-  recording.graph = at::create_graph_impl(device_.type());
-  recording.graph->capture_begin(pool_);
-  recording.output = work_(recording.inputs);
-  recording.graph->capture_end();
-  pool_ = recording.graph->pool();
-  for (const at::Tensor& leaf : leaves_) recording.gradients.push_back(leaf.grad());
-}
-
-at::Tensor ReplayedWork::replay(const Recording& recording, const std::vector<at::Tensor>& inputs) {
-  const at::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < inputs.size(); ++i) recording.inputs[i].copy_(inputs[i], /*non_blocking=*/true);
-  for (std::size_t i = 0; i < leaves_.size(); ++i) leaves_[i].mutable_grad() = recording.gradients[i];
+    CLOOB_CHECK(!leaf.grad().defined(), "a leaf has a gradient, which the call would add to");
+  hold(inputs, recording);
+  give_gradients();
+  if (!recording.graph) record(recording);
   recording.graph->replay();
   return recording.output;
+}
+
+void ReplayedWork::hold(const std::vector<at::Tensor>& inputs, Recording& recording) {
+  const at::NoGradGuard no_grad;
+  recording.inputs.clear();
+  for (std::size_t place = 0; place < inputs.size(); ++place) {
+    at::Tensor& held = held_inputs_[{place, inputs[place].sizes().vec()}];
+    if (!held.defined()) held = at::empty_like(inputs[place]);
+    held.copy_(inputs[place], /*non_blocking=*/true);
+    recording.inputs.push_back(held);
+  }
+}
+
+void ReplayedWork::give_gradients() {
+  if (gradients_.empty()) {
+    const at::NoGradGuard no_grad;
+    for (const at::Tensor& leaf : leaves_) gradients_.push_back(at::zeros_like(leaf));
+  }
+  for (std::size_t i = 0; i < leaves_.size(); ++i) leaves_[i].mutable_grad() = gradients_[i];
+}
+
+void ReplayedWork::record(Recording& recording) {
+  auto graph = make_graph_();
+  try {
+    graph->record([this, &recording] {
+      at::_foreach_zero_(gradients_);
+      recording.output = work_(recording.inputs);
+    });
+  } catch (const c10::Error& error) {
+    throw_user_error("train.cuda_graph: a step of this model cannot be recorded ({}); train without it",
+                     first_line_of(error));
+  }
+  recording.graph = std::move(graph);
 }
 
 }  // namespace cloob

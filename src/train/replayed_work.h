@@ -1,50 +1,55 @@
 // A GPU's work, recorded once for each shape and then replayed.
 #pragma once
 
-#include <ATen/core/GraphImplInterface.h>
 #include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
+
+#include "cloob/nn/device_graph.h"
 
 namespace cloob {
 
-/// Runs a function of tensors as it is, twice for inputs of one combination of shapes; then records it as a
-/// graph (CUDA's) and from there on replays that, which spares the CPU the launch of every kernel.
+/// Runs a function of tensors as it is, twice for inputs of one combination of shapes; then records it and
+/// from there on replays that.
 ///
 /// What the function does may depend on shapes alone: it neither waits for the device nor reads values. It
-/// may run a backward pass; the leaves, whose gradients that sets, have no gradients before each call.
-/// Devices without graphs, such as the CPU, run the function every time.
+/// runs a backward pass that gives every leaf a gradient; the leaves have none before each call.
 class ReplayedWork {
  public:
   using Work = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
 
-  ReplayedWork(c10::Device device, Work work, std::vector<at::Tensor> leaves);
+  ReplayedWork(GraphFactory make_graph, Work work, std::vector<at::Tensor> leaves);
 
-  /// What the function gives for these inputs, on the device; it and the gradients are valid until the next
-  /// call.
+  /// What the function gives for these inputs; it and the gradients are valid until the next call. Throws
+  /// UserError when the function cannot be recorded.
   at::Tensor run(const std::vector<at::Tensor>& inputs);
 
  private:
   struct Recording {
     int num_calls = 0;
-    std::unique_ptr<at::GraphImplInterface> graph;  ///< null until it is recorded
-    std::vector<at::Tensor> inputs;                 ///< where the graph reads
-    at::Tensor output;                              ///< where it writes, as to the gradients
-    std::vector<at::Tensor> gradients;
+    std::unique_ptr<DeviceGraph> graph;  ///< null until it is recorded
+    std::vector<at::Tensor> inputs;      ///< where the graph reads
+    at::Tensor output;                   ///< where it writes, beside `gradients_`
   };
-  void record(Recording& recording, const std::vector<at::Tensor>& inputs);
-  at::Tensor replay(const Recording& recording, const std::vector<at::Tensor>& inputs);
+  void hold(const std::vector<at::Tensor>& inputs, Recording& recording);
+  void give_gradients();
+  void record(Recording& recording);
 
-  c10::Device device_;
+  GraphFactory make_graph_;
   Work work_;
   std::vector<at::Tensor> leaves_;
-  c10::MempoolId_t pool_{0, 0};  ///< of all graphs, which never run at once
-  std::map<std::vector<std::vector<std::int64_t>>, Recording> recordings_;  ///< by the inputs' shapes
+  using Shape = std::vector<std::int64_t>;
+  std::map<std::vector<Shape>, Recording> recordings_;
+  // All recordings read and write here: each with inputs and gradients of its own would take as much memory
+  // again.
+  std::map<std::pair<std::size_t, Shape>, at::Tensor> held_inputs_;  ///< by place and shape
+  std::vector<at::Tensor> gradients_;                                ///< empty before the first recording
 };
 
 }  // namespace cloob

@@ -63,8 +63,9 @@ class NarrowGradientSums {
 
 StepGradients::StepGradients(const RunConfig& config, DualEncoder model,
                              const ContrastiveObjective& objective, NamedTensors parameters,
-                             const LossScaler* scaler, c10::Device device)
+                             const LossScaler* scaler, c10::Device device, GraphFactory graphs)
     : precision_(precision_of(config.train)),
+      full_batch_size_(config.train.global_batch_size),
       num_parts_(config.train.gradient_cache_parts),
       first_steady_step_(config.retrieval.warmup_steps),
       image_is_frozen_(config.optimizer.image.frozen),
@@ -76,13 +77,15 @@ StepGradients::StepGradients(const RunConfig& config, DualEncoder model,
       scaler_(scaler),
       image_cache_(make_cache(config.train, config.optimizer.image)),
       text_cache_(make_cache(config.train, config.optimizer.text)) {
-  if (!config.train.cuda_graph) return;
+  if (!config.train.cuda_graph || !graphs) return;
   const auto work = [this](const std::vector<at::Tensor>& inputs) { return compute_recordable(inputs); };
-  replayed_.emplace(device, work, leaves_of(parameters_));
+  replayed_.emplace(std::move(graphs), work, leaves_of(parameters_));
 }
 
 at::Tensor StepGradients::compute(const Batch& batch, std::int64_t step) {
-  if (replayed_ && step >= first_steady_step_) return replayed_->run(recordable_inputs(batch));
+  // Batches that lack a pair come in too many sizes, and too seldom, to be recorded.
+  const bool can_replay = batch.size() == full_batch_size_ && step >= first_steady_step_;
+  if (replayed_ && can_replay) return replayed_->run(recordable_inputs(batch));
   if (num_parts_ > 1) return compute_in_parts(batch, step);
   return backward(encode(batch, 0, batch.size()), step);
 }

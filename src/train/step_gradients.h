@@ -13,6 +13,7 @@
 #include "cloob/data/batch.h"
 #include "cloob/model/dual_encoder.h"
 #include "cloob/nn/autocast.h"
+#include "cloob/nn/device_graph.h"
 #include "cloob/objective/contrastive_objective.h"
 #include "cloob/optim/loss_scaler.h"
 #include "cloob/train/run_config.h"
@@ -25,9 +26,10 @@ namespace cloob {
 /// at once, in parts (gradient caching), with the features of frozen towers kept, or recorded.
 class StepGradients {
  public:
-  /// `objective` and `scaler` (null without one) have to outlive it.
+  /// `objective` and `scaler` (null without one) have to outlive it. `graphs` are those of the device, or
+  /// null.
   StepGradients(const RunConfig& config, DualEncoder model, const ContrastiveObjective& objective,
-                NamedTensors parameters, const LossScaler* scaler, c10::Device device);
+                NamedTensors parameters, const LossScaler* scaler, c10::Device device, GraphFactory graphs);
   StepGradients(const StepGradients&) = delete;  // the recorded work holds on to it
   StepGradients& operator=(const StepGradients&) = delete;
 
@@ -52,6 +54,7 @@ class StepGradients {
   std::vector<at::Tensor> recordable_inputs(const Batch& batch) const;
 
   Precision precision_;
+  std::int64_t full_batch_size_;
   std::int64_t num_parts_;
   std::int64_t first_steady_step_;  ///< from which on the objective does not depend on the step
   bool image_is_frozen_;
@@ -63,7 +66,7 @@ class StepGradients {
   NamedTensors parameters_;
   const LossScaler* scaler_;
   std::optional<FeatureCache> image_cache_, text_cache_;  ///< of frozen towers
-  std::optional<ReplayedWork> replayed_;                  ///< with train.cuda_graph
+  std::optional<ReplayedWork> replayed_;                  ///< with train.cuda_graph, where there are graphs
 };
 
 }  // namespace cloob

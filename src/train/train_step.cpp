@@ -61,7 +61,7 @@ TrainStep::TrainStep(const RunConfig& config, DualEncoder model, c10::Device dev
       spike_guard_(make_spike_guard(config.optimizer.spike_guard)),
       average_(make_average(model_, ema_decay_)),
       gradients_(std::make_unique<StepGradients>(config, model_, objective_, parameters_,
-                                                 scaler_ ? &*scaler_ : nullptr, device)) {}
+                                                 scaler_ ? &*scaler_ : nullptr, device, graphs_of(device))) {}
 
 TrainStep::~TrainStep() = default;
 

@@ -65,6 +65,20 @@ TEST(Continuation, ARunKeepsThePrecisionThatItBeganWith) {
   }
 }
 
+TEST(Continuation, ARunKeepsThePrecisionThatWasPickedForIt) {
+  EXPECT_THAT(run_or_fail(train_arguments("picked", {})), HasSubstr("train.precision is not set: taking "));
+  const std::string config = read_file(tiny_project() / "picked" / "config.yaml");
+  EXPECT_THAT(run_or_fail(train_arguments("picked", {"--train.steps", "8", "--resume", "auto"})),
+              Not(HasSubstr("train.precision")));
+  const std::string resumed = read_file(tiny_project() / "picked" / "config.yaml");
+  const auto precision_in = [](const std::string& text) {
+    const std::size_t at = text.find("precision: ");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_THAT(precision_in(config), ::testing::MatchesRegex("precision: (fp32|bf16)"));
+  EXPECT_EQ(precision_in(resumed), precision_in(config));
+}
+
 TEST(Continuation, AnEvaluationThatFailsCostsNoTraining) {
   const Arguments more = {"--train.steps", "4", "--data.val", "broken.tsv"};
   // One image is there, so that the table as such is accepted.

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -26,13 +25,16 @@ struct EnumNames<DeviceChoice> {
 /// and there is none.
 c10::Device select_device(DeviceChoice choice);
 
+/// Whether `choice` selects a GPU. One that is asked for and not there, as in a dry run, counts.
+bool selects_gpu(DeviceChoice choice);
+
 /// bf16 where the device that `choice` selects has instructions for it, otherwise fp32. A GPU that is asked
-/// for and not there, as in a dry run, is taken to have them.
+/// for and not there is taken to have them.
 Precision default_precision(DeviceChoice choice);
 
-/// The instructions by which this CPU multiplies bf16, "AMX" for example; empty where it has none and bf16 is
-/// slower than float32.
-std::string bf16_instructions();
+/// Whether this CPU has instructions to multiply bf16 (AMX, AVX512-BF16); without them it is slower than
+/// float32.
+bool cpu_has_bf16_instructions();
 
 /// Whether a GPU may use TF32 (10 bits after the point) for products and convolutions of float32, in this
 /// process.

@@ -67,9 +67,9 @@ struct TrainConfig {
             "Whether a GPU may round the factors of fp32 products and convolutions to 10 bits (TF32), those "
             "of retrieval and loss too: up to eight times as fast, with about three digits. open_clip does."),
         field("cuda_graph", &TrainConfig::cuda_graph,
-              "Whether a GPU records towers, loss and backward pass once for each shape of a batch and then "
-              "replays them, which spares the CPU the launch of every kernel: faster for small models. "
-              "Captions are then padded, up to a multiple of 8 tokens. The CPU has no such graphs."),
+              "Whether a GPU records towers, loss and backward pass once for each shape of a full batch and "
+              "then replays them, which spares the CPU the launch of every kernel. Captions are then padded "
+              "to the longest of the batch, rounded up to a multiple of 8 tokens. The CPU has no graphs."),
         field("threads", &TrainConfig::threads,
               "Threads of one tensor operation on the CPU; 0 takes all cores. Another number of threads can "
               "round sums "

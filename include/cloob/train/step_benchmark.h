@@ -17,13 +17,13 @@ struct StepBenchmark {
 
 struct StepBenchmarkResult {
   double first_seconds = 0;  ///< of the first step, which starts threads and libraries
-  double seconds = 0;        ///< median of the steps behind the second one
+  double seconds = 0;        ///< median of the timed steps
   double samples_per_second = 0;
   double peak_rss_gib = 0;  ///< of the whole process
   double loss = 0;          ///< of the last step
 };
 
-/// Trains on one batch of noise: the first step, one that is not counted, then `steps` timed ones. Throws
+/// Trains on one batch of noise: the first step, two that are not counted, then `steps` timed ones. Throws
 /// UserError for lengths that do not fit the model.
 StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark);
 

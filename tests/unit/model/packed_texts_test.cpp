@@ -72,8 +72,11 @@ TEST(PackTexts, FillsUpToFewNumbersOfTokensAtLittleCost) {
 TEST(PackTexts, TheFillerTeachesNothing) {
   DualEncoder model = testing::drawn(testing::tiny_vit(), 1);
   const Autocast autocast(at::kCPU, Precision::bf16);
+  at::manual_seed(1);
   const at::Tensor tokens = at::randint(1, 40, {40, 10}, at::kLong);
   const at::Tensor ends = at::randint(3, 10, {40}, at::kLong);
+  const PackedTexts filled = pack_texts(tokens, ends, TextFiller::to_few_sizes, at::kCPU);
+  ASSERT_GT(filled.ids_T.numel(), (ends + 1).sum().item<std::int64_t>());
   const at::Tensor together = model->encode_text(tokens, ends);
   together.pow(3).sum().backward();
   const NamedTensors gradients = take_gradients(model);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/util/Exception.h>
 
 #include "cloob/base/error.h"
 #include "support/support.h"
@@ -9,36 +10,29 @@
 namespace cloob {
 namespace {
 
-/// Stands for a device's graph, under the name of a device that this program does not use otherwise: it
-/// counts, and what a replay does is up to the test.
-class FakeGraph final : public at::GraphImplInterface {
- public:
-  explicit FakeGraph(const at::GraphImplArgs& /*args*/) {}
+using testing::expect_user_error;
 
-  void capture_begin(c10::MempoolId_t pool, at::GraphCaptureMode /*mode*/) override { pools.push_back(pool); }
-  void capture_end() override {}
-  void instantiate() override {}
+/// Counts, and does at a replay what the test says.
+class FakeGraph final : public DeviceGraph {
+ public:
+  void record(const std::function<void()>& work) override {
+    work();
+    ++num_recordings;
+  }
   void replay() override {
     ++num_replays;
     if (on_replay) on_replay();
   }
-  void reset() override {}
-  c10::MempoolId_t pool() const override { return {0, 7}; }
-  void enable_debug_mode() override {}
-  void debug_dump(const std::string& /*path*/) override {}
 
-  static inline std::vector<c10::MempoolId_t> pools;  // one for each recording
+  static inline int num_recordings = 0;
   static inline int num_replays = 0;
   static inline std::function<void()> on_replay;
 };
-using at::GraphImplRegistry;            // which the macro names
-using at::RegistererGraphImplRegistry;  // without their namespace
-REGISTER_GRAPH_IMPL(META, FakeGraph)
 
 class ReplayedWorkTest : public ::testing::Test {
  protected:
   ReplayedWorkTest() {
-    FakeGraph::pools.clear();
+    FakeGraph::num_recordings = 0;
     FakeGraph::num_replays = 0;
     FakeGraph::on_replay = nullptr;
   }
@@ -54,29 +48,27 @@ class ReplayedWorkTest : public ::testing::Test {
   }
 
   // As a step does it: without a gradient from before.
-  double run(ReplayedWork& replayed, const at::Tensor& input) {
+  double run(const at::Tensor& input) {
     weight_.mutable_grad().reset();
-    return replayed.run({input}).item<double>();
-  }
-
-  ReplayedWork on(c10::DeviceType device) {
-    return {device, [this](const std::vector<at::Tensor>& inputs) { return work(inputs); }, {weight_}};
+    return replayed_.run({input}).item<double>();
   }
 
   at::Tensor weight_ = at::full({}, 3.0, at::kDouble).requires_grad_();
   at::Tensor last_input_, last_output_;
   int num_calls_ = 0;
+  ReplayedWork replayed_{[] { return std::make_unique<FakeGraph>(); },
+                         [this](const std::vector<at::Tensor>& inputs) { return work(inputs); },
+                         {weight_}};
 };
 
 TEST_F(ReplayedWorkTest, RecordsTheThirdCallAndReplaysItFromThereOn) {
-  ReplayedWork replayed = on(at::kMeta);
   const at::Tensor first = at::ones({2}, at::kDouble);
-  EXPECT_EQ(run(replayed, first), 6);
-  EXPECT_EQ(run(replayed, first), 6);
-  EXPECT_TRUE(FakeGraph::pools.empty());
-  run(replayed, first);
+  EXPECT_EQ(run(first), 6);
+  EXPECT_EQ(run(first), 6);
+  EXPECT_EQ(FakeGraph::num_recordings, 0);
+  run(first);
   EXPECT_EQ(num_calls_, 3);
-  EXPECT_EQ(FakeGraph::pools.size(), 1);
+  EXPECT_EQ(FakeGraph::num_recordings, 1);
   EXPECT_EQ(FakeGraph::num_replays, 1) << "recording computes nothing";
 
   // What the device would do: read and write where the recording did.
@@ -88,36 +80,50 @@ TEST_F(ReplayedWorkTest, RecordsTheThirdCallAndReplaysItFromThereOn) {
     output.copy_(weight_ * input.sum());
   };
   for (const double value : {5.0, 7.0}) {
-    EXPECT_EQ(run(replayed, at::full({2}, value, at::kDouble)), 6 * value);
+    EXPECT_EQ(run(at::full({2}, value, at::kDouble)), 6 * value);
     EXPECT_EQ(weight_.grad().item<double>(), 2 * value);
   }
   EXPECT_EQ(num_calls_, 3);
 }
 
-TEST_F(ReplayedWorkTest, RecordsEveryShapeInOnePoolOfMemory) {
-  ReplayedWork replayed = on(at::kMeta);
+TEST_F(ReplayedWorkTest, RecordsEveryShapeAndHoldsOneSetOfGradients) {
+  std::vector<at::Tensor> gradients;
   for (int call = 0; call < 5; ++call) {
-    for (const std::int64_t size : {2, 3}) run(replayed, at::ones({size}, at::kDouble));
+    for (const std::int64_t size : {2, 3}) {
+      run(at::ones({size}, at::kDouble));
+      if (call >= 2) gradients.push_back(weight_.grad());
+    }
   }
   EXPECT_EQ(num_calls_, 2 * 3);
-  ASSERT_EQ(FakeGraph::pools.size(), 2);
-  EXPECT_EQ(FakeGraph::pools[0], (c10::MempoolId_t{0, 0}));
-  EXPECT_EQ(FakeGraph::pools[1], (c10::MempoolId_t{0, 7}));
+  EXPECT_EQ(FakeGraph::num_recordings, 2);
+  for (const at::Tensor& gradient : gradients) EXPECT_TRUE(gradient.is_same(gradients.front()));
 }
 
-TEST_F(ReplayedWorkTest, RunsWhereThereAreNoGraphs) {
-  ReplayedWork replayed = on(at::kCPU);
-  for (int call = 1; call <= 5; ++call) {
-    EXPECT_EQ(run(replayed, at::full({2}, call, at::kDouble)), 6 * call);
-    EXPECT_EQ(weight_.grad().item<double>(), 2 * call);
+// The gradients that a recording finds are those of the step before.
+TEST_F(ReplayedWorkTest, RecordsThatTheGradientsBeginAtZero) {
+  for (const std::int64_t size : {2, 3}) {
+    for (int call = 0; call < 3; ++call) run(at::ones({size}, at::kDouble));
+    EXPECT_EQ(weight_.grad().item<double>(), static_cast<double>(size));
   }
 }
 
 TEST_F(ReplayedWorkTest, DoesNotRecordAnAddition) {
-  ReplayedWork replayed = on(at::kMeta);
   const at::Tensor input = at::ones({2}, at::kDouble);
+  for (int call = 0; call < 2; ++call) replayed_.run({input});
+  EXPECT_THROW(replayed_.run({input}), InternalError);
+}
+
+TEST(ReplayedWork, SaysWhatToDoAboutWhatCannotBeRecorded) {
+  int num_calls = 0;
+  const auto work = [&](const std::vector<at::Tensor>& inputs) {
+    TORCH_CHECK(++num_calls <= 2, "operation not permitted\nwhen stream is capturing");
+    return inputs.front();
+  };
+  const at::Tensor input = at::ones({2}), leaf = at::ones({}).requires_grad_();
+  ReplayedWork replayed([] { return std::make_unique<FakeGraph>(); }, work, {leaf});
   for (int call = 0; call < 2; ++call) replayed.run({input});
-  EXPECT_THROW(replayed.run({input}), InternalError);
+  expect_user_error([&] { replayed.run({input}); },
+                    {"train.cuda_graph", "(operation not permitted)", "train without it"});
 }
 
 }  // namespace

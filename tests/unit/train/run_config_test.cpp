@@ -24,7 +24,7 @@ constexpr RunPosition kFresh = {
 TEST(PrecisionOf, IsTheOneThatTheProcessorHasInstructionsForUnlessSet) {
   TrainConfig config;
   config.device = DeviceChoice::cpu;
-  EXPECT_EQ(precision_of(config), bf16_instructions().empty() ? Precision::fp32 : Precision::bf16);
+  EXPECT_EQ(precision_of(config), cpu_has_bf16_instructions() ? Precision::bf16 : Precision::fp32);
   config.precision = Precision::fp16;
   EXPECT_EQ(precision_of(config), Precision::fp16);
 }

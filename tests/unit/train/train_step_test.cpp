@@ -4,70 +4,20 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "cloob/base/tensor_copies.h"
 #include "cloob/model/weights.h"
 #include "support/named_tensors.h"
 #include "support/support.h"
+#include "unit/train/tiny_training.h"
 
 namespace cloob {
 namespace {
 
+using testing::batch_of;
+using testing::config_of;
 using testing::expect_same_bits;
-
-ImageEncoderConfig tiny_image(ImageEncoderKind kind) {
-  if (kind == ImageEncoderKind::vit) {
-    return {.kind = kind, .image_size = 16, .layers = {2}, .width = 16, .patch_size = 4, .head_width = 8};
-  }
-  return {.kind = kind,
-          .image_size = 32,
-          .layers = {1, 1, 1, 1},
-          .width = 4,
-          .patch_size = std::nullopt,
-          .head_width = 64};
-}
-
-RunConfig config_of(ImageEncoderKind kind) {
-  RunConfig config;
-  config.train.precision = Precision::fp32;
-  config.model.embed_dim = 12;
-  config.model.image = tiny_image(kind);
-  config.model.text = {.context_length = 10, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2};
-  config.loss.kind = LossKind::info_loob;
-  config.retrieval = {.kind = RetrievalKind::hopfield, .learn_beta = true};
-  return config;
-}
-
-// In float64, so that sums in another order do not hide what is wrong. ResNets get weights that depend on
-// their convolutions.
-DualEncoder model_of(const RunConfig& config) {
-  DualEncoder model(config.model, Initializer::drawn(1));
-  model->set_inv_tau(7, /*learned=*/true);
-  model->set_recompute(config.train.gradient_checkpointing);
-  model->to(at::kDouble);
-  if (config.optimizer.image.frozen) model->freeze_image();
-  if (config.optimizer.text.frozen) model->freeze_text();
-  model->train();
-  at::manual_seed(5);
-  const at::NoGradGuard no_grad;
-  for (const auto& item : model->named_parameters()) {
-    if (item.key().ends_with("bn3.weight")) item.value().detach().normal_(1.0, 0.3);
-  }
-  return model;
-}
-
-Batch batch_of(const RunConfig& config, std::int64_t size) {
-  at::manual_seed(3);
-  const std::int64_t side = config.model.image.image_size;
-  Batch batch;
-  batch.images_BCHW = at::randn({size, 3, side, side}, at::kDouble);
-  batch.tokens_BL = at::randint(40, {size, 10}, at::kLong);
-  batch.end_positions_B = at::randint(1, 10, {size}, at::kLong);
-  batch.indices.resize(static_cast<std::size_t>(size));
-  std::iota(batch.indices.begin(), batch.indices.end(), 0);
-  return batch;
-}
+using testing::model_of;
 
 struct Outcome {
   double loss;
@@ -116,25 +66,6 @@ std::vector<double> losses_of(const RunConfig& config, const DualEncoder& model,
   for (std::int64_t step = 0; step < num_steps; ++step)
     losses.push_back(train_step.run(batch, step, /*lr=*/1e-3).loss.item<double>());
   return losses;
-}
-
-// On a GPU it would be recorded; here it runs in the same form, with padded texts.
-TEST(TrainStep, AsItIsRecordedTrainsAsOtherwise) {
-  for (const ImageEncoderKind kind : {ImageEncoderKind::vit, ImageEncoderKind::resnet}) {
-    RunConfig config = config_of(kind);
-    config.retrieval.warmup_steps = 2;
-    Batch batch = batch_of(config, 16);
-    batch.tokens_BL = batch.tokens_BL.narrow(1, 0, 6);  // 8 when it is recorded
-    batch.end_positions_B = batch.end_positions_B.clamp_max(5);
-    const auto train = [&](bool recorded) {
-      config.train.cuda_graph = recorded;
-      return losses_of(config, model_of(config), batch, 5);
-    };
-    const std::vector<double> expected = train(false), actual = train(true);
-    for (std::size_t step = 0; step < expected.size(); ++step)
-      EXPECT_NEAR(actual[step], expected[step], 1e-8) << step;
-    EXPECT_LT(expected[4], expected[2]);
-  }
 }
 
 TEST(TrainStep, LetsOtherWorkBeDoneBeforeTheWeightsChange) {
