@@ -1,6 +1,7 @@
 #include "checkpoint/digest.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ceil_div.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -21,7 +22,7 @@ std::uint32_t crc32_of(std::span<const std::byte> piece) {
 }  // namespace
 
 void FileDigest::update(std::span<const std::byte> piece) {
-  const std::size_t num_parts = (piece.size() + kPieceBytes - 1) / kPieceBytes;
+  const std::size_t num_parts = at::ceil_div(piece.size(), kPieceBytes);
   const auto part = [&](std::size_t i) {
     return piece.subspan(i * kPieceBytes, std::min(kPieceBytes, piece.size() - i * kPieceBytes));
   };

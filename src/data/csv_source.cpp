@@ -1,5 +1,6 @@
 #include "data/csv_source.h"
 
+#include <ATen/ceil_div.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -87,7 +88,7 @@ bool CsvSource::has_archives() const {
 // that they are gone through piece by piece on all processors.
 std::vector<std::int64_t> CsvSource::archive_begins() const {
   constexpr std::int64_t kPiece = 65'536;
-  const std::int64_t num_pieces = (size() + kPiece - 1) / kPiece;
+  const std::int64_t num_pieces = at::ceil_div(size(), kPiece);
   std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(num_pieces));
   parallel_for(num_pieces, resolve_threads(0), [&](std::int64_t piece) {
     const std::int64_t first = piece * kPiece;

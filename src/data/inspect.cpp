@@ -1,5 +1,6 @@
 #include "cloob/data/inspect.h"
 
+#include <ATen/ceil_div.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -36,7 +37,7 @@ class Selection {
   }
 
   std::int64_t count() const { return count_; }
-  std::int64_t num_runs() const { return (count_ + run_ - 1) / run_; }
+  std::int64_t num_runs() const { return at::ceil_div(count_, run_); }
   /// The places of a run are [run_begin(run), run_begin(run + 1)).
   std::int64_t run_begin(std::int64_t run) const { return std::min(run * run_, count_); }
   std::int64_t run_of(std::int64_t place) const { return place / run_; }

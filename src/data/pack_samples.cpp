@@ -1,5 +1,6 @@
 #include "data/pack_samples.h"
 
+#include <ATen/ceil_div.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -34,8 +35,7 @@ using Json = nlohmann::ordered_json;
 class PackPlan {
  public:
   PackPlan(std::int64_t num_samples, const PackOptions& options)
-      : num_samples_(num_samples),
-        num_shards_((num_samples + options.samples_per_shard - 1) / options.samples_per_shard) {
+      : num_samples_(num_samples), num_shards_(at::ceil_div(num_samples, options.samples_per_shard)) {
     if (!options.shuffle_seed) return;
     RandomStream stream(RandomUse::sample_order, {*options.shuffle_seed});
     permutation_.emplace(stream.next(), num_samples);

@@ -1,5 +1,7 @@
 #include "cloob/data/sampler.h"
 
+#include <ATen/ceil_div.h>
+
 #include "cloob/base/error.h"
 
 namespace cloob {
@@ -20,7 +22,7 @@ BatchPlaces Sampler::batch_at(std::int64_t position) const {
 
 std::int64_t Sampler::batches_of(std::int64_t places) const {
   const bool drops = purpose_ == Purpose::training && last_batch_ == LastBatch::drop;
-  return drops ? places / batch_size_ : (places + batch_size_ - 1) / batch_size_;
+  return drops ? places / batch_size_ : at::ceil_div(places, batch_size_);
 }
 
 std::int64_t Sampler::batches_per_epoch() const { return batches_of(size_); }

@@ -1,5 +1,6 @@
 #include "cloob/data/shapes_dataset.h"
 
+#include <ATen/ceil_div.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -48,7 +49,7 @@ void write_shards(const fs::path& folder, const ShapesConfig& config, ShapesSpli
   if (count == 0) return;
   make_directories(folder);
   const std::int64_t per_shard = size.samples_per_shard;
-  parallel_for((count + per_shard - 1) / per_shard, threads, [&](std::int64_t shard) {
+  parallel_for(at::ceil_div(count, per_shard), threads, [&](std::int64_t shard) {
     write_shard(folder / fmt::format("{:05}.tar", shard), config, split, shard * per_shard,
                 std::min(count, (shard + 1) * per_shard));
   });

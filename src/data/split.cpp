@@ -1,5 +1,6 @@
 #include "cloob/data/split.h"
 
+#include <ATen/ceil_div.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -68,7 +69,7 @@ std::vector<std::size_t> parts_of_samples(const Source& source, const PartOfKey&
                                           std::int64_t threads) {
   constexpr std::int64_t kPiece = 1024;
   std::vector<std::size_t> parts(static_cast<std::size_t>(source.size()));
-  parallel_for((source.size() + kPiece - 1) / kPiece, threads, [&](std::int64_t piece) {
+  parallel_for(at::ceil_div(source.size(), kPiece), threads, [&](std::int64_t piece) {
     for (std::int64_t i = piece * kPiece; i < std::min(source.size(), (piece + 1) * kPiece); ++i) {
       std::string key;
       try {

@@ -1,6 +1,7 @@
 #include "cloob/image/contact_sheet.h"
 
 #include <ATen/ATen.h>
+#include <ATen/ceil_div.h>
 
 #include <algorithm>
 #include <cmath>
@@ -100,8 +101,8 @@ ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string
   // Captions make cells tall, so there are more columns than rows; then the columns that so many rows really
   // need.
   const int most_columns = static_cast<int>(std::ceil(std::sqrt(1.5 * num_images)));
-  const int rows = (num_images + most_columns - 1) / most_columns;
-  const int columns = (num_images + rows - 1) / rows;
+  const int rows = at::ceil_div(num_images, most_columns);
+  const int columns = at::ceil_div(num_images, rows);
 
   std::vector<std::vector<std::string>> wrapped;
   std::size_t most_lines = 1;

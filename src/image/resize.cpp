@@ -1,5 +1,7 @@
 #include "cloob/image/resize.h"
 
+#include <ATen/ceil_div.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -180,7 +182,7 @@ ResizePlan on_reduced_picture(ResizePlan plan, int reduction) {
   // The crop becomes all pixels that its part touches.
   const PixelBox crop = plan.crop;
   const auto before = [&](int border) { return border / reduction; };
-  const auto behind = [&](int border) { return (border + reduction - 1) / reduction; };
+  const auto behind = [&](int border) { return at::ceil_div(border, reduction); };
   const int left = before(crop.left), top = before(crop.top);
   plan.crop = {left, top, behind(crop.left + crop.width) - left, behind(crop.top + crop.height) - top};
   const double scale = 1.0 / reduction;

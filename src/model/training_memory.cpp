@@ -1,5 +1,7 @@
 #include "cloob/model/training_memory.h"
 
+#include <ATen/ceil_div.h>
+
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -144,7 +146,7 @@ TrainingMemory estimate_training_memory(const ModelConfig& config, const Trainin
   const bool is_wide = step.precision == Precision::fp32, is_pure = step.precision == Precision::pure_bf16;
   const std::int64_t narrow_bytes = is_wide ? kWide : kWide / 2;
   const std::int64_t matrix_bytes = is_pure ? narrow_bytes : kWide;
-  const std::int64_t samples = (step.batch_size + step.parts - 1) / step.parts;
+  const std::int64_t samples = at::ceil_div(step.batch_size, step.parts);
   const std::vector<Layer> layers = layers_of(config, step.image_is_frozen, step.text_is_frozen);
   const auto activations = [&](const Layer& layer) {
     return samples * (layer.wide * kWide + layer.narrow * narrow_bytes);

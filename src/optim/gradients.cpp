@@ -31,6 +31,14 @@ at::Tensor joint_norm(const std::vector<at::Tensor>& norms, const at::TensorOpti
 
 }  // namespace
 
+std::vector<at::Tensor> existing_gradients(const NamedTensors& parameters) {
+  std::vector<at::Tensor> gradients;
+  for (const auto& [name, parameter] : parameters) {
+    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+  }
+  return gradients;
+}
+
 GradientNorms gradient_norms(const NamedTensors& parameters) {
   CLOOB_CHECK(!parameters.empty(), "there are no parameters");
   const at::NoGradGuard no_grad;
@@ -53,10 +61,7 @@ GradientNorms gradient_norms(const NamedTensors& parameters) {
 
 void clip_gradients(const NamedTensors& parameters, const at::Tensor& norm, double max_norm) {
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> gradients;
-  for (const auto& [name, parameter] : parameters) {
-    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
-  }
+  const std::vector<at::Tensor> gradients = existing_gradients(parameters);
   // Always multiplied: asking whether the factor is 1 would wait for the device.
   if (!gradients.empty()) at::_foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp_max(1.0));
 }

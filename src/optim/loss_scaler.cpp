@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "cloob/optim/gradients.h"
 #include "optim/named_state.h"
 
 namespace cloob {
@@ -24,10 +25,7 @@ at::Tensor LossScaler::scale(const at::Tensor& loss) const { return loss * scale
 
 bool LossScaler::unscale(const NamedTensors& parameters) {
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> gradients;
-  for (const auto& [name, parameter] : parameters) {
-    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
-  }
+  const std::vector<at::Tensor> gradients = existing_gradients(parameters);
   found_inf_.zero_();
   // Reciprocal in fp64, as PyTorch has it, so that large scales do not become subnormal on the way.
   const at::Tensor inverse_scale = scale_.to(at::kDouble).reciprocal().to(at::kFloat);

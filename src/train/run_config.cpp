@@ -1,5 +1,7 @@
 #include "cloob/train/run_config.h"
 
+#include <ATen/ceil_div.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -56,7 +58,7 @@ std::int64_t total_steps(const TrainConfig& config, const RunPosition& position)
   if (config.steps) return *config.steps;
   if (config.samples) {
     const std::int64_t left = std::max<std::int64_t>(0, *config.samples - position.samples);
-    return position.step + (left + config.global_batch_size - 1) / config.global_batch_size;
+    return position.step + at::ceil_div(left, config.global_batch_size);
   }
   if (config.epochs) {
     const auto all = std::llround(*config.epochs * static_cast<double>(position.batches_per_epoch));

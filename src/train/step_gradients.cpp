@@ -1,6 +1,7 @@
 #include "train/step_gradients.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ceil_div.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
@@ -137,7 +138,7 @@ at::Tensor StepGradients::backward(const Features& features, std::int64_t step) 
 // of all parts without what their gradients need, one loss over all of them, and then each part once more,
 // through which the gradients of its features go back. The temperature gets its gradient from the one loss.
 at::Tensor StepGradients::compute_in_parts(const Batch& batch, std::int64_t step) {
-  const std::int64_t part = (batch.size() + num_parts_ - 1) / num_parts_;
+  const std::int64_t part = at::ceil_div(batch.size(), num_parts_);
   std::vector<at::Tensor> images, texts, random_states;
   {
     const at::NoGradGuard no_grad;
@@ -181,8 +182,8 @@ at::Tensor StepGradients::compute_in_parts(const Batch& batch, std::int64_t step
 
 std::vector<at::Tensor> StepGradients::recordable_inputs(const Batch& batch) const {
   const std::int64_t length = batch.tokens_BL.size(1), longest = model_->config().text.context_length;
-  const std::int64_t rounded = (length + kRecordedTokens - 1) / kRecordedTokens * kRecordedTokens;
-  const at::Tensor tokens_BL = at::constant_pad_nd(batch.tokens_BL, {0, std::min(rounded, longest) - length});
+  const std::int64_t padded = std::min(at::round_up(length, kRecordedTokens), longest);
+  const at::Tensor tokens_BL = at::constant_pad_nd(batch.tokens_BL, {0, padded - length});
   return {batch.images_BCHW.to(device_, /*non_blocking=*/true), copy_to_device(tokens_BL, device_),
           copy_to_device(batch.end_positions_B, device_)};
 }

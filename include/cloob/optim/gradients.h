@@ -5,10 +5,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "cloob/base/named_tensors.h"
 
 namespace cloob {
+
+std::vector<at::Tensor> existing_gradients(const NamedTensors& parameters);
 
 /// L2 norms over the gradients of all parameters together: scalars on the parameters' device, zero where
 /// there are none.
