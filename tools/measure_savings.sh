@@ -5,7 +5,8 @@
 #   tools/measure_savings.sh CAPTIONS [REPEATS [TIMED_STEPS]]    CAPTIONS: a text file with a caption in each line
 #
 # Builds the committed state in build/savings (minutes for the first, seconds for each patch) and prints, for each line of the
-# table in docs/performance.md, the median of the seconds of a step without and with the saving, and their ratio.
+# table in docs/performance.md, the seconds of a step without and with the saving (median, least and most) and the ratio of
+# the medians.
 set -euo pipefail
 captions=$(realpath "${1:?a text file with a caption in each line}")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -38,7 +39,10 @@ step() {  # step PROGRAM TOKENS ARGUMENT...: seconds of a step
   "$place/$program/bin/cloob" bench step --caption-tokens "$tokens" --captions "$captions" --steps "$steps" --json - "$@" |
     grep -o '"step_s": [0-9.]*' | cut -d' ' -f2
 }
-median() { sort -g | awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2}'; }
+spread() {  # spread FILE: median, least and most
+  sort -g "$1" |
+    awk '{v[NR] = $1} END {printf "%.2f (%.2f to %.2f)", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1], v[NR]}'
+}
 compare() {  # compare SAVING PROGRAM TOKENS_WITHOUT TOKENS_WITH ARGUMENT...
   local saving=$1 program=$2 without=$3 with=$4 i; shift 4
   rm -f "$place/without" "$place/with"
@@ -47,8 +51,8 @@ compare() {  # compare SAVING PROGRAM TOKENS_WITHOUT TOKENS_WITH ARGUMENT...
     step as_it_is "$with" "$@" >>"$place/with"
   done
   local a b
-  a=$(median <"$place/without") b=$(median <"$place/with")
-  echo "$saving | $* | $a | $b | $(awk "BEGIN {printf \"%.2f\", $a / $b}")"
+  a=$(spread "$place/without") b=$(spread "$place/with")
+  echo "$saving | $* | $a | $b | $(awk "BEGIN {printf \"%.2f\", ${a%% *} / ${b%% *}}")"
 }
 vit=(--model ViT-B-32 --batch 64) resnet=(--model RN50 --batch 32) small=(--model tiny-resnet --batch 128)
 echo "saving | step | without, s | with, s | ratio"

@@ -108,7 +108,7 @@ void add_bench_step(CLI::App& group, Action& action) {
   command->add_option("--batch", arguments->batch, "Pairs in a step")
       ->capture_default_str()
       ->check(CLI::Range(2, 1'000'000'000));
-  command->add_option("--steps", arguments->steps, "Timed steps, behind three that are not")
+  command->add_option("--steps", arguments->steps, "Timed steps, behind two that are not")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
   add_enum_option<Precision>(*command, "--precision", arguments->precision, "train.precision");

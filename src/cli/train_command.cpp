@@ -104,7 +104,7 @@ void add_train_command(CLI::App& app, Action& action) {
   command
       ->add_option(
           "--profile", arguments->profile_steps,
-          "Profile this many steps after the first two: print what they spend their time on and write "
+          "Profile this many steps after the first three: print what they spend their time on and write "
           "trace.json into the run folder, for chrome://tracing")
       ->check(CLI::Range(1, 1000));
   command->allow_extras();

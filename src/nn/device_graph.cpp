@@ -16,14 +16,27 @@ class CudaGraph final : public DeviceGraph {
   void record(const std::function<void()>& work) override {
     // A recording has memory of its own, which would not come from what the allocator has kept so far.
     c10::cuda::CUDACachingAllocator::emptyCache();
-    // Other threads may pin memory for the next batches meanwhile.
+    // A backward pass runs on a thread of autograd's.
     graph_.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
-    work();
+    try {
+      work();
+    } catch (...) {
+      end_failed_capture();
+      throw;
+    }
     graph_.capture_end();
   }
   void replay() override { graph_.replay(); }
 
  private:
+  // Memory that is freed while the exception travels may ask the stream, which must not be recording then.
+  void end_failed_capture() {
+    try {
+      graph_.capture_end();
+    } catch (const c10::Error&) {  // the reason is the exception that travels
+    }
+  }
+
   c10::MempoolId_t pool_;
   at::cuda::CUDAGraph graph_;
 };

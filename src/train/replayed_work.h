@@ -23,23 +23,25 @@ namespace cloob {
 class ReplayedWork {
  public:
   using Work = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
+  /// Of one combination of shapes. They choose algorithms and make what libraries keep, which a recording
+  /// must not.
+  static constexpr int kCallsBeforeRecording = 2;
 
   ReplayedWork(GraphFactory make_graph, Work work, std::vector<at::Tensor> leaves);
 
-  /// What the function gives for these inputs; it and the gradients are valid until the next call. Throws
-  /// UserError when the function cannot be recorded.
+  /// What the function gives for these inputs; the gradients are valid until the next call. Throws UserError
+  /// when the function cannot be recorded.
   at::Tensor run(const std::vector<at::Tensor>& inputs);
 
  private:
   struct Recording {
     int num_calls = 0;
     std::unique_ptr<DeviceGraph> graph;  ///< null until it is recorded
-    std::vector<at::Tensor> inputs;      ///< where the graph reads
     at::Tensor output;                   ///< where it writes, beside `gradients_`
   };
-  void hold(const std::vector<at::Tensor>& inputs, Recording& recording);
+  std::vector<at::Tensor> hold(const std::vector<at::Tensor>& inputs);
   void give_gradients();
-  void record(Recording& recording);
+  void record(Recording& recording, const std::vector<at::Tensor>& held);
 
   GraphFactory make_graph_;
   Work work_;

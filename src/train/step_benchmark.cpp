@@ -16,13 +16,11 @@
 #include "cloob/nn/streams.h"
 #include "cloob/text/tokenizer.h"
 #include "cloob/train/train_step.h"
+#include "train/replayed_work.h"
 #include "train/training_parts.h"
 
 namespace cloob {
 namespace {
-
-// The first takes memory and sees libraries choose their algorithms, the third records (train.cuda_graph).
-constexpr std::int64_t kUntimedSteps = 3;
 
 // All of a batch but the lengths of its captions.
 Batch make_batch(const RunConfig& config) {
@@ -75,19 +73,23 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
   StepBenchmarkResult result;
   // Training copies the images while the device computes the step before.
   if (!train_step.reads_images()) made_up.images_BCHW = made_up.images_BCHW.to(device);
-  std::int64_t step = 0;
-  const auto timed_step = [&] {
+  const auto timed_step = [&](std::int64_t step) {
     const Batch batch = with_lengths(made_up, benchmark, step);
     const Timer timer;
     result.loss = train_step.run(batch, step, benchmark.config.optimizer.lr).loss.item<double>();
-    ++step;
     return timer.seconds();
   };
-  result.first_seconds = timed_step();
-  while (step < kUntimedSteps) timed_step();
-  std::vector<double> seconds;
-  for (std::int64_t timed = 0; timed < benchmark.steps; ++timed) seconds.push_back(timed_step());
-  result.seconds = median(std::move(seconds));
+  result.first_seconds = timed_step(0);
+  timed_step(1);
+  const auto timed_steps = [&] {
+    std::vector<double> seconds;
+    for (std::int64_t step = 0; step < benchmark.steps; ++step) seconds.push_back(timed_step(step + 2));
+    return seconds;
+  };
+  // Until each of them has been recorded.
+  for (int call = 0; benchmark.config.train.cuda_graph && call <= ReplayedWork::kCallsBeforeRecording; ++call)
+    timed_steps();
+  result.seconds = median(timed_steps());
   result.samples_per_second = static_cast<double>(made_up.size()) / result.seconds;
   result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;
   return result;

@@ -25,7 +25,7 @@ using torch::autograd::profiler::KinetoEvent;
 using torch::autograd::profiler::ProfilerResult;
 using torch::profiler::impl::ActivityType;
 
-constexpr std::int64_t kWarmUpSteps = 2;
+constexpr std::int64_t kWarmUpSteps = 3;
 constexpr std::size_t kMostOperators = 15;
 
 torch::profiler::impl::ProfilerConfig profiler_config() {

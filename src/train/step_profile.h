@@ -26,7 +26,8 @@ struct ProfiledEvent {
 std::string describe_profile(const std::vector<ProfiledEvent>& events, std::int64_t num_steps,
                              double seconds);
 
-/// Profiles `num_steps` steps of a run, after two that are not counted since libraries start up in them.
+/// Profiles `num_steps` steps of a run, after three that are not counted: libraries start up in the
+/// first two, and the third may be recorded (train.cuda_graph).
 /// Stations are what the code marks with RECORD_USER_SCOPE.
 class StepProfile {
  public:

@@ -98,7 +98,7 @@ struct OptimizerConfig {
             "ema_decay", &C::ema_decay,
             "Keeps an exponential moving average of the weights with this decay a step, 0.9999 for example "
             "(less in the first steps: (1 + step) / (10 + step)). Evaluations use the averaged weights, and "
-            "a checkpoint's weights are these. Unset: no average.",
+            "a checkpoint's weights are these; a learned beta has no average. Unset: no average.",
             Range{0.0, 0.9999999}),
         field("image", &C::image, "What the image tower does otherwise."),
         field("text", &C::text, "What the text tower does otherwise."),

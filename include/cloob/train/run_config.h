@@ -69,7 +69,8 @@ struct TrainConfig {
         field("cuda_graph", &TrainConfig::cuda_graph,
               "Whether a GPU records towers, loss and backward pass once for each shape of a full batch and "
               "then replays them, which spares the CPU the launch of every kernel. Captions are then padded "
-              "to the longest of the batch, rounded up to a multiple of 8 tokens. The CPU has no graphs."),
+              "to the longest of the batch, rounded up to a multiple of 8 tokens. The recordings keep the "
+              "memory of a step; steps of new shapes take theirs beside it. The CPU has no graphs."),
         field("threads", &TrainConfig::threads,
               "Threads of one tensor operation on the CPU; 0 takes all cores. Another number of threads can "
               "round sums "

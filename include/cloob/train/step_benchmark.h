@@ -23,8 +23,8 @@ struct StepBenchmarkResult {
   double loss = 0;          ///< of the last step
 };
 
-/// Trains on one batch of noise: the first step, two that are not counted, then `steps` timed ones. Throws
-/// UserError for lengths that do not fit the model.
+/// Trains on one batch of noise: the first step, one that is not counted, then `steps` timed ones.
+/// Throws UserError for lengths that do not fit the model.
 StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark);
 
 }  // namespace cloob

@@ -6,6 +6,7 @@
 
 #include "cloob/base/error.h"
 #include "support/support.h"
+#include "unit/train/rerun_graph.h"
 
 namespace cloob {
 namespace {
@@ -99,17 +100,31 @@ TEST_F(ReplayedWorkTest, RecordsEveryShapeAndHoldsOneSetOfGradients) {
   for (const at::Tensor& gradient : gradients) EXPECT_TRUE(gradient.is_same(gradients.front()));
 }
 
-// The gradients that a recording finds are those of the step before.
+// The gradients that a replay finds are those of the step before, of this shape or of another one.
 TEST_F(ReplayedWorkTest, RecordsThatTheGradientsBeginAtZero) {
-  for (const std::int64_t size : {2, 3}) {
-    for (int call = 0; call < 3; ++call) run(at::ones({size}, at::kDouble));
-    EXPECT_EQ(weight_.grad().item<double>(), static_cast<double>(size));
+  ReplayedWork replayed([] { return std::make_unique<testing::RerunGraph>(); },
+                        [this](const std::vector<at::Tensor>& inputs) { return work(inputs); }, {weight_});
+  for (int call = 1; call <= 5; ++call) {
+    for (const std::int64_t size : {2, 3}) {
+      weight_.mutable_grad().reset();
+      EXPECT_EQ(replayed.run({at::full({size}, call, at::kDouble)}).item<double>(), 3 * call * size);
+      EXPECT_EQ(weight_.grad().item<double>(), static_cast<double>(call * size));
+    }
   }
 }
 
-TEST_F(ReplayedWorkTest, DoesNotRecordAnAddition) {
+TEST_F(ReplayedWorkTest, HandsOutResultsThatLast) {
   const at::Tensor input = at::ones({2}, at::kDouble);
-  for (int call = 0; call < 2; ++call) replayed_.run({input});
+  for (int call = 0; call < 2; ++call) run(input);
+  weight_.mutable_grad().reset();
+  const at::Tensor result = replayed_.run({input});
+  last_output_.zero_();  // as the next replay writes there
+  EXPECT_EQ(result.item<double>(), 6);
+}
+
+TEST_F(ReplayedWorkTest, RefusesLeavesThatHaveGradients) {
+  const at::Tensor input = at::ones({2}, at::kDouble);
+  replayed_.run({input});
   EXPECT_THROW(replayed_.run({input}), InternalError);
 }
 

@@ -52,8 +52,8 @@ inline DualEncoder model_of(const RunConfig& config) {
   return model;
 }
 
-inline Batch batch_of(const RunConfig& config, std::int64_t size) {
-  at::manual_seed(3);
+inline Batch batch_of(const RunConfig& config, std::int64_t size, std::uint64_t seed = 3) {
+  at::manual_seed(seed);
   const std::int64_t side = config.model.image.image_size;
   Batch batch;
   batch.images_BCHW = at::randn({size, 3, side, side}, at::kDouble);
