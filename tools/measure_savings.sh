@@ -8,9 +8,12 @@
 # table in docs/performance.md, the seconds of a step without and with the saving (median, least and most) and the ratio of
 # the medians.
 set -euo pipefail
-captions=$(realpath "${1:?a text file with a caption in each line}")
+usage() { echo "usage: tools/measure_savings.sh CAPTIONS [REPEATS [TIMED_STEPS]]: $*" >&2; exit 2; }
+[ $# -ge 1 ] && [ $# -le 3 ] || usage "$# arguments"
+[ -f "$1" ] && [ -s "$1" ] || usage "'$1' is no text file with a caption in each line"
+captions=$(realpath "$1") repeats=${2:-3} steps=${3:-3}
+[[ $repeats =~ ^[1-9][0-9]*$ && $steps =~ ^[1-9][0-9]*$ ]] || usage "'$repeats' repeats, '$steps' steps"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-repeats=${2:-3} steps=${3:-3}
 root=$PWD place=$PWD/build/savings
 source=$place/source
 rm -rf "$source" && mkdir -p "$place"
@@ -36,7 +39,8 @@ build none "${all[@]}"
 
 step() {  # step PROGRAM TOKENS ARGUMENT...: seconds of a step
   local program=$1 tokens=$2; shift 2
-  "$place/$program/bin/cloob" bench step --caption-tokens "$tokens" --captions "$captions" --steps "$steps" --json - "$@" |
+  [ "$tokens" != lengths ] || set -- "$@" --captions "$captions"
+  "$place/$program/bin/cloob" bench step --caption-tokens "$tokens" --steps "$steps" --json - "$@" |
     grep -o '"step_s": [0-9.]*' | cut -d' ' -f2
 }
 spread() {  # spread FILE: median, least and most

@@ -1,8 +1,10 @@
 // cloob bench step
 
 #include <ATen/Parallel.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -44,7 +46,16 @@ struct StepArguments {
 std::filesystem::path find_model(const std::string& model) {
   std::error_code error;
   if (std::filesystem::is_regular_file(model, error)) return model;
-  return find_resource("configs/model/" + model + ".yaml");
+  const std::filesystem::path folder = find_resource("configs/model");
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path().stem().string());
+  std::ranges::sort(names);
+  if (!std::ranges::binary_search(names, model)) {
+    throw_user_error("--model '{}' is neither a file nor one of {}{}", model, join(names, ", "),
+                     suggestion(model, names));
+  }
+  return folder / (model + ".yaml");
 }
 
 RunConfig read_run(const StepArguments& arguments, const std::vector<std::string>& rest) {
@@ -63,7 +74,11 @@ RunConfig read_run(const StepArguments& arguments, const std::vector<std::string
 }
 
 std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const RunConfig& config) {
-  if (const auto number = parse_integer(arguments.caption_tokens)) return {*number};
+  if (const auto number = parse_integer(arguments.caption_tokens)) {
+    if (!arguments.captions.empty())
+      warn_without_effect({fmt::format("--captions (--caption-tokens is {})", *number)});
+    return {*number};
+  }
   if (arguments.captions.empty()) {
     throw_user_error(
         "--caption-tokens {}: give a number, or a text with a caption in each line by --captions",

@@ -111,7 +111,7 @@ void append_vit(const ImageEncoderConfig& image, std::int64_t embed_dim, std::ve
                     .cast_parameters = patches,
                     .wide = pixels + tokens * image.width,
                     .narrow = 0});
-  const Layer block = transformer_block(tokens, image.width, image.heads());
+  const Layer block = transformer_block(1 + image.trained_patches(), image.width, image.heads());
   layers.insert(layers.end(), static_cast<std::size_t>(image.layers.at(0)), block);
   layers.push_back({.parameters = image.width * (embed_dim + 2), .cast_parameters = image.width * embed_dim});
 }

@@ -43,7 +43,7 @@ torch::Tensor cut_into_patches(const torch::Tensor& images_BCHW, std::int64_t pa
 
 VisionTransformerImpl::VisionTransformerImpl(const ImageEncoderConfig& config, Activation activation,
                                              std::int64_t embed_dim, Initializer& initializer)
-    : patch_dropout_(config.patch_dropout),
+    : trained_patches_(config.trained_patches()),
       class_embedding_(register_parameter("class_embedding",
                                           initializer.embedding({config.width}, embedding_std(config)))),
       positional_embedding_(register_parameter(
@@ -65,11 +65,9 @@ VisionTransformerImpl::VisionTransformerImpl(const ImageEncoderConfig& config, A
 // Keeps the class token and, for each image, patches that are drawn on the device (Li et al., 2023: FLIP).
 torch::Tensor VisionTransformerImpl::drop_patches(const torch::Tensor& embedded_BLD) const {
   const std::int64_t num_images = embedded_BLD.size(0), num_patches = embedded_BLD.size(1) - 1;
-  const auto share = static_cast<double>(num_patches) * (1 - patch_dropout_);
-  const auto num_kept = std::max<std::int64_t>(1, static_cast<std::int64_t>(share));
   const torch::Tensor drawn_BP =
       at::rand({num_images, num_patches}, embedded_BLD.options().dtype(at::kFloat));
-  const torch::Tensor kept_BK = std::get<1>(drawn_BP.topk(num_kept, 1));
+  const torch::Tensor kept_BK = std::get<1>(drawn_BP.topk(trained_patches_, 1));
   const torch::Tensor places_BL = at::cat({at::zeros({num_images, 1}, kept_BK.options()), kept_BK + 1}, 1);
   return embedded_BLD.gather(1, places_BL.unsqueeze(2).expand({-1, -1, embedded_BLD.size(2)}));
 }
@@ -83,7 +81,7 @@ torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images_BCHW) {
   // Under autocast the patches are narrow and the embeddings float32: the residual stream becomes float32
   // here.
   torch::Tensor embedded_BLD = at::cat({class_B1D, patches_BLD}, 1) + positional_embedding_;
-  if (is_training() && patch_dropout_ > 0) embedded_BLD = drop_patches(embedded_BLD);
+  if (is_training() && 1 + trained_patches_ < embedded_BLD.size(1)) embedded_BLD = drop_patches(embedded_BLD);
   const SequenceGroups groups = {{.count = embedded_BLD.size(0), .length = embedded_BLD.size(1)}};
   const torch::Tensor class_BD =
       transformer_->forward(input_norm_->forward(embedded_BLD).flatten(0, 1), groups, PooledToken::first);

@@ -8,6 +8,7 @@
 
 #include <cmath>
 
+#include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
 
 namespace cloob {
@@ -55,6 +56,11 @@ KeepRunningStatistics::KeepRunningStatistics() { ++num_keepers; }
 KeepRunningStatistics::~KeepRunningStatistics() { --num_keepers; }
 
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x_BCHW) {
+  if (is_training() && x_BCHW.numel() == x_BCHW.size(1)) {
+    throw_user_error(
+        "a batch norm has one value of a channel, which has no variance, since one picture is encoded alone: "
+        "lower train.gradient_cache_parts, or raise train.global_batch_size or model.image.image_size");
+  }
   if (is_training() && num_keepers > 0) {
     return at::batch_norm(x_BCHW, weight_, bias_, /*running_mean=*/{}, /*running_var=*/{}, /*training=*/true,
                           kMomentum, kEpsilon, /*cudnn_enabled=*/true);

@@ -73,6 +73,8 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
     settings.push_back("train.cache_frozen_features (neither optimizer.image.frozen nor text.frozen is set)");
   if (config.train.cuda_graph && !selects_gpu(config.train.device))
     settings.push_back("train.cuda_graph (the device is the CPU)");
+  if (config.train.tf32 && !selects_gpu(config.train.device))
+    settings.push_back("train.tf32 (the device is the CPU)");
   if (config.model.image.kind == ImageEncoderKind::resnet && is_set("model.image.patch_dropout"))
     settings.push_back("model.image.patch_dropout (model.image.kind is resnet, which has no patches)");
   if (config.optimizer.image.frozen && is_set("model.image.patch_dropout"))

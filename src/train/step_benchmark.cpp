@@ -13,6 +13,7 @@
 #include "cloob/base/memory.h"
 #include "cloob/base/timer.h"
 #include "cloob/nn/device.h"
+#include "cloob/nn/device_graph.h"
 #include "cloob/nn/streams.h"
 #include "cloob/text/tokenizer.h"
 #include "cloob/train/train_step.h"
@@ -45,8 +46,9 @@ Batch with_lengths(Batch batch, const StepBenchmark& benchmark, std::int64_t ste
     const auto& lengths = benchmark.caption_lengths;
     const std::int64_t length = lengths[static_cast<std::size_t>(step * size + row) % lengths.size()];
     if (length < 2 || length > model.text.context_length) {
-      throw_user_error("captions of {} tokens: they have to have 2 to model.text.context_length ({})", length,
-                       model.text.context_length);
+      throw_user_error(
+          "a caption of {} tokens (--caption-tokens): it has to have 2 to model.text.context_length ({})",
+          length, model.text.context_length);
     }
     ends.push_back(length - 1);
   }
@@ -87,8 +89,8 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
     return seconds;
   };
   // Until each of them has been recorded.
-  for (int call = 0; benchmark.config.train.cuda_graph && call <= ReplayedWork::kCallsBeforeRecording; ++call)
-    timed_steps();
+  const bool are_recorded = benchmark.config.train.cuda_graph && graphs_of(device);
+  for (int call = 0; are_recorded && call <= ReplayedWork::kCallsBeforeRecording; ++call) timed_steps();
   result.seconds = median(timed_steps());
   result.samples_per_second = static_cast<double>(made_up.size()) / result.seconds;
   result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "cloob/base/full_precision.h"
-#include "cloob/base/tiles.h"
 #include "cloob/nn/layers.h"
 #include "cloob/nn/random_state.h"
 #include "cloob/nn/streams.h"
@@ -34,6 +33,17 @@ std::vector<at::Tensor> leaves_of(const NamedTensors& parameters) {
     if (parameter.requires_grad()) leaves.push_back(parameter);
   }
   return leaves;
+}
+
+/// Calls visit(first, count) for parts whose sizes differ by one at most: a batch norm can do nothing with a
+/// single pair that is left over.
+template <class Visit>
+void for_each_part(std::int64_t size, std::int64_t num_parts, const Visit& visit) {
+  num_parts = std::min(num_parts, size);
+  for (std::int64_t part = 0; part < num_parts; ++part) {
+    const std::int64_t first = size * part / num_parts;
+    visit(first, size * (part + 1) / num_parts - first);
+  }
 }
 
 /// Sums of the gradients of bf16 weights over parts, in float32: bf16 would lose small ones.
@@ -138,12 +148,11 @@ at::Tensor StepGradients::backward(const Features& features, std::int64_t step) 
 // of all parts without what their gradients need, one loss over all of them, and then each part once more,
 // through which the gradients of its features go back. The temperature gets its gradient from the one loss.
 at::Tensor StepGradients::compute_in_parts(const Batch& batch, std::int64_t step) {
-  const std::int64_t part = at::ceil_div(batch.size(), num_parts_);
   std::vector<at::Tensor> images, texts, random_states;
   {
     const at::NoGradGuard no_grad;
     const KeepRunningStatistics keep;
-    for_each_piece(batch.size(), part, [&](std::int64_t first, std::int64_t count) {
+    for_each_part(batch.size(), num_parts_, [&](std::int64_t first, std::int64_t count) {
       random_states.push_back(random_state(device_));
       const Features features = encode(batch, first, count);
       images.push_back(features.image_BD);
@@ -156,7 +165,7 @@ at::Tensor StepGradients::compute_in_parts(const Batch& batch, std::int64_t step
   at::Tensor loss = backward(all, step);
   NarrowGradientSums sums;
   std::size_t number = 0;
-  for_each_piece(batch.size(), part, [&](std::int64_t first, std::int64_t count) {
+  for_each_part(batch.size(), num_parts_, [&](std::int64_t first, std::int64_t count) {
     set_random_state(device_, random_states[number++]);
     std::vector<at::Tensor> outputs, gradients;
     const auto add = [&](const at::Tensor& output, const at::Tensor& all_rows) {

@@ -306,6 +306,20 @@ TEST_F(Commands, BenchStepTimesASmallModel) {
   }
 }
 
+TEST_F(Commands, BenchStepSaysWhatItDoesNotKnowOrUse) {
+  const ProgramResult typo = run_cloob(tiny_project(), {"bench", "step", "--model", "tiny-resnt"});
+  EXPECT_EQ(typo.exit_status, 2);
+  EXPECT_THAT(typo.errors, HasSubstr("--model 'tiny-resnt' is neither a file nor one of "));
+  EXPECT_THAT(typo.errors, HasSubstr("did you mean 'tiny-resnet'?"));
+  const std::string model = (source_dir() / "configs/test/test-vit.yaml").string();
+  const ProgramResult unused = run_cloob(
+      tiny_project(), {"bench", "step", "--model", model, "--batch", "4", "--steps", "1", "--train.device",
+                       "cpu", "--caption-tokens", "5", "--captions", "few.txt", "--train.tf32", "true"});
+  EXPECT_EQ(unused.exit_status, 0) << unused.errors;
+  EXPECT_THAT(unused.errors, HasSubstr("--captions (--caption-tokens is 5) has no effect"));
+  EXPECT_THAT(unused.errors, HasSubstr("train.tf32 (the device is the CPU) has no effect"));
+}
+
 TEST_F(Commands, DataListShowsTheOrderOfAnEpochForAnyThreadsAndRanks) {
   const auto list = [](std::vector<std::string> more) {
     std::vector<std::string> arguments = {"data", "list", "data/train/*.tar", "--epoch", "1", "--seed", "7"};

@@ -4,6 +4,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
+#include "cloob/checkpoint/checkpoint_store.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "e2e/fixture.h"
 #include "e2e/program.h"
@@ -218,6 +219,19 @@ TEST(Continuation, AfterManySpikesTheWeightsGoBack) {
   EXPECT_THAT(wild.errors, HasSubstr("step_00000027; data and schedule go on"));
   EXPECT_THAT(wild.errors, HasSubstr("step 36: training became unstable: 3 steps in a row were skipped"));
   EXPECT_EQ(last_metrics("spiky")["train/skipped_steps"], 5);
+}
+
+TEST(Continuation, AResumedRunRemembersThatItsWeightsWentBack) {
+  run_or_fail(train_arguments("went_back", {"--train.steps", "4"}));
+  Checkpoint saved = load_checkpoint(tiny_project() / "went_back" / "checkpoints" / "step_00000004",
+                                     CheckpointPart::everything);
+  saved.training.at("run.rolled_back_at").fill_(3);
+  const fs::path edited = CheckpointStore(tiny_project() / "edited", {}).save(saved);
+  run_or_fail(train_arguments("remembers", {"--resume", edited.string()}));
+  EXPECT_EQ(final_tensors(tiny_project() / "remembers")
+                .at("training.safetensors:run.rolled_back_at")
+                .item<std::int64_t>(),
+            3);
 }
 
 TEST(Continuation, AProfileIsATableAndATrace) {

@@ -62,7 +62,7 @@ class VisionTransformerImpl final : public ImageEncoderImpl {
  private:
   torch::Tensor drop_patches(const torch::Tensor& embedded_BLD) const;
 
-  double patch_dropout_;
+  std::int64_t trained_patches_;
   torch::Tensor class_embedding_;
   torch::Tensor positional_embedding_;  ///< row 0 belongs to the class token
   torch::Tensor projection_;

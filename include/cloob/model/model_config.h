@@ -1,6 +1,7 @@
 // Section `model`: the architecture of both towers. configs/model holds the usual ones.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -64,6 +65,12 @@ struct ImageEncoderConfig {
   /// Rows and columns of the feature map or of the patches. For a validated config.
   std::int64_t grid_size() const {
     return image_size / (kind == ImageEncoderKind::resnet ? 32 : patch_size.value());
+  }
+  /// Patches of an image that training encodes: what `patch_dropout` leaves, at least one. For a validated
+  /// ViT.
+  std::int64_t trained_patches() const {
+    const auto left = static_cast<double>(grid_size() * grid_size()) * (1 - patch_dropout);
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(left));
   }
 };
 static_assert(lists_every_member<ImageEncoderConfig>);

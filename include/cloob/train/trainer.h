@@ -100,8 +100,10 @@ class Trainer {
   Loader loader_;
   TrainStep train_step_;
   Validation validation_;
+  // Before `state_`, whose `restore` sets them.
   at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
   std::int64_t loss_count_ = 0;
+  std::int64_t rolled_back_at_ = -1;  ///< the step at which the weights last went back, -1 if never
   TrainingState state_;
   const TrainingState earlier_;  ///< the state at the beginning of this process
   std::int64_t total_steps_;
@@ -113,7 +115,6 @@ class Trainer {
   std::optional<double> shown_loss_;
   Timer since_save_;
   std::int64_t saved_step_ = -1;
-  std::int64_t rolled_back_at_ = -1;      ///< the step at which the weights last went back, -1 if never
   std::shared_ptr<StepProfile> profile_;  ///< null without one
 };
 

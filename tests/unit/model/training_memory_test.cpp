@@ -71,6 +71,15 @@ TEST(TrainingMemory, PureBf16HasNoCopiesButMasters) {
   }
 }
 
+TEST(TrainingMemory, PatchesThatAreDroppedTakeNone) {
+  ModelConfig config = testing::tiny_vit();
+  const TrainingMemory all = estimate_training_memory(config, {.batch_size = 32});
+  config.image.patch_dropout = 0.75;  // 2 of 9 are left
+  const TrainingMemory few = estimate_training_memory(config, {.batch_size = 32});
+  EXPECT_LT(few.activations, all.activations);
+  EXPECT_EQ(few.weights, all.weights);
+}
+
 TEST(TrainingMemory, PartsAndRecomputingSaveActivations) {
   for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit()}) {
     const TrainingMemory whole = estimate_training_memory(config, {.batch_size = 32});

@@ -78,6 +78,18 @@ TEST(BatchNorm2d, KeepsRunningStatisticsInTrainingOnly) {
   EXPECT_EQ(buffer(*norm, "num_batches_tracked").item<std::int64_t>(), 1);
 }
 
+TEST(BatchNorm2d, RefusesOneValueOfAChannel) {
+  Initializer initializer = Initializer::drawn(1);
+  BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
+  const at::Tensor alone = at::ones({1, 3, 1, 1});
+  testing::expect_user_error([&] { norm->forward(alone); }, {"batch norm", "train.gradient_cache_parts"});
+  EXPECT_TRUE(buffer(*norm, "running_var").equal(at::ones({3})));
+  norm->forward(at::ones({2, 3, 1, 1}));
+  norm->forward(at::ones({1, 3, 2, 1}));
+  norm->eval();
+  norm->forward(alone);
+}
+
 TEST(EvalMode, DoesNotWakeAModuleThatWasNotTraining) {
   Initializer initializer = Initializer::drawn(1);
   BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);

@@ -130,6 +130,18 @@ TEST(TrainStep, InPartsOfAResNetTakesTheStatisticsOfEachPartOnce) {
     testing::expect_close(actual.buffers.at(item.key()), item.value(), 1e-10, 1e-12, item.key());
 }
 
+// 5 of 16 pairs in 3 parts, 6 in the others: no part is a pair that is left over.
+TEST(TrainStep, InPartsOfAResNetNoPairIsLeftAlone) {
+  RunConfig config = config_of(ImageEncoderKind::resnet);
+  for (const std::int64_t parts : {3, 5, 8}) {
+    config.train.gradient_cache_parts = parts;
+    for (const auto& [name, buffer] : outcome_of(config).buffers)
+      EXPECT_TRUE(buffer.isfinite().all().item<bool>()) << name;
+  }
+  config.train.gradient_cache_parts = 16;
+  testing::expect_user_error([&] { outcome_of(config); }, {"train.gradient_cache_parts"});
+}
+
 TEST(TrainStep, WithCheckpointingHasTheSameGradientsAndStatistics) {
   for (const ImageEncoderKind kind : {ImageEncoderKind::vit, ImageEncoderKind::resnet}) {
     for (const std::int64_t parts : {1, 4}) {
