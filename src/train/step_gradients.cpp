@@ -78,7 +78,6 @@ StepGradients::StepGradients(const RunConfig& config, DualEncoder model,
     : precision_(precision_of(config.train)),
       full_batch_size_(config.train.global_batch_size),
       num_parts_(config.train.gradient_cache_parts),
-      first_steady_step_(config.retrieval.kind == RetrievalKind::none ? 0 : config.retrieval.warmup_steps),
       image_is_frozen_(config.optimizer.image.frozen),
       text_is_frozen_(config.optimizer.text.frozen),
       device_(device),
@@ -95,7 +94,7 @@ StepGradients::StepGradients(const RunConfig& config, DualEncoder model,
 
 at::Tensor StepGradients::compute(const Batch& batch, std::int64_t step) {
   // Batches that lack a pair come in too many sizes, and too seldom, to be recorded.
-  const bool can_replay = batch.size() == full_batch_size_ && step >= first_steady_step_;
+  const bool can_replay = batch.size() == full_batch_size_ && step >= objective_.first_steady_step();
   if (replayed_ && can_replay) return replayed_->run(recordable_inputs(batch));
   if (num_parts_ > 1) return compute_in_parts(batch, step);
   return backward(encode(batch, 0, batch.size()), step);
@@ -202,7 +201,7 @@ at::Tensor StepGradients::compute_recordable(const std::vector<at::Tensor>& inpu
     const Autocast autocast(device_.type(), precision_);
     return Features{encode_images(inputs[0]), model_->encode_padded_text(inputs[1], inputs[2])};
   }();
-  return backward(features, first_steady_step_);
+  return backward(features, objective_.first_steady_step());
 }
 
 }  // namespace cloob

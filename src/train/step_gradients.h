@@ -56,7 +56,6 @@ class StepGradients {
   Precision precision_;
   std::int64_t full_batch_size_;
   std::int64_t num_parts_;
-  std::int64_t first_steady_step_;  ///< from which on the objective does not depend on the step
   bool image_is_frozen_;
   bool text_is_frozen_;
   c10::Device device_;

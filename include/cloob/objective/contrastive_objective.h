@@ -45,6 +45,11 @@ class ContrastiveObjective {
   ObjectiveOutput evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD, const at::Tensor& inv_tau,
                            const Gather& gather, std::int64_t step) const;
 
+  /// From which step on `evaluate` does not depend on the step.
+  std::int64_t first_steady_step() const {
+    return retrieval_.kind == RetrievalKind::none ? 0 : retrieval_.warmup_steps;
+  }
+
   ObjectiveSystem system() const { return system_of(loss_.kind, retrieval_.kind); }
   /// Inverse temperature of the retrieval, a scalar with gradient when it is learned.
   at::Tensor beta() const;
