@@ -1,4 +1,4 @@
-# Finds every library once and gives it a short imported target. Nothing is downloaded here: tools/setup.sh installs.
+# Finds every third-party library once and gives it a short imported target. Downloads nothing: tools/setup.sh installs them.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 set(_summary "")
@@ -9,7 +9,7 @@ function(require_package variable target debian_package)
   endif()
 endfunction()
 
-# Libraries that Debian describes by pkg-config: name of the target, of the module, of the package.
+# For libraries with pkg-config files: names of the target, the pkg-config module and the Debian package.
 function(find_by_pkg_config target module debian_package)
   string(MAKE_C_IDENTIFIER ${module} id)
   pkg_check_modules(${id} QUIET IMPORTED_TARGET ${module})
@@ -44,7 +44,7 @@ require_package(CLI11_FOUND CLI11 libcli11-dev)
 find_package(nlohmann_json QUIET)
 require_package(nlohmann_json_FOUND nlohmann-json nlohmann-json3-dev)
 
-# The component packages bring less than half of what libopencv-dev does, and no CMake files of their own.
+# The component packages install less than half of what libopencv-dev does, and no CMake files.
 find_path(OPENCV_INCLUDE_DIR opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4)
 require_package(OPENCV_INCLUDE_DIR OpenCV "libopencv-imgcodecs-dev and libopencv-imgproc-dev")
 add_library(opencv::opencv INTERFACE IMPORTED)

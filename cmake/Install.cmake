@@ -1,4 +1,4 @@
-# Where the program finds what it reads at run time: ../share/cloob beside bin, in the build tree and when installed.
+# Run-time resources: the program finds them in ../share/cloob relative to bin, in the build tree and when installed.
 set(CLOOB_SHARE_DIR ${PROJECT_BINARY_DIR}/share/cloob)
 foreach(resource bpe_simple_vocab_16e6.txt.gz en_classnames.json en_zeroshot_classification_templates.json)
   set(source ${CLOOB_DEPS_DIR}/share/${resource})

@@ -1,9 +1,9 @@
-# Build options and the flags that every target of the project shares.
+# Build options and the flags shared by all targets of the project.
 option(CLOOB_TESTS "Build the tests" ON)
 option(CLOOB_WERROR "Treat warnings as errors" OFF)
 option(CLOOB_CUDA "Link LibTorch's CUDA libraries" OFF)
 set(CLOOB_SANITIZE "" CACHE STRING "Sanitizers for all targets, for example 'address,undefined' or 'thread'")
-# Both follow the environment variables of the same names, so that the scripts in tools/ and CMake agree.
+# Both default to the environment variables of the same names, so that the scripts in tools/ and CMake agree.
 set(CLOOB_TORCH_ROOT "$ENV{CLOOB_TORCH_ROOT}" CACHE PATH
   "LibTorch 2.15 or newer: the folder with include/ and lib/ (empty: what tools/setup.sh installed)")
 set(_deps_dir ${PROJECT_SOURCE_DIR}/.deps)

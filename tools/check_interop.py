@@ -1,24 +1,24 @@
-"""Checks the built program against open_clip, PyTorch and TensorBoard from outside, by its command line alone.
+"""Checks the built program against open_clip, PyTorch and TensorBoard, using only its command line.
 
     python tools/check_interop.py --program build/release/bin/cloob --data ../shared/data [--only CHECK...]
 
 Needs tools/goldens/requirements.txt and tensorboard; --data is the folder that holds flickr8k and cifar10.
 
 export       A small ResNet and a small ViT, trained for a few steps on rendered shapes: 'cloob weights export' loads in
-             open_clip strictly and gives the features that 'cloob encode' gives.
+             open_clip strictly and gives the same features as 'cloob encode'.
 import       RN50 and ViT-B-32 as open_clip initialises them, saved as .pt and as .safetensors: 'cloob weights import' and
              'cloob encode' give open_clip's features.
 zero-shot    A model trained on CIFAR-10, exported, loaded and saved by open_clip and imported again: 'cloob eval zero-shot'
-             counts as many right images as open_clip does, and finds the same mean recall of classes.
-flops        'cloob train --dry-run' against PyTorch's counter on open_clip's towers. The program counts the one query of
-             attention pooling that it computes, so those that open_clip computes beyond it are subtracted. Both count
-             texts that fill the context.
-memory       The peak that the dry run estimates against the peak of a real run with texts that fill the context.
-tensorboard  TensorBoard's own reader finds in a run what its metrics.jsonl has.
+             finds the same number of correct images as open_clip, and the same mean per-class recall.
+flops        'cloob train --dry-run' against PyTorch's counter on open_clip's towers. The program computes and counts a single
+             query of attention pooling, so the additional ones of open_clip are subtracted. Both count texts that fill the
+             context.
+memory       The peak memory estimated by the dry run against that of a real run with texts that fill the context.
+tensorboard  TensorBoard's own reader finds the contents of metrics.jsonl in the event files of a run.
 
-Features are rows of length 1; the largest norm of a row's difference is what is compared. Pictures that already have the
-model's size give both sides the same pixels. Where they are resized, the program may differ from open_clip by no more
-than noise of one grey level on all of open_clip's pixels makes open_clip differ from itself.
+Features are unit-length rows; the largest norm of the difference of two rows is compared. Images that already have the
+model's size give both sides the same pixels. For resized images, the program may differ from open_clip by no more than
+open_clip differs from itself after adding one grey level of noise to all of its pixels.
 """
 import argparse
 import json
@@ -47,13 +47,13 @@ TEXTS = ["a photo of a cat", "", "Two dogs, running -- on the beach!",
          "Caf\u00e9 &amp; Z\u00fcrich, \u6771\u4eac \U0001f389", "one word after another " * 40]
 TEMPLATES = ["a photo of a {c}.", "a blurry photo of the {c}.", "{c}"]
 TRAIN = ["--optimizer.lr", 1e-3, "--optimizer.beta2", 0.98, "--report.every_steps", 1]
-# A process that is small itself: Linux counts the memory of whoever starts a program towards that program's peak.
+# Started from a small process, because Linux counts the memory of the parent towards the peak of its child.
 PEAK_OF = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
           "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
 
 
 class Checks:
-    """Calls the program, keeps count of what failed, and makes what several checks need."""
+    """Runs the program, counts failures, and creates files that several checks need."""
 
     def __init__(self, program, data, folder):
         self.program, self.data, self.folder = program, data, folder
@@ -109,12 +109,12 @@ class Checks:
         return reference.eval()
 
     def png_files(self, size):
-        """Photographs and noise at the size of the model, without loss."""
-        pictures = [np.asarray(Image.open(photo).resize((size, size))) for photo in self.photos[:6]]
-        pictures += list(np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8))
-        files = [self.new_file(".png") for _ in pictures]
-        for file, picture in zip(files, pictures):
-            Image.fromarray(picture).save(file)
+        """Photographs and noise at the size of the model, stored losslessly."""
+        images = [np.asarray(Image.open(photo).resize((size, size))) for photo in self.photos[:6]]
+        images += list(np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8))
+        files = [self.new_file(".png") for _ in images]
+        for file, image in zip(files, images):
+            Image.fromarray(image).save(file)
         return files
 
     def compare_features(self, name, checkpoint, model):
@@ -139,7 +139,7 @@ def model_file(name):
 
 
 def open_clip_config(name, **sizes):
-    """open_clip's settings of one of the program's models; `sizes` replaces the image size or the context length."""
+    """open_clip's configuration for one of the program's models; `sizes` overrides image size or context length."""
     model = yaml.safe_load(model_file(name).read_text())["model"]
     image, text = model["image"], model["text"]
     vision = {key: sizes.get(key, value) for key, value in image.items() if key != "kind"}
@@ -148,7 +148,7 @@ def open_clip_config(name, **sizes):
 
 
 def grey_levels(files, size):
-    """The pixels, 0 to 255, that open_clip's preprocessing gives before it normalises them."""
+    """The pixels, 0 to 255, of open_clip's preprocessing before normalisation."""
     *steps, _ = open_clip.image_transform(size, is_train=False).transforms
     return torch.stack([Compose(steps)(Image.open(file)) for file in files]) * 255
 
@@ -175,7 +175,8 @@ def check_export(checks):
 
 
 def randomize_norms(model, levels):
-    """Lets a ResNet's convolutions matter, as they do not at first: gains of bn3 above 0, running statistics near those of `levels`."""
+    """Makes a ResNet's convolutions affect its output, unlike after initialization: bn3 gains above 0, running statistics near
+    those of `levels`."""
     norms = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
     for name, norm in norms.items():
         norm.momentum = 1.0
@@ -226,11 +227,11 @@ def check_zero_shot(checks):
     expected = predictions(image_features(model, grey_levels(files, sizes["image_size"])), text_features(model, prompts))
     right = (expected == labels).double()
     recall = torch.stack([right[labels == label].mean() for label in range(len(names))]).mean().item()
-    checks.expect("zero-shot: difference in right images", abs(found["acc1"] * found["num_samples"] - right.sum().item()), 1e-6,
+    checks.expect("zero-shot: difference in correct images", abs(found["acc1"] * found["num_samples"] - right.sum().item()), 1e-6,
                   f"open_clip: {int(right.sum())} of {len(files)}")
     checks.expect("zero-shot: difference in mean recall", abs(found["mean_per_class_recall"] - recall), 1e-6, f"open_clip: {recall:.4f}")
     differing = (predictions(*checks.encode(checkpoint, files, prompts)) != expected).sum().item()
-    checks.expect("zero-shot: images with another prediction", differing, 0)
+    checks.expect("zero-shot: images with different predictions", differing, 0)
 
 
 def dry_run(checks, model, *settings):
@@ -238,7 +239,7 @@ def dry_run(checks, model, *settings):
 
 
 def excess_of_pool(model):
-    """FLOPs of the queries that open_clip's attention pooling computes and does not use."""
+    """FLOPs of the queries that open_clip's attention pooling computes but does not use."""
     pool = getattr(model.visual, "attnpool", None)
     if pool is None:
         return 0
@@ -255,7 +256,7 @@ def check_flops(checks):
                   "text": (model.encode_text, torch.zeros(1, config["text_cfg"]["context_length"], dtype=torch.int64), 0)}
         printed = dry_run(checks, name)
         for tower, (encode, argument, excess) in inputs.items():
-            # With gradients, and with attention as matrix products: PyTorch counts none of its fused operations on the CPU.
+            # With gradients, and with attention as matrix products, because PyTorch does not count its fused operations on the CPU.
             with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
                 encode(argument)
             counted = (counter.get_total_flops() - excess) / 1e9

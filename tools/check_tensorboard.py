@@ -19,7 +19,7 @@ def from_metrics(run_dir):
     for line in (run_dir / "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
         for name in record.keys() - POSITION:
-            if isinstance(record[name], str):  # TensorBoard gets the numbers alone
+            if isinstance(record[name], str):  # TensorBoard only gets numbers
                 continue
             series.setdefault(name, []).append((record["step"], record[name]))
     return series

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Shows that a change moved code and no number: trains with the program of another commit and with the one built here, and
+# Checks that a refactoring changes no numbers: trains with the program of another commit and with the one built here, and
 # compares metrics and every tensor of weights and training state, bit for bit.
 #
-#   tools/compare_runs.sh COMMIT [RUN...]     RUN: a name printed by the script; all of them without it
+#   tools/compare_runs.sh COMMIT [RUN...]     RUN: a name printed by the script; default: all runs
 #
-# Builds COMMIT in build/compare (once; minutes) beside build/release, then runs on rendered shapes: the four objectives with a
-# ResNet and a ViT in fp32, one run each of bf16, fp16, gradient caching, weight average, spike guard with a rollback and
-# frozen tower with cached features; and for each of them a resume of the other program's run from its middle by this one.
-# Prints a line a run and exits with status 1 where anything differs.
+# Builds COMMIT in build/compare (once; minutes) next to build/release, then trains on rendered shapes: the four objectives
+# with a ResNet and a ViT in fp32, and one run each of bf16, fp16, gradient caching, EMA, spike guard with a rollback and frozen
+# tower with cached features. For each of them, the program built here also resumes the other program's run halfway. Prints
+# two lines per run and exits with status 1 if anything differs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ $# -ge 1 ] || { echo "usage: tools/compare_runs.sh COMMIT [RUN...]" >&2; exit 2; }
-commit=$(git rev-parse --verify --quiet "$1^{commit}") || { echo "compare_runs: '$1' is no commit" >&2; exit 2; }
+commit=$(git rev-parse --verify --quiet "$1^{commit}") || { echo "compare_runs: '$1' is not a commit" >&2; exit 2; }
 shift
 root=$PWD place=$PWD/build/compare
 old=$place/${commit:0:12} new=$root/build/release/bin/cloob
@@ -24,15 +24,15 @@ if [ ! -x "$old/build/release/bin/cloob" ]; then
   (cd "$old" && git checkout -q "$commit" && export CCACHE_BASEDIR=$PWD && cmake --preset release -DCLOOB_TESTS=OFF >/dev/null &&
     cmake --build --preset release --target cloob_program >/dev/null)
 fi
-cmake --build --preset release --target cloob_program >/dev/null
+[ -n "${COMPARE_AS_BUILT:-}" ] || cmake --build --preset release --target cloob_program >/dev/null
 old=$old/build/release/bin/cloob
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-# More than the runs see, so that no epoch ends twice; a few steps suffice to see a digit that moved.
+# More samples than a run sees, so that no epoch ends twice; a few steps are enough to expose a changed digit.
 "$old" -q data render-shapes data --image-size 40 --train 480 --validation 32 --held-out 32 --samples-per-shard 100
-common() {  # common MODEL: what all runs share
+common() {  # common MODEL: settings shared by all runs
   cat <<YAML
 include: $root/configs/test/test-$1.yaml
 data:
@@ -53,7 +53,7 @@ YAML
 common resnet >resnet.yaml
 common vit >vit.yaml
 
-# compare OLD_RUN NEW_RUN: the metrics but for times and memory, and all tensors of the last checkpoints.
+# compare OLD_RUN NEW_RUN: the metrics except times and memory, and all tensors of the last checkpoints.
 compare() {
   python3 - "$1" "$2" <<'PYTHON'
 import json, pathlib, struct, sys
@@ -102,7 +102,7 @@ run() {  # run NAME MODEL SETTING...
   [ ${#chosen[@]} -eq 0 ] || [[ " ${chosen[*]} " == *" $name "* ]] || return 0
   "$old" -q train "$model.yaml" --run-dir "$name/old" "$@"
   "$new" -q train "$model.yaml" --run-dir "$name/new" "$@"
-  # The old run as it was after its first half, continued by the new program.
+  # The old run as it was after its first half, resumed by the new program.
   mkdir -p "$name/resumed/checkpoints"
   cp -r "$name/old/checkpoints/$(ls "$name/old/checkpoints" | grep step_ | head -1)" "$name/resumed/checkpoints/"
   cp "$name/old/config.yaml" "$name/old/metrics.jsonl" "$name/resumed/"
@@ -128,8 +128,9 @@ run pure_bf16 vit --train.precision pure_bf16 --train.gradient_cache_parts 3
 run fp16 vit --train.precision fp16
 run gradient_caching resnet "${cloob[@]}" --train.gradient_cache_parts 5
 run weight_average resnet --optimizer.ema_decay 0.9
-# After 20 steps every norm above the average is called a spike; two of them go back to the checkpoint before.
+# After 20 steps every norm above the average counts as a spike; two in a row roll back to the previous checkpoint.
 run spike_guard vit --train.steps 36 --optimizer.lr 0.03 --optimizer.spike_guard.enabled true \
   --optimizer.spike_guard.max_norm_ratio 1.0 --optimizer.spike_guard.rollback_after_steps 2
-run frozen_tower resnet --optimizer.image.frozen true --train.cache_frozen_features true --image.train_crop evaluation
+run frozen_tower resnet --optimizer.image.frozen true --train.cache_frozen_features true --image.train_crop evaluation \
+  --image.horizontal_flip_probability 0
 exit $failed

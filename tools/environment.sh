@@ -1,4 +1,4 @@
-# Sourced by the scripts here: compiler cache settings that let precompiled headers and other checkouts hit the cache.
+# Sourced by the scripts in this folder: ccache settings that allow hits for precompiled headers and from other checkouts.
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 export CCACHE_NOHASHDIR=1
 export CCACHE_BASEDIR=$PWD

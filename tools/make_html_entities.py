@@ -12,9 +12,9 @@ TARGET = pathlib.Path(__file__).resolve().parent.parent / "src" / "text" / "html
 
 
 def shouted_entities():
-    """Names that are no entities as they stand, but are the capitals of one: 'EACUTE;' for 'eacute;'.
+    """Names that are not entities themselves, but the upper case of one: 'EACUTE;' for 'eacute;'.
 
-    ftfy reads them as the capital of what the lower-case name means, wherever HTML itself gives them no meaning.
+    ftfy decodes them as the upper case of the lower-case entity, unless HTML defines them.
     """
     for name, text in html.entities.html5.items():
         if not name.endswith(";") or name != name.lower():

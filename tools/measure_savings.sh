@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# What each saving of the training step brings: the program without it against the program as it is, in turn, on a quiet
-# machine. A patch in tools/savings takes one of them out; padding comes back by captions of 77 tokens.
+# Measures the effect of each optimization of the training step: the program without it against the program as it is,
+# alternating, on an idle machine. Each patch in tools/savings removes one of them; captions of 77 tokens stand for padding.
 #
-#   tools/measure_savings.sh CAPTIONS [REPEATS [TIMED_STEPS]]    CAPTIONS: a text file with a caption in each line
+#   tools/measure_savings.sh CAPTIONS [REPEATS [TIMED_STEPS]]    CAPTIONS: a text file with one caption per line
 #
-# Builds the committed state in build/savings (minutes for the first, seconds for each patch) and prints, for each line of the
-# table in docs/performance.md, the seconds of a step without and with the saving (median, least and most) and the ratio of
-# the medians.
+# Builds the committed state in build/savings (minutes for the first build, seconds for each patch) and prints, for each row of
+# the table in docs/performance.md, the seconds per step without and with the saving (median, minimum, maximum) and the ratio
+# of the medians.
 set -euo pipefail
 usage() { echo "usage: tools/measure_savings.sh CAPTIONS [REPEATS [TIMED_STEPS]]: $*" >&2; exit 2; }
 [ $# -ge 1 ] && [ $# -le 3 ] || usage "$# arguments"
-[ -f "$1" ] && [ -s "$1" ] || usage "'$1' is no text file with a caption in each line"
+[ -f "$1" ] && [ -s "$1" ] || usage "'$1' is not a text file with one caption per line"
 captions=$(realpath "$1") repeats=${2:-3} steps=${3:-3}
 [[ $repeats =~ ^[1-9][0-9]*$ && $steps =~ ^[1-9][0-9]*$ ]] || usage "'$repeats' repeats, '$steps' steps"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,7 +23,7 @@ cd "$source"
 source tools/environment.sh
 cmake --preset release -DCLOOB_TESTS=OFF >/dev/null
 
-build() {  # build NAME PATCH...: a program that lacks what the patches take out
+build() {  # build NAME PATCH...: a program with the patches applied
   local name=$1 patch; shift
   git checkout -q .
   for patch in "$@"; do git apply "$root/tools/savings/$patch.patch"; done
@@ -37,13 +37,13 @@ build as_it_is
 for patch in "${all[@]}" few_shapes; do build "$patch" "$patch"; done
 build none "${all[@]}"
 
-step() {  # step PROGRAM TOKENS ARGUMENT...: seconds of a step
+step() {  # step PROGRAM TOKENS ARGUMENT...: seconds per step
   local program=$1 tokens=$2; shift 2
   [ "$tokens" != lengths ] || set -- "$@" --captions "$captions"
   "$place/$program/bin/cloob" bench step --caption-tokens "$tokens" --steps "$steps" --json - "$@" |
     grep -o '"step_s": [0-9.]*' | cut -d' ' -f2
 }
-spread() {  # spread FILE: median, least and most
+spread() {  # spread FILE: median, minimum and maximum
   sort -g "$1" |
     awk '{v[NR] = $1} END {printf "%.2f (%.2f to %.2f)", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, v[1], v[NR]}'
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a comparison of CLOOB and CLIP: sets up, builds, renders the data set `shapes`, trains both for the
-# same number of pairs and evaluates them zero-shot on classes that training never showed.
+# same number of pairs and evaluates them zero-shot on classes that were not in the training set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/environment.sh

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Installs what cloob is built from: Debian packages, LibTorch and three data files taken from wheels.
-# Does only what is missing, and is silent when nothing is. Usage: tools/setup.sh [--cuda]
+# Installs the dependencies of cloob: Debian packages, LibTorch and three data files taken from wheels.
+# Installs only what is missing, and prints nothing if nothing is. Usage: tools/setup.sh [--cuda]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 TORCH_VERSION=2.15.0
-PYTHON_TAG=3.11                 # which of the wheel's builds to take; no Python is needed to use it
+PYTHON_TAG=3.11                 # selects one of the wheel's builds; using it needs no Python
 DEPS=${CLOOB_DEPS_DIR:-$PWD/.deps}
 PACKAGES=(g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config git ca-certificates unzip python3 python3-pip
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libpng-dev libwebp-dev
   libsentencepiece-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev
   libcurl4-openssl-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev)
 
-# Debian 12 has glibc 2.36, so every tag up to it will do.
+# Debian 12 has glibc 2.36, so every tag up to 2.36 works.
 PLATFORMS=(--platform any --platform manylinux2014_x86_64)
 for minor in {17..36}; do PLATFORMS+=(--platform "manylinux_2_${minor}_x86_64"); done
 
@@ -57,8 +57,8 @@ require_from_metadata() {
     "$DEPS/python/torch-$TORCH_VERSION.dist-info/METADATA" | grep -E "$1"
 }
 
-# LibTorch for the CPU needs the CUDA runtime and CUPTI at run time, and nothing else of CUDA. The metadata names a
-# version of the cuda-toolkit package, which in turn pins the versions of its parts.
+# On the CPU, LibTorch needs the CUDA runtime and CUPTI at run time and nothing else of CUDA. The metadata names a version of
+# the cuda-toolkit package, which in turn pins the versions of its components.
 cpu_requirements() { require_from_metadata '^cuda-toolkit' | sed 's/\[[^]]*\]/[cudart,cupti]/'; }
 cuda_requirements() { require_from_metadata '^(cuda-toolkit|nvidia-)'; }
 
@@ -69,8 +69,8 @@ install_torch() {
     rm -rf "$DEPS/python"
     mkdir -p "$DEPS/python"
     pip_download --no-deps "torch==$TORCH_VERSION"
-    [ -e "$DEPS/python/torch/lib/libtorch_cpu.so" ] || fail "the torch wheel holds no libtorch_cpu.so"
-    # shellcheck disable=SC2046 # one requirement a word
+    [ -e "$DEPS/python/torch/lib/libtorch_cpu.so" ] || fail "the torch wheel does not contain libtorch_cpu.so"
+    # shellcheck disable=SC2046 # one requirement per word
     pip_download $(cpu_requirements)
     touch "$stamp"
   fi

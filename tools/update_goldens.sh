@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes tests/golden anew by running the reference implementations. Usage: tools/update_goldens.sh [room...]
-# The Python packages go into an environment of their own (.venv); PYTHON names another one that has them.
-# The CLOOB authors' repositories are cloned into .deps/references; REFERENCES names another folder that has them, as
-# `cloob` and `hopfield-layers`. They are only run: no code of theirs comes into this repository.
+# Regenerates tests/golden by running the reference implementations. Usage: tools/update_goldens.sh [library...]
+# The Python packages are installed into .venv, unless PYTHON names an interpreter that has them.
+# The CLOOB authors' repositories are cloned into .deps/references, unless REFERENCES names a folder that has them as `cloob`
+# and `hopfield-layers`. They are only run: none of their code is copied into this repository.
 set -euo pipefail
 REFERENCES=${REFERENCES:+$(realpath "$REFERENCES")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -24,9 +24,9 @@ if [ -z "${PYTHON:-}" ]; then
   "$PYTHON" -m pip install --quiet --requirement tools/goldens/requirements.txt
 fi
 for script in tools/goldens/make_*.py; do
-  room=${script##*/make_}
-  room=${room%.py}
-  if [ $# -eq 0 ] || [[ " $* " == *" $room "* ]]; then
+  library=${script##*/make_}
+  library=${library%.py}
+  if [ $# -eq 0 ] || [[ " $* " == *" $library "* ]]; then
     echo "$script" >&2
     "$PYTHON" "$script"
   fi

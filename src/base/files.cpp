@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/text.h"
 
 namespace cloob {
 namespace {
@@ -25,7 +26,7 @@ namespace {
 int open_for_reading(const std::filesystem::path& path, std::uint64_t& size, int flags = 0) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (descriptor < 0) throw_errno("open", path);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor, &status) != 0 || S_ISDIR(status.st_mode)) {
     if (S_ISDIR(status.st_mode)) errno = EISDIR;
     const int error_number = errno;
@@ -39,19 +40,19 @@ int open_for_reading(const std::filesystem::path& path, std::uint64_t& size, int
 
 struct Destination {
   std::filesystem::path path;
-  bool is_replaceable;  // by a new file of that name
+  bool is_replaceable;  // by renaming a new file over it
 };
 
 Destination destination_of(const std::filesystem::path& path) {
   std::error_code ignored;
   const std::filesystem::file_status status = std::filesystem::status(path, ignored);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) return {path, false};
-  constexpr int kMostLinks = 40;  // as in Linux
+  constexpr int kMaxLinks = 40;  // as in Linux
   std::filesystem::path target = path;
-  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(target, ignored); ++i) {
+  for (int i = 0; i < kMaxLinks && std::filesystem::is_symlink(target, ignored); ++i) {
     const auto folder =
         std::filesystem::canonical(target.has_parent_path() ? target.parent_path() : ".", ignored);
-    // Links there are open files of a process: their readers see only what is written to them.
+    // Links in /proc are open files of a process: a new file of that name would never reach their readers.
     if (folder.string().starts_with("/proc/")) return {path, false};
     target = folder / std::filesystem::read_symlink(target, ignored);
   }
@@ -65,7 +66,7 @@ std::string describe_errno(int error_number) { return std::generic_category().me
 std::string read_file(const std::filesystem::path& path) {
   std::uint64_t size = 0;
   const int descriptor = open_for_reading(path, size);
-  // Reads on past the stated size: pipes and files in /proc state none.
+  // Does not stop at the reported size: pipes and files in /proc report 0.
   std::string content;
   std::size_t filled = 0;
   for (;;) {
@@ -86,6 +87,24 @@ std::string read_file(const std::filesystem::path& path) {
   return content;
 }
 
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  std::vector<std::string> lines = split(read_file(path), '\n');
+  if (lines.back().empty()) lines.pop_back();
+  for (std::string& line : lines) {
+    if (line.ends_with('\r')) line.pop_back();
+  }
+  return lines;
+}
+
+std::vector<std::string> read_nonempty_lines(const std::filesystem::path& path) {
+  std::vector<std::string> lines;
+  for (const std::string& line : read_lines(path)) {
+    if (const auto text = trim(line); !text.empty()) lines.emplace_back(text);
+  }
+  if (lines.empty()) throw_user_error("'{}' is empty", path.string());
+  return lines;
+}
+
 std::filesystem::path cache_folder() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   if (cache != nullptr && *cache != '\0') return std::filesystem::path(cache) / "cloob";
@@ -102,7 +121,7 @@ void make_directories(const std::filesystem::path& path) {
 void sync_directory(const std::filesystem::path& path) {
   const int descriptor = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) throw_errno("open", path);
-  // Some file systems cannot sync a folder and say EINVAL; there is nothing more to be done on those.
+  // Some file systems cannot sync a folder and return EINVAL; nothing more can be done on those.
   const bool failed = ::fsync(descriptor) != 0 && errno != EINVAL;
   const int error_number = errno;
   ::close(descriptor);
@@ -134,17 +153,25 @@ void write_file_atomically(const std::filesystem::path& path, const std::functio
     write(file);
     return file.finish();
   }
-  const std::filesystem::path temporary = destination.path.string() + fmt::format(".tmp{}", ::getpid());
-  try {
-    OutputFile file(temporary);
-    write(file);
-    file.finish();
-    if (::rename(temporary.c_str(), destination.path.c_str()) != 0) throw_errno("write", path);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_directory(destination.path.parent_path());
+  AtomicFile atomic(destination.path);
+  write(atomic.file());
+  atomic.publish();
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path)
+    : path_(std::move(path)),
+      temporary_(path_.string() + fmt::format(".tmp{}", ::getpid())),
+      file_(temporary_) {}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::publish() {
+  file_.finish();
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_errno("write", path_);
+  temporary_.clear();
+  sync_directory(path_.parent_path());
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : OutputFile(std::move(path), O_CREAT | O_TRUNC) {}
@@ -181,12 +208,12 @@ void OutputFile::finish() {
 }
 
 RandomAccessFile::RandomAccessFile(std::filesystem::path path) : path_(std::move(path)) {
-  // A pipe without a writer must not let its reader wait.
+  // Opening a pipe without a writer must not block.
   descriptor_ = open_for_reading(path_, size_, O_NONBLOCK);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode)) return;
   ::close(descriptor_);
-  throw_user_error("'{}' is a pipe or a device: an ordinary file was expected", path_.string());
+  throw_user_error("'{}' is a pipe or a device: expected a regular file", path_.string());
 }
 
 RandomAccessFile::RandomAccessFile(RandomAccessFile&& other) noexcept
@@ -202,7 +229,7 @@ void RandomAccessFile::read(std::uint64_t offset, std::span<std::byte> into) con
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_errno("read", path_);
     if (count == 0)
-      throw_user_error("'{}' ends at byte {}, {} more were expected", path_.string(), offset, into.size());
+      throw_user_error("'{}' ends at byte {}, expected {} more", path_.string(), offset, into.size());
     into = into.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
   }
@@ -234,27 +261,27 @@ MappedFile::~MappedFile() {
 }
 
 std::filesystem::path find_resource(const std::string& name) {
-  std::vector<std::filesystem::path> places;
-  if (const char* folder = std::getenv("CLOOB_SHARE_DIR")) places.emplace_back(folder);
+  std::vector<std::filesystem::path> folders;
+  if (const char* folder = std::getenv("CLOOB_SHARE_DIR")) folders.emplace_back(folder);
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (!error) {
-    // In the build tree the tests lie one folder away from the program, so both levels are looked at.
+    // In the build tree the tests are one folder level away from the program, so both levels are searched.
     for (auto folder = program.parent_path().parent_path(); folder.has_relative_path();
          folder = folder.parent_path()) {
-      places.push_back(folder / "share" / "cloob");
-      if (places.size() >= 3) break;
+      folders.push_back(folder / "share" / "cloob");
+      if (folders.size() >= 3) break;
     }
   }
-  std::string looked;
-  for (const auto& place : places) {
-    if (std::filesystem::exists(place / name, error)) return place / name;
-    looked += fmt::format("{}'{}'", looked.empty() ? "" : ", ", place.string());
+  std::string searched;
+  for (const auto& folder : folders) {
+    if (std::filesystem::exists(folder / name, error)) return folder / name;
+    searched += fmt::format("{}'{}'", searched.empty() ? "" : ", ", folder.string());
   }
   throw_user_error(
-      "'{}' was not found in {}: run tools/setup.sh and build again, or set CLOOB_SHARE_DIR to the folder "
-      "that holds it",
-      name, looked);
+      "'{}' was not found in {}: run tools/setup.sh and rebuild, or set CLOOB_SHARE_DIR to the folder that "
+      "contains it",
+      name, searched);
 }
 
 }  // namespace cloob

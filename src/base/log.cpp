@@ -65,11 +65,11 @@ void set_log_hooks(std::function<void()> before, std::function<void()> after) {
   hooks().after = std::move(after);
 }
 
-void log_message(LogLevel level, std::string_view room, const std::string& message) {
+void log_message(LogLevel level, std::string_view library, const std::string& message) {
   if (!logger().should_log(to_spdlog(level))) return;
   const std::scoped_lock lock(hooks().mutex);
   if (hooks().before) hooks().before();
-  logger().log(to_spdlog(level), "[{}] {}{}", room, severity_prefix(level), without_controls(message));
+  logger().log(to_spdlog(level), "[{}] {}{}", library, severity_prefix(level), without_controls(message));
   if (hooks().after) hooks().after();
 }
 

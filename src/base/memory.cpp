@@ -11,8 +11,8 @@
 namespace cloob {
 namespace {
 
-// One line of a file under /proc, "VmRSS:      1234 kB", in bytes.
-std::uint64_t kilobytes_in(const char* path, std::string_view key) {
+// The value of one line of a file under /proc, such as "VmRSS:      1234 kB", in bytes.
+std::uint64_t proc_bytes(const char* path, std::string_view key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with(key)) return std::stoull(line.substr(key.size())) * 1024;
@@ -22,11 +22,11 @@ std::uint64_t kilobytes_in(const char* path, std::string_view key) {
 
 }  // namespace
 
-std::uint64_t current_rss_bytes() { return kilobytes_in("/proc/self/status", "VmRSS:"); }
+std::uint64_t current_rss_bytes() { return proc_bytes("/proc/self/status", "VmRSS:"); }
 
-std::uint64_t peak_rss_bytes() { return kilobytes_in("/proc/self/status", "VmHWM:"); }
+std::uint64_t peak_rss_bytes() { return proc_bytes("/proc/self/status", "VmHWM:"); }
 
-std::uint64_t available_memory_bytes() { return kilobytes_in("/proc/meminfo", "MemAvailable:"); }
+std::uint64_t available_memory_bytes() { return proc_bytes("/proc/meminfo", "MemAvailable:"); }
 
 bool reset_peak_rss() {
   std::ofstream clear_refs("/proc/self/clear_refs");

@@ -5,8 +5,8 @@
 namespace cloob {
 namespace {
 
-// The output function of SplitMix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits that passes
-// BigCrush when it is fed with a counter.
+// The output function of SplitMix64 (Steele, Lea and Flood, 2014): a bijection on 64 bits that passes
+// BigCrush when fed with a counter.
 std::uint64_t scramble(std::uint64_t bits) {
   bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9ULL;
   bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebULL;
@@ -31,13 +31,19 @@ std::uint64_t RandomStream::next() { return scramble(key_ + kGolden * ++counter_
 double RandomStream::uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 
 std::uint64_t RandomStream::below(std::uint64_t bound) {
-  CLOOB_CHECK(bound >= 1, "an empty range has no element");
-  // Rejects the part of the 64-bit range that does not divide evenly.
+  CLOOB_CHECK(bound >= 1, "cannot draw from an empty range");
+  // Rejects the lowest 2^64 mod bound values, so that every result is equally likely.
   const std::uint64_t excess = (0 - bound) % bound;
   for (;;) {
     const std::uint64_t bits = next();
     if (bits >= excess) return bits % bound;
   }
+}
+
+std::uint64_t hash_text(std::string_view text, std::uint64_t seed) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return mix_bits({seed, hash});
 }
 
 }  // namespace cloob

@@ -11,9 +11,9 @@
 namespace cloob {
 namespace {
 
-constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";
+constexpr std::string_view kWhitespace = " \t\n\v\f\r";
 
-// Edit distance where swapping two neighbours counts as one step.
+// Edit distance in which swapping two adjacent characters counts as one edit.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before_last(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   std::iota(last.begin(), last.end(), std::size_t{0});
@@ -63,9 +63,9 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 }
 
 std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kWhiteSpace);
+  const std::size_t first = text.find_first_not_of(kWhitespace);
   if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kWhiteSpace) - first + 1);
+  return text.substr(first, text.find_last_not_of(kWhitespace) - first + 1);
 }
 
 std::string to_lower_ascii(std::string_view text) {
@@ -112,10 +112,10 @@ std::string human_bytes(std::uint64_t bytes) {
 std::string human_seconds(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "?";
   if (seconds < 60) return fmt::format("{:.1f}s", seconds);
-  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
-  if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
-  if (whole < 86400) return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
-  return fmt::format("{}d {:02}h", whole / 86400, whole / 3600 % 24);
+  const auto rounded = static_cast<std::int64_t>(seconds + 0.5);
+  if (rounded < 3600) return fmt::format("{}m {:02}s", rounded / 60, rounded % 60);
+  if (rounded < 86400) return fmt::format("{}h {:02}m", rounded / 3600, rounded / 60 % 60);
+  return fmt::format("{}d {:02}h", rounded / 86400, rounded / 3600 % 24);
 }
 
 std::string shortest(double number) {

@@ -6,15 +6,15 @@
 
 namespace cloob {
 
-std::int64_t tile_side(std::int64_t asked) {
-  if (asked > 0) return asked;
-  // Measured: larger tiles leave the caches of a CPU, smaller ones lose speed in products. Where memory is
-  // short, a few of them may take a hundredth of what is free.
-  constexpr std::int64_t kSmallest = 256, kLargest = 1024;
-  constexpr std::uint64_t kBytes = 3 * sizeof(float);
-  std::int64_t side = kLargest;
-  const std::uint64_t room = available_memory_bytes() / 100;
-  while (side > kSmallest && kBytes * static_cast<std::uint64_t>(side * side) > room) side /= 2;
+std::int64_t tile_side(std::int64_t requested) {
+  if (requested > 0) return requested;
+  // Measured: larger tiles do not fit the caches of a CPU, smaller ones slow down the matrix products. When
+  // memory is short, three tiles may take a hundredth of what is available.
+  constexpr std::int64_t kMinSide = 256, kMaxSide = 1024;
+  constexpr std::uint64_t kBytesPerEntry = 3 * sizeof(float);
+  std::int64_t side = kMaxSide;
+  const std::uint64_t budget = available_memory_bytes() / 100;
+  while (side > kMinSide && kBytesPerEntry * static_cast<std::uint64_t>(side * side) > budget) side /= 2;
   return side;
 }
 

@@ -10,10 +10,10 @@
 
 #include "checkpoint/checkpoint_files.h"
 #include "checkpoint/safetensors_digest.h"
-#include "checkpoint/staged_folder.h"
 #include "checkpoint/state_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint_store.h"
 
@@ -37,7 +37,7 @@ FileDigest write_text_file(const fs::path& path, std::string_view text) {
   return digest_text(text);
 }
 
-void compare(const fs::path& path, const FileDigest& found, const FileDigest& written) {
+void verify(const fs::path& path, const FileDigest& found, const FileDigest& written) {
   const auto count = [](std::uint64_t bytes) { return with_thousands(static_cast<std::int64_t>(bytes)); };
   if (found.bytes != written.bytes) {
     throw_user_error("'{}' is {}: it has {} bytes and {} were written", path.string(),
@@ -45,10 +45,10 @@ void compare(const fs::path& path, const FileDigest& found, const FileDigest& wr
                      count(written.bytes));
   }
   if (found.crc32 != written.crc32)
-    throw_user_error("'{}' is damaged: its checksum does not fit", path.string());
+    throw_user_error("'{}' is damaged: its checksum does not match", path.string());
 }
 
-/// Reads one folder, file by file, each against its digest.
+/// Reads the files of one folder and verifies each against its digest.
 class Reader {
  public:
   explicit Reader(fs::path folder) : folder_(std::move(folder)), content_(read_state_file(folder_)) {}
@@ -60,17 +60,17 @@ class Reader {
     const FileDigest& written = expect_size(name);
     FileDigest found;
     SafetensorsFile file = read_safetensors(folder_ / name, found);
-    compare(folder_ / name, found, written);
+    verify(folder_ / name, found, written);
     return file;
   }
   std::string text(const char* name) const {
     const FileDigest& written = expect_size(name);
     std::string content = read_file(folder_ / name);
-    compare(folder_ / name, digest_text(content), written);
+    verify(folder_ / name, digest_text(content), written);
     return content;
   }
-  /// The tensors of the objective alone, unverified but for the size of the file. It may be gone from folders
-  /// that only serve evaluation.
+  /// Only the tensors of the objective, unverified except for the size of the file, which may have been
+  /// removed from folders that are only used for evaluation.
   NamedTensors objective() const {
     std::error_code ignored;
     if (!has(kTrainingFile) || !fs::exists(folder_ / kTrainingFile, ignored)) return {};
@@ -79,17 +79,18 @@ class Reader {
   }
   void verify_all() const {
     for (const auto& [name, written] : content_.files) {
-      compare(folder_ / name, digest_file(folder_ / name), written);
+      verify(folder_ / name, digest_file(folder_ / name), written);
     }
   }
 
  private:
-  // Size before content, so that a truncated file is called that and not something that its header says.
+  // Checks the size before the content, so that a truncated file is reported as such and not as a header
+  // error.
   const FileDigest& expect_size(const char* name) const {
     const auto found = content_.files.find(name);
     if (found == content_.files.end()) throw_user_error("'{}' has no {}", folder_.string(), name);
     const std::uint64_t size = RandomAccessFile(folder_ / name).size();
-    if (size != found->second.bytes) compare(folder_ / name, {size, 0}, found->second);
+    if (size != found->second.bytes) verify(folder_ / name, {size, 0}, found->second);
     return found->second;
   }
 
@@ -97,7 +98,7 @@ class Reader {
   StateFile content_;
 };
 
-bool is_whole(const fs::path& folder) {
+bool is_intact(const fs::path& folder) {
   try {
     Reader(folder).verify_all();
     return true;
@@ -106,21 +107,21 @@ bool is_whole(const fs::path& folder) {
   }
 }
 
-// Which checkpoint to take instead of a damaged one.
+// Which checkpoint to use instead of a damaged one.
 std::string advice(const fs::path& damaged) {
   std::vector<CheckpointEntry> entries;
   try {
     entries = list_checkpoints(fs::absolute(damaged).lexically_normal().parent_path());
   } catch (const UserError&) {
-    return "";  // a folder that cannot be read: the reason is the same, and the message has it already
+    return "";  // a folder that cannot be read: the message already contains the same reason
   }
   for (const CheckpointEntry& entry : entries | std::views::reverse) {
-    if (entry.path.filename() != damaged.filename() && is_whole(entry.path)) {
-      return fmt::format("; the newest whole checkpoint beside it is '{}'",
+    if (entry.path.filename() != damaged.filename() && is_intact(entry.path)) {
+      return fmt::format("; the newest intact checkpoint next to it is '{}'",
                          (damaged.parent_path() / entry.path.filename()).string());
     }
   }
-  return "; there is no whole checkpoint beside it";
+  return "; there is no intact checkpoint next to it";
 }
 
 Checkpoint read_checkpoint(const fs::path& folder, CheckpointPart part) {
@@ -152,7 +153,7 @@ Checkpoint load_checkpoint(const fs::path& folder, CheckpointPart part) {
   try {
     return read_checkpoint(real, part);
   } catch (const UserError& error) {
-    // A link may name a newer checkpoint by now, and the old one may have been removed while it was read.
+    // A link may point to a newer checkpoint by now, and the old one may have been removed while it was read.
     if (follow_links(folder) != real) return load_checkpoint(folder, part);
     throw UserError(error.what() + advice(real));
   }
@@ -186,7 +187,7 @@ void write_checkpoint_files(const fs::path& folder, const Checkpoint& checkpoint
 void require_new_checkpoint(const fs::path& folder) {
   std::error_code error;
   if (fs::exists(folder, error))
-    throw_user_error("'{}' exists already: choose another name", folder.string());
+    throw_user_error("'{}' already exists: choose another name", folder.string());
 }
 
 void write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {

@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "checkpoint/checkpoint_files.h"
-#include "checkpoint/staged_folder.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -28,7 +28,7 @@ std::string describe_shortage(const fs::path& folder, std::uint64_t needed) {
   const std::uintmax_t available = fs::space(folder, error).available;
   if (error || available >= needed) return "";
   return fmt::format(
-      "; a checkpoint needs {} and {} are free in '{}', so make room there or lower checkpoint.keep_last",
+      "; a checkpoint needs {} and {} are free in '{}': free space there or lower checkpoint.keep_last",
       human_bytes(needed), human_bytes(available), folder.string());
 }
 
@@ -70,10 +70,10 @@ fs::path CheckpointStore::save(const Checkpoint& checkpoint) {
   } catch (const UserError& error) {
     throw UserError(error.what() + describe_shortage(folder_, bytes_needed(checkpoint)));
   }
-  // The new checkpoint stands; trouble with the old ones is no reason to stop the run.
+  // The new checkpoint is complete; problems with old ones must not stop the run.
   try {
     link_best();
-    let_go_of_old();
+    prune();
   } catch (const UserError& error) {
     log_warning("checkpoint", "{}", error.what());
   }
@@ -89,7 +89,7 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
     try {
       state = load_training_state(entry.path);
     } catch (const UserError&) {
-      continue;  // a damaged one cannot be the best
+      continue;  // a damaged checkpoint cannot be the best
     }
     const auto metric = state.metrics.find(config_.best_metric);
     if (metric == state.metrics.end() || !std::isfinite(metric->second)) continue;
@@ -104,7 +104,8 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
 void CheckpointStore::remove_after(std::int64_t step) const {
   for (const CheckpointEntry& entry : list_checkpoints(folder_)) {
     if (entry.step <= step) continue;
-    log_info("checkpoint", "'{}' is newer than where the run goes on: removed", entry.path.string());
+    log_info("checkpoint", "removing '{}': it is newer than the checkpoint that the run continues from",
+             entry.path.string());
     remove_folder(entry.path);
   }
 }
@@ -126,7 +127,7 @@ void CheckpointStore::link_best() const {
   }
 }
 
-void CheckpointStore::let_go_of_old() const {
+void CheckpointStore::prune() const {
   if (config_.keep_last == 0) return;
   const auto entries = list_checkpoints(folder_);
   const auto kept_best = best();

@@ -1,4 +1,4 @@
-// Size and checksum of a file, so that a damaged one is noticed when it is read.
+// Size and checksum of a file, to detect damage when it is read.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +10,14 @@ namespace cloob {
 
 struct FileDigest {
   std::uint64_t bytes = 0;
-  std::uint32_t crc32 = 0;  // of zlib, PNG and zip
+  std::uint32_t crc32 = 0;  // the CRC-32 of zlib, PNG and zip
   bool operator==(const FileDigest&) const = default;
 
-  /// Takes in the next bytes of the file; large pieces are summed on all threads.
+  /// Appends the next bytes of the file; large pieces are processed on all threads.
   void update(std::span<const std::byte> piece);
 };
 
-/// Of a file on disk, read in pieces.
+/// The digest of a file on disk, read in pieces.
 FileDigest digest_file(const std::filesystem::path& path);
 
 }  // namespace cloob

@@ -20,14 +20,14 @@ at::Tensor as_weight(std::string_view name, const at::Tensor& tensor) {
   return result.contiguous();
 }
 
-// The 2021 code of CLOOB could learn beta, and kept its logarithm among the weights.
+// CLOOB's code of 2021 could learn beta, and stored its logarithm with the weights.
 std::optional<std::string> note_on_beta(const NamedTensors& tensors) {
   for (const auto& [name, tensor] : tensors) {
     if (!name.ends_with("logit_scale_hopfield")) continue;
     if (tensor.numel() != 1 || !tensor.is_floating_point())
-      return fmt::format("'{}' is no weight and was left out", name);
-    return fmt::format("'{}' is no weight and was left out; it says retrieval.beta = {:.6g}", name,
-                       std::exp(tensor.item<double>()));
+      return fmt::format("'{}' is not a weight and was skipped", name);
+    return fmt::format("'{}' is not a weight and was skipped; it corresponds to retrieval.beta = {:.6g}",
+                       name, std::exp(tensor.item<double>()));
   }
   return std::nullopt;
 }
@@ -54,8 +54,8 @@ ImportedWeights import_weights(const std::filesystem::path& path) {
   ImportedWeights result{{}, plan.source, "", file->notes(), file->metadata()};
   if (const auto note = note_on_beta(tensors)) result.notes.push_back(*note);
   for (const auto& [name, mapped] : plan.names) {
-    // Taken out one by one, and `file` keeps no memory of them, so that the model is in memory once and not
-    // in both precisions.
+    // Extracted one by one, and `file` keeps no reference to them, so that the model is never in memory in
+    // both precisions at once.
     result.tensors[mapped] = as_weight(mapped, tensors.extract(name).mapped());
   }
   const auto activation = result.metadata.find("activation");

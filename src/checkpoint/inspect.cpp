@@ -25,7 +25,7 @@
 namespace cloob {
 namespace {
 
-// Insertion order, so that what matters comes first.
+// Keeps insertion order, so that the most important keys come first.
 using Json = nlohmann::ordered_json;
 using Tensors = std::map<std::string, TensorInfo>;
 
@@ -41,7 +41,7 @@ std::uint64_t count_bytes(const Tensors& tensors) {
   return bytes;
 }
 
-// Elements that are learned: batch norm's statistics and counters are not.
+// Learned elements, without the statistics and counters of batch norm.
 std::uint64_t count_parameters(const Tensors& tensors) {
   std::uint64_t count = 0;
   for (const auto& [name, tensor] : tensors) {
@@ -156,7 +156,7 @@ std::string inspect_as_text(const std::filesystem::path& path) {
 
 std::string inspect_as_json(const std::filesystem::path& path) {
   constexpr int kIndent = 2;
-  // Names in files of other programs need not be UTF-8.
+  // Names in files of other programs are not necessarily UTF-8.
   return inspect(path).dump(kIndent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -17,10 +17,10 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
-// A checkpoint of 10,000 tensors with their optimizer state has 2.4 million.
-constexpr std::size_t kMostValues = 4'000'000;
-constexpr std::size_t kValueBytes = 50;      // about what each takes at most
-constexpr std::size_t kMostDimensions = 64;  // LibTorch's own limit
+// A checkpoint of 10,000 tensors with their optimizer state needs 2.4 million.
+constexpr std::size_t kMaxValues = 4'000'000;
+constexpr std::size_t kValueBytes = 50;     // approximate maximum size of each
+constexpr std::size_t kMaxDimensions = 64;  // LibTorch's limit
 constexpr std::string_view kTorchScriptPrefix = "__torch__.";
 
 constexpr std::array<std::pair<std::string_view, at::ScalarType>, 10> kStorages = {{
@@ -50,7 +50,7 @@ bool is_dtype(std::string_view name) {
   return kNames.contains(name);
 }
 
-// The largest index that is reached, plus one; nothing when it does not fit 64 bits.
+// The largest index of the tensor in its storage, plus one; nullopt when it does not fit 64 bits.
 std::optional<std::int64_t> span_of(const PickleTensor& tensor) {
   std::int64_t last = tensor.offset;
   for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
@@ -65,8 +65,8 @@ std::optional<std::int64_t> span_of(const PickleTensor& tensor) {
   return __builtin_add_overflow(last, std::int64_t{1}, &end) ? std::nullopt : std::optional(end);
 }
 
-// Whether LibTorch can count the elements, and their bytes, without overflow. Zeros are left out: strides
-// ignore them.
+// Whether LibTorch can count the elements and their bytes without overflow. Zero sizes are skipped, because
+// the computation of strides ignores them.
 bool is_countable(const PickleTensor& tensor) {
   std::int64_t product = static_cast<std::int64_t>(c10::elementSize(tensor.dtype));
   return std::none_of(tensor.sizes.begin(), tensor.sizes.end(), [&](std::int64_t size) {
@@ -80,13 +80,13 @@ PickleBuilder::PickleBuilder(std::string path, std::map<std::string, std::uint64
                              PickleArena& arena)
     : path_(std::move(path)), storage_bytes_(std::move(storage_bytes)), arena_(arena) {}
 
-void PickleBuilder::damaged(const std::string& what) const {
+void PickleBuilder::throw_damaged(const std::string& what) const {
   throw_user_error("'{}' is damaged: {}; copy or download it again", path_, what);
 }
 
 void PickleBuilder::spend(std::size_t num_values) {
   num_spent_ += num_values;
-  if (num_spent_ > kMostValues) throw_user_error("'{}' holds more than {} values", path_, kMostValues);
+  if (num_spent_ > kMaxValues) throw_user_error("'{}' contains more than {} values", path_, kMaxValues);
 }
 
 PickleNode& PickleBuilder::node(Kind kind) {
@@ -94,7 +94,7 @@ PickleNode& PickleBuilder::node(Kind kind) {
   return arena_.nodes.emplace_back(PickleNode{kind, {}, {}, {}});
 }
 
-// Of a name that the pickle can have repeated at little cost to itself.
+// A node with a name, which a pickle can repeat with a few bytes: its length is charged, too.
 PickleNode& PickleBuilder::named_node(Kind kind, const std::string& name) {
   spend(name.size() / kValueBytes);
   PickleNode& result = node(kind);
@@ -124,8 +124,8 @@ PickleValue PickleBuilder::global(const std::string& name) {
   if (!calls().contains(name) && !storage_dtype(name) && !is_dtype(name) &&
       !name.starts_with(kTorchScriptPrefix)) {
     throw_user_error(
-        "'{}' asks for {}, which is not data; the file is not read, because no code of a file is ever "
-        "run. Where you trust it, save its state_dict alone and read that",
+        "'{}' references {}, which is not data; the file is not read, because code in a file is never "
+        "executed. If you trust it, save only its state_dict with PyTorch and read that",
         path_, in_quotes(name));
   }
   return &named_node(Kind::global, name);
@@ -134,9 +134,9 @@ PickleValue PickleBuilder::global(const std::string& name) {
 PickleValue PickleBuilder::call(const PickleValue& function, const PickleValue& arguments) {
   const PickleNode* const name = as_node(function, Kind::global);
   const PickleNode* const tuple = as_node(arguments, Kind::tuple);
-  if (!name || !tuple) damaged("its pickle calls what is not a function");
+  if (!name || !tuple) throw_damaged("its pickle calls a value that is not a function");
   const auto found = calls().find(name->text);
-  if (found == calls().end()) damaged(fmt::format("its pickle calls {}", in_quotes(name->text)));
+  if (found == calls().end()) throw_damaged(fmt::format("its pickle calls {}", in_quotes(name->text)));
   spend(tuple->items.size());
   return (this->*found->second)(tuple->items);
 }
@@ -144,12 +144,12 @@ PickleValue PickleBuilder::call(const PickleValue& function, const PickleValue& 
 PickleValue PickleBuilder::object(const PickleValue& type) {
   const PickleNode* const name = as_node(type, Kind::global);
   if (!name || !name->text.starts_with(kTorchScriptPrefix))
-    damaged("its pickle makes an object of what is no class");
+    throw_damaged("its pickle creates an object of a value that is not a class");
   return &named_node(Kind::object, name->text);
 }
 
 PickleValue PickleBuilder::first(const Items& arguments) {
-  if (arguments.empty()) damaged("its pickle calls a function without arguments");
+  if (arguments.empty()) throw_damaged("its pickle calls a function without arguments");
   return arguments.front();
 }
 
@@ -163,12 +163,13 @@ PickleValue PickleBuilder::dictionary(const Items& arguments) {
   PickleNode& result = node(Kind::dictionary);
   if (arguments.empty()) return &result;
   const PickleNode* const pairs = as_node(arguments[0], Kind::list);
-  if (!pairs) damaged("its pickle makes an OrderedDict of what is no list");
+  if (!pairs) throw_damaged("its pickle creates an OrderedDict from a value that is not a list");
   spend(pairs->items.size());
   for (const PickleValue& item : pairs->items) {
     const PickleNode* pair = as_node(item, Kind::tuple);
     if (!pair) pair = as_node(item, Kind::list);
-    if (!pair || pair->items.size() != 2) damaged("its pickle makes an OrderedDict of what are no pairs");
+    if (!pair || pair->items.size() != 2)
+      throw_damaged("its pickle creates an OrderedDict from items that are not pairs");
     result.entries.emplace_back(pair->items[0], pair->items[1]);
   }
   return &result;
@@ -176,7 +177,7 @@ PickleValue PickleBuilder::dictionary(const Items& arguments) {
 
 PickleValue PickleBuilder::set(const Items& arguments) {
   const PickleNode* const list = arguments.size() == 1 ? as_node(arguments[0], Kind::list) : nullptr;
-  if (!list) damaged("its pickle makes a set of what is no list");
+  if (!list) throw_damaged("its pickle creates a set from a value that is not a list");
   spend(list->items.size());
   PickleNode& result = node(Kind::set);
   result.items = list->items;
@@ -185,32 +186,33 @@ PickleValue PickleBuilder::set(const Items& arguments) {
 
 PickleValue PickleBuilder::storage(const PickleValue& id) {
   const PickleNode* const tuple = as_node(id, Kind::tuple);
-  if (!tuple || tuple->items.size() < 5) damaged("its pickle names a storage in an unknown way");
+  if (!tuple || tuple->items.size() < 5) throw_damaged("its pickle has an unknown form of storage id");
   const PickleNode* const type = as_node(tuple->items[1], Kind::global);
   const PickleNode* const key = as_node(tuple->items[2], Kind::text);
   const auto* const count = std::get_if<std::int64_t>(&tuple->items[4]);
   const auto dtype = type ? storage_dtype(type->text) : std::nullopt;
-  if (!dtype || !key || !count) damaged("its pickle names a storage in an unknown way");
+  if (!dtype || !key || !count) throw_damaged("its pickle has an unknown form of storage id");
   const auto bytes = storage_bytes_.find(key->text);
-  if (bytes == storage_bytes_.end()) damaged(fmt::format("it has no storage {}", in_quotes(key->text)));
+  if (bytes == storage_bytes_.end()) throw_damaged(fmt::format("it has no storage {}", in_quotes(key->text)));
   const std::uint64_t element = c10::elementSize(*dtype);
   if (*count < 0 || bytes->second / element != static_cast<std::uint64_t>(*count)) {
-    damaged(fmt::format("its storage {} has {} bytes, which are not {} elements", in_quotes(key->text),
-                        bytes->second, *count));
+    throw_damaged(fmt::format("its storage {} has {} bytes instead of {} elements", in_quotes(key->text),
+                              bytes->second, *count));
   }
   spend(4 + key->text.size() / kValueBytes);
   return &arena_.tensors.emplace_back(PickleTensor{key->text, *dtype, 0, {*count}, {1}});
 }
 
-std::vector<std::int64_t> PickleBuilder::counts(const PickleValue& value) {
+std::vector<std::int64_t> PickleBuilder::dimensions(const PickleValue& value) {
   const PickleNode* const tuple = as_node(value, Kind::tuple);
-  if (!tuple || tuple->items.size() > kMostDimensions) damaged("a tensor's shape is no tuple of counts");
+  if (!tuple || tuple->items.size() > kMaxDimensions)
+    throw_damaged("a tensor's shape is not a tuple of non-negative integers");
   spend(tuple->items.size());
   std::vector<std::int64_t> result;
   result.reserve(tuple->items.size());
   for (const PickleValue& item : tuple->items) {
     const auto* const count = std::get_if<std::int64_t>(&item);
-    if (!count || *count < 0) damaged("a tensor's shape is no tuple of counts");
+    if (!count || *count < 0) throw_damaged("a tensor's shape is not a tuple of non-negative integers");
     result.push_back(*count);
   }
   return result;
@@ -221,10 +223,10 @@ PickleValue PickleBuilder::tensor(const Items& arguments) {
   const auto* const storage =
       arguments.size() >= 4 ? std::get_if<const PickleTensor*>(&arguments[0]) : nullptr;
   const auto* const offset = storage ? std::get_if<std::int64_t>(&arguments[1]) : nullptr;
-  if (!offset) damaged("its pickle builds a tensor in an unknown way");
+  if (!offset) throw_damaged("its pickle has an unknown form of tensor");
   spend(4 + (*storage)->storage.size() / kValueBytes);
-  const PickleTensor result{(*storage)->storage, (*storage)->dtype, *offset, counts(arguments[2]),
-                            counts(arguments[3])};
+  const PickleTensor result{(*storage)->storage, (*storage)->dtype, *offset, dimensions(arguments[2]),
+                            dimensions(arguments[3])};
   check_bounds(result,
                static_cast<std::int64_t>(storage_bytes_.at(result.storage) / c10::elementSize(result.dtype)));
   return &arena_.tensors.emplace_back(result);
@@ -235,8 +237,8 @@ void PickleBuilder::check_bounds(const PickleTensor& tensor, std::int64_t num_st
       tensor.sizes.size() == tensor.strides.size() && tensor.offset >= 0 && is_countable(tensor);
   const auto span = valid ? span_of(tensor) : std::nullopt;
   if (!span || *span > num_stored) {
-    damaged(fmt::format("a tensor of shape [{}] reaches beyond its storage {} of {} elements",
-                        fmt::join(tensor.sizes, ", "), in_quotes(tensor.storage), num_stored));
+    throw_damaged(fmt::format("a tensor of shape [{}] reaches beyond its storage {} of {} elements",
+                              fmt::join(tensor.sizes, ", "), in_quotes(tensor.storage), num_stored));
   }
 }
 

@@ -1,4 +1,4 @@
-// What a pickle may build: the values, and the few Python names that stand for data.
+// What a pickle may build: values, and the few Python names that represent data.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace cloob {
 
-/// Everything that the values of one pickle point to. Containers may refer to each other in circles.
+/// Owns everything that the values of one pickle point to. References between containers may be cyclic.
 struct PickleArena {
   std::deque<PickleNode> nodes;
   std::deque<PickleTensor> tensors;
@@ -22,19 +22,19 @@ class PickleBuilder {
   /// `storage_bytes`: sizes of the storages that the archive holds, by their keys. `path` is for messages.
   PickleBuilder(std::string path, std::map<std::string, std::uint64_t> storage_bytes, PickleArena& arena);
 
-  [[noreturn]] void damaged(const std::string& what) const;
+  [[noreturn]] void throw_damaged(const std::string& what) const;
 
-  /// Counts values that are about to be copied, made or kept. Their sum is limited, because a few bytes of a
-  /// pickle are enough to ask for very many.
+  /// Counts values that are about to be copied, created or stored. Their total is limited, because a few
+  /// bytes of a pickle can request a huge number of values.
   void spend(std::size_t num_values);
   PickleNode& node(PickleNode::Kind kind);
-  /// The Python name `module.name`, if it is one that stands for data; refused otherwise.
+  /// The Python name `module.name`; rejected unless it represents data.
   PickleValue global(const std::string& name);
-  /// What calling such a name with a tuple of arguments makes.
+  /// The result of calling such a name with a tuple of arguments.
   PickleValue call(const PickleValue& function, const PickleValue& arguments);
-  /// An object of a TorchScript class, still without attributes.
+  /// An object of a TorchScript class, without attributes yet.
   PickleValue object(const PickleValue& type);
-  /// The storage that a persistent id ('storage', type, key, location, number of elements) names, as a flat
+  /// The storage named by a persistent id ('storage', type, key, location, number of elements), as a flat
   /// tensor.
   PickleValue storage(const PickleValue& id);
 
@@ -50,7 +50,7 @@ class PickleBuilder {
   PickleValue set(const Items& arguments);
   PickleValue tensor(const Items& arguments);
 
-  std::vector<std::int64_t> counts(const PickleValue& value);
+  std::vector<std::int64_t> dimensions(const PickleValue& value);
   void check_bounds(const PickleTensor& tensor, std::int64_t num_stored) const;
 
   std::string path_;

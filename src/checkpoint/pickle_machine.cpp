@@ -24,7 +24,8 @@ class Machine {
       const auto code = number<std::uint8_t>();
       if (code == '.') return pop();
       const Action action = actions()[code];
-      if (!action) builder_.damaged(fmt::format("its pickle has the unknown instruction {:#04x}", code));
+      if (!action)
+        builder_.throw_damaged(fmt::format("its pickle has the unknown instruction {:#04x}", code));
       action(*this);
     }
   }
@@ -32,13 +33,12 @@ class Machine {
  private:
   using Action = void (*)(Machine&);
 
-  /// What each instruction does, for those that torch.save and torch.jit.save emit. Names are those of
-  /// pickletools.
+  /// Actions of the instructions that torch.save and torch.jit.save emit. Names are those of pickletools.
   static const std::array<Action, 256>& actions();
 
   // --- Reading the program.
   std::string_view take(std::uint64_t count) {
-    if (count > rest_.size()) builder_.damaged("its pickle ends too early");
+    if (count > rest_.size()) builder_.throw_damaged("its pickle is truncated");
     const std::string_view taken = rest_.substr(0, count);
     rest_.remove_prefix(count);
     return taken;
@@ -51,7 +51,7 @@ class Machine {
   }
   std::string_view line() {
     const std::size_t length = rest_.find('\n');
-    if (length == std::string_view::npos) builder_.damaged("its pickle ends too early");
+    if (length == std::string_view::npos) builder_.throw_damaged("its pickle is truncated");
     const std::string_view result = take(length);
     take(1);
     return result;
@@ -67,18 +67,18 @@ class Machine {
     marks_.push_back(stack_.size());
   }
   PickleValue pop() {
-    if (stack_.size() <= floor()) builder_.damaged("its pickle takes more values than it has");
+    if (stack_.size() <= floor()) builder_.throw_damaged("its pickle pops more values than it pushed");
     const PickleValue value = stack_.back();
     stack_.pop_back();
     return value;
   }
   const PickleValue& top() const {
-    if (stack_.size() <= floor()) builder_.damaged("its pickle takes more values than it has");
+    if (stack_.size() <= floor()) builder_.throw_damaged("its pickle pops more values than it pushed");
     return stack_.back();
   }
   std::size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   std::vector<PickleValue> pop_to_mark() {
-    if (marks_.empty()) builder_.damaged("its pickle lacks a mark");
+    if (marks_.empty()) builder_.throw_damaged("its pickle lacks a mark");
     const auto first = stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
     std::vector<PickleValue> items(first, stack_.end());
     stack_.erase(first, stack_.end());
@@ -90,17 +90,17 @@ class Machine {
     for (std::size_t i = count; i-- > 0;) items[i] = pop();
     return items;
   }
-  /// The container on top. The machine made every node, so it may still fill them.
+  /// The container on top of the stack. The machine created every node, so it may modify them.
   PickleNode& container_on_top(std::initializer_list<Kind> kinds) const {
     for (const Kind kind : kinds) {
       if (const PickleNode* const found = as_node(top(), kind)) return const_cast<PickleNode&>(*found);
     }
-    builder_.damaged("its pickle fills what is not a container");
+    builder_.throw_damaged("its pickle adds items to a value that is not a container");
   }
 
   // --- Parts of instructions.
   void push_global() {
-    const std::string_view module = line();  // two statements: the order of reading matters
+    const std::string_view module = line();  // two statements, because the evaluation order matters
     push(builder_.global(fmt::format("{}.{}", module, line())));
   }
   void push_global(const std::vector<PickleValue>& names) {
@@ -123,12 +123,12 @@ class Machine {
   }
   void add_entries(const std::vector<PickleValue>& items) {
     PickleNode& node = container_on_top({Kind::dictionary});
-    if (items.size() % 2 != 0) builder_.damaged("its pickle has a key without a value");
+    if (items.size() % 2 != 0) builder_.throw_damaged("its pickle has a key without a value");
     for (std::size_t i = 0; i < items.size(); i += 2) node.entries.emplace_back(items[i], items[i + 1]);
   }
 
-  // The state of an object is a dictionary of its attributes. What Python hangs on a dictionary itself (the
-  // versions in a state_dict's _metadata) is left out.
+  // The state of an object is a dictionary of its attributes. Attributes of dictionaries (the versions in a
+  // state_dict's _metadata) are ignored.
   void build(const PickleValue& state) {
     PickleNode& node = container_on_top({Kind::object, Kind::dictionary});
     if (node.kind == Kind::dictionary) return;
@@ -146,12 +146,12 @@ class Machine {
   }
   PickleValue recall(std::uint32_t key) const {
     const auto found = memo_.find(key);
-    if (found == memo_.end()) builder_.damaged("its pickle asks for a value that it did not keep");
+    if (found == memo_.end()) builder_.throw_damaged("its pickle uses a value that it did not memoize");
     return found->second;
   }
   const std::string& text_of(const PickleValue& value) const {
     const PickleNode* const text = as_node(value, Kind::text);
-    if (!text) builder_.damaged("its pickle names a global in an unknown way");
+    if (!text) builder_.throw_damaged("its pickle names a global that is not a string");
     return text->text;
   }
   static double big_endian_double(std::uint64_t bits) {
@@ -185,7 +185,7 @@ const std::array<Machine::Action, 256>& Machine::actions() {
   static const auto kActions = [] {
     std::array<Action, 256> table{};
     const auto set = [&](int code, Action action) { table[static_cast<std::size_t>(code)] = action; };
-    // Numbers and the like.
+    // Scalars.
     set('N', [](M m) { m.push(std::monostate()); });                                 // NONE
     set(0x88, [](M m) { m.push(true); });                                            // NEWTRUE
     set(0x89, [](M m) { m.push(false); });                                           // NEWFALSE
@@ -194,7 +194,7 @@ const std::array<Machine::Action, 256>& Machine::actions() {
     set('M', [](M m) { m.push(std::int64_t{m.number<std::uint16_t>()}); });          // BININT2
     set(0x8a, [](M m) { m.push(long_integer(m.take(m.number<std::uint8_t>()))); });  // LONG1
     set('G', [](M m) { m.push(big_endian_double(m.number<std::uint64_t>())); });     // BINFLOAT
-    // Texts and bytes.
+    // Strings and bytes.
     set('X', [](M m) { m.push_text(Kind::text, m.take(m.number<std::uint32_t>())); });    // BINUNICODE
     set(0x8c, [](M m) { m.push_text(Kind::text, m.take(m.number<std::uint8_t>())); });    // SHORT_BINUNICODE
     set(0x8d, [](M m) { m.push_text(Kind::text, m.take(m.number<std::uint64_t>())); });   // BINUNICODE8
@@ -228,7 +228,7 @@ const std::array<Machine::Action, 256>& Machine::actions() {
     set('j', [](M m) { m.push(m.recall(m.number<std::uint32_t>())); });             // LONG_BINGET
     set(0x80, [](M m) { m.take(1); });                                              // PROTO
     set(0x95, [](M m) { m.take(8); });                                              // FRAME
-    // What would run code in Python.
+    // Instructions that run code in Python.
     set('c', [](M m) { m.push_global(); });                                // GLOBAL
     set(0x93, [](M m) { m.push_global(m.pop_count(2)); });                 // STACK_GLOBAL
     set('R', [](M m) { m.push_call(m.pop_count(2)); });                    // REDUCE

@@ -1,4 +1,4 @@
-// The stack machine that a pickle is a program for, reduced to instructions that build data.
+// The stack machine that executes pickles, restricted to instructions that build data.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace cloob {
 
-/// Runs the program `pickle` and returns what it leaves on the stack. Throws UserError.
+/// Runs the program `pickle` and returns its result from the top of the stack. Throws UserError.
 PickleValue run_pickle(std::string_view pickle, PickleBuilder& builder);
 
 }  // namespace cloob

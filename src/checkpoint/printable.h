@@ -7,15 +7,15 @@
 
 namespace cloob {
 
-/// A name found in a file, in quotes and fit for one line of a message: control characters become '?', and
-/// what is longer than 120 bytes is cut.
+/// A name found in a file, quoted for a one-line message: control characters become '?', and names of more
+/// than 120 bytes are truncated.
 inline std::string in_quotes(std::string_view name) {
-  constexpr std::size_t kLongest = 120;
-  std::string text(name.substr(0, kLongest));
+  constexpr std::size_t kMaxBytes = 120;
+  std::string text(name.substr(0, kMaxBytes));
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
-  return fmt::format("'{}{}'", text, name.size() > kLongest ? "..." : "");
+  return fmt::format("'{}{}'", text, name.size() > kMaxBytes ? "..." : "");
 }
 
 }  // namespace cloob

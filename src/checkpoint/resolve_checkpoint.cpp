@@ -2,9 +2,9 @@
 #include <vector>
 
 #include "checkpoint/printable.h"
-#include "checkpoint/staged_folder.h"
 #include "checkpoint/state_file.h"
 #include "cloob/base/error.h"
+#include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/checkpoint_store.h"
@@ -21,29 +21,29 @@ CheckpointLocation checkpoint_at(fs::path path) {
 }
 
 std::string names_in(const fs::path& folder) {
-  constexpr std::size_t kMost = 8;
+  constexpr std::size_t kMax = 8;
   std::vector<std::string> names;
   for (const fs::path& path : paths_in(folder)) names.push_back(in_quotes(path.filename().string()));
   if (names.empty()) return "nothing";
-  const bool is_cut = names.size() > kMost;
-  names.resize(std::min(names.size(), kMost));
+  const bool is_cut = names.size() > kMax;
+  names.resize(std::min(names.size(), kMax));
   return join(names, ", ") + (is_cut ? ", ..." : "");
 }
 
-// "run/best" and "run/latest", which need not exist as such.
+// "run/best" and "run/latest", which do not have to exist as paths.
 CheckpointLocation resolve_by_name(const fs::path& path) {
   const fs::path checkpoints = path.parent_path() / kCheckpoints;
   if (path.filename() == "latest") {
     const auto entries = list_checkpoints(checkpoints);
     if (!entries.empty()) return checkpoint_at(entries.back().path);
-    throw_user_error("'{}' holds no checkpoint", checkpoints.string());
+    throw_user_error("'{}' contains no checkpoint", checkpoints.string());
   }
   const fs::path best = checkpoints / "best";
   std::error_code error;
   if (fs::exists(best / kStateFile, error)) return checkpoint_at(best);
   throw_user_error(
-      "'{}' has no best checkpoint: checkpoint.best_metric is empty, or was not measured yet; '{}' is the "
-      "newest one",
+      "'{}' has no best checkpoint: checkpoint.best_metric is empty, or has not been measured yet; '{}' is "
+      "the newest one",
       path.parent_path().string(), (path.parent_path() / "latest").string());
 }
 
@@ -65,7 +65,7 @@ CheckpointLocation resolve_checkpoint(const fs::path& given) {
     const auto entries = list_checkpoints(folder);
     if (!entries.empty()) return checkpoint_at(entries.back().path);
   }
-  throw_user_error("'{}' is neither a checkpoint (with '{}') nor a run that has one (in '{}'); it holds {}",
+  throw_user_error("'{}' is neither a checkpoint (with '{}') nor a run with one (in '{}'); it contains {}",
                    path.string(), kStateFile, kCheckpoints, names_in(path));
 }
 

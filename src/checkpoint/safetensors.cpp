@@ -20,13 +20,13 @@ at::Tensor read_tensor(const RandomAccessFile& file, const ParsedHeader& parsed,
   const at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
   file.read(parsed.bytes.size() + entry.begin, bytes_of(tensor));
   if (!has_valid_bools(tensor)) {
-    throw_user_error("'{}': tensor {} holds a truth value that is neither 0 nor 1", file.path().string(),
+    throw_user_error("'{}': tensor {} contains a boolean that is neither 0 nor 1", file.path().string(),
                      in_quotes(entry.name));
   }
   return tensor;
 }
 
-// The digest is optional: null for files that have no checksum to compare with.
+// `digest` is null for files without a checksum to compare with.
 SafetensorsFile read_all(const std::filesystem::path& path, FileDigest* digest) {
   const RandomAccessFile file(path);
   const ParsedHeader parsed = read_safetensors_header(file);
@@ -49,7 +49,7 @@ void write_all(OutputFile& file, const NamedTensors& tensors,
   };
   write(as_bytes(serialize(header)));
   for (const TensorEntry& entry : header.entries) {
-    // One tensor at a time is brought to this form, so that a copy of the whole model is never needed.
+    // One tensor at a time is converted, so that a copy of the entire model is never needed.
     write(bytes_of(tensors.at(entry.name).detach().cpu().resolve_conj().resolve_neg().contiguous()));
   }
 }

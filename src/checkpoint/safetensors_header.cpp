@@ -23,8 +23,8 @@ using Json = nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::uint64_t kLongestHeader = 100'000'000;  // the limit of the format's own library
-constexpr std::size_t kMostDimensions = 64;            // LibTorch's own limit
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the reference implementation
+constexpr std::size_t kMaxDimensions = 64;              // LibTorch's limit
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes = {{
@@ -48,7 +48,7 @@ constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes = 
 
 std::string count(std::uint64_t number) { return with_thousands(static_cast<std::int64_t>(number)); }
 
-/// Turns the JSON into entries; every complaint names the file.
+/// Converts the JSON to entries; every error names the file.
 class HeaderParser {
  public:
   HeaderParser(const std::filesystem::path& path, std::uint64_t data_bytes)
@@ -70,10 +70,10 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw_user_error("'{}' is not a valid safetensors file: {}; make or download it again", path_, what);
+    throw_user_error("'{}' is not a valid safetensors file: {}; create or download it again", path_, what);
   }
 
-  // The parser keeps the last of several equal keys without a word, so they are looked for on the way.
+  // The parser silently keeps the last of duplicate keys, so they are detected while parsing.
   Json parse_json(std::string_view text) const {
     std::vector<std::set<std::string>> keys;
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
@@ -91,7 +91,7 @@ class HeaderParser {
     } catch (const Json::parse_error& error) {
       fail(fmt::format("its header is not JSON (byte {})", error.byte));
     } catch (const Json::exception&) {
-      fail("its header holds a number that is out of range");
+      fail("its header contains a number that is out of range");
     }
     if (!json.is_object()) fail("its header is not a JSON object");
     return json;
@@ -130,7 +130,7 @@ class HeaderParser {
         if (text == value.get_ref<const std::string&>()) return type;
       }
     }
-    // Another kind of value is printed as it is; only strings have quotes of their own.
+    // Other kinds of values are printed as JSON; a string without its JSON quotes.
     const std::string found = value.is_string() ? value.get<std::string>() : value.dump();
     throw_user_error("'{}': tensor {} has the type {}, which is not supported", path_, in_quotes(name),
                      in_quotes(found));
@@ -138,13 +138,12 @@ class HeaderParser {
 
   std::vector<std::int64_t> integers(const std::string& name, std::string_view key, const Json& value) const {
     if (!value.is_array()) fail(fmt::format("{} of tensor {} is not a list", key, in_quotes(name)));
-    if (value.size() > kMostDimensions)
-      fail(fmt::format("{} of tensor {} is too long", key, in_quotes(name)));
+    if (value.size() > kMaxDimensions) fail(fmt::format("{} of tensor {} is too long", key, in_quotes(name)));
     std::vector<std::int64_t> result;
     for (const Json& item : value) {
-      constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > kMost) {
-        fail(fmt::format("{} of tensor {} holds {}, which is not a count", key, in_quotes(name),
+      constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > kMax) {
+        fail(fmt::format("{} of tensor {} contains {}, which is not a count", key, in_quotes(name),
                          in_quotes(item.dump())));
       }
       result.push_back(item.get<std::int64_t>());
@@ -153,13 +152,13 @@ class HeaderParser {
   }
 
   std::uint64_t bytes_of(const TensorEntry& entry) const {
-    // Zeros are multiplied in last: LibTorch multiplies the other dimensions when it computes strides.
+    // Zeros are applied last, because LibTorch multiplies the other dimensions when it computes strides.
     std::int64_t bytes = static_cast<std::int64_t>(c10::elementSize(entry.dtype));
     bool empty = false;
     for (const std::int64_t size : entry.shape) {
       empty = empty || size == 0;
       if (size != 0 && __builtin_mul_overflow(bytes, size, &bytes)) {
-        fail(fmt::format("tensor {} has more elements than fit a file", in_quotes(entry.name)));
+        fail(fmt::format("tensor {} has more elements than fit into a file", in_quotes(entry.name)));
       }
     }
     return empty ? 0 : static_cast<std::uint64_t>(bytes);
@@ -179,8 +178,8 @@ class HeaderParser {
     }
     if (position > data_bytes_) {
       throw_user_error(
-          "'{}' is truncated: its tensors need {} bytes after the header and there are {}; copy or "
-          "download it again",
+          "'{}' is truncated: its tensors need {} bytes after the header and there are {}; copy or download "
+          "it again",
           path_, count(position), count(data_bytes_));
     }
     if (position < data_bytes_)
@@ -200,8 +199,8 @@ std::uint64_t header_length(const RandomAccessFile& file) {
   file.read(0, head);
   std::uint64_t length = 0;
   std::memcpy(&length, head.data(), kLengthBytes);
-  if (head[kLengthBytes] != std::byte{'{'} || length > kLongestHeader) {
-    throw_user_error("'{}' is not a safetensors file: it does not begin with a header in JSON", path);
+  if (head[kLengthBytes] != std::byte{'{'} || length > kMaxHeaderBytes) {
+    throw_user_error("'{}' is not a safetensors file: it does not begin with a JSON header", path);
   }
   if (length > file.size() - kLengthBytes) {
     throw_user_error(

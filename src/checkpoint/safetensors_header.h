@@ -1,4 +1,4 @@
-// The head of a safetensors file: eight bytes of length, then JSON that says where each tensor's bytes are.
+// The header of a safetensors file: eight bytes of length, then JSON that says where each tensor's bytes are.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +18,7 @@ struct TensorEntry {
   std::string name;
   at::ScalarType dtype;
   std::vector<std::int64_t> shape;
-  std::uint64_t begin;  // in bytes, counted from the end of the header
+  std::uint64_t begin;  // in bytes from the end of the header
   std::uint64_t end;
 };
 
@@ -29,20 +29,20 @@ struct SafetensorsHeader {
 
 struct ParsedHeader {
   SafetensorsHeader header;
-  std::string
-      bytes;  // as they stand in the file, with the eight bytes of length; the tensors begin after them
+  std::string bytes;  // as stored in the file, with the eight bytes of length; the tensors follow
 };
 
-/// Reads and checks the head of a file: afterwards every entry lies inside the file and fits its shape.
+/// Reads and validates the header of a file: every entry is inside the file and matches its shape.
 ParsedHeader read_safetensors_header(const RandomAccessFile& file);
 
-/// Places the tensors one after the other, wide elements first, so that each is aligned to its element.
+/// Places the tensors one after another, the widest element types first, so that each is aligned to its
+/// element size.
 SafetensorsHeader lay_out(const NamedTensors& tensors, const std::map<std::string, std::string>& metadata);
 
 /// The bytes of a header, padded so that the tensors begin at a multiple of eight.
 std::string serialize(const SafetensorsHeader& header);
 
-/// "F32" and so on, as the format spells it. Throws UserError for types that it does not have.
+/// The format's name of a type, such as "F32". Throws UserError for types without one.
 std::string_view dtype_name(at::ScalarType dtype);
 
 }  // namespace cloob

@@ -21,11 +21,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-// 1: the first. A change that older programs would misread gets a new number, and the old ones stay readable.
+// A change that older programs would misread increments the version; all older versions stay readable.
 constexpr std::int64_t kFormatVersion = 1;
 constexpr const char* kChecksumKey = "crc32";
 
-// Names of files may be no UTF-8.
+// File names are not necessarily UTF-8.
 std::string text_of(const Json& json, int indent = -1) {
   return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
@@ -41,7 +41,7 @@ TrainingState state_from(const Json& json) {
   TrainingState state;
   state.step = json.at("step").get<std::int64_t>();
   state.samples_seen = json.at("samples_seen").get<std::int64_t>();
-  // Programs before the first release had these elsewhere: their checkpoints can be used, but not resumed.
+  // Before the first release these were stored elsewhere: such checkpoints can be used, but not resumed.
   state.bad_samples = json.value("bad_samples", state.bad_samples);
   const Json by_kind = json.value("bad_samples_by_kind", Json::object());
   for (const auto& [kind, tally] : by_kind.items()) {
@@ -81,8 +81,7 @@ void check_format_version(const std::string& path, const Json& json) {
   if (version >= 1 && version <= kFormatVersion) return;
   const std::string writer = json.value("created_by", "an unknown program");
   throw_user_error(
-      "'{}' has format version {}, written by {}; this program ({}) reads versions 1 to {}, so use a newer "
-      "one",
+      "'{}' has format version {}, written by {}; this program ({}) reads versions 1 to {}: use a newer one",
       path, version, writer, kVersion, kFormatVersion);
 }
 
@@ -96,7 +95,7 @@ void to_json(Json& json, const TrainingState& state) {
           {"data_size", state.data_size},
           {"evaluated_step", state.evaluated_step},
           {"time_s", state.time_s},
-          {"metrics", state.metrics}};  // what is not finite becomes null
+          {"metrics", state.metrics}};  // values that are not finite become null
   json["bad_samples_by_kind"] = Json::object();
   for (const auto& [kind, tally] : state.bad_samples_by_kind) {
     json["bad_samples_by_kind"][kind] = {{"count", tally.count}, {"examples", tally.examples}};
@@ -125,10 +124,10 @@ StateFile read_state_file(const std::filesystem::path& folder) {
     check_format_version(path, json);
     const auto checksum = json.at(kChecksumKey).get<std::string>();
     json.erase(kChecksumKey);
-    if (checksum != checksum_of(json)) throw_user_error("'{}' is damaged: its checksum does not fit", path);
+    if (checksum != checksum_of(json)) throw_user_error("'{}' is damaged: its checksum does not match", path);
     return content_from(path, json);
   } catch (const Json::exception&) {
-    throw_user_error("'{}' is damaged: it has {} bytes that are not the state of a checkpoint", path,
+    throw_user_error("'{}' is damaged: its {} bytes are not the state of a checkpoint", path,
                      with_thousands(static_cast<std::int64_t>(text.size())));
   }
 }

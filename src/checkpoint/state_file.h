@@ -1,4 +1,4 @@
-// state.json of a checkpoint.
+// The file state.json of a checkpoint.
 #pragma once
 
 #include <filesystem>
@@ -19,10 +19,10 @@ inline constexpr const char* kConfigFile = "config.yaml";
 struct StateFile {
   TrainingState state;
   std::map<std::string, FileDigest> files;  // the other files of the folder
-  std::string created_by;                   // filled when read
+  std::string created_by;                   // set by read_state_file
 };
 
-/// As state.json and `weights inspect` show it.
+/// The JSON of state.json and `weights inspect`.
 void to_json(nlohmann::json& json, const TrainingState& state);
 
 void write_state_file(const std::filesystem::path& folder, const StateFile& content);

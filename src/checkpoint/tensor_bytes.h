@@ -8,13 +8,13 @@
 
 namespace cloob {
 
-/// The elements of a contiguous CPU tensor.
+/// The bytes of a contiguous CPU tensor.
 inline std::span<std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
 }
 
-/// Whether a tensor of truth values holds only 0 and 1: anything else is undefined behaviour wherever it is
-/// used. True for every other type.
+/// Whether a boolean tensor contains only 0 and 1: using any other value is undefined behaviour. True for
+/// every other type.
 inline bool has_valid_bools(const at::Tensor& tensor) {
   const auto is_valid = [](std::byte byte) { return byte <= std::byte{1}; };
   return tensor.scalar_type() != at::kBool || std::ranges::all_of(bytes_of(tensor), is_valid);

@@ -17,33 +17,32 @@
 namespace cloob {
 namespace {
 
-constexpr std::uint64_t kLongestPickle = std::uint64_t{64}
-                                         << 20;  // one of 10,000 tensors has less than 4 MiB
+constexpr std::uint64_t kMaxPickleBytes = std::uint64_t{64} << 20;  // 10,000 tensors need less than 4 MiB
 
-// A clear word on the formats that came before the archive, and on what is no file of PyTorch at all.
+// Clear messages for the formats before the zip archive, and for files that are not from PyTorch.
 void check_begins_as_archive(const std::filesystem::path& path) {
   const RandomAccessFile file(path);
   std::string head(std::min<std::uint64_t>(file.size(), 512), '\0');
   file.read(0, std::as_writable_bytes(std::span(head.data(), head.size())));
   if (head.starts_with("PK\3\4")) return;
-  // The old format begins with a pickle of the number 0x1950a86a20f9469cfc6c; older files still are tar
+  // The old format begins with a pickle of the number 0x1950a86a20f9469cfc6c; even older files are tar
   // archives.
   const std::string_view kOldMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12);
   if (std::string_view(head).substr(0, 16).find(kOldMagic) != std::string_view::npos ||
       (head.size() > 262 && std::string_view(head).substr(257, 5) == "ustar")) {
     throw_user_error(
-        "'{}' is in the format that torch.save had before PyTorch 1.6, which is not supported; convert it "
-        "with PyTorch: torch.save(torch.load(file, map_location='cpu', weights_only=True), new_file)",
+        "'{}' is in the format of torch.save before PyTorch 1.6, which is not supported; convert it with "
+        "PyTorch: torch.save(torch.load(file, map_location='cpu', weights_only=True), new_file)",
         path.string());
   }
-  throw_user_error("'{}' is neither safetensors nor an archive of torch.save{}", path.string(),
+  throw_user_error("'{}' is neither a safetensors file nor an archive of torch.save{}", path.string(),
                    head.empty() ? ": it is empty" : "");
 }
 
 }  // namespace
 
 const PickleValue* PickleNode::find(std::string_view key) const {
-  // From the back: where Python sets a key twice, the last value stands.
+  // Backwards, because in Python the last value of a duplicate key counts.
   const auto found = std::find_if(entries.rbegin(), entries.rend(), [&](const auto& entry) {
     const PickleNode* const name = as_node(entry.first, Kind::text);
     return name && name->text == key;
@@ -61,7 +60,7 @@ struct TorchFile::Content {
 
   std::string file;  // for messages
   ZipArchive archive;
-  std::string folder;  // every entry lies in it; ends in '/'
+  std::string folder;  // common prefix of all entries; ends in '/'
   PickleArena arena;
   PickleValue root;
 
@@ -76,9 +75,9 @@ void TorchFile::Content::find_folder() {
   for (const auto& [name, size] : archive.sizes()) {
     const std::size_t slash = name.find('/');
     if (slash == std::string::npos || name.substr(slash + 1) != kPickle) continue;
-    if (size > kLongestPickle) {
-      throw_user_error("'{}': its data.pkl has {}, more than the {} that are read", file, human_bytes(size),
-                       human_bytes(kLongestPickle));
+    if (size > kMaxPickleBytes) {
+      throw_user_error("'{}': its data.pkl has {}, more than the limit of {}", file, human_bytes(size),
+                       human_bytes(kMaxPickleBytes));
     }
     folder = name.substr(0, slash + 1);
     return;
@@ -94,8 +93,8 @@ void TorchFile::Content::check_byte_order() const {
   const std::string order = found->second > 16 ? "?" : archive.read(name);
   if (order != "little") {
     throw_user_error(
-        "'{}' was written on a machine of byte order {}, which is not supported; save it again on a "
-        "little-endian one",
+        "'{}' was written on a machine with byte order {}, which is not supported; save it again on a "
+        "little-endian machine",
         file, in_quotes(order));
   }
 }
@@ -110,7 +109,7 @@ void TorchFile::Content::run() {
   root = run_pickle(archive.read(folder + "data.pkl"), builder);
 }
 
-// All elements of it, flat.
+// All elements of the tensor's storage, flat.
 at::Tensor TorchFile::Content::read_storage(const PickleTensor& tensor) const {
   const std::string name = folder + "data/" + tensor.storage;
   const auto count = archive.sizes().at(name) / c10::elementSize(tensor.dtype);
@@ -118,7 +117,7 @@ at::Tensor TorchFile::Content::read_storage(const PickleTensor& tensor) const {
       at::empty(static_cast<std::int64_t>(count), at::TensorOptions().dtype(tensor.dtype));
   archive.read(name, bytes_of(storage));
   if (!has_valid_bools(storage)) {
-    throw_user_error("'{}' is damaged: its storage {} holds a truth value that is neither 0 nor 1", file,
+    throw_user_error("'{}' is damaged: its storage {} contains a boolean that is neither 0 nor 1", file,
                      in_quotes(tensor.storage));
   }
   return storage;

@@ -18,7 +18,7 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// What the text tower's names begin with at the root of open_clip's files.
+// Prefixes of the text tower's names at the root of open_clip's files.
 constexpr auto kTextTower = std::to_array<std::string_view>(
     {"positional_embedding", "text_projection", "token_embedding.", "transformer.resblocks.", "ln_final."});
 
@@ -40,7 +40,7 @@ struct Family {
   std::function<bool(std::string_view)> has;
 };
 
-// Models that other programs make and this one does not have, told by a name that only they use.
+// Models of other programs that this one does not support, recognized by names that only they use.
 const std::vector<Family>& unsupported_families() {
   static const std::vector<Family> kFamilies = {
       {"a timm image tower", [](auto name) { return name.starts_with("visual.trunk."); }},
@@ -74,7 +74,7 @@ std::string_view without_module_prefix(std::string_view name) {
   return name;
 }
 
-// What some files carry beside the weights: numbers of the architecture, a mask, CLOOB's learned beta.
+// Tensors of some files that are not weights: architecture sizes, a mask, CLOOB's learned beta.
 bool is_extra(std::string_view name) {
   return name == "input_resolution" || name == "context_length" || name == "vocab_size" ||
          name == "logit_scale_hopfield" || name.ends_with("attn_mask");
@@ -93,7 +93,7 @@ void check_family(const std::filesystem::path& path, std::string_view name) {
   for (const Family& family : unsupported_families()) {
     if (!family.has(name)) continue;
     throw_user_error(
-        "'{}' holds {} (tensor {}), which is not supported; supported are CLIP's ResNet and vision "
+        "'{}' contains {} (tensor {}), which is not supported; supported are CLIP's ResNet and vision "
         "transformer with CLIP's text transformer, from open_clip, OpenAI and CLOOB",
         path.string(), family.description, in_quotes(name));
   }
@@ -107,13 +107,13 @@ void check_is_clip(const std::filesystem::path& path, const std::set<std::string
   const std::size_t num_unknown = unknown.size();
   unknown.resize(std::min<std::size_t>(num_unknown, 5));
   if (num_unknown > 0) {
-    throw_user_error("'{}' holds tensors that no supported CLIP model has, {} of {}: {}{}", path.string(),
+    throw_user_error("'{}' contains tensors that no supported CLIP model has, {} of {}: {}{}", path.string(),
                      num_unknown, names.size(), join(unknown, ", "),
                      num_unknown > unknown.size() ? ", ..." : "");
   }
   for (const char* const name : {"visual.conv1.weight", "token_embedding.weight"}) {
     if (!names.contains(name)) {
-      throw_user_error("'{}' holds no whole CLIP model: the tensor '{}' is missing", path.string(), name);
+      throw_user_error("'{}' is not a complete CLIP model: the tensor '{}' is missing", path.string(), name);
     }
   }
 }

@@ -1,4 +1,4 @@
-// How the tensors of other programs are called here.
+// Mapping of other programs' tensor names to open_clip's.
 #pragma once
 
 #include <filesystem>
@@ -13,12 +13,12 @@ namespace cloob {
 
 struct NamePlan {
   WeightSource source;
-  /// From the names in the file to open_clip's. What is no weight is left out.
+  /// From the names in the file to open_clip's. Tensors that are not weights are omitted.
   std::map<std::string, std::string> names;
 };
 
-/// Plans the import of a file with such tensors. Throws UserError when they are no supported CLIP model, with
-/// what they are instead.
+/// Plans the import of a file with tensors of these names. Throws UserError that describes the tensors when
+/// they are not a supported CLIP model.
 NamePlan plan_names(const std::filesystem::path& path, std::string_view format,
                     const std::set<std::string>& names);
 

@@ -20,10 +20,10 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
-// Texts and modules can be met again and again in a small file, so their lengths and numbers are limited.
-constexpr std::size_t kLongestText = 1024;
-constexpr std::size_t kMostNames = 100'000;  // a TorchScript archive of 10,000 tensors has half as many
-constexpr int kDeepestModule = 64;
+// A small file can reference the same texts and modules many times, so their lengths and numbers are limited.
+constexpr std::size_t kMaxTextBytes = 1024;
+constexpr std::size_t kMaxNames = 100'000;  // a TorchScript archive of 10,000 tensors has half as many
+constexpr int kMaxModuleDepth = 64;
 
 class SafetensorsWeights final : public WeightsFile {
  public:
@@ -49,7 +49,7 @@ std::optional<std::string> plain_text(const PickleValue& value) {
   if (const auto* const integer = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *integer);
   if (const auto* const real = std::get_if<double>(&value)) return shortest(*real);
   const PickleNode* const text = as_node(value, Kind::text);
-  return text && text->text.size() <= kLongestText ? std::optional(text->text) : std::nullopt;
+  return text && text->text.size() <= kMaxTextBytes ? std::optional(text->text) : std::nullopt;
 }
 
 class TorchWeights final : public WeightsFile {
@@ -60,7 +60,7 @@ class TorchWeights final : public WeightsFile {
     } else if (const PickleNode* const dictionary = as_node(file_.root(), Kind::dictionary)) {
       const PickleValue* const inner = dictionary->find("state_dict");
       const PickleNode* const weights = inner ? as_node(*inner, Kind::dictionary) : nullptr;
-      if (weights) read_surroundings(*dictionary);
+      if (weights) read_metadata(*dictionary);
       collect_entries(weights ? *weights : *dictionary);
     }
     if (tensors_.empty()) fail_without_tensors();
@@ -75,16 +75,16 @@ class TorchWeights final : public WeightsFile {
   NamedTensors load() const override { return file_.load(tensors_); }
 
  private:
-  // The key of an entry when it is a text, and its place in `prefix`; nothing for other keys.
+  // `prefix` and the key of an entry if it is a text; nullopt for other keys.
   std::optional<std::string> next_name(const std::string& prefix, const PickleValue& key) {
-    if (++num_names_ > kMostNames) {
-      throw_user_error("'{}' has more than {} names", path_.string(), kMostNames);
+    if (++num_names_ > kMaxNames) {
+      throw_user_error("'{}' has more than {} names", path_.string(), kMaxNames);
     }
     const PickleNode* const name = as_node(key, Kind::text);
     if (!name) return std::nullopt;
-    if (prefix.size() + name->text.size() > kLongestText) {
-      throw_user_error("'{}' has a name of more than {} characters: {}", path_.string(), kLongestText,
-                       in_quotes(prefix + name->text.substr(0, kLongestText)));
+    if (prefix.size() + name->text.size() > kMaxTextBytes) {
+      throw_user_error("'{}' has a name of more than {} characters: {}", path_.string(), kMaxTextBytes,
+                       in_quotes(prefix + name->text.substr(0, kMaxTextBytes)));
     }
     return prefix + name->text;
   }
@@ -96,14 +96,14 @@ class TorchWeights final : public WeightsFile {
       if (const auto* const tensor = std::get_if<const PickleTensor*>(&value)) {
         tensors_[*name] = *tensor;
       } else {
-        notes_.push_back(fmt::format("{} is not a tensor and was left out", in_quotes(*name)));
+        notes_.push_back(fmt::format("{} is not a tensor and was skipped", in_quotes(*name)));
       }
     }
   }
 
-  // A module's parameters, buffers and children are all attributes.
+  // Parameters, buffers and children of a module are all attributes.
   void collect_attributes(const PickleNode& object, const std::string& prefix, int depth) {
-    if (depth > kDeepestModule) {
+    if (depth > kMaxModuleDepth) {
       throw_user_error("'{}': its modules are nested too deeply", path_.string());
     }
     for (const auto& [key, value] : object.entries) {
@@ -117,36 +117,36 @@ class TorchWeights final : public WeightsFile {
     }
   }
 
-  void read_surroundings(const PickleNode& checkpoint) {
+  void read_metadata(const PickleNode& checkpoint) {
     for (const auto& [key, value] : checkpoint.entries) {
       const auto name = next_name("", key);
       if (!name || *name == "state_dict") continue;
       if (const auto text = plain_text(value)) {
         metadata_[*name] = *text;
       } else {
-        notes_.push_back(fmt::format("{} beside the state_dict was left out", in_quotes(*name)));
+        notes_.push_back(fmt::format("{} next to the state_dict was skipped", in_quotes(*name)));
       }
     }
   }
 
   [[noreturn]] void fail_without_tensors() const {
-    std::string found = "something that is no dictionary";
+    std::string found = "an object that is not a dictionary";
     if (const PickleNode* const dictionary = as_node(file_.root(), Kind::dictionary)) {
       std::vector<std::string> keys;
       for (const auto& [key, value] :
            std::span(dictionary->entries).first(std::min<std::size_t>(dictionary->entries.size(), 8))) {
         const PickleNode* const name = as_node(key, Kind::text);
-        keys.push_back(name ? in_quotes(name->text) : "a key that is no text");
+        keys.push_back(name ? in_quotes(name->text) : "a key that is not a string");
       }
-      found = keys.empty() ? "an empty dictionary" : "a dictionary of " + join(keys, ", ");
+      found = keys.empty() ? "an empty dictionary" : "a dictionary with " + join(keys, ", ");
     }
-    throw_user_error("'{}' holds no weights: it has {}, and a state_dict of tensors was expected",
-                     path_.string(), found);
+    throw_user_error("'{}' contains no weights: expected a state_dict of tensors, found {}", path_.string(),
+                     found);
   }
 
-  // Views can repeat their storage, so a small file could ask for any amount of memory once they are copied.
+  // Views can repeat their storage, so copying the views of a small file could need any amount of memory.
   void check_memory() const {
-    constexpr double kMostGrowth = 16;
+    constexpr double kMaxGrowth = 16;
     double bytes = 0;
     for (const auto& [name, tensor] : tensors_) {
       double count = sizeof(float);
@@ -154,9 +154,10 @@ class TorchWeights final : public WeightsFile {
       bytes += count;
     }
     const auto file_bytes = static_cast<double>(std::filesystem::file_size(path_));
-    if (bytes > kMostGrowth * std::max(file_bytes, double{1 << 20})) {
+    if (bytes > kMaxGrowth * std::max(file_bytes, double{1 << 20})) {
       throw_user_error(
-          "'{}': its tensors repeat their elements {} times over; save contiguous copies of them",
+          "'{}': its tensors are views that repeat the stored elements {} times; save contiguous copies of "
+          "them",
           path_.string(), static_cast<std::int64_t>(bytes / file_bytes));
     }
   }

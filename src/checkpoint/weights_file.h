@@ -1,5 +1,4 @@
-// A file that holds weights, in any of the formats that are read: its tensors under the names that they have
-// in it.
+// A file with weights in any of the supported formats: its tensors by their names in the file.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,12 +24,12 @@ class WeightsFile {
   virtual ~WeightsFile() = default;
   /// "safetensors", "torch.save" or "TorchScript".
   virtual std::string_view format() const = 0;
-  /// What `load` would give, without reading it.
+  /// The tensors that `load` returns, without reading them.
   virtual std::map<std::string, TensorInfo> list() const = 0;
   virtual NamedTensors load() const = 0;
-  /// Plain values that lie beside the tensors.
+  /// Scalars and strings stored next to the tensors.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  /// What else lies beside them and is not read.
+  /// Descriptions of other content that was skipped.
   const std::vector<std::string>& notes() const { return notes_; }
 
  protected:
@@ -38,7 +37,7 @@ class WeightsFile {
   std::vector<std::string> notes_;
 };
 
-/// Opens a file by what is in it, not by its name.
+/// Opens a file; the format is detected from its content, not from its name.
 std::unique_ptr<WeightsFile> open_weights(const std::filesystem::path& path);
 
 }  // namespace cloob

@@ -39,8 +39,8 @@ ZipArchive::ZipArchive(std::filesystem::path path) : path_(std::move(path)) {
   zip_t* const zip = zip_open(path_.c_str(), ZIP_RDONLY, &error);
   if (!zip) {
     throw_user_error(
-        "'{}' is truncated or damaged: the directory at the end of the archive cannot be read ({}); copy "
-        "or download it again",
+        "'{}' is truncated or damaged: the directory at the end of the archive cannot be read ({}); copy or "
+        "download it again",
         path_.string(), describe(error));
   }
   handle_ = std::make_unique<Handle>(zip);
@@ -78,10 +78,10 @@ void ZipArchive::read(const std::string& name, std::span<std::byte> into) const 
   for (std::size_t filled = 0; filled < into.size();) {
     const zip_int64_t count = zip_fread(entry.get(), into.data() + filled, into.size() - filled);
     if (count < 0) fail(zip_file_strerror(entry.get()));
-    if (count == 0) fail("it ends too early");
+    if (count == 0) fail("it is truncated");
     filled += static_cast<std::size_t>(count);
   }
-  // The checksum is compared when the end is met.
+  // libzip verifies the checksum when it reaches the end.
   std::byte beyond;
   const zip_int64_t more = zip_fread(entry.get(), &beyond, 1);
   if (more < 0) fail(zip_file_strerror(entry.get()));

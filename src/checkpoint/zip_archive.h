@@ -1,4 +1,4 @@
-// The stored (not compressed) entries of a zip archive, which is where PyTorch keeps all data.
+// The stored (uncompressed) entries of a zip archive, in which PyTorch keeps all data.
 #pragma once
 
 #include <cstddef>
@@ -11,19 +11,18 @@
 
 namespace cloob {
 
-/// Opened for reading. Not thread-safe. Failures are UserErrors that name the file.
+/// A zip archive opened for reading. Not thread-safe. Failures are UserErrors that name the file.
 class ZipArchive {
  public:
-  /// Checks that the stored entries fit into the file, so that their sizes can be trusted.
+  /// Verifies that the stored entries fit into the file, so that their sizes can be trusted.
   explicit ZipArchive(std::filesystem::path path);
   ~ZipArchive();
   ZipArchive(const ZipArchive&) = delete;
   ZipArchive& operator=(const ZipArchive&) = delete;
 
-  /// Names of the stored entries with their sizes in bytes. Compressed ones (code in TorchScript archives)
-  /// are left out.
+  /// Names and sizes in bytes of the stored entries, without compressed ones (code in TorchScript archives).
   const std::map<std::string, std::uint64_t>& sizes() const { return sizes_; }
-  /// Reads a whole entry, `into` being of its size, and compares its checksum.
+  /// Reads an entire entry into `into`, which must have its size, and verifies its checksum.
   void read(const std::string& name, std::span<std::byte> into) const;
   std::string read(const std::string& name) const;
 

@@ -13,10 +13,10 @@
 #include "cli/enum_option.h"
 #include "cli/output_file.h"
 #include "cloob/base/error.h"
+#include "cloob/base/files.h"
 #include "cloob/base/timer.h"
 #include "cloob/checkpoint/safetensors.h"
-#include "cloob/data/labeled_source.h"
-#include "cloob/data/loader_benchmark.h"
+#include "cloob/data/loader/loader_benchmark.h"
 #include "cloob/objective/loss_benchmark.h"
 #include "cloob/report/named_numbers.h"
 #include "cloob/text/tokenizer.h"
@@ -39,7 +39,7 @@ RandomFeatures read_features(const std::string& path) {
   const NamedTensors tensors = read_safetensors(path).tensors;
   for (const char* name : {"image_features", "text_features"}) {
     if (!tensors.contains(name)) {
-      throw_user_error("'{}' has no tensor '{}': 'cloob encode' writes such files", path, name);
+      throw_user_error("'{}' has no tensor '{}': it must be a file written by 'cloob encode'", path, name);
     }
   }
   return {tensors.at("image_features"), tensors.at("text_features")};
@@ -61,7 +61,7 @@ int bench_loss(const LossArguments& arguments) {
   return 0;
 }
 
-struct DataArguments {
+struct BenchDataArguments {
   std::vector<std::string> source;
   DataConfig data;
   ImageConfig image;
@@ -71,7 +71,7 @@ struct DataArguments {
   std::string json = "-";
 };
 
-int bench_data(const DataArguments& arguments) {
+int bench_data(const BenchDataArguments& arguments) {
   require_output(arguments.json, arguments.source);
   constexpr std::int64_t kContextLength = 77;
   Preprocess preprocess =
@@ -89,7 +89,7 @@ int bench_data(const DataArguments& arguments) {
   return 0;
 }
 
-struct TokenizeArguments {
+struct BenchTokenizeArguments {
   std::string captions;
   std::string tokenizer = "clip";
   std::int64_t context_length = 77;
@@ -97,11 +97,11 @@ struct TokenizeArguments {
   std::string json = "-";
 };
 
-int bench_tokenize(const TokenizeArguments& arguments) {
+int bench_tokenize(const BenchTokenizeArguments& arguments) {
   require_output(arguments.json, {arguments.captions});
-  const std::vector<std::string> captions = read_lines(arguments.captions);
+  const std::vector<std::string> captions = read_nonempty_lines(arguments.captions);
   if (captions.empty())
-    throw_user_error("'{}' has no captions: it needs one in each line", arguments.captions);
+    throw_user_error("'{}' has no captions: it must hold one per line", arguments.captions);
   TextConfig text;
   if (arguments.tokenizer != "clip") {
     text.tokenizer = TokenizerKind::sentencepiece;
@@ -124,10 +124,10 @@ void add_bench_loss(CLI::App& group, Action& action) {
       group.add_subcommand("loss", "One objective: value, gradient norms, time and memory");
   const auto arguments = std::make_shared<LossArguments>();
   add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective,
-                                   "A corner of the grid of objectives")
+                                   "Cell of the grid of losses and retrievals")
       ->required();
   CLI::Option* const features =
-      command->add_option("--features", arguments->features, "Features as 'cloob encode' writes them");
+      command->add_option("--features", arguments->features, "File of features written by 'cloob encode'");
   command->add_option("--batch", arguments->batch, "Rows of random features")
       ->capture_default_str()
       ->excludes(features)
@@ -150,21 +150,21 @@ void add_bench_loss(CLI::App& group, Action& action) {
 }
 
 void add_bench_data(CLI::App& group, Action& action) {
-  CLI::App* const command =
-      group.add_subcommand("data", "Training batches from a source, and the limit that decoding alone sets");
-  const auto arguments = std::make_shared<DataArguments>();
+  CLI::App* const command = group.add_subcommand(
+      "data", "Training batches from a source, and the upper bound set by decoding alone");
+  const auto arguments = std::make_shared<BenchDataArguments>();
   command->add_option("--source", arguments->source, "Tables or tar shards, as for data.train")->required();
-  command->add_option("--threads", arguments->data.threads, "Loader threads; 0 means one for each processor")
+  command->add_option("--threads", arguments->data.threads, "Loader threads; 0 means one per processor")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  command->add_option("--image-size", arguments->image_size, "Side of the pictures in a batch, in pixels")
+  command->add_option("--image-size", arguments->image_size, "Image side in pixels")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
   command->add_option("--batch", arguments->batch, "Pairs in a batch")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
   add_enum_option<Decoding>(*command, "--decode", arguments->image.decode, "image.decode");
-  command->add_option("--seconds", arguments->seconds, "Length of each of the two measurements")
+  command->add_option("--seconds", arguments->seconds, "Duration of each of the two measurements")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 86400.0));
   add_json_option(*command, arguments->json);
@@ -172,15 +172,17 @@ void add_bench_data(CLI::App& group, Action& action) {
 }
 
 void add_bench_tokenize(CLI::App& group, Action& action) {
-  CLI::App* const command = group.add_subcommand("tokenize", "Captions turned into tokens, by one thread");
-  const auto arguments = std::make_shared<TokenizeArguments>();
-  command->add_option("--captions", arguments->captions, "Text file with a caption in each line")->required();
+  CLI::App* const command = group.add_subcommand("tokenize", "Tokenization of captions on one thread");
+  const auto arguments = std::make_shared<BenchTokenizeArguments>();
+  command->add_option("--captions", arguments->captions, "Text file with one caption per line")->required();
   command->add_option("--tokenizer", arguments->tokenizer, "clip, or a sentencepiece model")
       ->capture_default_str();
-  command->add_option("--context-length", arguments->context_length, "The most tokens of a caption")
+  command->add_option("--context-length", arguments->context_length, "Maximum number of tokens per caption")
       ->capture_default_str()
       ->check(CLI::Range(3, 65536));
-  command->add_option("--seconds", arguments->seconds, "At least so long, and all captions once")
+  command
+      ->add_option("--seconds", arguments->seconds,
+                   "Minimum duration; all captions are encoded at least once")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 86400.0));
   add_json_option(*command, arguments->json);
@@ -189,10 +191,10 @@ void add_bench_tokenize(CLI::App& group, Action& action) {
 
 }  // namespace
 
-void add_bench_commands(CLI::App& app, Action& action) {
-  CLI::App* const group = app.add_subcommand("bench", "Measure parts of the program");
+void add_bench_commands(CLI::App& app, Action& action, const Collectives& collectives) {
+  CLI::App* const group = app.add_subcommand("bench", "Benchmark parts of the program");
   group->require_subcommand(1);
-  add_bench_step(*group, action);
+  add_bench_step(*group, action, collectives);
   add_bench_loss(*group, action);
   add_bench_data(*group, action);
   add_bench_tokenize(*group, action);

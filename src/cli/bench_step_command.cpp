@@ -1,6 +1,5 @@
 // cloob bench step
 
-#include <ATen/Parallel.h>
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -19,12 +18,12 @@
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
-#include "cloob/data/labeled_source.h"
-#include "cloob/nn/device.h"
+#include "cloob/device/device.h"
+#include "cloob/device/shared_machine.h"
 #include "cloob/objective/objective_system.h"
 #include "cloob/report/named_numbers.h"
+#include "cloob/run/dry_run.h"
 #include "cloob/text/tokenizer.h"
-#include "cloob/train/dry_run.h"
 #include "cloob/train/step_benchmark.h"
 
 namespace cloob {
@@ -42,7 +41,7 @@ struct StepArguments {
   std::string json = "-";
 };
 
-// A file, or one of configs/model by its name.
+// A file, or the name of a file in configs/model.
 std::filesystem::path find_model(const std::string& model) {
   std::error_code error;
   if (std::filesystem::is_regular_file(model, error)) return model;
@@ -81,12 +80,12 @@ std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const 
   }
   if (arguments.captions.empty()) {
     throw_user_error(
-        "--caption-tokens {}: give a number, or a text with a caption in each line by --captions",
+        "--caption-tokens is '{}': give a number, or a text file with one caption per line as --captions",
         arguments.caption_tokens);
   }
   const auto tokenizer = make_tokenizer(config.text);
   std::vector<std::int64_t> lengths;
-  for (const std::string& caption : read_lines(arguments.captions)) {
+  for (const std::string& caption : read_nonempty_lines(arguments.captions)) {
     const auto encoded = tokenizer->encode(caption, config.model.text.context_length);
     lengths.push_back(encoded.end_position + 1);
   }
@@ -94,14 +93,16 @@ std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const 
   return lengths;
 }
 
-int bench_step(const StepArguments& arguments, const std::vector<std::string>& rest) {
+int bench_step(const StepArguments& arguments, const std::vector<std::string>& rest,
+               const Collectives& collectives) {
   require_output(arguments.json, {arguments.captions});
-  if (arguments.threads > 0) at::set_num_threads(static_cast<int>(arguments.threads));
+  if (arguments.threads > 0) set_num_threads(arguments.threads);
   const RunConfig config = read_run(arguments, rest);
   allow_tf32(config.train.tf32);
   keep_freed_memory();
+  const SharedMachine shared_machine;
   const StepBenchmarkResult result =
-      benchmark_step({config, arguments.steps, caption_lengths(arguments, config)});
+      benchmark_step({config, arguments.steps, caption_lengths(arguments, config)}, collectives);
   write_json_line(arguments.json, to_json({{"step_s", result.seconds},
                                            {"samples_s", result.samples_per_second},
                                            {"first_s", result.first_seconds},
@@ -112,35 +113,37 @@ int bench_step(const StepArguments& arguments, const std::vector<std::string>& r
 
 }  // namespace
 
-void add_bench_step(CLI::App& group, Action& action) {
+void add_bench_step(CLI::App& group, Action& action, const Collectives& collectives) {
   CLI::App* const command =
-      group.add_subcommand("step", "The trainer's step on made-up data: time and memory");
+      group.add_subcommand("step", "Time and memory of a training step on synthetic data");
   const auto arguments = std::make_shared<StepArguments>();
   command->add_option("--model", arguments->model, "Name of a file in configs/model, or a YAML file")
       ->required();
   add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective,
-                                   "A corner of the grid of objectives; clip if not given");
-  command->add_option("--batch", arguments->batch, "Pairs in a step")
+                                   "The training objective (default: clip)");
+  command->add_option("--batch", arguments->batch, "Pairs per step")
       ->capture_default_str()
       ->check(CLI::Range(2, 1'000'000'000));
-  command->add_option("--steps", arguments->steps, "Timed steps, behind two that are not")
+  command->add_option("--steps", arguments->steps, "Timed steps, after two warm-up steps")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
   add_enum_option<Precision>(*command, "--precision", arguments->precision, "train.precision");
   command
       ->add_option("--caption-tokens", arguments->caption_tokens,
-                   "Tokens of a caption, start and end included; any word, flickr8k for example, takes the "
+                   "Tokens per caption, start and end included; any word, for example flickr8k, uses the "
                    "lengths of --captions")
       ->capture_default_str();
-  command->add_option("--captions", arguments->captions, "Text file with a caption in each line");
+  command->add_option("--captions", arguments->captions, "Text file with one caption per line");
   command->add_option("--threads", arguments->threads, "CPU threads; 0 means all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));
   add_json_option(*command, arguments->json);
   command->allow_extras();
-  command->footer("--section.key VALUE sets anything that 'cloob train' can be told.");
-  command->callback([command, arguments, &action] {
-    action = [command, arguments] { return bench_step(*arguments, command->remaining()); };
+  command->footer("--section.key VALUE sets any setting of 'cloob train'.");
+  command->callback([command, arguments, &action, &collectives] {
+    action = [command, arguments, &collectives] {
+      return bench_step(*arguments, command->remaining(), collectives);
+    };
   });
 }
 

@@ -1,10 +1,12 @@
-// The verbs of the program, one file each. Every function adds its subcommands to `app`; when one of them is
-// chosen on the command line, parsing sets `action` to what it does.
+// The commands of the program, one file each. Every function adds its subcommands to `app`; parsing a command
+// line that names one of them sets `action` to run it.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
+
+#include "cloob/base/collectives.h"
 
 namespace CLI {
 class App;
@@ -12,12 +14,12 @@ class App;
 
 namespace cloob {
 
-/// Runs a verb and returns the exit status.
+/// Runs a command and returns the exit status.
 using Action = std::function<int()>;
 
-void add_train_command(CLI::App& app, Action& action);
-void add_eval_commands(CLI::App& app, Action& action);
-void add_encode_command(CLI::App& app, Action& action);
+void add_train_command(CLI::App& app, Action& action, const Collectives& collectives);
+void add_eval_commands(CLI::App& app, Action& action, const Collectives& collectives);
+void add_encode_command(CLI::App& app, Action& action, const Collectives& collectives);
 void add_tokenize_command(CLI::App& app, Action& action);
 void add_tokenizer_commands(CLI::App& app, Action& action);
 void add_weights_commands(CLI::App& app, Action& action);
@@ -25,11 +27,11 @@ void add_config_commands(CLI::App& app, Action& action);
 void add_data_commands(CLI::App& app, Action& action);
 void add_data_inspect_command(CLI::App& group, Action& action);
 void add_data_pack_commands(CLI::App& group, Action& action);
-void add_bench_commands(CLI::App& app, Action& action);
-void add_bench_step(CLI::App& group, Action& action);
+void add_bench_commands(CLI::App& app, Action& action, const Collectives& collectives);
+void add_bench_step(CLI::App& group, Action& action, const Collectives& collectives);
 void add_report_command(CLI::App& app, Action& action);
 
-/// Warns of settings that were set but change nothing, each given with the reason.
+/// Warns about settings that were set but have no effect; each entry includes the reason.
 void warn_without_effect(const std::vector<std::string>& settings);
 
 }  // namespace cloob

@@ -7,8 +7,6 @@
 #include <span>
 #include <string>
 #include <thread>
-#include <utility>
-#include <vector>
 
 #include "cli/commands.h"
 #include "cli/data_settings.h"
@@ -16,9 +14,9 @@
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
-#include "cloob/data/index_shards.h"
-#include "cloob/data/loader.h"
-#include "cloob/data/shapes_dataset.h"
+#include "cloob/data/loader/loader.h"
+#include "cloob/data/tar/index_shards.h"
+#include "cloob/prepare/shapes_dataset.h"
 #include "cloob/report/progress.h"
 
 namespace cloob {
@@ -33,7 +31,7 @@ struct ShapesArguments {
 int render_shapes(const ShapesArguments& arguments) {
   const auto threads = static_cast<std::int64_t>(std::thread::hardware_concurrency());
   write_shapes_dataset(arguments.folder, arguments.shapes, arguments.size, threads);
-  log_info("data", "{} training, {} validation and {} held-out pictures of {} pixels written to {}",
+  log_info("data", "{} training, {} validation and {} held-out images of {} pixels written to {}",
            with_thousands(arguments.size.num_train), with_thousands(arguments.size.num_validation),
            with_thousands(arguments.size.num_held_out), arguments.shapes.image_size, arguments.folder);
   return 0;
@@ -61,7 +59,7 @@ struct ListArguments {
   LoaderOptions loader;
 };
 
-// What training does with the order of samples, without the samples.
+// Follows the sample order of training without decoding anything.
 Preprocess without_pixels() {
   Preprocess preprocess;
   preprocess.image_size = 1;
@@ -78,7 +76,7 @@ int list_data(const ListArguments& arguments) {
   options.rank = arguments.loader.rank;
   options.world_size = arguments.loader.world_size;
   if (options.rank >= options.world_size) {
-    throw_user_error("--rank is {}: with --ranks {} it has to be 0 to {}", options.rank, options.world_size,
+    throw_user_error("--rank is {}: with --ranks {} it must be 0 to {}", options.rank, options.world_size,
                      options.world_size - 1);
   }
   Loader loader(source, without_pixels(), options);
@@ -96,15 +94,14 @@ int list_data(const ListArguments& arguments) {
 
 void add_index_command(CLI::App& group, Action& action) {
   CLI::App* const command =
-      group.add_subcommand("index", "Go through shards once, so that no start of a run has to do it again");
+      group.add_subcommand("index", "Scan shards once, so that runs do not have to do it when they start");
   const auto arguments = std::make_shared<IndexArguments>();
   command->add_option("shards", arguments->shards.names, "Tar shards, as for data.train")->required();
   command->add_option(
       "--out", arguments->folder,
-      "Folder for the index files, to be named by data.index_folder; beside the shards if not given");
+      "Folder for the index files, to be set as data.index_folder; default: next to the shards");
   command
-      ->add_option("--threads", arguments->shards.threads,
-                   "Shards read at the same time; 0 takes all processors")
+      ->add_option("--threads", arguments->shards.threads, "Shards read in parallel; 0 uses all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   add_data_settings(*command, arguments->shards.settings);
@@ -116,30 +113,30 @@ void add_index_command(CLI::App& group, Action& action) {
 
 void add_list_command(CLI::App& group, Action& action) {
   CLI::App* const command =
-      group.add_subcommand("list", "The names of the samples in the order in which training sees them");
+      group.add_subcommand("list", "Print the names of the samples in the order in which training sees them");
   const auto arguments = std::make_shared<ListArguments>();
   const CLI::Range at_least_0(std::int64_t{0}, std::int64_t{1'000'000'000'000});
   const CLI::Range at_least_1(std::int64_t{1}, std::int64_t{1'000'000'000});
   command->add_option("source", arguments->source.names, "Tables or tar shards, as for data.train")
       ->required();
   command->add_option("--epoch", arguments->epoch, "Epoch, from 0")->capture_default_str()->check(at_least_0);
-  command->add_option("--limit", arguments->limit, "At most so many names; 0 lists the whole epoch")
+  command->add_option("--limit", arguments->limit, "Maximum number of names; 0 lists the whole epoch")
       ->capture_default_str()
       ->check(at_least_0);
   command
       ->add_option("--batch", arguments->loader.batch_size,
-                   "Pairs of a global batch: train.global_batch_size; one for each rank if not given")
+                   "Pairs in a global batch (train.global_batch_size); default: one per rank")
       ->check(at_least_1);
   command->add_option("--ranks", arguments->loader.world_size, "Processes that share a global batch")
       ->capture_default_str()
       ->check(at_least_1);
-  command->add_option("--rank", arguments->loader.rank, "The one whose samples are listed, from 0")
+  command->add_option("--rank", arguments->loader.rank, "Process whose samples are listed, from 0")
       ->capture_default_str()
       ->check(at_least_0);
   command->add_option("--seed", arguments->loader.seed, "train.seed")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 9e15));
-  command->add_option("--threads", arguments->source.threads, "Loader threads; they change nothing")
+  command->add_option("--threads", arguments->source.threads, "Loader threads; they do not affect the order")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   add_data_settings(*command, arguments->source.settings);
@@ -152,7 +149,7 @@ void add_list_command(CLI::App& group, Action& action) {
 }  // namespace
 
 void add_data_commands(CLI::App& app, Action& action) {
-  CLI::App* const group = app.add_subcommand("data", "Make and look at data");
+  CLI::App* const group = app.add_subcommand("data", "Create and inspect data");
   group->require_subcommand(1);
   add_index_command(*group, action);
   add_list_command(*group, action);
@@ -163,26 +160,26 @@ void add_data_commands(CLI::App& app, Action& action) {
   const auto arguments = std::make_shared<ShapesArguments>();
   const CLI::Range at_least_0(0, 1'000'000'000);
   command->add_option("folder", arguments->folder, "New folder to write to")->required();
-  command->add_option("--image-size", arguments->shapes.image_size, "Side of the pictures in pixels")
+  command->add_option("--image-size", arguments->shapes.image_size, "Image side in pixels")
       ->capture_default_str()
       ->check(CLI::Range(16, 1024));
-  command->add_option("--seed", arguments->shapes.seed, "Another seed gives other pictures and captions")
+  command->add_option("--seed", arguments->shapes.seed, "Seed of the images and captions")
       ->capture_default_str()
       ->check(CLI::Range(0LL, 4294967295LL));
-  command->add_option("--train", arguments->size.num_train, "Training pictures")
+  command->add_option("--train", arguments->size.num_train, "Training images")
       ->capture_default_str()
       ->check(at_least_0);
   command
       ->add_option("--validation", arguments->size.num_validation,
-                   "Validation pictures of the training classes")
+                   "Validation images of the training classes")
       ->capture_default_str()
       ->check(at_least_0);
   command
       ->add_option("--held-out", arguments->size.num_held_out,
-                   "Pictures of classes that training never shows")
+                   "Images of classes that are not in the training set")
       ->capture_default_str()
       ->check(at_least_0);
-  command->add_option("--samples-per-shard", arguments->size.samples_per_shard, "Pictures in one shard")
+  command->add_option("--samples-per-shard", arguments->size.samples_per_shard, "Images per shard")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000'000));
   command->callback([arguments, &action] { action = [arguments] { return render_shapes(*arguments); }; });

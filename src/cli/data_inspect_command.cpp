@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "cli/commands.h"
 #include "cli/data_settings.h"
@@ -27,7 +26,7 @@ struct InspectArguments {
 };
 
 void require_outputs(const InspectArguments& arguments) {
-  if (arguments.html == "-") throw_user_error("--html needs a file, only --json can be standard output");
+  if (arguments.html == "-") throw_user_error("--html needs a file: only --json can go to standard output");
   if (!arguments.html.empty() && arguments.html == arguments.json) {
     throw_user_error("--html and --json both name '{}'", arguments.html);
   }
@@ -64,24 +63,26 @@ int inspect_data(const InspectArguments& arguments) {
 
 void add_data_inspect_command(CLI::App& group, Action& action) {
   CLI::App* const command = group.add_subcommand(
-      "inspect", "What a source holds: counts, lengths, sizes, unusable samples and what looks wrong");
+      "inspect", "Report what a source contains: counts, lengths, sizes, unusable and suspicious samples");
   const auto arguments = std::make_shared<InspectArguments>();
   command->add_option("source", arguments->source.names, "Tables or tar shards, as for data.train")
       ->required();
-  command->add_option("--limit", arguments->limit, "Samples looked at, spread over the source; 0 means all")
+  command->add_option("--limit", arguments->limit, "Samples to inspect, spread over the source; 0 means all")
       ->capture_default_str()
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000}));
-  command->add_option("--threads", arguments->source.threads, "Threads; 0 means one for each processor")
+  command->add_option("--threads", arguments->source.threads, "Threads; 0 means one per processor")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  command->add_option("--image-size", arguments->image_size, "Pixels of training; smaller pictures are named")
+  command
+      ->add_option("--image-size", arguments->image_size,
+                   "Training image side in pixels; smaller images are reported")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
   command->add_option("--image-root", arguments->source.image_root,
-                      "Folder that image paths of a table start from");
-  command->add_option("--html", arguments->html, "Page with pictures and histograms to write");
+                      "Folder that image paths in a table are relative to");
+  command->add_option("--html", arguments->html, "HTML page to write, with images and histograms");
   command->add_option("--json", arguments->json,
-                      "Where all numbers go as JSON; - is standard output, in place of the text");
+                      "File for all numbers as JSON; - is standard output, instead of the text");
   add_data_settings(*command, arguments->source.settings);
   command->callback([command, arguments, &action] {
     take_unknown_settings(*command, arguments->source.settings);

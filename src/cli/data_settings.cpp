@@ -23,13 +23,13 @@ void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
   }
   command.allow_extras();
   command.footer(
-      "--data.section.key VALUE sets anything of the section data, for example "
+      "--data.section.key VALUE sets any setting of the section data, for example "
       "--data.webdataset.json_caption_field captions.");
 }
 
 void take_unknown_settings(const CLI::App& command, std::vector<std::string>& settings) {
   for (std::string& setting : command.remaining()) {
-    // Their values, if they had any, were taken for positional words.
+    // Its value, if it had one, was parsed as a positional argument.
     if (setting.starts_with("--") && setting.find('=') == std::string::npos) setting += "=";
     settings.push_back(std::move(setting));
   }

@@ -25,13 +25,9 @@ struct EncodeArguments {
   std::string out;
 };
 
-// Every line counts, an empty one too: row k of the output belongs to line k.
-std::vector<std::string> all_lines(const std::string& file) {
-  std::vector<std::string> lines = split(read_file(file), '\n');
-  if (lines.back().empty()) lines.pop_back();
-  for (std::string& line : lines) {
-    if (line.ends_with('\r')) line.pop_back();
-  }
+// Includes empty lines: row k of the output belongs to line k.
+std::vector<std::string> read_all_lines(const std::string& file) {
+  std::vector<std::string> lines = read_lines(file);
   if (lines.empty()) throw_user_error("'{}' is empty", file);
   return lines;
 }
@@ -42,7 +38,7 @@ void require_output_of(const EncodeArguments& arguments, const std::vector<std::
   require_output(arguments.out, inputs);
 }
 
-// Row k belongs to line k, so not a single image may be left out.
+// Row k belongs to line k, so no image may be skipped.
 at::Tensor encode_every_image(const OpenedModel& opened, const std::vector<std::string>& images,
                               const std::string& list) {
   EncodeOptions options = opened.options;
@@ -54,20 +50,20 @@ at::Tensor encode_every_image(const OpenedModel& opened, const std::vector<std::
   while (first < encoded.indices.size() && encoded.indices[first] == static_cast<std::int64_t>(first))
     ++first;
   throw_user_error(
-      "{}:{}: the image '{}' is unusable, as are {} of {} in all: mend them or take them out of the list, "
-      "row k of "
-      "the output belongs to line k",
+      "{}:{}: the image '{}' is unusable ({} of {} are): fix them or remove them from the list, because row "
+      "k of the output belongs to line k",
       list, first + 1, images[first], images.size() - encoded.indices.size(), images.size());
 }
 
-int encode(const EncodeArguments& arguments) {
+int encode(const EncodeArguments& arguments, const Collectives& collectives) {
   if (arguments.images.empty() && arguments.texts.empty()) {
-    throw_user_error("there is nothing to encode: give --images, --texts or both");
+    throw_user_error("nothing to encode: give --images, --texts or both");
   }
-  const auto images = arguments.images.empty() ? std::vector<std::string>() : all_lines(arguments.images);
-  const auto texts = arguments.texts.empty() ? std::vector<std::string>() : all_lines(arguments.texts);
+  const auto images =
+      arguments.images.empty() ? std::vector<std::string>() : read_all_lines(arguments.images);
+  const auto texts = arguments.texts.empty() ? std::vector<std::string>() : read_all_lines(arguments.texts);
   require_output_of(arguments, images);
-  const OpenedModel opened = open_model(arguments.model, "encode");
+  const OpenedModel opened = open_model(arguments.model, "encode", collectives);
   NamedTensors features;
   if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments.images);
   if (!texts.empty()) features["text_features"] = opened.encoder.encode_texts(texts, opened.options);
@@ -81,17 +77,20 @@ int encode(const EncodeArguments& arguments) {
 
 }  // namespace
 
-void add_encode_command(CLI::App& app, Action& action) {
-  CLI::App* const command = app.add_subcommand("encode", "Write the features of images and texts to a file");
+void add_encode_command(CLI::App& app, Action& action, const Collectives& collectives) {
+  CLI::App* const command =
+      app.add_subcommand("encode", "Encode images and texts and write their features to a file");
   const auto arguments = std::make_shared<EncodeArguments>();
   add_model_arguments(*command, arguments->model);
-  command->add_option("--images", arguments->images, "File that lists image files, one a line");
-  command->add_option("--texts", arguments->texts, "File of texts, one a line");
+  command->add_option("--images", arguments->images, "File with the path of one image per line");
+  command->add_option("--texts", arguments->texts, "File with one text per line");
   command
       ->add_option("--out", arguments->out,
-                   "safetensors file to write: image_features, text_features (float32 rows of length 1)")
+                   "Output safetensors file: image_features, text_features (float32, L2-normalized rows)")
       ->required();
-  command->callback([arguments, &action] { action = [arguments] { return encode(*arguments); }; });
+  command->callback([arguments, &action, &collectives] {
+    action = [arguments, &collectives] { return encode(*arguments, collectives); };
+  });
 }
 
 }  // namespace cloob

@@ -1,4 +1,4 @@
-// Options whose values are words that stand for the values of an enum.
+// Command-line options whose values are the names of an enum.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,8 +10,8 @@
 
 namespace cloob {
 
-/// Adds an option that takes the names of `E` and sets `target`, an E or a std::optional<E>; the help lists
-/// the names.
+/// Adds an option that takes a name of `E` and sets `target`, an E or a std::optional<E>; the help lists the
+/// names.
 template <NamedEnum E, class Target>
 CLI::Option* add_enum_option(CLI::App& command, const std::string& name, Target& target,
                              const std::string& help) {

@@ -11,8 +11,7 @@
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
-#include "cloob/eval/evaluate.h"
-#include "cloob/objective/objective_system.h"
+#include "cloob/eval/suite.h"
 #include "cloob/report/named_numbers.h"
 
 namespace cloob {
@@ -41,33 +40,30 @@ std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataCon
   return make_source(data, data.val, Purpose::evaluation);
 }
 
-int eval_retrieval(const PairArguments& arguments) {
+int eval_retrieval(const PairArguments& arguments, const Collectives& collectives) {
   require_output_of(arguments);
-  OpenedModel opened = open_model(arguments.model, kLabel);
-  const auto source = open_pairs(arguments, opened.options.data);
-  const RetrievalMetrics metrics =
-      evaluate_retrieval(encode_pairs(opened.encoder, source, arguments.captions, opened.options));
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
+  const auto evaluation =
+      make_pair_evaluation(open_pairs(arguments, opened.options.data), {.captions = arguments.captions});
+  const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options);
   opened.display->finish();
-  write_json_line(arguments.json, to_json(named_numbers(metrics)));
+  write_json_line(arguments.json, to_json(numbers));
   return 0;
 }
 
-int eval_loss(const PairArguments& arguments) {
+int eval_loss(const PairArguments& arguments, const Collectives& collectives) {
   require_output_of(arguments);
-  OpenedModel opened = open_model(arguments.model, kLabel);
-  const auto source = open_pairs(arguments, opened.options.data);
-  ContrastiveObjective objective(opened.loaded.config.loss, opened.loaded.config.retrieval,
-                                 opened.encoder.device());
-  objective.load_state(opened.loaded.objective);
-  const LossResult result =
-      evaluate_loss(encode_pairs(opened.encoder, source, EvalCaptions::first, opened.options), opened.encoder,
-                    objective, arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size));
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
+  require_task_state(opened.loaded);
+  const auto evaluation = make_pair_evaluation(
+      open_pairs(arguments, opened.options.data),
+      {.captions = EvalCaptions::first,
+       .measures_retrieval = false,
+       .loss_batch_size = arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size)});
+  const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options);
   opened.display->finish();
-  const nlohmann::ordered_json json = {{"objective", enum_name(objective.system())},
-                                       {"loss", result.loss},
-                                       {"loss_batch_size", result.batch_size},
-                                       {"num_batches", result.num_batches},
-                                       {"num_pairs", result.num_pairs}};
+  nlohmann::ordered_json json = {{"objective", opened.encoder.model().loss_name()}};
+  json.update(nlohmann::ordered_json::parse(to_json(numbers)));
   write_json_line(arguments.json, json.dump());
   return 0;
 }
@@ -86,18 +82,18 @@ std::optional<std::string> if_set(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
 
-int eval_zero_shot(const ZeroShotArguments& arguments) {
+int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collectives) {
   require_output(arguments.json, {arguments.model.checkpoint, arguments.class_names, arguments.templates,
                                   arguments.data + "/*.txt", arguments.data + "/*/*"});
-  OpenedModel opened = open_model(arguments.model, kLabel);
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
   const std::int64_t threads = opened.options.data.threads;
   opened.options.data = read_image_settings(parse_overrides(arguments.settings));
   if (opened.options.data.threads == 0) opened.options.data.threads = threads;
   const auto source = open_labeled_source(arguments.data, arguments.split, opened.options.data.threads);
   const ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
-  NamedNumbers numbers = named_numbers(evaluate_zero_shot(opened.encoder, source, prompts, opened.options));
-  numbers.emplace_back("num_classes", static_cast<double>(prompts.class_names.size()));
+  const NamedNumbers numbers =
+      make_zero_shot_evaluation(source, prompts)->run(opened.encoder, opened.options);
   opened.display->finish();
   write_json_line(arguments.json, to_json(numbers));
   return 0;
@@ -110,13 +106,13 @@ void add_pair_options(CLI::App& command, PairArguments& arguments) {
   add_json_option(command, arguments.json);
   command.allow_extras();
   command.footer(
-      "--data.section.key VALUE sets anything of the section data, for example "
+      "--data.section.key VALUE sets any setting of the section data, for example "
       "--data.webdataset.json_caption_field captions.");
 }
 
 }  // namespace
 
-void add_eval_commands(CLI::App& app, Action& action) {
+void add_eval_commands(CLI::App& app, Action& action, const Collectives& collectives) {
   CLI::App* const group = app.add_subcommand("eval", "Evaluate a checkpoint or a weights file");
   group->require_subcommand(1);
 
@@ -124,41 +120,45 @@ void add_eval_commands(CLI::App& app, Action& action) {
   const auto pairs = std::make_shared<PairArguments>();
   add_pair_options(*retrieval, *pairs);
   add_enum_option<EvalCaptions>(*retrieval, "--captions", pairs->captions,
-                                "Captions of an image that take part");
-  retrieval->callback([pairs, retrieval, &action] {
+                                "Which captions of an image to use");
+  retrieval->callback([pairs, retrieval, &action, &collectives] {
     pairs->settings = retrieval->remaining();
-    action = [pairs] { return eval_retrieval(*pairs); };
+    action = [pairs, &collectives] { return eval_retrieval(*pairs, collectives); };
   });
 
-  CLI::App* const loss = group->add_subcommand("loss", "Validation loss, at a fixed batch");
+  CLI::App* const loss = group->add_subcommand("loss", "Validation loss at a fixed batch size");
   const auto loss_pairs = std::make_shared<PairArguments>();
   add_pair_options(*loss, *loss_pairs);
   loss->add_option(
           "--loss-batch-size", loss_pairs->loss_batch_size,
-          "Pairs of one loss; only equal ones compare (eval.loss_batch_size of the run when not given)")
+          "Pairs per batch; only losses at the same value are comparable (default: eval.loss_batch_size of "
+          "the run)")
       ->check(CLI::Range(2, 1'000'000));
-  loss->callback([loss_pairs, loss, &action] {
+  loss->callback([loss_pairs, loss, &action, &collectives] {
     loss_pairs->settings = loss->remaining();
-    action = [loss_pairs] { return eval_loss(*loss_pairs); };
+    action = [loss_pairs, &collectives] { return eval_loss(*loss_pairs, collectives); };
   });
 
   CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
   const auto classes = std::make_shared<ZeroShotArguments>();
   add_model_arguments(*zero_shot, classes->model);
   zero_shot
-      ->add_option("--data", classes->data, "Folder with a folder of images per class, or clip-benchmark's")
+      ->add_option("--data", classes->data,
+                   "Folder with one subfolder of images per class, or a clip-benchmark folder")
       ->required();
   zero_shot->add_option("--split", classes->split, "Split of a clip-benchmark folder")->capture_default_str();
   zero_shot->add_option(
       "--classnames", classes->class_names,
-      "File with a name a line, JSON file, or data set of clip-benchmark such as imagenet1k");
-  zero_shot->add_option("--templates", classes->templates, "Prompts with {c}, given like the class names");
+      "File with one name per line, JSON file, or name of a clip-benchmark data set such as imagenet1k");
+  zero_shot->add_option("--templates", classes->templates,
+                        "Prompt templates with {c}, given like the class names");
   add_json_option(*zero_shot, classes->json);
   zero_shot->allow_extras();
-  zero_shot->footer("--data.max_bad_share VALUE lets more images be unusable than the usual 1 in 100.");
-  zero_shot->callback([classes, zero_shot, &action] {
+  zero_shot->footer(
+      "--data.max_bad_share VALUE changes how many images may be unusable (default: 1 in 100).");
+  zero_shot->callback([classes, zero_shot, &action, &collectives] {
     classes->settings = zero_shot->remaining();
-    action = [classes] { return eval_zero_shot(*classes); };
+    action = [classes, &collectives] { return eval_zero_shot(*classes, collectives); };
   });
 }
 

@@ -16,12 +16,12 @@
 namespace cloob {
 namespace {
 
-// LibTorch adds a stack to its messages; the first line says what happened.
+// LibTorch appends a stack trace to its messages; the first line says what happened.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// " (149.0 GiB were asked for at once)" of LibTorch's "you tried to allocate 160000000000 bytes. Error code
-// 12" and "Tried to allocate 2.00 GiB. GPU 0 has"; empty where the message has no size.
-std::string size_asked_for(std::string_view message) {
+// " (tried to allocate 149.0 GiB at once)" from LibTorch's "you tried to allocate 160000000000 bytes. Error
+// code 12" or "Tried to allocate 2.00 GiB. GPU 0 has"; empty if the message has no size.
+std::string requested_size(std::string_view message) {
   constexpr std::string_view kBefore = "ried to allocate ";
   const std::size_t place = message.find(kBefore);
   if (place == std::string_view::npos) return "";
@@ -30,20 +30,20 @@ std::string size_asked_for(std::string_view message) {
   const std::string unit = words[1].substr(0, words[1].find('.'));
   const auto bytes = unit == "bytes" ? parse_integer(words[0]) : std::nullopt;
   const std::string size = bytes ? human_bytes(static_cast<std::uint64_t>(*bytes)) : words[0] + " " + unit;
-  return fmt::format(" ({} were asked for at once)", size);
+  return fmt::format(" (tried to allocate {} at once)", size);
 }
 
 Failure out_of_memory(std::string_view where, std::string_view message) {
   return {kExitUserError,
-          fmt::format("out of memory{}{}: use a smaller batch or model", where, size_asked_for(message))};
+          fmt::format("out of memory{}{}: use a smaller batch or model", where, requested_size(message))};
 }
 
 Failure internal_error(const std::string& message) {
   return {kExitInternalError, fmt::format("internal error: {}", first_line(message))};
 }
 
-// What oneDNN says where there is no memory for a convolution.
-bool is_out_of_memory_of_onednn(const std::string& message) {
+// The messages of oneDNN when it cannot allocate memory for a convolution.
+bool is_onednn_out_of_memory(const std::string& message) {
   return first_line(message) == "could not create a primitive" ||
          first_line(message) == "could not create a memory object";
 }
@@ -65,12 +65,12 @@ Failure describe_failure(const std::exception_ptr& exception) {
     return internal_error(message);
   } catch (const std::filesystem::filesystem_error& error) {
     return {kExitUserError, fmt::format("'{}': {}", error.path1().string(), error.code().message())};
-  } catch (const std::system_error& error) {  // files and streams; what is checked has a better message
+  } catch (const std::system_error& error) {  // files and streams; checked calls throw better messages
     return {kExitUserError, first_line(error.what())};
   } catch (const std::bad_alloc&) {
     return out_of_memory("", "");
   } catch (const std::exception& error) {
-    return is_out_of_memory_of_onednn(error.what()) ? out_of_memory("", "") : internal_error(error.what());
+    return is_onednn_out_of_memory(error.what()) ? out_of_memory("", "") : internal_error(error.what());
   }
 }
 

@@ -1,4 +1,4 @@
-// What the user is told when a command fails.
+// Turns exceptions into the messages that users see.
 #pragma once
 
 #include <exception>
@@ -11,7 +11,7 @@ struct Failure {
   std::string message;  ///< one line
 };
 
-/// Libraries' words are replaced where they say nothing to a user.
+/// Describes an exception; messages of libraries that mean nothing to a user are replaced.
 Failure describe_failure(const std::exception_ptr& exception);
 
 }  // namespace cloob

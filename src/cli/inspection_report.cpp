@@ -23,30 +23,30 @@ std::vector<std::pair<std::string, std::int64_t>> most_frequent_kinds(const Data
   std::vector<std::pair<std::string, std::int64_t>> kinds(found.member_kinds.begin(),
                                                           found.member_kinds.end());
   std::ranges::stable_sort(kinds, [](const auto& a, const auto& b) { return a.second > b.second; });
-  constexpr std::size_t kMost = 8;
-  if (kinds.size() > kMost) kinds.resize(kMost);
+  constexpr std::size_t kMax = 8;
+  if (kinds.size() > kMax) kinds.resize(kMax);
   return kinds;
 }
 
 ReportTable overview_table(const DataInspection& found) {
-  ReportTable table{.title = "What there is", .header = {"", "count", "share"}, .rows = {}};
-  const auto add = [&](const std::string& name, std::int64_t count, const std::string& share) {
-    table.rows.push_back({name, with_thousands(count), share});
+  ReportTable table{.title = "Overview", .header = {"", "count", "fraction"}, .rows = {}};
+  const auto add = [&](const std::string& name, std::int64_t count, const std::string& fraction) {
+    table.rows.push_back({name, with_thousands(count), fraction});
   };
   add("files", found.num_files, "");
   add("samples", found.num_samples, "");
   for (const auto& [kind, count] : most_frequent_kinds(found))
-    add("  with " + members_text(kind), count, share_text(count, found.num_samples));
-  add("looked at", found.num_inspected, share_text(found.num_inspected, found.num_samples));
-  add("usable", found.num_usable, share_text(found.num_usable, found.num_inspected));
+    add("  with " + members_text(kind), count, percent_text(count, found.num_samples));
+  add("inspected", found.num_inspected, percent_text(found.num_inspected, found.num_samples));
+  add("usable", found.num_usable, percent_text(found.num_usable, found.num_inspected));
   for (const auto& [format, count] : found.formats)
-    add("  " + format, count, share_text(count, found.num_usable));
+    add("  " + format, count, percent_text(count, found.num_usable));
   add("captions", found.num_captions, "");
   return table;
 }
 
 ReportTable measures_table(const DataInspection& found) {
-  ReportTable table{.title = "How long and how large",
+  ReportTable table{.title = "Lengths and sizes",
                     .header = {"", "smallest", "5 %", "median", "mean", "95 %", "largest"},
                     .rows = {}};
   for (const auto& [name, measure] : EnumNames<Measure>::names) {
@@ -62,9 +62,10 @@ ReportTable measures_table(const DataInspection& found) {
 }
 
 ReportTable captions_table(const DataInspection& found) {
-  ReportTable table{.title = "Most frequent captions", .header = {"caption", "count", "share"}, .rows = {}};
+  ReportTable table{
+      .title = "Most frequent captions", .header = {"caption", "count", "fraction"}, .rows = {}};
   for (const auto& [caption, count] : found.frequent_captions)
-    table.rows.push_back({caption, with_thousands(count), share_text(count, found.num_captions)});
+    table.rows.push_back({caption, with_thousands(count), percent_text(count, found.num_captions)});
   return table;
 }
 
@@ -104,16 +105,16 @@ Histogram histogram_of(const DataInspection& found, Measure measure) {
 
 std::string summary_text(const InspectionReport& report) {
   const DataInspection& found = report.found;
-  return fmt::format("{} samples in {} {}, {} of those looked at usable, with {} captions.\n{}\n{}",
+  return fmt::format("{} samples in {} {}; {} of the inspected ones are usable, with {} captions.\n{}\n{}",
                      with_thousands(found.num_samples), with_thousands(found.num_files),
                      found.num_files == 1 ? "file" : "files",
-                     share_text(found.num_usable, found.num_inspected), with_thousands(found.num_captions),
+                     percent_text(found.num_usable, found.num_inspected), with_thousands(found.num_captions),
                      coverage_text(report), stop_text(report));
 }
 
-// The pictures behind what looks wrong with pictures.
+// The example images of every suspicion about images.
 ReportGallery suspects_gallery(const InspectionReport& report, const Source& source, int side) {
-  ReportGallery gallery{.title = "Pictures that look wrong", .note = "", .items = {}};
+  ReportGallery gallery{.title = "Suspicious images", .note = "", .items = {}};
   for (const auto& [name, suspicion] : EnumNames<Suspicion>::names) {
     if (unit_of(suspicion) != SuspicionUnit::picture) continue;
     std::string words(name);
@@ -130,8 +131,8 @@ ReportGallery suspects_gallery(const InspectionReport& report, const Source& sou
 }
 
 ReportGallery spread_gallery(const InspectionReport& report, const Source& source, int side) {
-  ReportGallery gallery{.title = "Samples from all over the source",
-                        .note = "Whole pictures, as they are stored, each with its first caption.",
+  ReportGallery gallery{.title = "Samples spread over the source",
+                        .note = "Complete images as they are stored, each with its first caption.",
                         .items = {}};
   for (SampleView& view : view_samples(source, report.found.spread, side))
     gallery.items.push_back(
@@ -203,12 +204,12 @@ std::string inspection_json(const InspectionReport& report) {
   json["frequent_captions"] = Json::array();
   for (const auto& [caption, count] : found.frequent_captions)
     json["frequent_captions"].push_back({{"caption", caption}, {"count", count}});
-  // Names of files and members may be no valid UTF-8.
+  // Names of files and members may not be valid UTF-8.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 HtmlReport inspection_page(const InspectionReport& report, const Source& source) {
-  constexpr int kSide = 300;  // sharp at twice the pixels of the page
+  constexpr int kSide = 300;  // sharp on displays with two pixels per CSS pixel
   HtmlReport page{.title = "Data: " + join(report.source, " "),
                   .summary = summary_text(report),
                   .tables = {overview_table(report.found), measures_table(report.found)},
@@ -216,7 +217,7 @@ HtmlReport inspection_page(const InspectionReport& report, const Source& source)
                   .pictures = {}};
   if (!report.found.frequent_captions.empty()) page.tables.push_back(captions_table(report.found));
   for (const auto& [title, findings] : {std::pair("Unusable samples", unusable_findings(report)),
-                                        std::pair("What looks wrong", suspicious_findings(report))}) {
+                                        std::pair("Suspicious samples", suspicious_findings(report))}) {
     if (!findings.empty()) page.notes.push_back(notes_of(title, findings));
   }
   for (const auto& [name, measure] : EnumNames<Measure>::names) {

@@ -1,10 +1,10 @@
-// What `inspect_source` found: as text, as JSON, as a page.
+// Reports of what `inspect_source` found, as text, JSON or an HTML page.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "cloob/data/inspect.h"
+#include "cloob/prepare/inspect.h"
 #include "cloob/report/html_report.h"
 
 namespace cloob {
@@ -16,13 +16,13 @@ struct InspectionReport {
   DataInspection found;
 };
 
-/// Prints the report to standard output, for people.
+/// Prints a human-readable report to standard output.
 void print_inspection(const InspectionReport& report);
 
-/// All numbers, examples included, as one line.
+/// All numbers and examples as one line of JSON.
 std::string inspection_json(const InspectionReport& report);
 
-/// The page, with pictures that are read from `source`.
+/// The HTML page, with images read from `source`.
 HtmlReport inspection_page(const InspectionReport& report, const Source& source);
 
 }  // namespace cloob

@@ -19,26 +19,26 @@ struct SuspicionWords {
 SuspicionWords words_of_caption(Suspicion suspicion, const InspectOptions& options) {
   switch (suspicion) {
     case Suspicion::empty_caption:
-      return {"are empty after cleaning", "leave these samples out: all of them get the same text"};
+      return {"are empty after cleaning", "drop these samples: all of them get the same text"};
     case Suspicion::no_letters:
-      return {"have no letters, only digits or signs", "leave them out"};
+      return {"have no letters, only digits or symbols", "drop them"};
     case Suspicion::few_letters:
-      return {"have one or two letters", "leave them out, unless they are words of your language"};
+      return {"have one or two letters", "drop them, unless they are words of your language"};
     case Suspicion::address:
-      return {"hold a web address or the name of a picture file", "cut it out of the caption"};
+      return {"contain a URL or the name of an image file", "remove it from the caption"};
     case Suspicion::cut_caption:
-      return {fmt::format("are cut, having more than {} tokens", options.context_length),
+      return {fmt::format("are truncated, because they have more than {} tokens", options.context_length),
               "shorten them, or raise the context length of the model"};
     case Suspicion::repeated_caption:
-      return {"say what an earlier one says",
-              "drop those that fit any picture: in a batch they are each other's false negatives"};
+      return {"repeat an earlier caption",
+              "drop those that fit any image: within a batch they are false negatives of each other"};
     default:
       return {"are not valid UTF-8",
-              "convert the text to UTF-8; as it is, bytes become replacement characters"};
+              "convert the text to UTF-8; otherwise the invalid bytes become replacement characters"};
   }
 }
 
-SuspicionWords words_of_picture(Suspicion suspicion, const InspectOptions& options) {
+SuspicionWords words_of_image(Suspicion suspicion, const InspectOptions& options) {
   switch (suspicion) {
     case Suspicion::white_border:
       return {
@@ -47,51 +47,49 @@ SuspicionWords words_of_picture(Suspicion suspicion, const InspectOptions& optio
           "crop"};
     case Suspicion::black_border:
       return {"have black bars on two opposite sides",
-              "crop them; frames of films and padded pictures have such bars"};
+              "crop them; video frames and padded images have such bars"};
     case Suspicion::one_color:
-      return {"are of one colour", "leave them out: they stand for pictures that are gone"};
+      return {"are a single colour", "drop them: they are placeholders of deleted images"};
     case Suspicion::gray:
-      return {"have no colours", ""};
-    case Suspicion::small_picture:
-      return {fmt::format("have a side below the {} pixels of training", options.image_size),
-              "they are enlarged, that is blurred: leave them out, or train at a smaller size"};
+      return {"have no colour", ""};
+    case Suspicion::small_image:
+      return {fmt::format("have a side below the training size of {} pixels", options.image_size),
+              "enlarging blurs them: drop them, or train at a smaller size"};
     case Suspicion::extreme_ratio:
       return {"have one side more than three times the other",
-              "leave them out: a square crop shows little of them"};
+              "drop them: a square crop shows little of them"};
     default:
-      return {"are the same file, byte for byte, as an earlier one of another name", "keep one of each"};
+      return {"are byte-for-byte copies of an earlier one with another name", "keep one of each"};
   }
 }
 
 SuspicionWords words_of_sample(Suspicion suspicion) {
   if (suspicion == Suspicion::invalid_key) return {"have a name that is not valid UTF-8", "rename them"};
   return {"have the name of an earlier one",
-          "see whether something is there twice; data.csv.group_captions makes one sample of rows with the "
-          "same path"};
+          "check for duplicates; data.csv.group_captions merges rows with the same path into one sample"};
 }
 
 std::string advice_on(BadKind kind) {
   switch (kind) {
     case BadKind::missing_file:
-      return "set data.image_root to the folder that paths start from, or drop these rows";
+      return "set data.image_root to the folder that paths are relative to, or drop these rows";
     case BadKind::malformed_row:
-      return "mend these rows, or set data.csv.separator and data.csv.quoting";
+      return "fix these rows, or set data.csv.separator and data.csv.quoting";
     case BadKind::broken_shard:
-      return "fetch the shard again";
+      return "download the shard again";
     case BadKind::no_image:
-      return "name the suffix of images with data.webdataset.image_members, or leave them out";
+      return "set data.webdataset.image_members to the suffix of the images, or drop them";
     case BadKind::no_caption:
-      return "set data.webdataset.json_caption_field or data.csv.caption_columns where captions are "
-             "elsewhere";
+      return "set data.webdataset.json_caption_field or data.csv.caption_columns if captions are elsewhere";
     case BadKind::empty_after_cleaning:
-      return "leave them out: they would teach that some pictures have no text";
+      return "drop them: they would teach the model that some images have no text";
     case BadKind::too_large:
       return "shrink them, or raise data.max_image_pixels";
     case BadKind::not_an_image:
     case BadKind::damaged_image:
-      return "fetch them again, or leave them out";
+      return "download them again, or drop them";
     case BadKind::unreadable:
-      return "see whether the disk or the network drops out";
+      return "check whether the disk or the network fails";
   }
   return "";
 }
@@ -101,7 +99,7 @@ std::string_view plural_of(SuspicionUnit unit) {
     case SuspicionUnit::caption:
       return "captions";
     case SuspicionUnit::picture:
-      return "pictures";
+      return "images";
     case SuspicionUnit::sample:
       return "samples";
   }
@@ -110,7 +108,7 @@ std::string_view plural_of(SuspicionUnit unit) {
 
 std::string headline(std::int64_t count, std::int64_t total, std::string_view unit, std::string_view what) {
   return fmt::format("{} of {} {} ({}) {}", with_thousands(count), with_thousands(total), unit,
-                     share_text(count, total), what);
+                     percent_text(count, total), what);
 }
 
 void sort_by_count(std::vector<Finding>& findings) {
@@ -120,7 +118,7 @@ void sort_by_count(std::vector<Finding>& findings) {
 
 }  // namespace
 
-std::string share_text(std::int64_t count, std::int64_t total) {
+std::string percent_text(std::int64_t count, std::int64_t total) {
   if (total == 0) return "-";
   const double percent = 100 * static_cast<double>(count) / static_cast<double>(total);
   return count == 0 || percent >= 0.1 ? fmt::format("{:.1f} %", percent) : fmt::format("{:.1g} %", percent);
@@ -140,19 +138,20 @@ MeasureWords words_of(Measure measure) {
     case Measure::caption_words:
       return {"Caption length in words", "words", "captions", HistogramScale::whole};
     case Measure::caption_tokens:
-      return {"Caption length in tokens", "tokens, with start and end", "captions", HistogramScale::whole};
+      return {"Caption length in tokens", "tokens, including start and end", "captions",
+              HistogramScale::whole};
     case Measure::image_width:
-      return {"Picture width", "pixels", "pictures", HistogramScale::whole};
+      return {"Image width", "pixels", "images", HistogramScale::whole};
     case Measure::image_height:
-      return {"Picture height", "pixels", "pictures", HistogramScale::whole};
+      return {"Image height", "pixels", "images", HistogramScale::whole};
     case Measure::image_megapixels:
-      return {"Picture size in megapixels", "megapixels", "pictures", HistogramScale::logarithmic};
+      return {"Image size in megapixels", "megapixels", "images", HistogramScale::logarithmic};
     case Measure::aspect_ratio:
-      return {"Width by height", "width by height", "pictures", HistogramScale::logarithmic};
+      return {"Aspect ratio, width / height", "width / height", "images", HistogramScale::logarithmic};
     case Measure::image_kib:
-      return {"Picture file in KiB", "KiB", "pictures", HistogramScale::logarithmic};
+      return {"Image file in KiB", "KiB", "images", HistogramScale::logarithmic};
     case Measure::border_percent:
-      return {"White or black bars, % of picture", "% of the picture", "pictures with bars",
+      return {"White or black bars, % of image", "% of the image", "images with bars",
               HistogramScale::linear};
   }
   return {};
@@ -179,9 +178,8 @@ std::vector<Finding> suspicious_findings(const InspectionReport& report) {
     if (tally.count == 0) continue;
     const SuspicionUnit unit = unit_of(suspicion);
     const SuspicionWords words = unit == SuspicionUnit::caption ? words_of_caption(suspicion, report.options)
-                                 : unit == SuspicionUnit::picture
-                                     ? words_of_picture(suspicion, report.options)
-                                     : words_of_sample(suspicion);
+                                 : unit == SuspicionUnit::picture ? words_of_image(suspicion, report.options)
+                                                                  : words_of_sample(suspicion);
     findings.push_back({&tally,
                         headline(tally.count, report.found.total_of(suspicion), plural_of(unit), words.what),
                         words.advice});
@@ -199,16 +197,15 @@ std::string stop_text(const InspectionReport& report) {
   if (static_cast<double>(bad) <= report.max_bad_share * static_cast<double>(report.found.num_inspected))
     return "";
   return fmt::format("Training would stop: {} of the samples are unusable, data.max_bad_share is {}.",
-                     share_text(bad, report.found.num_inspected), shortest(report.max_bad_share));
+                     percent_text(bad, report.found.num_inspected), shortest(report.max_bad_share));
 }
 
 std::string coverage_text(const InspectionReport& report) {
   const DataInspection& found = report.found;
-  if (found.num_inspected == found.num_samples) return "All samples were looked at.";
+  if (found.num_inspected == found.num_samples) return "All samples were inspected.";
   return fmt::format(
-      "{} samples of {} were looked at, spread evenly, and repetitions sought among these alone; --limit 0 "
-      "looks "
-      "at all.",
+      "{} of {} samples, evenly spread, were inspected, and repetitions were sought only among these; "
+      "--limit 0 inspects all.",
       with_thousands(found.num_inspected), with_thousands(found.num_samples));
 }
 

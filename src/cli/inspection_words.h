@@ -1,4 +1,4 @@
-// The words of the report on data, which its text and its page share.
+// The wording of the data report, shared by its text and its page.
 #pragma once
 
 #include <cstdint>
@@ -10,39 +10,39 @@
 
 namespace cloob {
 
-/// "24.7 %", or "-" of nothing.
-std::string share_text(std::int64_t count, std::int64_t total);
+/// "24.7 %", or "-" if `total` is 0.
+std::string percent_text(std::int64_t count, std::int64_t total);
 
-/// A measured number, short.
+/// A measured number in few digits.
 std::string figure_text(double value);
 
 struct MeasureWords {
-  std::string_view title;  ///< "width of a picture"
+  std::string_view title;  ///< "Image width"
   std::string_view unit;   ///< "pixels"
   std::string_view counted;
   HistogramScale scale;
 };
 MeasureWords words_of(Measure measure);
 
-/// "1,234 of 20,000 pictures (6.2 %) have ..." and what to do about it, which may be nothing.
+/// "1,234 of 20,000 images (6.2 %) have ..." and what to do about it; `advice` may be empty.
 struct Finding {
   const InspectionTally* tally;
   std::string headline;
   std::string advice;
 };
 
-/// The unusable samples by kind, the most frequent first.
+/// The unusable samples by kind, the most frequent kind first.
 std::vector<Finding> unusable_findings(const InspectionReport& report);
-/// What looks wrong, likewise.
+/// The suspicions, likewise.
 std::vector<Finding> suspicious_findings(const InspectionReport& report);
 
 /// "in shards/0.tar, sample 12: 224 x 40".
 std::string example_text(const InspectionExample& example);
 
-/// That training would stop for unusable samples; empty where it would not.
+/// Says that training would stop because of unusable samples; empty if it would not.
 std::string stop_text(const InspectionReport& report);
 
-/// Which samples were looked at, as a sentence or two.
+/// Says which samples were inspected.
 std::string coverage_text(const InspectionReport& report);
 
 }  // namespace cloob

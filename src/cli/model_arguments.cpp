@@ -1,7 +1,5 @@
 #include "cli/model_arguments.h"
 
-#include <ATen/Parallel.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
@@ -14,7 +12,7 @@
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/data/data_config.h"
-#include "cloob/train/run_config.h"
+#include "cloob/run/run_config.h"
 
 namespace cloob {
 namespace {
@@ -46,12 +44,12 @@ DataConfig read_data_section(const std::vector<Override>& overrides, Origins& or
 void add_model_arguments(CLI::App& command, ModelArguments& arguments) {
   command
       .add_option("checkpoint", arguments.checkpoint,
-                  "Checkpoint folder, run folder (its newest) or weights file")
+                  "Checkpoint folder, run folder (uses its newest checkpoint) or weights file")
       ->required();
   add_enum_option<DeviceChoice>(command, "--device", arguments.device, "Where to compute");
-  add_enum_option<Precision>(command, "--precision", arguments.precision, "What the towers compute in");
+  add_enum_option<Precision>(command, "--precision", arguments.precision, "Compute precision of the towers");
   add_enum_option<Activation>(command, "--activation", arguments.activation,
-                              "What a weights file of another program needs, which it cannot say");
+                              "Activation of a weights file of another program, which does not specify it");
   command.add_option("--batch-size", arguments.batch_size, "Images or texts encoded at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
@@ -60,10 +58,11 @@ void add_model_arguments(CLI::App& command, ModelArguments& arguments) {
       ->check(CLI::Range(0, 4096));
 }
 
-OpenedModel open_model(const ModelArguments& arguments, const std::string& label) {
-  if (arguments.threads > 0) at::set_num_threads(static_cast<int>(arguments.threads));
+OpenedModel open_model(const ModelArguments& arguments, const std::string& label,
+                       const Collectives& collectives) {
+  if (arguments.threads > 0) set_num_threads(arguments.threads);
   const c10::Device device = select_device(arguments.device);
-  LoadedModel loaded = load_model(arguments.checkpoint, device, arguments.activation);
+  LoadedModel loaded = load_model(arguments.checkpoint, collectives, device, arguments.activation);
   const auto display = std::make_shared<ProgressDisplay>(ProgressStyle::auto_);
   EncodeOptions options{.precision = arguments.precision, .batch_size = arguments.batch_size, .data = {}};
   options.data.threads = arguments.threads;
@@ -71,8 +70,9 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
     progress.label = label;
     display->update(progress);
   };
-  FeatureEncoder encoder = make_feature_encoder(loaded, device);
-  return {std::move(loaded), std::move(encoder), std::move(options), display};
+  FeatureEncoder encoder(loaded.features(), loaded.config.image, make_tokenizer(loaded.config.text));
+  return {std::make_unique<SharedMachine>(), std::move(loaded), std::move(encoder), std::move(options),
+          display};
 }
 
 DataConfig read_data_settings(const DataArguments& arguments) {

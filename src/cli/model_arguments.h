@@ -1,4 +1,4 @@
-// What every command that uses a trained model asks for.
+// Command-line arguments shared by all commands that use a trained model.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,13 @@
 
 #include "cloob/config/source.h"
 #include "cloob/data/data_config.h"
+#include "cloob/device/autocast.h"
+#include "cloob/device/device.h"
+#include "cloob/device/shared_machine.h"
 #include "cloob/eval/feature_encoder.h"
-#include "cloob/nn/activation.h"
-#include "cloob/nn/autocast.h"
-#include "cloob/nn/device.h"
+#include "cloob/model/model_config.h"
 #include "cloob/report/progress.h"
-#include "cloob/train/load_model.h"
+#include "cloob/run/load_model.h"
 
 namespace CLI {
 class App;
@@ -35,29 +36,31 @@ struct ModelArguments {
 void add_model_arguments(CLI::App& command, ModelArguments& arguments);
 
 struct OpenedModel {
+  std::unique_ptr<SharedMachine> shared_machine;
   LoadedModel loaded;
   FeatureEncoder encoder;
   EncodeOptions options;                     ///< shows progress on standard error
-  std::shared_ptr<ProgressDisplay> display;  ///< to be finished before results are printed
+  std::shared_ptr<ProgressDisplay> display;  ///< call `finish` before printing results
 };
 
-/// Loads the model. The data settings of its training are not taken over: they say nothing about other data.
-/// `label` names the work where progress is shown. Throws UserError.
-OpenedModel open_model(const ModelArguments& arguments, const std::string& label);
+/// Loads the model. The data settings of its training are not used, since they do not apply to other data.
+/// `label` is shown with the progress. Throws UserError.
+OpenedModel open_model(const ModelArguments& arguments, const std::string& label,
+                       const Collectives& collectives);
 
-/// What a command that reads tables or shards is told about them.
+/// The arguments of a command that reads tables or shards.
 struct DataArguments {
-  std::vector<std::string> names;     ///< as for data.train
+  std::vector<std::string> names;     ///< as in data.train
   std::string image_root;             ///< data.image_root, if not empty
-  std::int64_t threads = 0;           ///< where data.threads is not set
+  std::int64_t threads = 0;           ///< if data.threads is not set
   std::vector<std::string> settings;  ///< --data.section.key=VALUE
 };
 
-/// Settings of the section `data` for such a command; the names become its `val`. Warns of those without
-/// effect; `data.train`, `data.val` and other sections are refused. Throws UserError.
+/// The settings of the section `data` for such a command, with `names` as `data.val`. Warns about settings
+/// without effect and rejects `data.train`, `data.val` and other sections. Throws UserError.
 DataConfig read_data_settings(const DataArguments& arguments);
 
-/// The same for folders of images: takes only those settings that count for them. Throws UserError.
+/// The same for folders of images: accepts only the settings that apply to them. Throws UserError.
 DataConfig read_image_settings(const std::vector<Override>& overrides);
 
 }  // namespace cloob

@@ -17,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "a/{00..12}.tar::b.csv" -> "a/*.tar" "b.csv": a star stands for more than braces do, which is on the safe
-// side.
+// "a/{00..12}.tar::b.csv" -> "a/*.tar" "b.csv": a star matches more than the braces do, which errs on the
+// safe side.
 std::vector<std::string> patterns_of(const std::string& input) {
   std::vector<std::string> patterns = {""};
   int depth = 0;
@@ -56,7 +56,7 @@ void require_no_checkpoint_around(const std::string& output, const fs::path& pla
     if (!fs::exists(folder / "state.json", ignored) || !fs::exists(folder / "weights.safetensors", ignored))
       continue;
     throw_user_error(
-        "'{}' lies in the checkpoint '{}', which nothing else may be written to: choose another place",
+        "'{}' is inside the checkpoint '{}', where no other files may be written: choose another place",
         output, folder.string());
   }
 }
@@ -81,13 +81,13 @@ void require_output(const std::string& output, const std::vector<std::string>& i
   if (!fs::is_regular_file(place, ignored)) return;
   for (const std::string& input : inputs) {
     if (!is_file_of(place, input)) continue;
-    throw_user_error(
-        "'{}' is read by this command and would be overwritten: choose another name for the output", output);
+    throw_user_error("'{}' is read by this command and would be overwritten: choose another output file",
+                     output);
   }
 }
 
 void add_json_option(CLI::App& command, std::string& json) {
-  command.add_option("--json", json, "Where the result goes; - is standard output")->capture_default_str();
+  command.add_option("--json", json, "Output file; - is standard output")->capture_default_str();
 }
 
 void write_json_line(const std::string& output, const std::string& json) {

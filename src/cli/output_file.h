@@ -1,4 +1,4 @@
-// Where commands write to.
+// Output files of commands.
 #pragma once
 
 #include <string>
@@ -10,16 +10,16 @@ class App;
 
 namespace cloob {
 
-/// Checks, before work that takes long, that `output` can be written and is nothing that would be missed.
-/// Throws UserError where the folder is missing, and where the output is one of `inputs`, a file of a
-/// checkpoint or one that training keeps in its run folder. `inputs` is what the command reads: paths and
-/// patterns of shards; empty texts count for nothing. "-" is standard output and always fine.
+/// Checks, before any long work, that `output` can be written and would not overwrite anything of value.
+/// Throws UserError if the folder is missing, or if the output is one of `inputs`, inside a checkpoint or a
+/// file that training keeps in its run folder. `inputs` are the paths and shard patterns that the command
+/// reads; empty ones are ignored. "-" is standard output and always allowed.
 void require_output(const std::string& output, const std::vector<std::string>& inputs);
 
-/// Adds the option --json of commands that measure or evaluate.
+/// Adds the option --json, for commands that measure or evaluate.
 void add_json_option(CLI::App& command, std::string& json);
 
-/// Writes one line of JSON to a file, or to standard output where `output` is "-".
+/// Writes one line of JSON to a file, or to standard output if `output` is "-".
 void write_json_line(const std::string& output, const std::string& json);
 
 }  // namespace cloob

@@ -4,8 +4,7 @@
 
 namespace cloob {
 
-/// Prints a table to standard output: its title, the cells in columns, its note. Titles and notes that are
-/// empty take no line.
+/// Prints a table to standard output: title, aligned columns, note. An empty title or note is omitted.
 void print_table(const ReportTable& table);
 
 }  // namespace cloob

@@ -36,7 +36,7 @@ int run_action(const Action& action) {
   }
 }
 
-// What --help and --version print.
+// Prints the text of --help or --version.
 int show(const CLI::App& app, const CLI::Success& request) {
   return run_action([&] {
     std::ostringstream text;
@@ -46,9 +46,9 @@ int show(const CLI::App& app, const CLI::Success& request) {
   });
 }
 
-// It may stand anywhere on the command line.
+// Every command accepts the flag, so that it may be anywhere on the command line.
 void add_quiet_flag(CLI::App& app, bool& quiet) {
-  app.add_flag("-q,--quiet", quiet, "Only warnings and errors on standard error");
+  app.add_flag("-q,--quiet", quiet, "Print only warnings and errors to standard error");
   for (CLI::App* const command : app.get_subcommands([](CLI::App*) { return true; }))
     add_quiet_flag(*command, quiet);
 }
@@ -59,25 +59,25 @@ void warn_without_effect(const std::vector<std::string>& settings) {
   for (const std::string& setting : settings) log_warning("config", "{} has no effect", setting);
 }
 
-int run_program(int argc, char** argv) {
+int run_program(int argc, char** argv, const Collectives& collectives) {
   CLI::App app{"Pretrains and evaluates CLIP-family models: CLIP, CLOOB and the ablations between them.",
                "cloob"};
   app.set_version_flag("--version", fmt::format("cloob {}", kVersion));
   app.require_subcommand(1);
   bool quiet = false;
   Action action;
-  add_train_command(app, action);
-  add_eval_commands(app, action);
-  add_encode_command(app, action);
+  add_train_command(app, action, collectives);
+  add_eval_commands(app, action, collectives);
+  add_encode_command(app, action, collectives);
   add_tokenize_command(app, action);
   add_tokenizer_commands(app, action);
   add_weights_commands(app, action);
   add_config_commands(app, action);
   add_data_commands(app, action);
-  add_bench_commands(app, action);
+  add_bench_commands(app, action, collectives);
   add_report_command(app, action);
   add_quiet_flag(app, quiet);
-  refuse_void_values(app);
+  reject_empty_values(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {

@@ -37,8 +37,25 @@ struct ComparedRun {
   std::string name;
   std::filesystem::path folder;
   std::vector<MetricsRecord> records;
+  std::vector<MetricsRecord> evaluations;
   nlohmann::json zero_shot;  // what `cloob eval zero-shot --json RUN/zero_shot.json` wrote
 };
+
+// Evaluations, with their names in metrics.jsonl, which also holds them for runs older than evaluations.jsonl.
+std::vector<MetricsRecord> read_evaluations(const std::filesystem::path& folder,
+                                            const std::vector<MetricsRecord>& records) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(evaluations_path(folder), ignored)) return records;
+  std::vector<MetricsRecord> evaluations = read_metrics(evaluations_path(folder));
+  for (MetricsRecord& record : evaluations) {
+    const auto is_name = [](const auto& word) { return word.first == "evaluation"; };
+    const auto name = std::ranges::find_if(record.words, is_name);
+    const bool has_own_prefix = name != record.words.end() && name->second != "pairs";
+    for (auto& [metric, value] : record.metrics)
+      metric = has_own_prefix ? fmt::format("val/{}_{}", name->second, metric) : "val/" + metric;
+  }
+  return evaluations;
+}
 
 ComparedRun read_run(const std::string& argument) {
   const std::size_t equals = argument.find('=');
@@ -48,8 +65,10 @@ ComparedRun read_run(const std::string& argument) {
   ComparedRun run{.name = argument.substr(0, equals),
                   .folder = argument.substr(equals + 1),
                   .records = {},
+                  .evaluations = {},
                   .zero_shot = {}};
-  run.records = read_metrics(run.folder);
+  run.records = read_metrics(metrics_path(run.folder));
+  run.evaluations = read_evaluations(run.folder, run.records);
   const auto file = run.folder / "zero_shot.json";
   run.zero_shot = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
   for (const char* key : {"acc1", "num_samples", "num_classes"}) {
@@ -61,12 +80,13 @@ ComparedRun read_run(const std::string& argument) {
   return run;
 }
 
-// The names become keys of results.json, and chance is the same for all.
+// The names become keys of results.json, and all runs share one chance level.
 void require_comparable(const std::vector<ComparedRun>& runs) {
   std::set<std::string> names = {"chance", "num_images"};
   for (const ComparedRun& run : runs) {
     if (!names.insert(run.name).second) {
-      throw_user_error("'{}' is given twice or is a word of results.json: choose another name", run.name);
+      throw_user_error("'{}' is given twice or is a reserved key of results.json: choose another name",
+                       run.name);
     }
     for (const char* key : {"num_samples", "num_classes"}) {
       if (run.zero_shot[key] != runs.front().zero_shot[key]) {
@@ -108,7 +128,8 @@ ReportTable results_table(const std::string& title, const std::vector<ComparedRu
 Chart chart_of(const std::vector<ComparedRun>& runs, const std::string& title, const std::string& metric) {
   Chart chart{.title = title, .x_label = "pairs seen", .y_label = metric, .series = {}, .levels = {}};
   for (const ComparedRun& run : runs) {
-    ChartSeries series = metric_curve(run.name, run.records, metric);
+    const bool is_evaluated = metric.starts_with("val/");
+    ChartSeries series = metric_curve(run.name, is_evaluated ? run.evaluations : run.records, metric);
     if (!series.points.empty()) chart.series.push_back(std::move(series));
   }
   return chart;
@@ -128,7 +149,7 @@ std::vector<Chart> charts_of(const std::vector<ComparedRun>& runs) {
   return charts;
 }
 
-// Only an earlier report is replaced: its results say whether one lies there.
+// Only an earlier report may be replaced, which its results.json identifies.
 void require_replaceable(const std::filesystem::path& folder) {
   const auto results = folder / "results.json", page = folder / "index.html";
   std::error_code ignored;
@@ -138,7 +159,7 @@ void require_replaceable(const std::filesystem::path& folder) {
   }
   for (const auto& file : {results, page}) {
     if (!std::filesystem::exists(file, ignored)) continue;
-    throw_user_error("'{}' was not written by cloob report: name another folder with --out", file.string());
+    throw_user_error("'{}' was not written by cloob report: choose another folder with --out", file.string());
   }
 }
 
@@ -162,10 +183,10 @@ int report(const ReportArguments& arguments) {
                   .tables = {table},
                   .charts = charts_of(runs),
                   .pictures = {}};
-  const auto picture = runs.front().folder / "first_batch.png";
-  if (std::filesystem::exists(picture)) {
+  const auto first_batch = runs.front().folder / "first_batch.png";
+  if (std::filesystem::exists(first_batch)) {
     page.pictures.push_back(
-        {"Training data", "Pictures and captions of the first batch.", read_file(picture)});
+        {"Training data", "Images and captions of the first batch.", read_file(first_batch)});
   }
   write_html_report(out / "index.html", page);
   print_table(table);
@@ -179,10 +200,11 @@ void add_report_command(CLI::App& app, Action& action) {
   CLI::App* const command =
       app.add_subcommand("report", "Compare trained and evaluated runs: table, JSON and HTML page");
   const auto arguments = std::make_shared<ReportArguments>();
-  command->add_option("runs", arguments->runs, "NAME=RUN_FOLDER of each, with zero_shot.json in it")
+  command
+      ->add_option("runs", arguments->runs, "NAME=RUN_FOLDER of each run, with zero_shot.json in the folder")
       ->required();
   command->add_option("--title", arguments->title, "Title of the page")->capture_default_str();
-  command->add_option("--summary", arguments->summary, "A sentence below the title");
+  command->add_option("--summary", arguments->summary, "Sentence below the title");
   command->add_option("--table-title", arguments->table_title, "Title of the table")->capture_default_str();
   command->add_option("--out", arguments->out, "Folder for results.json and index.html")
       ->capture_default_str();

@@ -66,33 +66,33 @@ void add_tokenizer_commands(CLI::App& app, Action& action) {
   CLI::App* const command = group->add_subcommand("train", "Train a sentencepiece model from captions");
   const auto arguments = std::make_shared<TokenizerArguments>();
   SentencePieceTrainingConfig& config = arguments->config;
-  command->add_option("captions", arguments->captions, "Text files with one caption a line")->required();
+  command->add_option("captions", arguments->captions, "Text files with one caption per line")->required();
   command->add_option("--out", arguments->out, "Model file to write")->required();
   add_enum_option<SentencePieceModelType>(*command, "--model-type", config.model_type,
-                                          "How the vocabulary is chosen");
-  command->add_option("--vocab-size", config.vocab_size, "Number of tokens, the four special ones counted")
+                                          "How the vocabulary is built");
+  command->add_option("--vocab-size", config.vocab_size, "Number of tokens, including the four special ones")
       ->capture_default_str()
       ->check(CLI::Range(8, 1'000'000));
   command
       ->add_option("--character-coverage", config.character_coverage,
-                   "Share of characters that get their own tokens")
+                   "Fraction of characters that get their own tokens")
       ->capture_default_str()
       ->check(CLI::Range(0.98, 1.0));
-  command->add_option("--lower-case", config.lower_case, "Whether captions are folded to lower case")
+  command->add_option("--lower-case", config.lower_case, "Whether captions are converted to lower case")
       ->capture_default_str();
-  command->add_option("--max-captions", config.max_captions, "At most so many captions are used")
+  command->add_option("--max-captions", config.max_captions, "Maximum number of captions to use")
       ->capture_default_str()
       ->check(CLI::Range(1, 100'000'000));
   command->callback([arguments, &action] { action = [arguments] { return train_tokenizer(*arguments); }; });
 }
 
 void add_tokenize_command(CLI::App& app, Action& action) {
-  CLI::App* const command =
-      app.add_subcommand("tokenize", "Read texts, one a line, and print their token ids");
+  CLI::App* const command = app.add_subcommand(
+      "tokenize", "Read texts from standard input, one per line, and print their token ids");
   const auto arguments = std::make_shared<TokenizeArguments>();
   command->add_option("--tokenizer", arguments->tokenizer, "clip, or a sentencepiece model file")
       ->capture_default_str();
-  command->add_option("--context-length", arguments->context_length, "Most ids of one text")
+  command->add_option("--context-length", arguments->context_length, "Maximum number of ids per text")
       ->capture_default_str()
       ->check(CLI::Range(2, 1 << 20));
   command->callback([arguments, &action] { action = [arguments] { return tokenize(*arguments); }; });

@@ -1,6 +1,5 @@
 // cloob train
 
-#include <ATen/Parallel.h>
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -17,11 +16,12 @@
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
-#include "cloob/nn/device.h"
-#include "cloob/train/dry_run.h"
+#include "cloob/device/device.h"
+#include "cloob/device/shared_machine.h"
+#include "cloob/run/dry_run.h"
+#include "cloob/run/run_config.h"
+#include "cloob/run/run_directory.h"
 #include "cloob/train/resume.h"
-#include "cloob/train/run_config.h"
-#include "cloob/train/run_directory.h"
 #include "cloob/train/trainer.h"
 
 namespace cloob {
@@ -41,20 +41,22 @@ std::filesystem::path default_run_dir(const std::string& config_file) {
   return std::filesystem::path("runs") / std::filesystem::path(config_file).stem();
 }
 
-// From here on the run's config.yaml and its checkpoints name the precision.
+// The run's config.yaml and its checkpoints contain the chosen precision.
 void pick_precision(TrainConfig& config) {
   if (config.precision) return;
   config.precision = precision_of(config);
-  log_info("train", "train.precision is not set: taking {}, the fastest here", enum_name(*config.precision));
+  log_info("train", "train.precision is not set: taking {}, the fastest on this device",
+           enum_name(*config.precision));
 }
 
-int train(const TrainArguments& arguments, const std::vector<std::string>& rest) {
+int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
+          const Collectives& collectives) {
   ConfigSource source = ConfigSource::from_file(arguments.config);
   source.add_overrides(parse_overrides(rest));
   Origins origins;
   RunConfig config = read_config<RunConfig>(source, origins);
   warn_without_effect(settings_without_effect(config, origins));
-  if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
+  if (config.train.threads > 0) set_num_threads(config.train.threads);
   if (arguments.dry_run) {
     pick_precision(config.train);
     fmt::print("{}", describe_run(config, origins));
@@ -62,18 +64,19 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
   }
   allow_tf32(config.train.tf32);
   keep_freed_memory();
+  const SharedMachine shared_machine;
   const auto path = arguments.run_dir.empty() ? default_run_dir(arguments.config)
                                               : std::filesystem::path(arguments.run_dir);
   const RunDirectory directory(path);
   const ResumePlan plan = plan_resume(directory, arguments.resume, arguments.overwrite);
-  const std::optional<Checkpoint> checkpoint = load_checkpoint_to_resume(plan, config);
+  const RunStart start{&directory, plan.existing, load_checkpoint_to_resume(plan, config)};
   pick_precision(config.train);
   log_info("train", "the run folder is {}", path.string());
-  Trainer trainer(config, directory, plan.existing, checkpoint);
+  Trainer trainer(config, start, collectives);
   if (arguments.profile_steps > 0) trainer.profile_steps(arguments.profile_steps);
   const RunResult result = trainer.run();
   if (result.stop_signal != 0) {
-    log_info("train", "stopped after step {}; go on with --resume auto", with_thousands(result.steps));
+    log_info("train", "stopped after step {}; continue with --resume auto", with_thousands(result.steps));
     return 128 + result.stop_signal;
   }
   log_info("train", "finished after {} steps", with_thousands(result.steps));
@@ -82,35 +85,36 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest)
 
 }  // namespace
 
-void add_train_command(CLI::App& app, Action& action) {
-  CLI::App* const command = app.add_subcommand("train", "Train a model as a YAML file says");
+void add_train_command(CLI::App& app, Action& action, const Collectives& collectives) {
+  CLI::App* const command = app.add_subcommand("train", "Train a model with the settings of a YAML file");
   const auto arguments = std::make_shared<TrainArguments>();
   command
       ->add_option("config", arguments->config,
-                   "YAML file of the run, for example configs/run/flickr8k_small.yaml")
+                   "YAML file with the settings, for example configs/run/flickr8k_small.yaml")
       ->required();
-  command->add_option("--run-dir", arguments->run_dir,
-                      "Folder of the run (runs/NAME OF THE FILE when not given)");
+  command->add_option("--run-dir", arguments->run_dir, "Run folder (default: runs/NAME OF THE FILE)");
   command
       ->add_option(
           "--resume", arguments->resume,
-          "none; auto goes on with the run folder's newest checkpoint and starts where there is none; PATH "
-          "goes on from that checkpoint, of this run or in a new run folder")
+          "none; auto continues from the newest checkpoint of the run folder, or starts from the beginning "
+          "if there is none; PATH continues from that checkpoint, of this run or in a new run folder")
       ->capture_default_str();
   command->add_flag("--overwrite", arguments->overwrite,
-                    "Remove the run that the run folder holds, and start again");
+                    "Remove the existing run in the run folder and start again");
   command->add_flag("--dry-run", arguments->dry_run,
-                    "Print all settings with their origin, parameters, FLOPs and memory, and train nothing");
+                    "Print all settings with their origins, parameters, FLOPs and memory, without training");
   command
       ->add_option(
           "--profile", arguments->profile_steps,
-          "Profile this many steps after the first three: print what they spend their time on and write "
-          "trace.json into the run folder, for chrome://tracing")
+          "Profile this many steps after the first three: print where the time is spent and write trace.json "
+          "to the run folder, for chrome://tracing")
       ->check(CLI::Range(1, 1000));
   command->allow_extras();
-  command->footer("--section.key VALUE sets any setting of the file; 'cloob config docs' lists them.");
-  command->callback([command, arguments, &action] {
-    action = [command, arguments] { return train(*arguments, command->remaining()); };
+  command->footer("--section.key VALUE overrides any setting of the file; 'cloob config docs' lists them.");
+  command->callback([command, arguments, &action, &collectives] {
+    action = [command, arguments, &collectives] {
+      return train(*arguments, command->remaining(), collectives);
+    };
   });
 }
 

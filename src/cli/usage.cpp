@@ -11,7 +11,7 @@
 namespace cloob {
 namespace {
 
-// The last one of the command line, and its name after that of the program: "eval retrieval".
+// The innermost command on the command line, and its name without that of the program: "eval retrieval".
 std::pair<const CLI::App*, std::string> chosen_command(const CLI::App& app) {
   const CLI::App* command = &app;
   std::string name;
@@ -35,17 +35,17 @@ std::string describe_missing_command(const CLI::App& group, const std::string& n
 
 }  // namespace
 
-void refuse_void_values(CLI::App& app) {
+void reject_empty_values(CLI::App& app) {
   for (CLI::Option* const option : app.get_options()) {
     const bool is_flag = option->get_items_expected_max() == 0;
     if (is_flag) continue;
-    // The library names an option in its messages, but not those that help hides.
+    // CLI11 puts the name of an option into its messages, unless help hides the option.
     const bool is_hidden = option->get_group().empty();
     const std::string name = is_hidden ? fmt::format("--{}: ", option->get_lnames().front()) : "";
     const std::string advice = option->get_required() ? "give one" : "give one, or leave the option out";
     const std::string message = fmt::format("{}the value is empty: {}", name, advice);
     option->check([message](const std::string& value) { return value.empty() ? message : ""; });
-    // Every comparison with it is false, those of a range too.
+    // NaN passes range checks, because every comparison with it is false.
     const bool is_real = option->get_type_name().starts_with("FLOAT");
     if (is_real) {
       option->check([](const std::string& value) {
@@ -54,7 +54,7 @@ void refuse_void_values(CLI::App& app) {
     }
   }
   for (CLI::App* const command : app.get_subcommands([](CLI::App*) { return true; }))
-    refuse_void_values(*command);
+    reject_empty_values(*command);
 }
 
 std::string describe_usage_error(const CLI::App& app, const CLI::ParseError& error) {

@@ -1,4 +1,4 @@
-// Mistakes on the command line that are found before a command runs.
+// Errors on the command line that are found before a command runs.
 #pragma once
 
 #include <string>
@@ -10,11 +10,11 @@ class ParseError;
 
 namespace cloob {
 
-/// Makes every option of `app` and its subcommands refuse an empty text: a variable that a script left empty
-/// must not count as an option that was not given.
-void refuse_void_values(CLI::App& app);
+/// Makes every option of `app` and its subcommands reject an empty value: a shell variable that is empty must
+/// not act like an option that was not given.
+void reject_empty_values(CLI::App& app);
 
-/// One line on what is wrong with the command line that `app` could not parse, and what is allowed.
+/// Says in one line why `app` could not parse the command line, and what is allowed.
 std::string describe_usage_error(const CLI::App& app, const CLI::ParseError& error);
 
 }  // namespace cloob

@@ -11,14 +11,12 @@
 #include "cli/commands.h"
 #include "cli/enum_option.h"
 #include "cli/output_file.h"
-#include "cloob/base/error.h"
-#include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/inspect.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/config/config.h"
-#include "cloob/train/import_model.h"
+#include "cloob/run/import_model.h"
 
 namespace cloob {
 namespace {
@@ -50,7 +48,7 @@ int export_weights(const WeightsArguments& arguments) {
   write_safetensors(arguments.out, model.weights, weights_metadata(model.config));
   log_info("weights", "{} tensors written to {}", model.weights.size(), arguments.out);
   if (model.config.text.tokenizer == TokenizerKind::sentencepiece) {
-    log_warning("weights", "the tokenizer is not in the file: keep '{}' with it",
+    log_warning("weights", "the file does not contain the tokenizer: keep '{}' with it",
                 model.config.text.model_file);
   }
   return 0;
@@ -69,16 +67,16 @@ int inspect(const WeightsArguments& arguments) {
 }  // namespace
 
 void add_weights_commands(CLI::App& app, Action& action) {
-  CLI::App* const group = app.add_subcommand("weights", "Import, export and look at weights");
+  CLI::App* const group = app.add_subcommand("weights", "Import, export and inspect weights");
   group->require_subcommand(1);
 
   const auto arguments = std::make_shared<WeightsArguments>();
-  CLI::App* const importing =
-      group->add_subcommand("import", "Turn a file of open_clip, OpenAI or CLOOB into a checkpoint");
+  CLI::App* const importing = group->add_subcommand(
+      "import", "Convert a weights file of open_clip, OpenAI or CLOOB into a checkpoint");
   importing->add_option("file", arguments->input, "safetensors, .pt, .pth or .bin")->required();
   importing->add_option("--out", arguments->out, "Checkpoint folder to write")->required();
   add_enum_option<Activation>(*importing, "--activation", arguments->activation,
-                              "quick_gelu for OpenAI and CLOOB files when not given, gelu otherwise");
+                              "Default: quick_gelu for OpenAI and CLOOB files, gelu for others");
   importing->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
 
   CLI::App* const exporting =
@@ -89,10 +87,11 @@ void add_weights_commands(CLI::App& app, Action& action) {
   exporting->callback([arguments, &action] { action = [arguments] { return export_weights(*arguments); }; });
 
   CLI::App* const inspecting =
-      group->add_subcommand("inspect", "Say what a checkpoint or a weights file holds");
+      group->add_subcommand("inspect", "Show what a checkpoint or weights file contains");
   inspecting->add_option("path", arguments->input, "Checkpoint folder, run folder or weights file")
       ->required();
-  inspecting->add_option("--json", arguments->out, "Write it as JSON to a file, or - for standard output");
+  inspecting->add_option("--json", arguments->out,
+                         "Write JSON to this file instead of printing text; - is standard output");
   inspecting->callback([arguments, &action] { action = [arguments] { return inspect(*arguments); }; });
 }
 

@@ -9,7 +9,7 @@
 namespace cloob {
 namespace {
 
-// Splits at commas that do not stand within braces: "{00..12}.tar,b-{x,y}.tar" has two elements.
+// Splits at commas outside of braces: "{00..12}.tar,b-{x,y}.tar" has two elements.
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> elements;
   int depth = 0;
@@ -57,8 +57,8 @@ ConfigNode command_line_node(const SettingInfo& setting, const std::string& text
   if (setting.shape == Shape::list) return command_line_list(setting, text);
   ConfigNode node = command_line_scalar(text);
   const bool is_text = setting.kind == ScalarKind::text;
-  const bool says_null = text == "null" || text == "~";
-  if ((text.empty() && !is_text) || (says_null && (!is_text || setting.shape == Shape::optional))) {
+  const bool is_null = text == "null" || text == "~";
+  if ((text.empty() && !is_text) || (is_null && (!is_text || setting.shape == Shape::optional))) {
     node.kind = ConfigNode::Kind::null;
   }
   return node;

@@ -10,9 +10,8 @@ namespace cloob {
 
 inline constexpr std::string_view kCommandLine = "command line";
 
-/// The value of an override as it would be parsed from a file. Text is taken as it stands, because it may
-/// hold any of YAML's special characters; a list is [a, b] or a,b. Throws UserError for a list that is
-/// neither.
+/// The value of an override as if parsed from a file. Text is taken literally, because it may contain any of
+/// YAML's special characters; a list is [a, b] or a,b. Throws UserError for a list in any other form.
 ConfigNode command_line_node(const SettingInfo& setting, const std::string& text);
 
 }  // namespace cloob

@@ -6,25 +6,47 @@ namespace cloob {
 namespace {
 
 void* follow(const Path& path, void* root) {
-  for (const auto locate : path) root = locate(root);
+  for (const PathStep& step : path)
+    root = step.map != nullptr ? step.map->find(root, step.name) : step.locate(root);
   return root;
 }
 
-// Following a path changes nothing on its way.
+// The cast is safe: following a path modifies nothing as long as the maps contain its names.
 const void* follow(const Path& path, const void* root) { return follow(path, const_cast<void*>(root)); }
 
+std::string dotted(const Path& path) {
+  std::string name;
+  for (const PathStep& step : path) name = dotted_name(name, step.name);
+  return name;
+}
+
+constexpr SectionType kNoSettings = {{}, nullptr};
+
+void add_section(SectionInfo section, const NamesInMap& names, Description& description);
+
+void add_map(const std::string& doc, const Path& path, const SectionMapType& map, const NamesInMap& names,
+             Description& description) {
+  description.sections.push_back({dotted(path), doc, path, &kNoSettings});
+  for (const std::string& name : names ? names(path, map) : std::vector<std::string>{kAnyName}) {
+    Path to_element = path;
+    to_element.push_back({.map = &map, .name = name});
+    add_section({dotted(to_element), doc, to_element, map.element}, names, description);
+  }
+}
+
 // Adds a section and everything below it.
-void add_section(const SectionInfo& section, Description& description) {
+void add_section(SectionInfo section, const NamesInMap& names, Description& description) {
   description.sections.push_back(section);
   for (const FieldEntry& field : section.type->fields) {
-    std::string name = dotted_name(section.name, field.name);
     Path path = section.path;
-    path.push_back(field.locate);
+    path.push_back({.locate = field.locate, .map = nullptr, .name = std::string(field.name)});
     if (field.section != nullptr) {
-      add_section({std::move(name), std::string(field.doc), std::move(path), field.section}, description);
+      add_section({dotted(path), std::string(field.doc), path, field.section}, names, description);
+    } else if (field.map != nullptr) {
+      add_map(std::string(field.doc), path, *field.map, names, description);
     } else {
       const MemberType& type = *field.type;
-      description.settings.push_back({.name = std::move(name),
+      description.settings.push_back({.name = dotted(path),
                                       .doc = std::string(field.doc),
                                       .kind = type.kind,
                                       .shape = type.shape,
@@ -64,7 +86,7 @@ std::vector<std::string> Description::members_of(std::string_view section) const
     if (!setting.name.starts_with(prefix)) continue;
     const std::string member =
         setting.name.substr(prefix.size(), setting.name.find('.', prefix.size()) - prefix.size());
-    // All settings of one section stand together, so a repeated name is the last one.
+    // All settings of one section are adjacent, so a repeated name can only be the last one.
     if (members.empty() || members.back() != member) members.push_back(member);
   }
   return members;
@@ -74,10 +96,16 @@ std::string dotted_name(std::string_view section, std::string_view member) {
   return section.empty() ? std::string(member) : fmt::format("{}.{}", section, member);
 }
 
-Description describe(const SectionType& root) {
+Description describe(const SectionType& root, const NamesInMap& names) {
   Description description;
-  add_section({.name = "", .doc = "", .path = {}, .type = &root}, description);
+  add_section({.name = "", .doc = "", .path = {}, .type = &root}, names, description);
   return description;
+}
+
+Description describe_value(const Description& description, const void* value) {
+  return describe(*description.sections.front().type, [value](const Path& path, const SectionMapType& map) {
+    return map.names(follow(path, value));
+  });
 }
 
 }  // namespace cloob

@@ -13,15 +13,13 @@ constexpr std::string_view kIntroduction =
     "\n"
     "Generated from the declarations in the source.\n"
     "\n"
-    "In a YAML file a setting stands below its section: `optimizer.lr` is `lr:` below `optimizer:`, "
-    "indented. On the\n"
-    "command line it is `--optimizer.lr VALUE`, which wins over the file. `include:` at the top of a file "
-    "names one file\n"
-    "or a list of files, relative to it, whose settings it takes over and may change. A list may be given as "
-    "a single\n"
-    "value when it has one element, and on the command line as `a,b`.\n";
+    "In a YAML file a setting is nested in its section: `optimizer.lr` is `lr:`, indented below\n"
+    "`optimizer:`. On the command line it is `--optimizer.lr VALUE`, which overrides the file.\n"
+    "`include:` at the top level of a file names one file or a list of files, relative to it, whose\n"
+    "settings it includes and may override. A list of one element may be given as a single value, and a\n"
+    "list on the command line as `a,b`.\n";
 
-// Code in a table cell; a bar would end the cell even there.
+// Escapes text for a table cell: a bar would end the cell even inside code.
 std::string in_cell(std::string_view text) {
   std::string cell;
   for (const char c : text) {
@@ -70,7 +68,7 @@ std::string row(const SettingInfo& setting, const void* defaults) {
                      in_cell(setting.doc));
 }
 
-// The settings right below a section, not those of the sections within it.
+// The settings directly in a section, without those of nested sections.
 std::string table(const Description& description, const std::string& section, const void* defaults) {
   std::string rows;
   for (const SettingInfo& setting : description.settings) {

@@ -18,18 +18,17 @@
 namespace cloob {
 namespace {
 
-// yaml-cpp speaks of its grammar; users want to know what to change.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kPlainWords = {{
-    {"illegal map value",
-     "a ':' where no setting can begin: check the indentation, or put text that holds ': ' in quotes"},
+// yaml-cpp describes errors in terms of its grammar; users want to know what to change.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kExplanations = {{
+    {"illegal map value", "unexpected ':': check the indentation, or quote text that contains ': '"},
     {"end of map not found", "this line does not belong to the settings above it: check the indentation"},
     {"end of sequence flow not found", "a list is not closed with ']'"},
     {"end of map flow not found", "a '{' is not closed with '}'"},
-    {"illegal flow end", "a ']' or '}' that closes nothing"},
-    {"unknown token", "this character cannot begin a value: put the text in quotes"},
+    {"illegal flow end", "unmatched ']' or '}'"},
+    {"unknown token", "a value cannot begin with this character: quote the text"},
     {"the referenced anchor is not defined",
-     "aliases (*name) are not supported: write the value out, or put text in quotes"},
-    {"bad file", "lists or sections within each other go too deep here"},
+     "aliases (*name) are not supported: write the value out, or quote the text"},
+    {"bad file", "lists or sections are nested too deeply here"},
     {"illegal tab when looking for indentation", "indented with a tab: use spaces"},
 }};
 
@@ -38,32 +37,32 @@ std::string_view line_at(std::string_view text, int line) {
   return text.substr(0, text.find('\n'));
 }
 
-// Builds nodes from the events of yaml-cpp's parser. Its own YAML::Node is not used: that keeps the last of
-// duplicate keys without a word and resolves aliases, after which a value's place is no longer known.
+// Builds nodes from the events of yaml-cpp's parser. YAML::Node is not used because it silently keeps the
+// last of duplicate keys and resolves aliases, after which a value's location is no longer known.
 class NodeBuilder final : public YAML::EventHandler {
  public:
   NodeBuilder(std::string_view text, const std::string& name) : text_(text), name_(name) {}
 
   ConfigNode take() { return std::move(root_); }
-  std::string place(const YAML::Mark& mark) const {
+  std::string location(const YAML::Mark& mark) const {
     return fmt::format("{}:{}:{}", name_, mark.line + 1, mark.column + 1);
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (num_documents_++ > 0) {
-      throw_user_error("{}: a second document begins here, only one is allowed", place(mark));
+      throw_user_error("{}: a second document begins here, only one is allowed", location(mark));
     }
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    refuse_extras(mark, "?", anchor);
+    reject_anchors_and_tags(mark, "?", anchor);
     add(make_node(ConfigNode::Kind::null, mark));
   }
-  // Never called: the anchor that an alias needs is refused before.
+  // Never called: the anchor that an alias needs is rejected before.
   void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    refuse_extras(mark, tag, anchor);
+    reject_anchors_and_tags(mark, tag, anchor);
     ConfigNode node = make_node(ConfigNode::Kind::scalar, mark);
     node.text = value;
     node.quoted = tag == "!";
@@ -72,13 +71,13 @@ class NodeBuilder final : public YAML::EventHandler {
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    refuse_extras(mark, tag, anchor);
+    reject_anchors_and_tags(mark, tag, anchor);
     open_.push_back(make_node(ConfigNode::Kind::list, mark));
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    refuse_extras(mark, tag, anchor);
+    reject_anchors_and_tags(mark, tag, anchor);
     open_.push_back(make_node(ConfigNode::Kind::map, mark));
     keys_.emplace_back();
   }
@@ -88,7 +87,7 @@ class NodeBuilder final : public YAML::EventHandler {
   }
 
  private:
-  // The key that waits for its value in a map that is being read.
+  // The key of a map under construction that has no value yet.
   struct PendingKey {
     bool waiting = false;
     std::string text;
@@ -98,23 +97,23 @@ class NodeBuilder final : public YAML::EventHandler {
   ConfigNode make_node(ConfigNode::Kind kind, const YAML::Mark& mark) const {
     ConfigNode node;
     node.kind = kind;
-    node.origin = place(mark);
+    node.origin = location(mark);
     return node;
   }
 
-  void refuse_extras(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
+  void reject_anchors_and_tags(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
     if (anchor != YAML::NullAnchor) {
       throw_user_error("{}: anchors (&name) are not supported, write the value out where it is needed",
-                       place(mark));
+                       location(mark));
     }
     const bool explicit_tag = character_at(mark) == '!';
     if (explicit_tag || (tag != "?" && tag != "!" && !tag.empty())) {
-      throw_user_error("{}: tags (!name) are not supported; text that looks like a number goes in quotes",
-                       place(mark));
+      throw_user_error("{}: tags (!name) are not supported; quote text that looks like a number",
+                       location(mark));
     }
   }
 
-  // yaml-cpp takes the end of the file for the missing quote.
+  // yaml-cpp accepts the end of the file in place of a missing closing quote.
   void check_quotes_are_closed(const YAML::Mark& mark) const {
     const char quote = character_at(mark);
     if (quote != '"' && quote != '\'') return;
@@ -127,7 +126,7 @@ class NodeBuilder final : public YAML::EventHandler {
         return;
       }
     }
-    throw_user_error("{}: the text that begins here is not closed with {}", place(mark), quote);
+    throw_user_error("{}: the text that begins here is not closed with {}", location(mark), quote);
   }
 
   char character_at(const YAML::Mark& mark) const {
@@ -151,7 +150,7 @@ class NodeBuilder final : public YAML::EventHandler {
     } else {
       node.key = std::move(keys_.back().text);
       node.key_origin = std::move(keys_.back().origin);
-      // The mark of a value that is not there is the next thing in the file.
+      // The mark of a missing value points at the next token of the file.
       if (node.kind == ConfigNode::Kind::null) node.origin = node.key_origin;
       keys_.back().waiting = false;
       open_.back().children.push_back(std::move(node));
@@ -178,7 +177,7 @@ class NodeBuilder final : public YAML::EventHandler {
   int num_documents_ = 0;
 };
 
-// yaml-cpp replaces bytes that are not UTF-8 without a word, and stops reading at some control characters.
+// yaml-cpp silently replaces bytes that are not UTF-8, and stops reading at some control characters.
 void check_characters(std::string_view text, const std::string& name) {
   const std::size_t valid = valid_utf8_length(text);
   const auto bad = std::find_if(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(valid), [](char c) {
@@ -199,8 +198,8 @@ std::string explain(const YAML::ParserException& error, std::string_view text) {
   if (line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string_view::npos) {
     return "indented with a tab: use spaces";
   }
-  for (const auto& [theirs, ours] : kPlainWords) {
-    if (error.msg == theirs) return std::string(ours);
+  for (const auto& [message, explanation] : kExplanations) {
+    if (error.msg == message) return std::string(explanation);
   }
   return error.msg;
 }
@@ -218,7 +217,7 @@ ConfigNode parse_yaml(std::string_view text, const std::string& name) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::ParserException& error) {
-    throw_user_error("{}: {}", builder.place(error.mark), explain(error, text));
+    throw_user_error("{}: {}", builder.location(error.mark), explain(error, text));
   }
   return builder.take();
 }

@@ -29,7 +29,7 @@ std::string scalar_text(const Scalar& scalar, bool in_list) {
   return yaml_text(std::get<std::string>(scalar), in_list);
 }
 
-std::size_t common_parts(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+std::size_t common_depth(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   const auto ends = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   return static_cast<std::size_t>(ends.first - a.begin());
 }
@@ -38,10 +38,12 @@ std::vector<Line> lines_of(const Description& description, const void* root, con
   std::vector<Line> lines;
   std::vector<std::string> open_sections;
   for (const SettingInfo& setting : description.settings) {
-    std::vector<std::string> sections = split(setting.name, '.');
+    std::vector<std::string> sections;
+    for (const PathStep& step : setting.path)
+      sections.push_back(step.map != nullptr ? yaml_text(step.name, /*in_list=*/false) : step.name);
     const std::string member = sections.back();
     sections.pop_back();
-    for (std::size_t depth = common_parts(sections, open_sections); depth < sections.size(); ++depth) {
+    for (std::size_t depth = common_depth(sections, open_sections); depth < sections.size(); ++depth) {
       lines.push_back({fmt::format("{:{}}{}:", "", 2 * depth, sections[depth]), ""});
     }
     const auto origin = origins.find(setting.name);
@@ -66,19 +68,19 @@ std::string value_text(const SettingInfo& setting, const Values& values) {
 
 std::map<std::string, std::string> values_of_settings(const Description& description, const void* root) {
   std::map<std::string, std::string> values;
-  for (const SettingInfo& setting : description.settings) {
+  for (const SettingInfo& setting : describe_value(description, root).settings) {
     values.emplace(setting.name, value_text(setting, setting.get(root)));
   }
   return values;
 }
 
 std::string print_settings(const Description& description, const void* root, const Origins& origins) {
-  const std::vector<Line> lines = lines_of(description, root, origins);
-  // One long text must not push all comments out of sight.
-  constexpr std::size_t kMostColumns = 48;
+  const std::vector<Line> lines = lines_of(describe_value(description, root), root, origins);
+  // One long value must not push all comments out of view.
+  constexpr std::size_t kMaxColumns = 48;
   std::size_t columns = 0;
   for (const Line& line : lines) {
-    if (!line.origin.empty() && line.text.size() <= kMostColumns)
+    if (!line.origin.empty() && line.text.size() <= kMaxColumns)
       columns = std::max(columns, line.text.size());
   }
   std::string text;

@@ -6,7 +6,7 @@
 
 namespace cloob {
 
-/// A setting's value as YAML on one line: 0.0005, [a, b], null.
+/// A setting's value as one line of YAML: 0.0005, [a, b], null.
 std::string value_text(const SettingInfo& setting, const Values& values);
 
 }  // namespace cloob

@@ -17,7 +17,7 @@ std::string quoted_name(std::string_view section) {
   return section.empty() ? "the top level" : fmt::format("'{}'", section);
 }
 
-// A setting with this name in another section, when the user wrote it in the wrong one.
+// A setting of this name in any section, for a user who wrote it in the wrong one.
 std::string same_name_elsewhere(const Description& description, std::string_view member) {
   for (const SettingInfo& setting : description.settings) {
     if (setting.name.substr(setting.name.rfind('.') + 1) == member) return setting.name;
@@ -25,7 +25,7 @@ std::string same_name_elsewhere(const Description& description, std::string_view
   return {};
 }
 
-// ", did you mean ...?" or what the section has.
+// ", did you mean ...?" or the members of the section.
 std::string hint(const Description& description, const std::string& section, const std::string& member) {
   const std::vector<std::string> members = description.members_of(section);
   std::string match;
@@ -40,7 +40,7 @@ std::string hint(const Description& description, const std::string& section, con
   return fmt::format(", {} has {}", quoted_name(section), join(members, ", "));
 }
 
-// What may be names of settings in a message.
+// The words of a message that may be names of settings.
 std::vector<std::string> names_in(std::string_view message) {
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789_.";
   std::vector<std::string> names;
@@ -69,6 +69,9 @@ class Reader {
       assign(*setting, command_line_node(*setting, override_.value));
     } else if (description_.has_section(override_.name)) {
       const std::vector<std::string> members = description_.members_of(override_.name);
+      if (members.empty())
+        throw_user_error("{}: '{}' has a section for each name: --{}.NAME.SETTING VALUE", kCommandLine,
+                         override_.name, override_.name);
       throw_user_error("{}: '{}' is a section, set one of its settings: {} (--{}.{} VALUE)", kCommandLine,
                        override_.name, join(members, ", "), override_.name, members.front());
     } else {
@@ -77,26 +80,33 @@ class Reader {
   }
 
   void validate() const {
-    // A section stands before everything within it, and inner rules are checked first.
+    // A section is listed before its nested sections, and these are validated first.
     for (auto section = description_.sections.rbegin(); section != description_.sections.rend(); ++section) {
       try {
         section->validate(root_);
       } catch (const UserError& error) {
-        const std::string_view origin = origin_of_mistake(section->name, error.what());
+        const std::string_view origin = origin_of_error(section->name, error.what());
         throw_user_error("{}: {}{}", origin, error.what(), other_origins(error.what(), origin));
       }
     }
   }
 
  private:
+  // Whether `key` is the whole name of a section of a map, which may contain dots.
+  bool is_in_map(const std::string& name, const std::string& key) const {
+    return std::ranges::any_of(description_.sections, [&](const SectionInfo& section) {
+      return section.name == name && section.path.back().map != nullptr && section.path.back().name == key;
+    });
+  }
+
   void read_member(const std::string& section, const ConfigNode& child) {
     const std::string name = dotted_name(section, child.key);
-    const bool dotted_key = child.key.find('.') != std::string::npos;
+    const bool dotted_key = child.key.find('.') != std::string::npos && !is_in_map(name, child.key);
     const SettingInfo* setting = description_.find_setting(name);
     if (dotted_key && (setting != nullptr || description_.has_section(name))) {
       throw_user_error(
-          "{}: '{}' with dots is for the command line, in a file sections are nested: write '{}:' and "
-          "the rest below it, indented",
+          "{}: the dotted name '{}' is for the command line only, in a file sections are nested: write '{}:' "
+          "and the rest below it, indented",
           child.key_origin, child.key, child.key.substr(0, child.key.find('.')));
     }
     if (setting != nullptr) {
@@ -132,9 +142,9 @@ class Reader {
     origins_[setting.name] = node.origin;
   }
 
-  // Of the first setting that the message names and that was set, but the command line before files, because
-  // it has the last word; of the section where no such setting is named.
-  std::string_view origin_of_mistake(const std::string& section, std::string_view message) const {
+  // The origin of the first setting that the message names and that was set explicitly; the command line
+  // before files, because it overrides them. Without such a setting, the origin of the section.
+  std::string_view origin_of_error(const std::string& section, std::string_view message) const {
     std::string_view first;
     for (const std::string& name : names_in(message)) {
       const auto origin = origins_.find(name);
@@ -188,14 +198,50 @@ class Reader {
   const Description& description_;
   void* root_;
   Origins& origins_;
-  std::map<std::string, std::string, std::less<>> section_origins_;  // of sections that a file has
+  std::map<std::string, std::string, std::less<>> section_origins_;  // of sections that occur in a file
 };
+
+const ConfigNode* find_node(const ConfigNode& file, const Path& path) {
+  const ConfigNode* node = &file;
+  for (const PathStep& step : path) {
+    const auto found =
+        std::ranges::find(node->children, step.name, [](const ConfigNode& child) { return child.key; });
+    if (found == node->children.end()) return nullptr;
+    node = &*found;
+  }
+  return node;
+}
+
+// The names of the sections of a map that occur in files and on the command line.
+std::vector<std::string> names_in(const ConfigSource& source, const Path& path) {
+  std::vector<std::string> names;
+  const auto add = [&names](const std::string& name) {
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  };
+  for (const ConfigNode& file : source.files()) {
+    const ConfigNode* const node = find_node(file, path);
+    if (node == nullptr || node->kind != ConfigNode::Kind::map) continue;
+    for (const ConfigNode& child : node->children) add(child.key);
+  }
+  std::string prefix;
+  for (const PathStep& step : path) prefix += step.name + ".";
+  for (const Override& override_ : source.overrides()) {
+    // The name in between may contain dots, the setting after it does not.
+    const std::size_t last_dot = override_.name.rfind('.');
+    if (override_.name.starts_with(prefix) && last_dot > prefix.size())
+      add(override_.name.substr(prefix.size(), last_dot - prefix.size()));
+  }
+  return names;
+}
 
 }  // namespace
 
 void read_settings(const Description& description, const ConfigSource& source, void* root, Origins& origins) {
   origins.clear();
-  Reader reader(description, root, origins);
+  const Description with_names =
+      describe(*description.sections.front().type,
+               [&source](const Path& path, const SectionMapType&) { return names_in(source, path); });
+  Reader reader(with_names, root, origins);
   for (const ConfigNode& file : source.files()) reader.read_section("", file);
   for (const Override& override_ : source.overrides()) reader.apply(override_);
   reader.validate();

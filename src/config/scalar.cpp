@@ -19,16 +19,16 @@ std::optional<double> parse_number(std::string_view text) {
   if (text == ".inf" || text == "+.inf") return kInfinity;
   if (text == "-.inf") return -kInfinity;
   const auto number = parse_double(text);
-  // The words "inf" and "nan" are text in YAML.
+  // In YAML the words "inf" and "nan" are text.
   return number && std::isfinite(*number) ? number : std::nullopt;
 }
 
-// Also whole numbers in another notation, 1e6, as long as a double holds them exactly.
-std::optional<std::int64_t> parse_whole(std::string_view text) {
+// Also accepts integers in floating-point notation, 1e6, as long as a double represents them exactly.
+std::optional<std::int64_t> parse_any_integer(std::string_view text) {
   if (const auto integer = parse_integer(text)) return integer;
-  constexpr double kExact = 9007199254740992.0;  // 2^53
+  constexpr double kMaxExact = 9007199254740992.0;  // 2^53
   const auto number = parse_number(text);
-  if (!number || std::abs(*number) > kExact || std::trunc(*number) != *number) return std::nullopt;
+  if (!number || std::abs(*number) > kMaxExact || std::trunc(*number) != *number) return std::nullopt;
   return static_cast<std::int64_t>(*number);
 }
 
@@ -39,9 +39,9 @@ std::string bound_text(double bound) {
   return text;
 }
 
-// A truth value or a number; nothing when the text is not one.
+// A boolean or a number; nullopt when the text is neither.
 std::optional<Scalar> parse_plain(ScalarKind kind, std::string_view text) {
-  if (kind == ScalarKind::integer) return parse_whole(text);
+  if (kind == ScalarKind::integer) return parse_any_integer(text);
   if (kind == ScalarKind::number) return parse_number(text);
   if (text == "true" || text == "false") return text == "true";
   return std::nullopt;
@@ -101,7 +101,7 @@ std::string expected_scalar(const SettingInfo& setting) {
     case ScalarKind::choice:
       return "one of " + join(setting.choices, "|");
   }
-  CLOOB_CHECK(false, "unknown kind of setting '{}'", setting.name);
+  CLOOB_CHECK(false, "setting '{}' is of an unknown kind", setting.name);
   return {};
 }
 
@@ -127,7 +127,7 @@ std::string found_text(const ConfigNode& node) {
   }
   if (node.quoted && parse_number(node.text)) return fmt::format("the quoted text '{}'", node.text);
   if (parse_number(node.text)) return node.text;
-  // Text of several lines would tear the message apart.
+  // Multi-line text would break the message into several lines.
   return node.text.find('\n') == std::string::npos ? fmt::format("'{}'", node.text)
                                                    : yaml_text(node.text, false);
 }

@@ -38,7 +38,7 @@ Json element_schema(const SettingInfo& setting) {
     return schema;
   }
   Json types = Json::array({type_name(setting.kind)});
-  // A number that stands for text needs no quotes.
+  // A number used as text needs no quotes.
   if (setting.kind == ScalarKind::text) types.push_back("number");
   if (nullable) types.push_back("null");
   schema["type"] = types.size() == 1 ? types[0] : types;
@@ -75,18 +75,15 @@ Json setting_schema(const SettingInfo& setting, const void* defaults) {
 Json include_schema() {
   const Json path = {{"type", "string"}};
   return {{"anyOf", {path, {{"type", "array"}, {"items", path}}}},
-          {"description",
-           "Files whose settings are taken over, relative to this one; what this file sets wins."}};
+          {"description", "Files to include, relative to this one; settings in this file override theirs."}};
 }
 
-// The object that holds a dotted name's last part, and that part.
-std::pair<Json*, std::string> owner_of(Json& root, const std::string& name) {
-  std::vector<std::string> parts = split(name, '.');
-  const std::string member = parts.back();
-  parts.pop_back();
-  Json* owner = &root;
-  for (const std::string& part : parts) owner = &(*owner)["properties"][part];
-  return {owner, member};
+// The schema of the member at a path. The sections of a map share one schema for all names.
+Json& schema_at(Json& root, const Path& path) {
+  Json* schema = &root;
+  for (const PathStep& step : path)
+    schema = step.map != nullptr ? &(*schema)["additionalProperties"] : &(*schema)["properties"][step.name];
+  return *schema;
 }
 
 Json section_schema(const SectionInfo& section) {
@@ -105,12 +102,10 @@ std::string settings_schema(const Description& description, const void* defaults
                {"properties", {{"include", include_schema()}}}};
   for (const SectionInfo& section : description.sections) {
     if (section.name.empty()) continue;
-    const auto [owner, member] = owner_of(root, section.name);
-    (*owner)["properties"][member] = section_schema(section);
+    schema_at(root, section.path) = section_schema(section);
   }
   for (const SettingInfo& setting : description.settings) {
-    const auto [owner, member] = owner_of(root, setting.name);
-    (*owner)["properties"][member] = setting_schema(setting, defaults);
+    schema_at(root, setting.path) = setting_schema(setting, defaults);
   }
   return root.dump(2) + "\n";
 }

@@ -15,7 +15,7 @@ constexpr std::string_view kInclude = "include";
 ConfigNode parse_settings(std::string_view text, const std::string& name) {
   ConfigNode root = parse_yaml(text, name);
   if (root.kind != ConfigNode::Kind::map && root.kind != ConfigNode::Kind::null) {
-    throw_user_error("{}: the file must hold settings ('name: value'), found {}", root.origin,
+    throw_user_error("{}: the file must contain settings ('name: value'), found {}", root.origin,
                      root.kind == ConfigNode::Kind::list ? "a list" : "text");
   }
   return root;

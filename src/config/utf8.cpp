@@ -15,10 +15,10 @@ Utf8Character decode_utf8(std::string_view text) {
     if ((byte & 0xc0U) != 0x80) return {};
     code = (code << 6U) | (byte & 0x3fU);
   }
-  // The smallest code of each length: anything below could have been written shorter.
-  constexpr std::array<char32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+  // The smallest code point of each length: anything below would be an overlong encoding.
+  constexpr std::array<char32_t, 5> kMinCode = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-  if (code < kSmallest[length] || code > 0x10ffff || surrogate) return {};
+  if (code < kMinCode[length] || code > 0x10ffff || surrogate) return {};
   return {code, length};
 }
 

@@ -7,13 +7,13 @@ namespace cloob {
 
 struct Utf8Character {
   char32_t code = 0;
-  std::size_t length = 0;  // in bytes; 0 when they are not UTF-8
+  std::size_t length = 0;  // in bytes; 0 when the bytes are not UTF-8
 };
 
-/// The first character of a text that is not empty.
+/// Decodes the first character of a non-empty text.
 Utf8Character decode_utf8(std::string_view text);
 
-/// Bytes before the first one that is not UTF-8: the whole size when all of it is.
+/// Length of the valid UTF-8 prefix: the full size when all of the text is valid.
 std::size_t valid_utf8_length(std::string_view text);
 
 }  // namespace cloob

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kIndicators = "-?:,[]{}#&*!|>'\"%@`=<";
 
-// Words that some reader of YAML, 1.1 or 1.2, takes for something other than text.
+// Words that some YAML parser, 1.1 or 1.2, does not treat as text.
 bool is_reserved_word(std::string_view text) {
   constexpr std::array<std::string_view, 16> kWords = {"null",  "~",    "true",  "false", "yes",  "no",
                                                        "on",    "off",  "y",     "n",     ".inf", "+.inf",
@@ -21,15 +21,15 @@ bool is_reserved_word(std::string_view text) {
   return std::find(kWords.begin(), kWords.end(), to_lower_ascii(text)) != kWords.end();
 }
 
-// Numbers in any of YAML's notations, dates and times.
+// Numbers in any YAML notation, dates and times.
 bool looks_like_number(std::string_view text) {
   if (text[0] == '+') text.remove_prefix(1);
   if (text.starts_with("0x") || text.starts_with("0o")) return true;
-  const bool begins_like_one = !text.empty() && ((text[0] >= '0' && text[0] <= '9') || text[0] == '.');
-  return begins_like_one && text.find_first_not_of("0123456789eE_.:+-TtZ ") == std::string_view::npos;
+  const bool begins_like_number = !text.empty() && ((text[0] >= '0' && text[0] <= '9') || text[0] == '.');
+  return begins_like_number && text.find_first_not_of("0123456789eE_.:+-TtZ ") == std::string_view::npos;
 }
 
-// Characters that YAML does not allow outside of double quotes, or takes for the end of a line.
+// Characters that YAML allows only in double quotes, or treats as the end of a line.
 bool needs_escape(char32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff ||
          code == 0xfffe || code == 0xffff;

@@ -1,13 +1,15 @@
-#include "data/captions.h"
+#include "cloob/data/captions.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <utility>
 
+#include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 
@@ -32,15 +34,16 @@ void add_alternative(std::vector<Alternative>& alternatives, std::string_view ca
 }
 
 double weight_from(const Json& json, const std::string& field) {
-  constexpr double kHeaviest = 1e12;  // so that no sum of weights overflows
-  constexpr std::size_t kMostShown = 40;
+  constexpr double kMaxWeight = 1e12;  // so that no sum of weights overflows
+  constexpr std::size_t kMaxShown = 40;
   if (json.is_number()) {
     const auto weight = json.get<double>();
-    if (weight > 0 && weight <= kHeaviest) return weight;
+    if (weight > 0 && weight <= kMaxWeight) return weight;
   }
-  throw BadSample(BadKind::no_caption,
-                  fmt::format("a weight in '{}' in the .json member is {}: it has to be a number above 0",
-                              field, json.dump(-1, ' ', /*ensure_ascii=*/true).substr(0, kMostShown)));
+  throw BadSample(
+      BadKind::no_caption,
+      fmt::format("a weight in '{}' in the .json member is {}: it must be above 0 and at most 1e12", field,
+                  json.dump(-1, ' ', /*ensure_ascii=*/true).substr(0, kMaxShown)));
 }
 
 // One element of a list of captions.
@@ -50,7 +53,7 @@ void add_item(std::vector<Alternative>& alternatives, const Json& item, const st
   const auto caption = item.is_object() ? item.find("caption") : item.end();
   if (caption == item.end() || !caption->is_string()) {
     throw BadSample(BadKind::no_caption,
-                    fmt::format("'{}' in the .json member is no text and no list of texts or of "
+                    fmt::format("'{}' in the .json member is neither a string nor a list of strings or of "
                                 "{{\"caption\": text, \"weight\": number}}",
                                 field));
   }
@@ -59,15 +62,16 @@ void add_item(std::vector<Alternative>& alternatives, const Json& item, const st
   add_alternative(alternatives, caption->get_ref<const std::string&>(), number);
 }
 
-WeightedCaptions in_order(std::vector<Alternative> alternatives) {
+// Heaviest first, if there are weights.
+WeightedCaptions sorted_by_weight(std::vector<Alternative> alternatives) {
   const bool has_weights =
-      std::ranges::any_of(alternatives, [](const Alternative& one) { return one.weight.has_value(); });
-  const auto weight_of = [](const Alternative& one) { return one.weight.value_or(1); };
+      std::ranges::any_of(alternatives, [](const Alternative& item) { return item.weight.has_value(); });
+  const auto weight_of = [](const Alternative& item) { return item.weight.value_or(1); };
   if (has_weights) std::ranges::stable_sort(alternatives, std::ranges::greater(), weight_of);
   WeightedCaptions result;
-  for (Alternative& one : alternatives) {
-    if (has_weights) result.weights.push_back(weight_of(one));
-    result.captions.push_back(std::move(one.caption));
+  for (Alternative& item : alternatives) {
+    if (has_weights) result.weights.push_back(weight_of(item));
+    result.captions.push_back(std::move(item.caption));
   }
   return result;
 }
@@ -92,7 +96,7 @@ std::vector<std::string> captions_in_text(std::span<const std::byte> text, bool 
 WeightedCaptions captions_in_json(std::span<const std::byte> text, const std::string& field) {
   const std::string_view content = as_text(text);
   const auto json = Json::parse(content.begin(), content.end(), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) throw BadSample(BadKind::no_caption, "the .json member is no JSON object");
+  if (!json.is_object()) throw BadSample(BadKind::no_caption, "the .json member is not a JSON object");
   const auto found = json.find(field);
   if (found == json.end()) {
     throw BadSample(BadKind::no_caption, fmt::format("the .json member has no '{}'", field));
@@ -107,7 +111,29 @@ WeightedCaptions captions_in_json(std::span<const std::byte> text, const std::st
       add_item(alternatives, item, field);
     }
   }
-  return in_order(std::move(alternatives));
+  return sorted_by_weight(std::move(alternatives));
+}
+
+std::size_t choose_caption(const RawSample& sample, RandomStream stream) {
+  const std::vector<double>& weights = sample.caption_weights;
+  if (weights.empty()) return stream.below(sample.captions.size());
+  CLOOB_CHECK(weights.size() == sample.captions.size(), "{} weights for {} captions", weights.size(),
+              sample.captions.size());
+  double remaining = stream.uniform(0, std::accumulate(weights.begin(), weights.end(), 0.0));
+  for (std::size_t i = 0; i + 1 < weights.size(); ++i) {
+    if (remaining < weights[i]) return i;
+    remaining -= weights[i];
+  }
+  return weights.size() - 1;
+}
+
+void throw_empty_after_cleaning(std::string_view caption) {
+  constexpr std::size_t kMaxShown = 40;
+  // Such captions consist of invisible characters, so they are shown escaped.
+  const std::string shown =
+      nlohmann::json(caption.substr(0, kMaxShown))
+          .dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+  throw BadSample(BadKind::empty_after_cleaning, fmt::format("nothing is left of the caption {}", shown));
 }
 
 }  // namespace cloob

@@ -4,7 +4,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
-#include "data/source_names.h"
+#include "cloob/data/source_names.h"
 
 namespace cloob {
 namespace {
@@ -14,17 +14,17 @@ void check_suffixes(const std::vector<std::string>& suffixes, std::string_view s
   for (const std::string& suffix : suffixes) {
     if (suffix.empty() || suffix.starts_with('.') || suffix != to_lower_ascii(suffix)) {
       throw_user_error(
-          "{} has '{}': suffixes are written in lower case and without their first dot, 'jpg' for example",
-          setting, suffix);
+          "{} has '{}': write suffixes in lower case and without the leading dot, for example 'jpg'", setting,
+          suffix);
     }
   }
 }
 
-// False as well where the format is not known before the data is opened, as with the pattern "data/*".
-bool is_all_of(DataFormat format, const DataConfig& data) {
+// Also false if the format is not known before the data is opened, as with the pattern "data/*".
+bool all_data_has(DataFormat format, const DataConfig& data) {
   if (data.format != DataFormat::auto_) return data.format == format;
-  const auto is_of_it = [&](const std::string& name) { return format_by_name(name) == format; };
-  return std::ranges::all_of(data.train, is_of_it) && std::ranges::all_of(data.val, is_of_it);
+  const auto matches = [&](const std::string& name) { return format_by_name(name) == format; };
+  return std::ranges::all_of(data.train, matches) && std::ranges::all_of(data.val, matches);
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ std::optional<char> CsvConfig::separator_character() const {
   if (separator->size() == 1 && *separator != "\"" && *separator != "\n" && *separator != "\r") {
     return separator->front();
   }
-  throw_user_error("data.csv.separator is '{}': it has to be one character, or 'tab'", *separator);
+  throw_user_error("data.csv.separator is '{}': it must be one character or 'tab'", *separator);
 }
 
 void CsvConfig::validate() const {
@@ -56,18 +56,18 @@ void DataConfig::validate() const {
   }
   if (!train_weights.empty() &&
       std::ranges::all_of(train_weights, [](double weight) { return weight == 0; })) {
-    throw_user_error("data.train_weights are all 0: no sample would ever come");
+    throw_user_error("all data.train_weights are 0, so no sample would be drawn: set at least one above 0");
   }
 }
 
 std::vector<std::string> settings_without_effect(const DataConfig& data, const Origins& origins) {
   std::vector<std::string> ignored;
   if (data.train.empty() && data.val.empty()) return ignored;
-  const bool only_shards = is_all_of(DataFormat::webdataset, data);
-  const bool only_tables = is_all_of(DataFormat::csv, data);
+  const bool only_shards = all_data_has(DataFormat::webdataset, data);
+  const bool only_tables = all_data_has(DataFormat::csv, data);
   for (const auto& [name, origin] : origins) {
-    const bool is_of_tables = name.starts_with("data.csv.") || name == "data.image_root";
-    if (only_shards && is_of_tables) ignored.push_back(name + " (all data is in tar shards)");
+    const bool is_table_setting = name.starts_with("data.csv.") || name == "data.image_root";
+    if (only_shards && is_table_setting) ignored.push_back(name + " (all data is in tar shards)");
     if (only_tables && name.starts_with("data.webdataset."))
       ignored.push_back(name + " (all data is in tables)");
   }

@@ -1,4 +1,4 @@
-#include "data/image_files.h"
+#include "cloob/data/image_files.h"
 
 #include <fmt/core.h>
 
@@ -36,7 +36,7 @@ class ImageFileSource final : public Source {
 std::vector<std::byte> read_image_file(const std::filesystem::path& path) {
   try {
     const RandomAccessFile file(path);
-    if (file.size() > kMostImageBytes) {
+    if (file.size() > kMaxImageBytes) {
       throw BadSample(BadKind::too_large,
                       fmt::format("'{}' has {}", path.string(), human_bytes(file.size())));
     }
@@ -58,6 +58,29 @@ bool has_image_name(const std::filesystem::path& path) {
 
 std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem::path> files) {
   return std::make_shared<ImageFileSource>(std::move(files));
+}
+
+BadKind bad_kind(DecodeErrorKind kind) {
+  switch (kind) {
+    case DecodeErrorKind::not_an_image:
+    case DecodeErrorKind::unsupported_format:
+      return BadKind::not_an_image;
+    case DecodeErrorKind::truncated:
+    case DecodeErrorKind::corrupt:
+      return BadKind::damaged_image;
+    case DecodeErrorKind::too_large:
+      return BadKind::too_large;
+  }
+  return BadKind::damaged_image;
+}
+
+ImageSize checked_image_size(std::span<const std::byte> encoded, std::int64_t max_image_pixels) {
+  const ImageSize size = image_size_of(encoded);
+  if (std::int64_t{size.height} * size.width > max_image_pixels) {
+    throw BadSample(BadKind::too_large, fmt::format("{} x {} pixels, data.max_image_pixels is {}", size.width,
+                                                    size.height, with_thousands(max_image_pixels)));
+  }
+  return size;
 }
 
 }  // namespace cloob

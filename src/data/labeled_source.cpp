@@ -7,11 +7,11 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
-#include "data/image_files.h"
-#include "data/parallel.h"
-#include "data/shard_reader.h"
+#include "cloob/data/image_files.h"
+#include "data/tar/shard_reader.h"
 
 namespace cloob {
 namespace {
@@ -23,7 +23,7 @@ struct ClassList {
   std::vector<std::string> templates;
 };
 
-// Hidden ones are left out.
+// Without hidden entries.
 std::vector<fs::path> sorted_entries(const fs::path& folder) {
   std::vector<fs::path> entries;
   std::error_code error;
@@ -35,8 +35,8 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
   return entries;
 }
 
-std::vector<std::string> lines_if_there(const fs::path& path) {
-  return fs::exists(path) ? read_lines(path) : std::vector<std::string>();
+std::vector<std::string> read_lines_if_exists(const fs::path& path) {
+  return fs::exists(path) ? read_nonempty_lines(path) : std::vector<std::string>();
 }
 
 class FolderSource final : public LabeledSource {
@@ -47,17 +47,17 @@ class FolderSource final : public LabeledSource {
     }
     if (files_.empty()) {
       throw_user_error(
-          "'{}' has no image: expected are a folder for each class with .jpg, .jpeg, .png or .webp files, or "
+          "'{}' has no images: expected one folder per class with .jpg, .jpeg, .png or .webp files, or "
           "clip-benchmark's layout (classnames.txt, SPLIT/nshards.txt, SPLIT/0.tar)",
           root.string());
     }
-    classes_.templates = lines_if_there(root / "templates.txt");
-    auto names = lines_if_there(root / "classnames.txt");
+    classes_.templates = read_lines_if_exists(root / "templates.txt");
+    auto names = read_lines_if_exists(root / "classnames.txt");
     if (names.empty()) return;
     if (names.size() != classes_.names.size()) {
       throw_user_error(
-          "'{}' names {} classes, but there are {} folders: it needs a line for each, in the order of the "
-          "folders' names",
+          "'{}' names {} classes, but there are {} folders: it needs one line per folder, in the order of "
+          "the folder names",
           (root / "classnames.txt").string(), names.size(), classes_.names.size());
     }
     classes_.names = std::move(names);
@@ -101,7 +101,7 @@ const std::vector<std::string>& image_suffixes() {
 std::vector<fs::path> list_numbered_shards(const fs::path& folder) {
   const fs::path count_file = folder / "nshards.txt";
   const auto count = parse_integer(trim(read_file(count_file)));
-  if (!count || *count < 1) throw_user_error("'{}' has to hold the number of shards", count_file.string());
+  if (!count || *count < 1) throw_user_error("'{}' must hold the number of shards", count_file.string());
   std::vector<fs::path> shards;
   for (std::int64_t number = 0; number < *count; ++number) {
     shards.push_back(folder / fmt::format("{}.tar", number));
@@ -112,9 +112,9 @@ std::vector<fs::path> list_numbered_shards(const fs::path& folder) {
 class ClipBenchmarkSource final : public LabeledSource {
  public:
   ClipBenchmarkSource(const fs::path& root, const std::string& split, std::int64_t threads)
-      : classes_{read_lines(root / "classnames.txt"),
-                 lines_if_there(root / "zeroshot_classification_templates.txt")},
-        reader_(list_numbered_shards(root / split), {image_suffixes(), {"cls"}, "labels are members .cls"},
+      : classes_{read_nonempty_lines(root / "classnames.txt"),
+                 read_lines_if_exists(root / "zeroshot_classification_templates.txt")},
+        reader_(list_numbered_shards(root / split), {image_suffixes(), {"cls"}, "labels are .cls members"},
                 {.threads = threads, .folder = {}, .progress = {}}) {}
 
   std::int64_t size() const override { return reader_.size(); }
@@ -134,7 +134,7 @@ class ClipBenchmarkSource final : public LabeledSource {
     const auto num_classes = static_cast<std::int64_t>(classes_.names.size());
     if (!label || *label < 0 || *label >= num_classes) {
       throw_user_error(
-          "{} has the label '{}': labels are numbers from 0 to {}, one for each line of classnames.txt",
+          "{} has the label '{}': labels are integers from 0 to {}, one per line of classnames.txt",
           describe(index), trim(text), num_classes - 1);
     }
     return *label;
@@ -148,15 +148,6 @@ class ClipBenchmarkSource final : public LabeledSource {
 };
 
 }  // namespace
-
-std::vector<std::string> read_lines(const fs::path& path) {
-  std::vector<std::string> lines;
-  for (const std::string& line : split(read_file(path), '\n')) {
-    if (const auto text = trim(line); !text.empty()) lines.emplace_back(text);
-  }
-  if (lines.empty()) throw_user_error("'{}' is empty", path.string());
-  return lines;
-}
 
 std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, const std::string& split,
                                                          std::int64_t threads) {

@@ -5,26 +5,26 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
+#include "cloob/data/order/sample_order.h"
 #include "cloob/data/source.h"
-#include "data/begins.h"
-#include "data/csv_source.h"
-#include "data/index_file.h"
-#include "data/parallel.h"
-#include "data/source_names.h"
-#include "data/stream_sizes.h"
-#include "data/stream_source.h"
-#include "data/tar_source.h"
+#include "cloob/data/source_names.h"
+#include "cloob/data/tar/index_file.h"
+#include "data/stream/stream_sizes.h"
+#include "data/stream/stream_source.h"
+#include "data/table/csv_source.h"
+#include "data/tar/tar_source.h"
 
 namespace cloob {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Several sources one behind the other. A source's weight multiplies those of its parts.
-class JoinedSource final : public Source {
+/// Concatenates sources. The weight of a source multiplies those of its parts.
+class ConcatSource final : public Source {
  public:
-  JoinedSource(std::vector<std::shared_ptr<const Source>> sources, std::vector<double> weights)
+  ConcatSource(std::vector<std::shared_ptr<const Source>> sources, std::vector<double> weights)
       : sources_(std::move(sources)), weights_(std::move(weights)) {
     weights_.resize(sources_.size(), 1);
     for (const auto& source : sources_) begins_.push_back(begins_.back() + source->size());
@@ -97,7 +97,7 @@ DataFormat find_format(const DataConfig& config, const std::vector<std::filesyst
   const DataFormat format = format_of_name(paths.front());
   for (const auto& path : paths) {
     if (format_of_name(path) != format) {
-      throw_user_error("'{}' and '{}' are of different formats: one source has either tables or shards",
+      throw_user_error("'{}' and '{}' have different formats: a source holds either tables or shards",
                        paths.front().string(), path.string());
     }
   }
@@ -115,7 +115,7 @@ std::shared_ptr<const Source> make_csv_source(const DataConfig& config,
     tables.push_back(std::make_shared<CsvSource>(path, config.csv, options));
   }
   if (tables.size() == 1) return tables.front();
-  return std::make_shared<JoinedSource>(std::move(tables), std::vector<double>());
+  return std::make_shared<ConcatSource>(std::move(tables), std::vector<double>());
 }
 
 fs::path index_folder(const DataConfig& config) {
@@ -133,7 +133,7 @@ std::shared_ptr<const Source> make_file_source(const DataConfig& config, std::ve
   return std::make_shared<TarSource>(config.webdataset, std::move(paths), index_options(config, progress));
 }
 
-// A source before it is opened.
+// A source that is not opened yet.
 struct NamedSource {
   std::vector<fs::path> paths;
   double weight = 1;
@@ -144,24 +144,24 @@ bool is_stream(const fs::path& path) { return is_stream_name(path.native()); }
 void check_stream(const DataConfig& config, const NamedSource& source) {
   if (source.weight != std::floor(source.weight)) {
     throw_user_error(
-        "data.train_weights has {} for '{}': a stream is read as a whole, so that only whole numbers can be "
-        "used where streams are named",
+        "data.train_weights has {} for '{}': streams are read completely, so weights must be integers if any "
+        "source is a stream",
         shortest(source.weight), source.paths.front().string());
   }
   for (const fs::path& path : source.paths) {
     if (config.format == DataFormat::csv) {
-      throw_user_error("data.format is csv, but '{}' is read as a stream, which has to be a tar shard",
+      throw_user_error("data.format is csv, but '{}' is read as a stream, which must be a tar shard",
                        path.string());
     }
     const bool is_table = config.format == DataFormat::auto_ && format_of_name(path) == DataFormat::csv;
     if (is_table) {
-      throw_user_error("'{}' is used together with streams, which are tar shards: tables cannot be",
+      throw_user_error("'{}' is a table: it cannot be combined with streams, which are tar shards",
                        path.string());
     }
   }
 }
 
-// Where one shard is a stream, all are read as such: an order that jumps would help none of them.
+// If one shard is a stream, all are read as streams: random access to the others would not help.
 std::shared_ptr<const Source> make_stream_source(const DataConfig& config,
                                                  const std::vector<NamedSource>& sources,
                                                  const IndexProgress& progress) {
@@ -177,21 +177,22 @@ std::shared_ptr<const Source> make_stream_source(const DataConfig& config,
   const auto sizes = find_stream_sizes(names, config.stream, index_options(config, progress));
   for (std::size_t i = 0; i < shards.size(); ++i) shards[i].num_samples = sizes[i];
   if (std::ranges::all_of(sizes, [](std::int64_t size) { return size == 0; })) {
-    throw_user_error("'{}'{} no sample", names.front(),
+    throw_user_error("'{}'{} no samples", names.front(),
                      names.size() > 1 ? fmt::format(" and {} more shards have", names.size() - 1) : " has");
   }
   return std::make_shared<StreamSource>(config.webdataset, config.stream, std::move(shards));
 }
 
-std::vector<NamedSource> name_sources(const DataConfig& config, const std::vector<std::string>& names,
-                                      Purpose purpose) {
+std::vector<NamedSource> expand_sources(const DataConfig& config, const std::vector<std::string>& names,
+                                        Purpose purpose) {
   const std::vector<std::string> separate = split_sources(names);
-  if (separate.empty()) throw_user_error("no data is named: give a table (.csv, .tsv) or tar shards");
+  if (separate.empty()) throw_user_error("no data is given: name a table (.csv, .tsv) or tar shards");
   const bool is_weighted = purpose == Purpose::training && !config.train_weights.empty();
   if (!is_weighted && separate == names) return {{expand_source_names(names), 1}};
   if (is_weighted && config.train_weights.size() != separate.size()) {
     throw_user_error(
-        "data.train_weights has {} numbers for {} sources: it needs one for each, in the order of data.train",
+        "data.train_weights has {} numbers for {} sources: it needs one per source, in the order of "
+        "data.train",
         config.train_weights.size(), separate.size());
   }
   std::vector<NamedSource> sources;
@@ -205,7 +206,7 @@ std::vector<NamedSource> name_sources(const DataConfig& config, const std::vecto
 
 std::shared_ptr<const Source> make_source(const DataConfig& config, const std::vector<std::string>& names,
                                           Purpose purpose, const IndexProgress& progress) {
-  const std::vector<NamedSource> named = name_sources(config, names, purpose);
+  const std::vector<NamedSource> named = expand_sources(config, names, purpose);
   const auto has_stream = [](const NamedSource& source) {
     return std::ranges::any_of(source.paths, is_stream);
   };
@@ -217,7 +218,7 @@ std::shared_ptr<const Source> make_source(const DataConfig& config, const std::v
     weights.push_back(weight);
   }
   if (sources.size() == 1 && weights.front() == 1) return sources.front();
-  return std::make_shared<JoinedSource>(std::move(sources), std::move(weights));
+  return std::make_shared<ConcatSource>(std::move(sources), std::move(weights));
 }
 
 }  // namespace cloob

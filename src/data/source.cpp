@@ -1,13 +1,13 @@
 #include "cloob/data/source.h"
 
-#include "data/batch_plan.h"
-#include "data/parallel.h"
-#include "data/sample_reader.h"
+#include "cloob/base/parallel.h"
+#include "cloob/data/sample_reader.h"
+#include "data/order/batch_plan.h"
 
 namespace cloob {
 namespace {
 
-/// For sources that can be read at any place.
+/// For sources with random access.
 class DirectReader final : public SampleReader {
  public:
   explicit DirectReader(const Source& source) : source_(source) {}

@@ -1,4 +1,4 @@
-#include "data/source_names.h"
+#include "cloob/data/source_names.h"
 
 #include <fmt/core.h>
 #include <glob.h>
@@ -15,16 +15,16 @@ namespace cloob {
 namespace {
 
 constexpr std::string_view kProtocolMark = "://";
-constexpr std::size_t kMostNames = 1'000'000;
+constexpr std::size_t kMaxNames = 1'000'000;
 
-void check_number(std::size_t number, std::string_view pattern) {
-  if (number > kMostNames) {
-    throw_user_error("'{}' stands for more than {} names: check the braces", pattern,
-                     with_thousands(static_cast<std::int64_t>(kMostNames)));
+void check_count(std::size_t count, std::string_view pattern) {
+  if (count > kMaxNames) {
+    throw_user_error("'{}' expands to more than {} names: check the braces", pattern,
+                     with_thousands(static_cast<std::int64_t>(kMaxNames)));
   }
 }
 
-// The parts of "a,b{c,d},e" between the commas of the outermost level.
+// Splits "a,b{c,d},e" at the commas outside of inner braces.
 std::vector<std::string_view> split_alternatives(std::string_view body) {
   std::vector<std::string_view> parts;
   std::size_t depth = 0, begin = 0;
@@ -44,7 +44,8 @@ bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// "00..12": numbers from the first to the last, all as wide as the wider one when either begins with a zero.
+// "00..12": integers from first to last, all padded to the width of the wider one if either has a leading
+// zero.
 std::optional<std::vector<std::string>> expand_range(std::string_view body) {
   const std::size_t dots = body.find("..");
   if (dots == std::string_view::npos) return std::nullopt;
@@ -55,7 +56,7 @@ std::optional<std::vector<std::string>> expand_range(std::string_view body) {
   const auto is_padded = [](std::string_view text) { return text.size() > 1 && text[0] == '0'; };
   const std::size_t width =
       is_padded(first_text) || is_padded(last_text) ? std::max(first_text.size(), last_text.size()) : 0;
-  check_number(static_cast<std::size_t>(*first < *last ? *last - *first : *first - *last), body);
+  check_count(static_cast<std::size_t>(*first < *last ? *last - *first : *first - *last), body);
   std::vector<std::string> numbers;
   const std::int64_t step = *first <= *last ? 1 : -1;
   for (std::int64_t number = *first; number != *last + step; number += step) {
@@ -64,7 +65,7 @@ std::optional<std::vector<std::string>> expand_range(std::string_view body) {
   return numbers;
 }
 
-// The brace that closes the one at `open`.
+// Position of the brace that closes the one at `open`.
 std::size_t find_closing(std::string_view text, std::size_t open) {
   std::size_t depth = 0;
   for (std::size_t i = open; i < text.size(); ++i) {
@@ -74,7 +75,7 @@ std::size_t find_closing(std::string_view text, std::size_t open) {
   return std::string_view::npos;
 }
 
-// What stands between two braces; nothing where it is no pattern.
+// Expands the text between two braces; empty if it is not a pattern.
 std::vector<std::string> expand_body(std::string_view body) {
   if (auto range = expand_range(body)) return *std::move(range);
   const auto alternatives = split_alternatives(body);
@@ -86,18 +87,18 @@ std::vector<std::string> expand_body(std::string_view body) {
   return expanded;
 }
 
-// Says what is wrong with a name that stands for no file, unless it only is not there.
+// Checks the form of an address, not whether it exists.
 void check_address(std::string_view name) {
   const std::size_t mark = name.find(kProtocolMark);
   if (is_pipe_name(name) || mark == std::string_view::npos) return;
   if (!is_http_name(name)) {
     throw_user_error(
-        "'{}': there is no reading of {}://: give http(s)://, or a command that writes the shard to its "
-        "standard output, as 'pipe:COMMAND'",
+        "'{}': {}:// is not supported: use http(s)://, or a command that writes the shard to its standard "
+        "output, as 'pipe:COMMAND'",
         name, name.substr(0, mark));
   }
   const std::string_view host = name.substr(mark + kProtocolMark.size());
-  if (host.empty() || host.starts_with('/')) throw_user_error("'{}' names no server", name);
+  if (host.empty() || host.starts_with('/')) throw_user_error("'{}' has no host name", name);
 }
 
 std::vector<std::string> expand_glob(const std::string& pattern) {
@@ -125,7 +126,7 @@ std::vector<std::string> expand_braces(std::string_view pattern) {
     const auto bodies = expand_body(pattern.substr(open + 1, close - open - 1));
     if (bodies.empty()) continue;
     const auto tails = expand_braces(pattern.substr(close + 1));
-    check_number(bodies.size() * tails.size(), pattern);
+    check_count(bodies.size() * tails.size(), pattern);
     std::vector<std::string> names;
     for (const std::string& body : bodies) {
       for (const std::string& tail : tails) {
@@ -179,20 +180,19 @@ std::vector<std::filesystem::path> expand_source_names(const std::vector<std::st
     const auto expanded = expand_braces(name);
     for (const std::string& pattern : expanded) {
       for (std::string& path : expand_glob(pattern)) {
-        if (path.empty()) throw_user_error("a source has no name: look for '::' or a comma too many");
+        if (path.empty()) throw_user_error("a source name is empty: look for a superfluous '::' or comma");
         check_address(path);
         std::error_code error;
         if (!is_remote_name(path) && !std::filesystem::exists(path, error)) {
           throw_user_error(
               "'{}' does not exist{}", path,
               expanded.size() > 1
-                  ? fmt::format(" ('{}' asks for it; a glob such as '*.tar' takes only the files "
-                                "that exist)",
+                  ? fmt::format(" ('{}' expands to it; a glob such as '*.tar' matches only existing files)",
                                 name)
                   : std::string());
         }
         if (!seen.insert(path).second) {
-          throw_user_error("'{}' is named twice: each file may be used once", path);
+          throw_user_error("'{}' is named twice: each file may be used only once", path);
         }
         paths.emplace_back(std::move(path));
       }

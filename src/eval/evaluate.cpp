@@ -1,20 +1,17 @@
 #include "cloob/eval/evaluate.h"
 
-#include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "cloob/base/error.h"
-#include "cloob/base/gather.h"
 #include "cloob/eval/prompts.h"
 
 namespace cloob {
 namespace {
 
-// The captions of all images, and for each caption the row of its image.
+// The captions of all images, and the row of its image for each caption.
 struct CaptionRows {
   std::vector<std::string> captions;
   std::vector<std::int64_t> image_of_caption;
@@ -36,7 +33,7 @@ CaptionRows captions_of(const Source& source, ImageFeatures& images, EvalCaption
   return rows;
 }
 
-// The rows of the first caption of each image.
+// The row of each image's first caption.
 at::Tensor first_texts(const PairFeatures& pairs) {
   std::vector<std::int64_t> rows;
   for (std::size_t text = 0; text < pairs.image_of_text.size(); ++text) {
@@ -68,7 +65,7 @@ ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::option
   prompts.templates = templates ? load_templates(*templates) : source.templates();
   if (prompts.templates.empty()) prompts.templates = default_templates();
   if (prompts.class_names.size() != source.class_names().size()) {
-    throw_user_error("'{}' names {} classes, but the data has {}", class_names.value_or("the data"),
+    throw_user_error("'{}' has {} class names, but the data has {} classes", class_names.value_or("the data"),
                      prompts.class_names.size(), source.class_names().size());
   }
   return prompts;
@@ -93,32 +90,31 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
   return zero_shot_metrics(images.features_ND, classifier_KD, labels);
 }
 
-LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encoder,
-                         const ContrastiveObjective& objective, std::int64_t loss_batch_size) {
-  const c10::NoGradGuard no_grad;
+LossResult evaluate_loss(const PairFeatures& pairs, FeatureModel& model, std::int64_t loss_batch_size) {
   const std::int64_t num_images = pairs.image_ND.size(0);
   const at::Tensor text_ND = pairs.text_MD.index_select(0, first_texts(pairs));
   LossResult result{.batch_size = std::min(loss_batch_size, num_images)};
-  if (result.batch_size < ContrastiveObjective::kFewestPairs) {
-    throw_user_error("there are {} usable pairs in a batch, but a contrastive loss needs {}",
-                     result.batch_size, ContrastiveObjective::kFewestPairs);
+  if (result.batch_size < model.min_pairs()) {
+    throw_user_error("a batch has {} usable pairs, but the loss needs at least {}", result.batch_size,
+                     model.min_pairs());
   }
   const auto rows = [&](const at::Tensor& features, std::int64_t first) {
-    return features.narrow(0, first, result.batch_size).to(encoder.device());
+    return features.narrow(0, first, result.batch_size).to(model.device());
   };
-  const at::Tensor inv_tau = encoder.model()->inv_tau();
-  // Any step is behind the warm-up of retrieval at the end of time.
-  constexpr std::int64_t kAfterWarmup = std::numeric_limits<std::int64_t>::max();
   for (std::int64_t first = 0; first + result.batch_size <= num_images; first += result.batch_size) {
-    result.loss += objective
-                       .evaluate(rows(pairs.image_ND, first), rows(text_ND, first), inv_tau, SingleProcess(),
-                                 kAfterWarmup)
-                       .loss.item<double>();
+    result.loss += model.pair_loss(rows(pairs.image_ND, first), rows(text_ND, first)).item<double>();
     ++result.num_batches;
   }
   result.num_pairs = result.num_batches * result.batch_size;
   result.loss /= static_cast<double>(result.num_batches);
   return result;
+}
+
+NamedNumbers named_numbers(const LossResult& result) {
+  return {{"loss", result.loss},
+          {"loss_batch_size", static_cast<double>(result.batch_size)},
+          {"num_batches", static_cast<double>(result.num_batches)},
+          {"num_pairs", static_cast<double>(result.num_pairs)}};
 }
 
 }  // namespace cloob

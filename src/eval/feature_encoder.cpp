@@ -1,31 +1,29 @@
 #include "cloob/eval/feature_encoder.h"
 
-#include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
+#include <ATen/ops/cat.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "cloob/base/error.h"
-#include "cloob/data/loader.h"
-#include "cloob/data/preprocess.h"
-#include "cloob/nn/eval_mode.h"
+#include "cloob/data/loader/loader.h"
+#include "cloob/data/loader/preprocess.h"
 
 namespace cloob {
 namespace {
 
 at::Tensor to_host(const at::Tensor& features_BD) { return features_BD.to(at::kCPU, at::kFloat); }
 
-void tell(const EncodeOptions& options, const char* unit, std::int64_t done, std::int64_t total) {
+void report_progress(const EncodeOptions& options, const char* unit, std::int64_t done, std::int64_t total) {
   if (options.report) options.report({.label = "eval", .unit = unit, .step = done, .num_steps = total});
 }
 
 }  // namespace
 
-FeatureEncoder::FeatureEncoder(DualEncoder model, c10::Device device, const ImageConfig& image,
+FeatureEncoder::FeatureEncoder(FeatureModel& model, const ImageConfig& image,
                                std::shared_ptr<const Tokenizer> tokenizer)
-    : model_(std::move(model)), device_(device), image_(image), tokenizer_(std::move(tokenizer)) {
-  const std::int64_t rows = model_->config().text.vocab_size;
+    : model_(model), image_(image), tokenizer_(std::move(tokenizer)) {
+  const std::int64_t rows = model_.config().text.vocab_size;
   if (tokenizer_->vocab_size() > rows) {
     throw_user_error("the tokenizer has {} tokens, but model.text.vocab_size is {}: set it to at least {}",
                      tokenizer_->vocab_size(), rows, tokenizer_->vocab_size());
@@ -34,25 +32,22 @@ FeatureEncoder::FeatureEncoder(DualEncoder model, c10::Device device, const Imag
 
 ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source,
                                             const EncodeOptions& options) const {
-  const c10::NoGradGuard no_grad;
-  DualEncoder model = model_;
-  const EvalMode eval_mode(*model);
-  const std::int64_t total = source->size();
-  const Preprocess images_alone = make_image_preprocess(
-      image_, Purpose::evaluation, model->config().image.image_size, options.data.max_image_pixels);
-  Loader loader(std::move(source), images_alone,
+  const Preprocess images_only = make_image_preprocess(
+      image_, Purpose::evaluation, model_.config().image.image_size, options.data.max_image_pixels);
+  const SampleOrder order({{source->size(), 1}}, {.max_samples = options.max_samples.value_or(0)});
+  Loader loader(std::move(source), images_only, order,
                 make_loader_options(options.data, Purpose::evaluation, options.batch_size, /*seed=*/0));
   std::vector<at::Tensor> parts;
   ImageFeatures result;
   while (!loader.finished()) {
     Batch batch = loader.next();
     if (batch.size() > 0) {
-      const Autocast autocast(device_.type(), options.precision);
-      parts.push_back(to_host(model->encode_image(batch.images_BCHW.to(device_))));
+      const Autocast autocast(model_.device().type(), options.precision);
+      parts.push_back(to_host(model_.encode_image(batch.images_BCHW.to(model_.device()))));
       result.indices.insert(result.indices.end(), batch.indices.begin(), batch.indices.end());
       std::ranges::move(batch.all_captions, std::back_inserter(result.captions));
     }
-    tell(options, "image", loader.position(), total);
+    report_progress(options, "image", loader.position(), order.size());
   }
   result.features_ND = at::cat(parts);
   return result;
@@ -61,18 +56,15 @@ ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source
 at::Tensor FeatureEncoder::encode_texts(std::span<const std::string> texts,
                                         const EncodeOptions& options) const {
   if (texts.empty()) throw_user_error("there are no texts to encode");
-  const c10::NoGradGuard no_grad;
-  DualEncoder model = model_;
-  const EvalMode eval_mode(*model);
   const auto batch_size = static_cast<std::size_t>(options.batch_size);
   std::vector<at::Tensor> parts;
   for (std::size_t first = 0; first < texts.size(); first += batch_size) {
     const auto part = texts.subspan(first, std::min(batch_size, texts.size() - first));
-    const TokenBatch tokens = encode_batch(*tokenizer_, part, model->config().text.context_length);
-    const Autocast autocast(device_.type(), options.precision);
-    parts.push_back(to_host(model->encode_text(tokens.tokens_BL, tokens.end_positions_B)));
-    tell(options, "text", static_cast<std::int64_t>(first + part.size()),
-         static_cast<std::int64_t>(texts.size()));
+    const TokenBatch tokens = encode_batch(*tokenizer_, part, model_.config().text.context_length);
+    const Autocast autocast(model_.device().type(), options.precision);
+    parts.push_back(to_host(model_.encode_text(tokens.tokens_BL, tokens.end_positions_B)));
+    report_progress(options, "text", static_cast<std::int64_t>(first + part.size()),
+                    static_cast<std::int64_t>(texts.size()));
   }
   return at::cat(parts);
 }

@@ -15,38 +15,38 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kPlaceholders[] = {"{c}", "{}"};
 
-// One text of a list with its place, for messages.
+// A text of a list with its location, for messages.
 struct Entry {
   std::string text;
-  std::string place;
+  std::string location;
 };
 
-enum class EmptyLines { refused, skipped };
+enum class EmptyLines { rejected, skipped };
 
 // Empty lines at the end never matter.
 std::vector<Entry> lines_of(const std::filesystem::path& file, EmptyLines empty_lines) {
-  std::vector<std::string> lines = split(read_file(file), '\n');
+  std::vector<std::string> lines = read_lines(file);
   while (!lines.empty() && trim(lines.back()).empty()) lines.pop_back();
   std::vector<Entry> entries;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const Entry entry = {std::string(trim(lines[i])), fmt::format("{}:{}", file.string(), i + 1)};
     if (!entry.text.empty()) {
       entries.push_back(entry);
-    } else if (empty_lines == EmptyLines::refused) {
+    } else if (empty_lines == EmptyLines::rejected) {
       throw_user_error(
-          "{}: the line is empty: the number of a line is the label of its class, so none may be left out",
-          entry.place);
+          "{}: the line is empty: the label of a class is its line number, so every line needs a name",
+          entry.location);
     }
   }
   return entries;
 }
 
-std::vector<Entry> entries_of(const Json& list, const std::string& place) {
+std::vector<Entry> entries_of(const Json& list, const std::string& location) {
   std::vector<Entry> entries;
   for (const Json& item : list) {
-    const std::string item_place = fmt::format("{}[{}]", place, entries.size());
-    if (!item.is_string()) throw_user_error("{}: a text was expected, found {}", item_place, item.dump());
-    entries.push_back({item.get<std::string>(), item_place});
+    const std::string item_location = fmt::format("{}[{}]", location, entries.size());
+    if (!item.is_string()) throw_user_error("{}: expected a string, found {}", item_location, item.dump());
+    entries.push_back({item.get<std::string>(), item_location});
   }
   return entries;
 }
@@ -63,23 +63,24 @@ std::vector<Entry> entries_of(const Json& list, const std::string& place) {
 std::vector<Entry> json_entries(const std::filesystem::path& file,
                                 const std::optional<std::string>& data_set) {
   const Json content = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
-  const std::string place = file.string();
-  if (content.is_array() && !data_set) return entries_of(content, place);
+  const std::string location = file.string();
+  if (content.is_array() && !data_set) return entries_of(content, location);
   if (content.is_object() && data_set) {
     const auto found = content.find(*data_set);
-    if (found == content.end()) throw_unknown_data_set(content, place, *data_set);
-    if (found->is_array()) return entries_of(*found, place + ":" + *data_set);
-    throw_user_error("{}:{}: a list of texts was expected (prompts by class are not supported)", place,
+    if (found == content.end()) throw_unknown_data_set(content, location, *data_set);
+    if (found->is_array()) return entries_of(*found, location + ":" + *data_set);
+    throw_user_error("{}:{}: expected a list of strings (prompts by class are not supported)", location,
                      *data_set);
   }
   if (content.is_object())
-    throw_user_error("{} has lists by data set: say which one, as in '{}:NAME'", place, place);
+    throw_user_error("{} has one list per data set: say which one, as in '{}:NAME'", location, location);
   if (content.is_array())
-    throw_user_error("{} is one list and has no data sets: leave out ':{}'", place, *data_set);
-  throw_user_error("{} is not a JSON list of texts, nor an object with such lists by data set", place);
+    throw_user_error("{} is a single list without data sets: leave out ':{}'", location, *data_set);
+  throw_user_error("{} is not a JSON list of strings, nor an object with one such list per data set",
+                   location);
 }
 
-// `bundled` is the file of clip-benchmark that a bare name refers to.
+// `bundled` is the clip-benchmark file in which a bare data set name is looked up.
 std::vector<Entry> load_entries(const std::string& source, const std::string& bundled,
                                 EmptyLines empty_lines) {
   const std::size_t suffix = source.rfind(".json:");
@@ -95,15 +96,15 @@ void require_valid_template(const Entry& entry) {
   const bool has_placeholder = without.size() < entry.text.size();
   if (has_placeholder && without.find_first_of("{}") == without.npos) return;
   throw_user_error(
-      "{}: '{}' is no template: it needs {{c}} or {{}} where the name of the class goes, and no other braces",
-      entry.place, entry.text);
+      "{}: '{}' is not a template: it needs {{c}} or {{}} in place of the class name, and no other braces",
+      entry.location, entry.text);
 }
 
 }  // namespace
 
 std::vector<std::string> load_class_names(const std::string& source) {
   std::vector<std::string> names;
-  for (const Entry& entry : load_entries(source, "en_classnames.json", EmptyLines::refused)) {
+  for (const Entry& entry : load_entries(source, "en_classnames.json", EmptyLines::rejected)) {
     names.push_back(entry.text);
   }
   if (names.empty()) throw_user_error("{} has no class names", source);

@@ -1,7 +1,7 @@
 #include "eval/ranks.h"
 
-#include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 
 #include <algorithm>
 
@@ -23,15 +23,15 @@ void require_finite_features(const at::Tensor& features_ND, std::string_view wha
   const auto num_bad = bad_N.sum().item<std::int64_t>();
   if (num_bad == 0) return;
   throw_user_error(
-      "the features of {} of {} {}s are not finite, first those of {} {}: the weights are broken (a diverged "
+      "the features of {} of {} {}s are not finite, starting with {} {}: the weights are broken (a diverged "
       "run?) or the precision is too low",
       with_thousands(num_bad), with_thousands(bad_N.size(0)), what, what,
       bad_N.to(at::kByte).argmax().item<std::int64_t>());
 }
 
 std::int64_t rows_per_block(std::int64_t num_columns) {
-  constexpr std::int64_t kNumbersPerBlock = std::int64_t{1} << 24;
-  return std::max<std::int64_t>(1, kNumbersPerBlock / std::max<std::int64_t>(1, num_columns));
+  constexpr std::int64_t kElementsPerBlock = std::int64_t{1} << 24;
+  return std::max<std::int64_t>(1, kElementsPerBlock / std::max<std::int64_t>(1, num_columns));
 }
 
 }  // namespace cloob

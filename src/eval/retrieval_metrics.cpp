@@ -1,8 +1,10 @@
 // Shapes: N images, M texts, Q queries, K candidates, B queries of one block, D features.
 #include "cloob/eval/retrieval_metrics.h"
 
-#include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +19,8 @@
 namespace cloob {
 namespace {
 
-// For every query the rank of the best placed right answer. Query and candidate belong together when their
-// groups are equal; every query has at least one such candidate.
+// For every query, the rank of its best-ranked correct candidate. Query and candidate belong together if
+// their groups are equal; every query has at least one such candidate.
 at::Tensor best_ranks(const at::Tensor& query_QD, const at::Tensor& candidate_KD,
                       const at::Tensor& query_group_Q, const at::Tensor& candidate_group_K) {
   const std::int64_t block = rows_per_block(candidate_KD.size(0));
@@ -26,11 +28,11 @@ at::Tensor best_ranks(const at::Tensor& query_QD, const at::Tensor& candidate_KD
   for (std::int64_t begin = 0; begin < query_QD.size(0); begin += block) {
     const std::int64_t end = std::min(begin + block, query_QD.size(0));
     const at::Tensor scores_BK = query_QD.slice(0, begin, end).matmul(candidate_KD.t());
-    const at::Tensor wrong_BK = query_group_Q.slice(0, begin, end).unsqueeze(1) != candidate_group_K;
-    const at::Tensor right_scores_BK =
-        scores_BK.masked_fill(wrong_BK, -std::numeric_limits<double>::infinity());
-    // Of several right answers with the same score argmax takes the first, which is the best placed one.
-    ranks.push_back(ranks_in_rows(scores_BK, right_scores_BK.argmax(1)));
+    const at::Tensor is_wrong_BK = query_group_Q.slice(0, begin, end).unsqueeze(1) != candidate_group_K;
+    const at::Tensor correct_scores_BK =
+        scores_BK.masked_fill(is_wrong_BK, -std::numeric_limits<double>::infinity());
+    // Among correct candidates with the same score argmax returns the first, which has the best rank.
+    ranks.push_back(ranks_in_rows(scores_BK, correct_scores_BK.argmax(1)));
   }
   return at::cat(ranks);
 }
@@ -39,14 +41,14 @@ RankMetrics summary(const at::Tensor& ranks_Q) {
   const at::Tensor sorted = std::get<0>(ranks_Q.cpu().sort());
   const std::int64_t* const rank = sorted.const_data_ptr<std::int64_t>();
   const auto count = static_cast<std::size_t>(sorted.size(0));
-  const auto share_below = [&](std::int64_t bound) {
+  const auto fraction_below = [&](std::int64_t bound) {
     return static_cast<double>(std::lower_bound(rank, rank + count, bound) - rank) /
            static_cast<double>(count);
   };
   const double median = static_cast<double>(rank[(count - 1) / 2] + rank[count / 2]) / 2;
-  return {.recall_at_1 = share_below(1),
-          .recall_at_5 = share_below(5),
-          .recall_at_10 = share_below(10),
+  return {.recall_at_1 = fraction_below(1),
+          .recall_at_5 = fraction_below(5),
+          .recall_at_10 = fraction_below(10),
           .median_rank = std::floor(median) + 1,
           .mean_rank = sorted.to(at::kDouble).mean().item<double>() + 1};
 }
@@ -54,13 +56,14 @@ RankMetrics summary(const at::Tensor& ranks_Q) {
 void require_text_for_every_image(std::int64_t num_images, std::span<const std::int64_t> image_of_text) {
   std::vector<bool> has_text(static_cast<std::size_t>(num_images));
   for (const std::int64_t image : image_of_text) {
-    CLOOB_CHECK(image >= 0 && image < num_images, "a text of image {} of {}", image, num_images);
+    CLOOB_CHECK(image >= 0 && image < num_images, "a text belongs to image {} of {}", image, num_images);
     has_text[static_cast<std::size_t>(image)] = true;
   }
   const auto without = std::find(has_text.begin(), has_text.end(), false) - has_text.begin();
   if (without < num_images) {
     throw_user_error(
-        "image {} of the evaluation data (counted from 0) has no text: retrieval needs one for every image",
+        "image {} of the evaluation data (counted from 0) has no text: retrieval needs a text for every "
+        "image",
         without);
   }
 }
@@ -79,10 +82,10 @@ RetrievalMetrics retrieval_metrics(const at::Tensor& image_features_ND, const at
                                    std::span<const std::int64_t> image_of_text) {
   const std::int64_t num_images = image_features_ND.size(0);
   const std::int64_t num_texts = text_features_MD.size(0);
-  CLOOB_CHECK(static_cast<std::int64_t>(image_of_text.size()) == num_texts, "{} texts, the images of {}",
-              num_texts, image_of_text.size());
+  CLOOB_CHECK(static_cast<std::int64_t>(image_of_text.size()) == num_texts,
+              "{} texts, but image_of_text has {} entries", num_texts, image_of_text.size());
   if (num_images == 0)
-    throw_user_error("retrieval needs at least one image with a text, the evaluation data has none");
+    throw_user_error("retrieval needs at least one image with a text, but the evaluation data has none");
   require_text_for_every_image(num_images, image_of_text);
   require_finite_features(image_features_ND, "image");
   require_finite_features(text_features_MD, "text");

@@ -1,8 +1,8 @@
 // Shapes: N images, B images of one batch, K classes, T prompts of a class, D features.
 #include "cloob/eval/zero_shot_metrics.h"
 
-#include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <limits>
@@ -26,8 +26,8 @@ void ZeroShotMeter::add(const at::Tensor& scores_BK, std::span<const std::int64_
   for (const std::int64_t label : labels) {
     if (label < 0 || label >= num_classes) {
       throw_user_error(
-          "a sample has the label {}, but there are {} class names (labels 0 to {}): give as many names as "
-          "the data has classes",
+          "a sample has the label {}, but there are {} class names (labels 0 to {}): provide one name for "
+          "every class of the data",
           label, num_classes, num_classes - 1);
     }
   }
@@ -39,30 +39,30 @@ void ZeroShotMeter::add(const at::Tensor& scores_BK, std::span<const std::int64_
   for (std::size_t i = 0; i < labels.size(); ++i) {
     ClassCounts& counts = classes_[static_cast<std::size_t>(labels[i])];
     ++counts.num_samples;
-    if (rank[i] == 0) ++counts.num_right;
-    if (rank[i] < 5) ++num_in_first_5_;
+    if (rank[i] == 0) ++counts.num_correct;
+    if (rank[i] < 5) ++num_in_top_5_;
   }
 }
 
 ZeroShotMetrics ZeroShotMeter::metrics() const {
   std::int64_t num_samples = 0;
-  std::int64_t num_right = 0;
+  std::int64_t num_correct = 0;
   std::int64_t num_occurring = 0;
   double sum_of_recalls = 0;
   for (const ClassCounts& counts : classes_) {
     if (counts.num_samples == 0) continue;
     num_samples += counts.num_samples;
-    num_right += counts.num_right;
+    num_correct += counts.num_correct;
     ++num_occurring;
-    sum_of_recalls += static_cast<double>(counts.num_right) / static_cast<double>(counts.num_samples);
+    sum_of_recalls += static_cast<double>(counts.num_correct) / static_cast<double>(counts.num_samples);
   }
   if (num_samples == 0)
-    throw_user_error("zero-shot classification needs at least one image, the data has none");
-  const auto share = [&](std::int64_t count) {
+    throw_user_error("zero-shot classification needs at least one image, but the data has none");
+  const auto fraction = [&](std::int64_t count) {
     return static_cast<double>(count) / static_cast<double>(num_samples);
   };
-  return {.acc1 = share(num_right),
-          .acc5 = classes_.size() >= 5 ? std::optional(share(num_in_first_5_)) : std::nullopt,
+  return {.acc1 = fraction(num_correct),
+          .acc5 = classes_.size() >= 5 ? std::optional(fraction(num_in_top_5_)) : std::nullopt,
           .mean_per_class_recall = sum_of_recalls / static_cast<double>(num_occurring),
           .num_samples = num_samples};
 }

@@ -1,4 +1,4 @@
-// BMP without compression: with a palette of up to 256 colours, or with 24 or 32 bits a pixel.
+// Uncompressed BMP, with a palette of up to 256 colours or with 24 or 32 bits per pixel.
 #include <cstdlib>
 #include <utility>
 
@@ -27,10 +27,11 @@ std::uint32_t little_endian(Bytes bytes, std::size_t offset, std::size_t count) 
 }
 
 Header read_header(Bytes bytes) {
-  if (bytes.size() < kHeadersBytes) throw_decode_error(DecodeErrorKind::truncated, kName, "no whole header");
+  if (bytes.size() < kHeadersBytes)
+    throw_decode_error(DecodeErrorKind::truncated, kName, "the header is incomplete");
   const std::size_t info_bytes = little_endian(bytes, kFileHeaderBytes, 4);
   if (info_bytes < 40 || info_bytes > 1024) {
-    throw_decode_error(DecodeErrorKind::unsupported_format, kName, "this kind of header is not supported");
+    throw_decode_error(DecodeErrorKind::unsupported_format, kName, "this header version is not supported");
   }
   const std::int64_t width = static_cast<std::int32_t>(little_endian(bytes, 18, 4));
   const std::int64_t height = static_cast<std::int32_t>(little_endian(bytes, 22, 4));
@@ -45,7 +46,7 @@ Header read_header(Bytes bytes) {
   return header;
 }
 
-// Blue, green, red of pixel x: in the row itself or, through the index that the row holds, in the palette.
+// Offset of blue, green and red of pixel x: in the row itself or, by the index in the row, in the palette.
 std::size_t color_offset(Bytes bytes, const Header& header, std::size_t row, std::size_t x) {
   if (header.bits >= 24) return row + x * (header.bits / 8);
   const std::size_t bit = x * header.bits;
@@ -53,7 +54,7 @@ std::size_t color_offset(Bytes bytes, const Header& header, std::size_t row, std
   const std::uint32_t index = (byte >> (8 - header.bits - bit % 8)) & ((1u << header.bits) - 1u);
   const std::size_t offset = header.palette + 4 * index;
   if (offset + 4 > header.first_pixel)
-    throw_decode_error(DecodeErrorKind::corrupt, kName, "a colour outside the palette");
+    throw_decode_error(DecodeErrorKind::corrupt, kName, "a colour index outside the palette");
   return offset;
 }
 
@@ -71,7 +72,7 @@ ImageU8 decode(Bytes bytes, PixelMemory memory) {
   }
   const auto height = static_cast<std::size_t>(header.size.height);
   if (bytes.size() < header.first_pixel + header.row_bytes * height) {
-    throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the picture does");
+    throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the end of the image");
   }
   ImageU8 image =
       make_image(header.size, header.bits >= 24 ? PixelMode::rgb : PixelMode::indexed, std::move(memory));

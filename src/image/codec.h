@@ -1,4 +1,4 @@
-// The codecs behind decode_image, one file each.
+// The codecs used by decode_image, one source file each.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,10 @@ using Bytes = std::span<const std::byte>;
 
 struct Codec {
   std::string_view name;
-  bool (*matches)(Bytes bytes);    ///< by the first bytes
+  bool (*matches)(Bytes bytes);    ///< judging by the first bytes
   ImageSize (*size)(Bytes bytes);  ///< from the header
   ImageU8 (*decode_as_stored)(Bytes bytes, PixelMemory memory);
-  ImageU8 (*decode_reduced)(Bytes bytes, int reduction, PixelMemory memory) = nullptr;  ///< JPEG alone has it
+  ImageU8 (*decode_reduced)(Bytes bytes, int reduction, PixelMemory memory) = nullptr;  ///< JPEG only
 };
 
 extern const Codec kJpegCodec;
@@ -24,12 +24,12 @@ extern const Codec kPngCodec;
 extern const Codec kWebpCodec;
 extern const Codec kBmpCodec;
 
-/// Whether `bytes` has `signature` at `offset`.
+/// Whether `bytes` contains `signature` at `offset`.
 bool has_signature(Bytes bytes, std::size_t offset, std::string_view signature);
 
 [[noreturn]] void throw_decode_error(DecodeErrorKind kind, std::string_view codec, std::string_view what);
 
-/// Throws when a header's size is not one that can be decoded.
+/// Throws when an image of this size cannot be decoded.
 void check_size(std::string_view codec, std::int64_t height, std::int64_t width);
 
 }  // namespace cloob

@@ -10,7 +10,7 @@
 namespace cloob {
 namespace {
 
-// from + factor (to - from) in single precision, cut to 0..255 and truncated, as Pillow blends.
+// from + factor (to - from) in single precision, clamped to 0..255 and truncated, as Pillow's blend does.
 std::uint8_t blend(int from, int to, float factor) {
   const float value = static_cast<float>(from) + factor * static_cast<float>(to - from);
   return static_cast<std::uint8_t>(std::clamp(value, 0.0f, 255.0f));
@@ -27,36 +27,36 @@ void blend_with_level(ImageU8& image, int level, double factor) {
 
 template <class Change>
 void for_each_pixel(ImageU8& image, Change change) {
-  CLOOB_CHECK(image.channels() == 3, "not an RGB picture");
+  CLOOB_CHECK(image.channels() == 3, "not an RGB image");
   for (std::size_t i = 0; i < image.pixels.size(); i += 3) change(image.pixels.data() + i);
 }
 
 struct Hsv {
-  std::uint8_t hue, saturation, value;  ///< 255 is the whole circle, full saturation, full brightness
+  std::uint8_t hue, saturation, value;  ///< 255 is the full circle, full saturation, full brightness
 };
 
 Hsv to_hsv(const std::uint8_t* rgb) {
   const auto [r, g, b] = std::array<int, 3>{rgb[0], rgb[1], rgb[2]};
-  const int most = std::max({r, g, b});
-  const int range = most - std::min({r, g, b});
-  if (range == 0) return {0, 0, static_cast<std::uint8_t>(most)};
+  const int max_level = std::max({r, g, b});
+  const int range = max_level - std::min({r, g, b});
+  if (range == 0) return {0, 0, static_cast<std::uint8_t>(max_level)};
   const auto distance = [&](int channel) {
-    return static_cast<float>(most - channel) / static_cast<float>(range);
+    return static_cast<float>(max_level - channel) / static_cast<float>(range);
   };
-  float sector;  // sixths of the circle
-  if (r == most) {
+  float sector;  // in sixths of the circle
+  if (r == max_level) {
     sector = distance(b) - distance(g);
-  } else if (g == most) {
+  } else if (g == max_level) {
     sector = static_cast<float>(2.0 + static_cast<double>(distance(r)) - static_cast<double>(distance(b)));
   } else {
     sector = static_cast<float>(4.0 + static_cast<double>(distance(g)) - static_cast<double>(distance(r)));
   }
   const auto turn = static_cast<float>(std::fmod(static_cast<double>(sector) / 6.0 + 1.0, 1.0));
-  const float saturation = static_cast<float>(range) / static_cast<float>(most);
-  const auto to_byte = [](float share) {
-    return static_cast<std::uint8_t>(static_cast<double>(share) * 255.0);
+  const float saturation = static_cast<float>(range) / static_cast<float>(max_level);
+  const auto to_byte = [](float fraction) {
+    return static_cast<std::uint8_t>(static_cast<double>(fraction) * 255.0);
   };
-  return {to_byte(turn), to_byte(saturation), static_cast<std::uint8_t>(most)};
+  return {to_byte(turn), to_byte(saturation), static_cast<std::uint8_t>(max_level)};
 }
 
 void to_rgb_pixel(const Hsv& hsv, std::uint8_t* rgb) {
@@ -65,8 +65,8 @@ void to_rgb_pixel(const Hsv& hsv, std::uint8_t* rgb) {
   const int sector = static_cast<int>(position);
   const auto fraction = static_cast<double>(static_cast<float>(position - sector));
   const auto saturation = static_cast<double>(static_cast<float>(hsv.saturation / 255.0));
-  const auto level = [&](double share) {
-    return static_cast<std::uint8_t>(std::round(value * (1.0 - saturation * share)));
+  const auto level = [&](double weight) {
+    return static_cast<std::uint8_t>(std::round(value * (1.0 - saturation * weight)));
   };
   const std::uint8_t high = hsv.value;
   const std::uint8_t low = level(1.0);

@@ -1,7 +1,8 @@
 #include "cloob/image/contact_sheet.h"
 
-#include <ATen/ATen.h>
 #include <ATen/ceil_div.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,15 +10,15 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
-#include "image/mat.h"
+#include "cloob/image/mat.h"
 
 namespace cloob {
 namespace {
 
-constexpr int kPicture = 168;    // side of a picture on the sheet
-constexpr int kGap = 14;         // around pictures
+constexpr int kImage = 168;      // side of an image on the sheet
+constexpr int kGap = 14;         // around images
 constexpr int kLineHeight = 15;  // of a caption
-constexpr int kMostLines = 4;
+constexpr int kMaxLines = 4;
 constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
 constexpr double kFontScale = 0.4;
 const cv::Scalar kPaper(250, 249, 247);
@@ -29,9 +30,9 @@ std::string drawable(const std::string& text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool continues = (byte & 0xC0u) == 0x80u;
+    const bool is_continuation = (byte & 0xC0u) == 0x80u;
     if (byte >= 0x80) {
-      if (!continues) out += '?';
+      if (!is_continuation) out += '?';
     } else {
       out += byte < 0x20 || byte == 0x7F ? ' ' : c;
     }
@@ -41,10 +42,11 @@ std::string drawable(const std::string& text) {
 
 bool fits(const std::string& line) {
   int baseline = 0;
-  return cv::getTextSize(line, kFont, kFontScale, 1, &baseline).width <= kPicture;
+  return cv::getTextSize(line, kFont, kFontScale, 1, &baseline).width <= kImage;
 }
 
-// Breaks at spaces, and inside words that are wider than a line. What does not fit is cut with three dots.
+// Breaks at spaces, and inside words that are wider than a line. Text that does not fit is truncated with
+// "...".
 std::vector<std::string> wrap(const std::string& text) {
   std::vector<std::string> lines(1);
   for (std::string word : split(text, ' ')) {
@@ -56,8 +58,8 @@ std::vector<std::string> wrap(const std::string& text) {
       lines.back() += letter;
     }
   }
-  if (lines.size() > kMostLines) {
-    lines.resize(kMostLines);
+  if (lines.size() > kMaxLines) {
+    lines.resize(kMaxLines);
     std::string& last = lines.back();
     while (!last.empty() && !fits(last + "...")) last.pop_back();
     last += "...";
@@ -79,13 +81,13 @@ ImageU8 denormalize(const at::Tensor& image_CHW, const ImageConfig& config) {
   return image;
 }
 
-void draw_picture(cv::Mat& sheet, ImageU8 image, const cv::Rect& place) {
-  // Small pictures keep their hard pixels; photographs are shrunk smoothly.
-  const bool enlarged = image.width < place.width;
+void draw_image(cv::Mat& sheet, ImageU8 image, const cv::Rect& rect) {
+  // Small images are enlarged without smoothing; larger ones are downscaled by area.
+  const bool enlarged = image.width < rect.width;
   cv::Mat scaled;
-  cv::resize(as_mat(image), scaled, place.size(), 0, 0, enlarged ? cv::INTER_NEAREST : cv::INTER_AREA);
-  scaled.copyTo(sheet(place));
-  cv::rectangle(sheet, place, kFrame, 1);
+  cv::resize(as_mat(image), scaled, rect.size(), 0, 0, enlarged ? cv::INTER_NEAREST : cv::INTER_AREA);
+  scaled.copyTo(sheet(rect));
+  cv::rectangle(sheet, rect, kFrame, 1);
 }
 
 }  // namespace
@@ -97,29 +99,28 @@ ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string
   CLOOB_CHECK(captions.size() == static_cast<std::size_t>(images_BCHW.size(0)), "{} captions",
               captions.size());
   const int num_images = std::min(max_images, static_cast<int>(images_BCHW.size(0)));
-  CLOOB_CHECK(num_images >= 1, "a sheet of no pictures");
-  // Captions make cells tall, so there are more columns than rows; then the columns that so many rows really
-  // need.
-  const int most_columns = static_cast<int>(std::ceil(std::sqrt(1.5 * num_images)));
-  const int rows = at::ceil_div(num_images, most_columns);
+  CLOOB_CHECK(num_images >= 1, "a contact sheet without images");
+  // Captions make cells tall, so there are more columns than rows; then only as many columns as this number
+  // of rows needs.
+  const int max_columns = static_cast<int>(std::ceil(std::sqrt(1.5 * num_images)));
+  const int rows = at::ceil_div(num_images, max_columns);
   const int columns = at::ceil_div(num_images, rows);
 
   std::vector<std::vector<std::string>> wrapped;
-  std::size_t most_lines = 1;
+  std::size_t max_lines = 1;
   for (int i = 0; i < num_images; ++i) {
     wrapped.push_back(wrap(drawable(captions[static_cast<std::size_t>(i)])));
-    most_lines = std::max(most_lines, wrapped.back().size());
+    max_lines = std::max(max_lines, wrapped.back().size());
   }
-  const int cell_width = kPicture + kGap;
-  const int cell_height = kPicture + kGap + kLineHeight * static_cast<int>(most_lines) + kGap / 2;
+  const int cell_width = kImage + kGap;
+  const int cell_height = kImage + kGap + kLineHeight * static_cast<int>(max_lines) + kGap / 2;
   ImageU8 out = make_image({rows * cell_height + kGap, columns * cell_width + kGap}, PixelMode::rgb);
   cv::Mat sheet = as_mat(out);
   sheet.setTo(kPaper);
   for (int i = 0; i < num_images; ++i) {
-    const cv::Rect place(kGap + i % columns * cell_width, kGap + i / columns * cell_height, kPicture,
-                         kPicture);
-    draw_picture(sheet, denormalize(images_BCHW[i], config), place);
-    cv::Point baseline(place.x, place.y + kPicture + kLineHeight);
+    const cv::Rect rect(kGap + i % columns * cell_width, kGap + i / columns * cell_height, kImage, kImage);
+    draw_image(sheet, denormalize(images_BCHW[i], config), rect);
+    cv::Point baseline(rect.x, rect.y + kImage + kLineHeight);
     for (const std::string& line : wrapped[static_cast<std::size_t>(i)]) {
       cv::putText(sheet, line, baseline, kFont, kFontScale, kInk, 1, cv::LINE_AA);
       baseline.y += kLineHeight;

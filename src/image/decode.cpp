@@ -18,7 +18,7 @@ struct Signature {
   std::string_view bytes;
 };
 
-// Formats that are named in the message although they are not read.
+// Unsupported formats that are recognized for a better message.
 constexpr std::array<Signature, 7> kUnsupported{{
     {"GIF", 0, "GIF8"},
     {"TIFF", 0, {"II*\0", 4}},
@@ -39,9 +39,8 @@ const Codec& find_codec(Bytes bytes) {
                         fmt::format("{} is not supported (JPEG, PNG, WebP and BMP are)", format));
     }
   }
-  throw DecodeError(
-      DecodeErrorKind::not_an_image,
-      bytes.empty() ? "empty file" : "neither JPEG, PNG, WebP nor BMP, judging by its first bytes");
+  throw DecodeError(DecodeErrorKind::not_an_image,
+                    bytes.empty() ? "empty file" : "not JPEG, PNG, WebP or BMP, judging by the first bytes");
 }
 
 }  // namespace
@@ -57,10 +56,11 @@ void throw_decode_error(DecodeErrorKind kind, std::string_view codec, std::strin
 }
 
 void check_size(std::string_view codec, std::int64_t height, std::int64_t width) {
-  if (height < 1 || width < 1) throw_decode_error(DecodeErrorKind::corrupt, codec, "a side has no pixels");
+  if (height < 1 || width < 1)
+    throw_decode_error(DecodeErrorKind::corrupt, codec, "the height or width is zero");
   if (height > kMaxImagePixels / width) {
     throw_decode_error(DecodeErrorKind::too_large, codec,
-                       fmt::format("{} x {} pixels, at most {} are decoded", width, height, kMaxImagePixels));
+                       fmt::format("{} x {} pixels, the limit is {}", width, height, kMaxImagePixels));
   }
 }
 
@@ -88,7 +88,7 @@ ImageU8 to_rgb(ImageU8 image) {
   if (image.channels() == 4) {
     const std::size_t num_pixels =
         static_cast<std::size_t>(image.height) * static_cast<std::size_t>(image.width);
-    // In place: three bytes are written where four were read.
+    // In place: writing three bytes per pixel never overtakes reading four.
     convert_to_rgb(image.pixels.data(), num_pixels, image.mode, image.pixels.data());
     image.pixels.resize(3 * num_pixels);
   }

@@ -4,13 +4,13 @@
 #include <opencv2/imgproc.hpp>
 
 #include "cloob/base/error.h"
-#include "image/mat.h"
+#include "cloob/image/mat.h"
 
 namespace cloob {
 namespace {
 
 std::string encode(const ImageU8& image, const std::string& suffix, const std::vector<int>& settings) {
-  CLOOB_CHECK(image.mode == PixelMode::rgb && image.height > 0 && image.width > 0, "not an RGB picture");
+  CLOOB_CHECK(image.mode == PixelMode::rgb && image.height > 0 && image.width > 0, "not an RGB image");
   const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
   cv::Mat bgr;
   cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);

@@ -16,19 +16,19 @@ void check_length(std::string_view name, const std::vector<double>& list, std::s
 void check_range(std::string_view name, const std::vector<double>& range) {
   check_length(name, range, 2);
   if (range[0] <= range[1]) return;
-  throw_user_error("image.{} is [{}, {}]: the smaller value comes first", name, range[0], range[1]);
+  throw_user_error("image.{} is [{}, {}]: the smaller value must come first", name, range[0], range[1]);
 }
 
-// Training pictures are then made by the code of evaluation, which knows none of these.
-void check_nothing_is_drawn(const ImageConfig& config) {
-  const auto refuse = [](std::string_view setting) {
-    throw_user_error("image.{} is set, but image.train_crop evaluation draws nothing: remove one of them",
+// Training images are then transformed by the evaluation code, which supports none of these.
+void check_not_random(const ImageConfig& config) {
+  const auto reject = [](std::string_view setting) {
+    throw_user_error("image.{} is set, but image.train_crop evaluation is not random: remove one of them",
                      setting);
   };
-  if (config.horizontal_flip_probability > 0) refuse("horizontal_flip_probability");
-  if (config.color_jitter_probability > 0) refuse("color_jitter_probability");
-  if (config.gray_scale_probability > 0) refuse("gray_scale_probability");
-  if (config.interpolation == Interpolation::random) refuse("interpolation random");
+  if (config.horizontal_flip_probability > 0) reject("horizontal_flip_probability");
+  if (config.color_jitter_probability > 0) reject("color_jitter_probability");
+  if (config.gray_scale_probability > 0) reject("gray_scale_probability");
+  if (config.interpolation == Interpolation::random) reject("interpolation random");
   if (config.decode == Decoding::scaled) {
     throw_user_error(
         "image.decode is scaled, but image.train_crop evaluation decodes exactly, as evaluation does: remove "
@@ -43,32 +43,33 @@ void ImageConfig::validate() const {
   check_length("std", std, 3);
   if (decode == Decoding::scaled && resize_before_rgb) {
     throw_user_error(
-        "image.resize_before_rgb repeats published runs exactly, image.decode scaled does not: set one of "
-        "them");
+        "image.resize_before_rgb reproduces published runs exactly, image.decode scaled does not: set only "
+        "one of them");
   }
   check_range("crop_scale", crop_scale);
   check_range("crop_ratio", crop_ratio);
   if (crop_scale[0] <= 0.0)
-    throw_user_error("image.crop_scale begins with 0: an empty box cannot be resized");
+    throw_user_error("image.crop_scale begins with 0: it must be positive, an empty box cannot be resized");
   if (squash_size && train_crop != TrainCrop::random_crop) {
     throw_user_error("image.squash_size has no effect with image.train_crop {}: remove it or set random_crop",
                      enum_name(train_crop));
   }
-  if (train_crop == TrainCrop::evaluation) check_nothing_is_drawn(*this);
+  if (train_crop == TrainCrop::evaluation) check_not_random(*this);
   if (color_jitter.empty()) {
     if (color_jitter_probability == 0.0) return;
     throw_user_error(
-        "image.color_jitter_probability is {}, but image.color_jitter is empty: give its four strengths",
+        "image.color_jitter_probability is {}, but image.color_jitter is empty: set its four strengths",
         color_jitter_probability);
   }
   check_length("color_jitter", color_jitter, 4);
   if (color_jitter[3] > 0.5) {
-    throw_user_error("image.color_jitter turns hues by up to {}: its fourth value must be in [0, 0.5]",
+    throw_user_error("image.color_jitter rotates hues by up to {}: its fourth value must be in [0, 0.5]",
                      color_jitter[3]);
   }
   if (color_jitter_probability == 0.0) {
     throw_user_error(
-        "image.color_jitter is set, but image.color_jitter_probability is 0: open_clip's usual value is 0.8");
+        "image.color_jitter is set, but image.color_jitter_probability is 0: set it too (open_clip's recipes "
+        "use 0.8)");
   }
 }
 

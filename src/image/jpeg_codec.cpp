@@ -1,4 +1,4 @@
-// JPEG by libjpeg-turbo, at full size and with the settings that Pillow leaves at their defaults.
+// JPEG decoding with libjpeg-turbo, with the default settings that Pillow uses.
 #include <csetjmp>
 #include <cstdio>
 // clang-format off: jpeglib.h needs FILE and size_t
@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::string_view kName = "JPEG";
 
-// libjpeg reports errors by a call that must not return, so it is left by longjmp. That runs no destructors:
-// the functions below that call setjmp own nothing.
+// libjpeg reports errors by a call that must not return, so longjmp leaves it. That runs no destructors: the
+// functions below that call setjmp own nothing.
 struct Decompressor {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
@@ -28,7 +28,7 @@ struct Decompressor {
     info.client_data = this;
     errors.error_exit = [](j_common_ptr common) { std::longjmp(of(common).failed, 1); };
     errors.emit_message = [](j_common_ptr common, int level) {
-      // The source ran dry. libjpeg would only warn and fill the rest with grey.
+      // The data ended early. libjpeg would only warn and fill the rest with grey.
       if (level < 0 && common->err->msg_code == JWRN_JPEG_EOF) common->err->error_exit(common);
     };
   }
@@ -40,7 +40,7 @@ struct Decompressor {
 
   [[noreturn]] void fail() {
     if (errors.msg_code == JWRN_JPEG_EOF) {
-      throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the picture does");
+      throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the end of the image");
     }
     char message[JMSG_LENGTH_MAX];
     errors.format_message(reinterpret_cast<j_common_ptr>(&info), message);
@@ -65,7 +65,7 @@ bool read_pixels(Decompressor& decompressor, std::uint8_t* pixels, std::size_t r
     JSAMPROW row = pixels + info.output_scanline * row_bytes;
     jpeg_read_scanlines(&info, &row, 1);
   }
-  return true;  // what follows the last row is not needed, so jpeg_finish_decompress is not called
+  return true;  // data after the last row is not needed, so jpeg_finish_decompress is not called
 }
 
 void open(Decompressor& decompressor, Bytes bytes) {
@@ -88,14 +88,14 @@ ImageU8 decode_reduced(Bytes bytes, int reduction, PixelMemory memory) {
   info.scale_num = 1;
   info.scale_denom = static_cast<unsigned>(reduction);
   const auto reduced = [&](JDIMENSION side) { return (static_cast<int>(side) + reduction - 1) / reduction; };
-  const bool has_inks = info.num_components == 4;
-  // libjpeg turns grey into RGB by itself, and YCCK into CMYK.
-  info.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
+  const bool is_cmyk = info.num_components == 4;
+  // libjpeg converts grey to RGB and YCCK to CMYK.
+  info.out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
   ImageU8 image = make_image({reduced(info.image_height), reduced(info.image_width)},
-                             has_inks ? PixelMode::cmyk : PixelMode::rgb, std::move(memory));
+                             is_cmyk ? PixelMode::cmyk : PixelMode::rgb, std::move(memory));
   if (!read_pixels(decompressor, image.pixels.data(), image.row_bytes())) decompressor.fail();
-  if (has_inks) {
-    // Adobe stores inks inverted, and files without Adobe's marker are rare: Pillow takes all for inverted.
+  if (is_cmyk) {
+    // Adobe stores inks inverted, and files without Adobe's marker are rare: Pillow assumes all are inverted.
     for (std::uint8_t& ink : image.pixels) ink = static_cast<std::uint8_t>(255 - ink);
   }
   return image;

@@ -11,7 +11,7 @@ namespace {
 #if CLOOB_HAS_AVX2_KERNELS
 using Levels = std::array<float, 256>;
 
-// Whether arithmetic gives the floats of the table, for every level.
+// Whether the arithmetic gives exactly the floats of the lookup table, for every level.
 bool avx2_is_exact(const std::array<float, 3>& mean, const std::array<float, 3>& deviation,
                    const std::array<Levels, 3>& by_level) {
   std::array<std::uint8_t, 3 * 256> greys;

@@ -1,4 +1,4 @@
-// Normalisation with AVX2: arithmetic on eight pixels at a time, where plain code looks up each level.
+// Normalisation with AVX2: arithmetic on eight pixels at a time instead of a table lookup for each level.
 #pragma once
 
 #include <array>
@@ -8,11 +8,12 @@
 
 namespace cloob {
 
-/// Pixels of one step, and the fewest that the call takes.
+/// Pixels per step, and the minimum width of a row.
 inline constexpr std::size_t kNormalizedAtOnce = 8;
 
-/// As Normalizer does it. Divides by multiplying with the reciprocal and one correction, which gives the
-/// correctly rounded quotient for all divisors but those whose significand is all ones (Markstein 1990).
+/// Same result as Normalizer. Divides by multiplication with the reciprocal and one correction step, which
+/// gives the correctly rounded quotient for all divisors except those whose significand is all ones
+/// (Markstein 1990).
 void normalize_row_avx2(std::span<const std::uint8_t> rgb, const std::array<float, 3>& mean,
                         const std::array<float, 3>& deviation, float* out, std::size_t plane);
 

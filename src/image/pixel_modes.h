@@ -19,13 +19,13 @@ constexpr std::uint8_t luma(const std::uint8_t* rgb) {
   return static_cast<std::uint8_t>((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
 }
 
-/// Converts pixels of `mode` to RGB. `rgb` may be `pixels`.
+/// Converts pixels of `mode` to RGB. `rgb` may alias `pixels`.
 void convert_to_rgb(const std::uint8_t* pixels, std::size_t num_pixels, PixelMode mode, std::uint8_t* rgb);
 
-/// Multiplies colours by alpha, so that resampling weighs them by it.
+/// Multiplies colours by alpha, so that resampling weights them by alpha.
 ImageU8 premultiply_alpha(const ImageU8& rgba);
 
-/// RGB of premultiplied RGBA pixels: colours divided by alpha again, alpha dropped. `rgb` may be `pixels`.
+/// RGB of premultiplied RGBA pixels: divides colours by alpha and drops alpha. `rgb` may alias `pixels`.
 void unpremultiply_to_rgb(const std::uint8_t* pixels, std::size_t num_pixels, std::uint8_t* rgb);
 
 }  // namespace cloob

@@ -1,4 +1,4 @@
-// PNG by libpng: everything becomes 8 bits a channel, RGB or RGBA.
+// PNG decoding with libpng: everything becomes RGB or RGBA with 8 bits per channel.
 #include <png.h>
 
 #include <csetjmp>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kName = "PNG";
 
-// As in jpeg_codec.cpp, errors leave libpng by longjmp, so the functions that call setjmp own nothing.
+// As in jpeg_codec.cpp, longjmp leaves libpng after an error, so the functions that call setjmp own nothing.
 struct Reader {
   Bytes rest;
   bool truncated = false;
@@ -42,7 +42,7 @@ struct Reader {
     auto& reader = *static_cast<Reader*>(png_get_io_ptr(png));
     if (reader.rest.size() < size) {
       reader.truncated = true;
-      png_error(png, "the file ends before the picture does");
+      png_error(png, "the file ends before the end of the image");
     }
     std::memcpy(into, reader.rest.data(), size);
     reader.rest = reader.rest.subspan(size);
@@ -56,20 +56,20 @@ struct Reader {
 bool read_header(Reader& reader) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_set_read_fn(reader.png, &reader, Reader::read);
-  // Pillow does not look at the checksums of pixel data either.
+  // Pillow does not check the checksums of pixel data either.
   png_set_crc_action(reader.png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   png_read_info(reader.png, reader.info);
   return true;
 }
 
-// What the file has, expanded to 8-bit RGB or RGBA.
+// Requests expansion to 8-bit RGB or RGBA; returns the resulting mode.
 PixelMode request_conversions(Reader& reader) {
   const int color = png_get_color_type(reader.png, reader.info);
   const int depth = png_get_bit_depth(reader.png, reader.info);
   if (depth == 16) png_set_strip_16(reader.png);
   if (color == PNG_COLOR_TYPE_PALETTE) {
     png_set_palette_to_rgb(reader.png);
-    png_set_strip_alpha(reader.png);  // the transparency of palette entries comes along with their colours
+    png_set_strip_alpha(reader.png);  // palette_to_rgb also expands the transparency of palette entries
     return PixelMode::indexed;
   }
   if ((color & PNG_COLOR_MASK_COLOR) == 0) {
@@ -88,7 +88,7 @@ bool prepare(Reader& reader, PixelMode& mode) {
   return true;
 }
 
-// What follows the last row is not needed, so png_read_end is not called.
+// Data after the last row is not needed, so png_read_end is not called.
 bool read_pixels(Reader& reader, png_bytepp rows) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_read_image(reader.png, rows);

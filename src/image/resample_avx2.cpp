@@ -10,27 +10,27 @@ namespace cloob {
 namespace {
 
 constexpr int kLowBits = 11;
-constexpr std::size_t kOutputs = 4;                   // of one step of the horizontal pass
-constexpr std::size_t kColumns = kFewestColumnBytes;  // of one step of the vertical pass
+constexpr std::size_t kOutputs = 4;                // per step of the horizontal pass
+constexpr std::size_t kColumns = kMinColumnBytes;  // per step of the vertical pass
 
-std::int32_t side_by_side(std::int32_t first, std::int32_t second) {
+std::int32_t pack_pair(std::int32_t first, std::int32_t second) {
   return static_cast<std::int32_t>((static_cast<std::uint32_t>(second) << 16) |
                                    (static_cast<std::uint32_t>(first) & 0xffffu));
 }
 std::int32_t high(std::int32_t weight) { return weight >> kLowBits; }
 std::int32_t low(std::int32_t weight) { return weight & ((1 << kLowBits) - 1); }
 
-std::size_t groups_of_four(std::size_t taps) { return (taps + 3) / 4; }
+std::size_t num_groups(std::size_t taps) { return (taps + 3) / 4; }
 
 // The high parts of taps 0, 1 and of 2, 3, then the low parts likewise.
 void pack_group(std::span<const std::int32_t> weights, std::size_t first_tap, std::int32_t* out) {
   const auto weight = [&](std::size_t tap) {
     return first_tap + tap < weights.size() ? weights[first_tap + tap] : 0;
   };
-  out[0] = side_by_side(high(weight(0)), high(weight(1)));
-  out[1] = side_by_side(high(weight(2)), high(weight(3)));
-  out[2] = side_by_side(low(weight(0)), low(weight(1)));
-  out[3] = side_by_side(low(weight(2)), low(weight(3)));
+  out[0] = pack_pair(high(weight(0)), high(weight(1)));
+  out[1] = pack_pair(high(weight(2)), high(weight(3)));
+  out[2] = pack_pair(low(weight(0)), low(weight(1)));
+  out[3] = pack_pair(low(weight(2)), low(weight(3)));
 }
 
 [[gnu::target("avx2")]] inline __m128i load(const std::uint8_t* bytes) {
@@ -41,7 +41,7 @@ void pack_group(std::span<const std::int32_t> weights, std::size_t first_tap, st
   _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), value);
 }
 
-// Weighted sums of 8-bit values, exact, the high and low parts of the weights apart.
+// Exact weighted sums of 8-bit values, separately for the high and low parts of the weights.
 struct Sums {
   __m256i high, low;
 
@@ -57,9 +57,8 @@ struct Sums {
   }
 };
 
-// Which bytes of four pixels bring the channels of pixels `first` and `first` + 1 side by side, as 16-bit
-// numbers.
-[[gnu::target("avx2")]] __m256i pairing(int channels, int first) {
+// Shuffle mask that pairs the channels of pixels `first` and `first` + 1, of four pixels, as 16-bit numbers.
+[[gnu::target("avx2")]] __m256i pair_mask(int channels, int first) {
   alignas(16) std::array<char, 16> bytes;
   bytes.fill(-1);  // becomes zero
   for (int channel = 0; channel < channels; ++channel) {
@@ -97,14 +96,14 @@ struct TwoRows {
 
 void pack_axis(const AxisWeights& axis, int channels, PackedAxis& packed) {
   const std::size_t outputs = axis.first.size();
-  packed.most_groups = groups_of_four(axis.num_taps);
+  packed.max_groups = num_groups(axis.num_taps);
   packed.outputs.assign((outputs + kOutputs - 1) / kOutputs * kOutputs, {0, 0});
-  packed.weights.resize(packed.outputs.size() * packed.most_groups * 4);
+  packed.weights.resize(packed.outputs.size() * packed.max_groups * 4);
   for (std::size_t output = 0; output < outputs; ++output) {
     const std::span<const std::int32_t> weights = axis.weights_of(output);
     packed.outputs[output] = {static_cast<std::size_t>(axis.first[output] * channels),
-                              groups_of_four(weights.size())};
-    std::int32_t* out = packed.weights.data() + output * packed.most_groups * 4;
+                              num_groups(weights.size())};
+    std::int32_t* out = packed.weights.data() + output * packed.max_groups * 4;
     for (std::size_t tap = 0; tap < weights.size(); tap += 4, out += 4) pack_group(weights, tap, out);
   }
 }
@@ -112,19 +111,20 @@ void pack_axis(const AxisWeights& axis, int channels, PackedAxis& packed) {
 [[gnu::target("avx2")]] void resample_two_rows_avx2(const std::uint8_t* upper, const std::uint8_t* lower,
                                                     int channels, const PackedAxis& axis,
                                                     std::uint8_t* upper_out, std::uint8_t* lower_out) {
-  const TwoRows rows{upper, lower, static_cast<std::size_t>(4 * channels), pairing(channels, 0),
-                     pairing(channels, 2)};
+  const TwoRows rows{upper, lower, static_cast<std::size_t>(4 * channels), pair_mask(channels, 0),
+                     pair_mask(channels, 2)};
   constexpr char z = -1;
   const __m256i without_fourth_channel =
       _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, z, z, z, z));
-  const std::size_t room = 4 * axis.most_groups;
+  const std::size_t weights_per_output = 4 * axis.max_groups;
   const std::int32_t* weights = axis.weights.data();
-  for (std::size_t output = 0; output < axis.outputs.size(); output += kOutputs, weights += kOutputs * room) {
+  for (std::size_t output = 0; output < axis.outputs.size();
+       output += kOutputs, weights += kOutputs * weights_per_output) {
     const PackedAxis::Output* four = axis.outputs.data() + output;
-    const __m256i first_two =
-        _mm256_packs_epi32(rows.weighted(four[0], weights), rows.weighted(four[1], weights + room));
-    const __m256i last_two = _mm256_packs_epi32(rows.weighted(four[2], weights + 2 * room),
-                                                rows.weighted(four[3], weights + 3 * room));
+    const __m256i first_two = _mm256_packs_epi32(rows.weighted(four[0], weights),
+                                                 rows.weighted(four[1], weights + weights_per_output));
+    const __m256i last_two = _mm256_packs_epi32(rows.weighted(four[2], weights + 2 * weights_per_output),
+                                                rows.weighted(four[3], weights + 3 * weights_per_output));
     __m256i bytes = _mm256_packus_epi16(first_two, last_two);
     if (channels == 3) bytes = _mm256_shuffle_epi8(bytes, without_fourth_channel);
     store(_mm256_castsi256_si128(bytes), upper_out);
@@ -143,16 +143,16 @@ void pack_axis(const AxisWeights& axis, int channels, PackedAxis& packed) {
   for (std::size_t pair = 0; pair < num_pairs; ++pair) {
     const std::int32_t first = weights[2 * pair];
     const std::int32_t second = 2 * pair + 1 < weights.size() ? weights[2 * pair + 1] : 0;
-    packed[2 * pair] = side_by_side(high(first), high(second));
-    packed[2 * pair + 1] = side_by_side(low(first), low(second));
+    packed[2 * pair] = pack_pair(high(first), high(second));
+    packed[2 * pair + 1] = pack_pair(low(first), low(second));
   }
   const __m256i zero = _mm256_setzero_si256();
   for (std::size_t begin = 0; begin < out.size(); begin += kColumns) {
-    const std::size_t column = std::min(begin, out.size() - kColumns);  // the last step may do some again
+    const std::size_t column = std::min(begin, out.size() - kColumns);  // the last step may overlap
     Sums sums[4];
     const std::uint8_t* upper = rows + column;
     for (std::size_t pair = 0; pair < num_pairs; ++pair, upper += 2 * stride) {
-      // There may be no row behind the last one; its weight is zero then.
+      // With an odd number of rows the last pair has no lower row; its weight is then zero.
       const std::uint8_t* lower = 2 * pair + 1 < weights.size() ? upper + stride : upper;
       const auto a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(upper));
       const auto b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lower));

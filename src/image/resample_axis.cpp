@@ -30,7 +30,7 @@ AxisWeights axis_weights(const AxisPart& source, int out_size, int begin, int nu
                          ResampleFilter filter) {
   const auto kernel = filter == ResampleFilter::bicubic ? cubic : triangle;
   const double scale = source.length / out_size;
-  const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel: that is the antialiasing
+  const double stretch = std::max(scale, 1.0);  // antialiasing: downscaling widens the kernel
   const double support = stretch * (filter == ResampleFilter::bicubic ? 2.0 : 1.0);
   AxisWeights axis;
   axis.num_taps = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
@@ -60,7 +60,7 @@ AxisWeights reversed(AxisWeights axis) {
   std::ranges::reverse(axis.first);
   std::ranges::reverse(axis.count);
   std::ranges::reverse(axis.weight);
-  // That turned the taps of each output, too.
+  // This also reversed the taps of each output: restore their order.
   for (auto taps = axis.weight.begin(); taps != axis.weight.end();) {
     const auto end = taps + static_cast<std::ptrdiff_t>(axis.num_taps);
     std::reverse(taps, end);
@@ -73,7 +73,7 @@ std::vector<int> nearest_sources(int in_size, int out_size, int begin, int num_o
   const double scale = static_cast<double>(in_size) / out_size;
   std::vector<int> sources;
   sources.reserve(static_cast<std::size_t>(num_outputs));
-  // Pillow adds up the step, so its rounding depends on all positions before: begin at the first pixel.
+  // Pillow accumulates the step, so rounding depends on all previous positions: start at the first pixel.
   double position = 0.5 * scale;
   for (int output = 0; output < begin + num_outputs; ++output, position += scale) {
     if (output >= begin) sources.push_back(std::min(static_cast<int>(position), in_size - 1));

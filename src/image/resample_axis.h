@@ -1,4 +1,5 @@
-// One axis of separable resampling: which source pixels make up each output pixel, and with what weights.
+// One axis of separable resampling: the source pixels that contribute to each output pixel, and their
+// weights.
 #pragma once
 
 #include <algorithm>
@@ -11,18 +12,18 @@
 
 namespace cloob {
 
-/// Fractional bits of the weights: 32 less 8 for the pixel and 2 for sign and overshoot.
+/// Fractional bits of the weights: 32 minus 8 for the pixel and 2 for sign and overshoot.
 inline constexpr int kWeightBits = 32 - 8 - 2;
 
-/// The part of `size` source pixels that is resampled; its ends may lie within pixels.
+/// The part of `size` source pixels that is resampled; its ends may lie inside pixels.
 struct AxisPart {
   int size;
   double begin, length;
 };
 
-/// Which sources make up each output, and with what weights.
+/// Source pixels and weights of each output pixel.
 struct AxisWeights {
-  std::size_t num_taps = 0;          ///< room for the widest window
+  std::size_t num_taps = 0;          ///< size of the widest window
   std::vector<int> first;            ///< by output: first source pixel
   std::vector<int> count;            ///< by output: source pixels used
   std::vector<std::int32_t> weight;  ///< by output and tap
@@ -34,7 +35,7 @@ struct AxisWeights {
   }
 };
 
-/// Weights of the outputs [begin, begin + num_outputs) of an axis on which `source` becomes `out_size`
+/// Weights of the outputs [begin, begin + num_outputs) of an axis on which `source` is resized to `out_size`
 /// pixels.
 AxisWeights axis_weights(const AxisPart& source, int out_size, int begin, int num_outputs,
                          ResampleFilter filter);
@@ -42,10 +43,10 @@ AxisWeights axis_weights(const AxisPart& source, int out_size, int begin, int nu
 /// The same for all of `in_size` source pixels.
 AxisWeights axis_weights(int in_size, int out_size, int begin, int num_outputs, ResampleFilter filter);
 
-/// The same with the outputs from the last to the first: the pass mirrors the picture.
+/// The same with the outputs in reverse order: the pass then mirrors the image.
 AxisWeights reversed(AxisWeights axis);
 
-/// Source pixel of the same outputs by nearest neighbour.
+/// The nearest source pixel of each of these outputs.
 std::vector<int> nearest_sources(int in_size, int out_size, int begin, int num_outputs);
 
 }  // namespace cloob

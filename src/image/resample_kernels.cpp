@@ -23,7 +23,7 @@ void resample_rows_plain(const PixelRows& rows, int channels, const AxisWeights&
 }
 
 #if CLOOB_HAS_AVX2_KERNELS
-// Row `y`, copied where too little follows it.
+// Row `y`, copied to a buffer if fewer than kRowSlack readable bytes follow it.
 const std::uint8_t* with_slack(const PixelRows& rows, std::size_t y, std::vector<std::uint8_t>& buffer) {
   const std::span<const std::uint8_t> row = rows.row(y);
   if (y * rows.stride + row.size() + kRowSlack <= rows.bytes.size()) return row.data();
@@ -54,7 +54,7 @@ void RowResampler::operator()(const PixelRows& rows, std::uint8_t* out, std::siz
 
 void resample_column(const std::uint8_t* rows, std::size_t stride, std::span<const std::int32_t> weights,
                      KernelScratch& scratch, std::span<std::uint8_t> out) {
-  if (!has_avx2() || out.size() < kFewestColumnBytes) {
+  if (!has_avx2() || out.size() < kMinColumnBytes) {
     return resample_column_plain(rows, stride, weights, scratch, out);
   }
   resample_column_avx2(rows, stride, weights, scratch.sums, out);

@@ -20,18 +20,18 @@ bool contains(int begin, int length, int size) { return begin >= 0 && length >= 
 void check_plan(const ImageU8& image, const ResizePlan& plan) {
   CLOOB_CHECK(contains(plan.crop.left, plan.crop.width, image.width) &&
                   contains(plan.crop.top, plan.crop.height, image.height),
-              "the crop leaves the picture of {} x {}", image.width, image.height);
+              "the crop is outside the image of {} x {}", image.width, image.height);
   CLOOB_CHECK(contains(plan.window.left, plan.window.width, plan.resized.width) &&
                   contains(plan.window.top, plan.window.height, plan.resized.height),
-              "the window leaves the resized picture of {} x {}", plan.resized.width, plan.resized.height);
-  CLOOB_CHECK(!plan.part || image.mode != PixelMode::indexed, "a part of an indexed picture");
+              "the window is outside the resized image of {} x {}", plan.resized.width, plan.resized.height);
+  CLOOB_CHECK(!plan.part || image.mode != PixelMode::indexed, "a partial crop of an indexed image");
 }
 
 std::size_t num_bytes(int pixels, const ImageU8& image) {
   return static_cast<std::size_t>(pixels) * static_cast<std::size_t>(image.channels());
 }
 
-// `count` rows of the crop, from row `first` and column `left` of it on, `width` pixels wide.
+// `count` rows of the crop, starting at its row `first` and column `left`, `width` pixels wide.
 PixelRows crop_rows(const ImageU8& image, const PixelBox& crop, int first, int count, int left, int width) {
   const std::uint8_t* begin = image.row(crop.top + first) + num_bytes(crop.left + left, image);
   return {{begin, image.pixels.data() + image.pixels.size()},
@@ -46,11 +46,11 @@ bool keeps_size(const ResizePlan& plan) {
   return keeps_width(plan) && plan.crop.height == plan.resized.height;
 }
 
-// Memory that stays with its thread: a fresh buffer for each picture would cost more page faults than
+// Memory reused by its thread: with new buffers for each image, page faults would take longer than the
 // arithmetic.
 struct Scratch {
   KernelScratch kernels;
-  std::vector<std::uint8_t> between;  // what the first pass hands to the second
+  std::vector<std::uint8_t> intermediate;  // output of the first pass
   std::vector<std::uint8_t> out_rows;
 };
 
@@ -59,9 +59,9 @@ std::span<std::uint8_t> grown(std::vector<std::uint8_t>& buffer, std::size_t siz
   return std::span(buffer).first(size);
 }
 
-// The cheaper pass first, with Pillow 13's idea of cheaper: when the height shrinks by more than twice as
-// many pixels as the width does. Earlier releases nearly always began with the horizontal pass, which rounds
-// a little differently.
+// Pillow 13's rule for the cheaper order: vertical first when the height shrinks by more than twice as many
+// pixels as the width. Earlier releases nearly always began with the horizontal pass, which rounds slightly
+// differently.
 bool vertical_pass_first(const ResizePlan& plan) {
   const int lost_rows = plan.crop.height - plan.resized.height;
   return lost_rows > 0 && lost_rows > 2 * (plan.crop.width - plan.resized.width);
@@ -80,17 +80,18 @@ AxisWeights row_weights(const ResizePlan& plan) {
   return axis_weights(source, resized.height, window.top, window.height, filter);
 }
 
-// Rows [first, end) of the crop with the horizontal pass done.
-PixelRows narrow_rows(const ImageU8& image, const ResizePlan& plan, int first, int end, Scratch& scratch) {
+// Rows [first, end) of the crop after the horizontal pass.
+PixelRows horizontal_pass(const ImageU8& image, const ResizePlan& plan, int first, int end,
+                          Scratch& scratch) {
   const PixelBox& window = plan.window;
-  if (keeps_width(plan) && !plan.mirrored) {  // columns stay as they are
+  if (keeps_width(plan) && !plan.mirrored) {  // columns are unchanged
     return crop_rows(image, plan.crop, first, end - first, window.left, window.width);
   }
   const AxisWeights columns = column_weights(plan);
   const PixelRows rows = crop_rows(image, plan.crop, first, end - first, 0, plan.crop.width);
   const std::size_t row_bytes = num_bytes(window.width, image);
   const std::size_t stride = row_bytes + kOutputSlack;
-  const std::span<std::uint8_t> out = grown(scratch.between, rows.count * stride);
+  const std::span<std::uint8_t> out = grown(scratch.intermediate, rows.count * stride);
   RowResampler(columns, image.channels(), scratch.kernels)(rows, out.data(), stride);
   return {out, stride, row_bytes, rows.count};
 }
@@ -100,18 +101,18 @@ void resample_horizontal_first(const ImageU8& image, const ResizePlan& plan, con
   const PixelBox& window = plan.window;
   const AxisWeights rows = row_weights(plan);
   const int first = rows.first_source();
-  const PixelRows narrowed = narrow_rows(image, plan, first, rows.end_source(), scratch);
-  const std::span<std::uint8_t> out = grown(scratch.out_rows, narrowed.row_bytes);
+  const PixelRows resampled = horizontal_pass(image, plan, first, rows.end_source(), scratch);
+  const std::span<std::uint8_t> out = grown(scratch.out_rows, resampled.row_bytes);
   for (int y = 0; y < window.height; ++y) {
     const auto output = static_cast<std::size_t>(y);
     const auto source = static_cast<std::size_t>(rows.first[output] - first);
-    resample_column(narrowed.row(source).data(), narrowed.stride, rows.weights_of(output), scratch.kernels,
+    resample_column(resampled.row(source).data(), resampled.stride, rows.weights_of(output), scratch.kernels,
                     out);
     sink(y, out);
   }
 }
 
-// Two rows at a time, as the horizontal pass likes them.
+// Two rows at a time, because the horizontal pass processes rows in pairs.
 void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const RowSink& sink,
                              Scratch& scratch) {
   const PixelBox& window = plan.window;
@@ -121,9 +122,9 @@ void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const
   const int width = columns.end_source() - first;
   for (int& column : columns.first) column -= first;
   RowResampler resample_rows(columns, image.channels(), scratch.kernels);
-  const std::size_t short_bytes = num_bytes(width, image), row_bytes = num_bytes(window.width, image);
+  const std::size_t source_bytes = num_bytes(width, image), row_bytes = num_bytes(window.width, image);
   const std::size_t stride = row_bytes + kOutputSlack;
-  const std::span<std::uint8_t> shortened = grown(scratch.between, 2 * short_bytes);
+  const std::span<std::uint8_t> resampled = grown(scratch.intermediate, 2 * source_bytes);
   const std::span<std::uint8_t> out = grown(scratch.out_rows, 2 * stride);
   for (int y = 0; y < window.height; y += 2) {
     const auto count = static_cast<std::size_t>(std::min(2, window.height - y));
@@ -132,14 +133,14 @@ void resample_vertical_first(const ImageU8& image, const ResizePlan& plan, const
       const PixelRows source =
           crop_rows(image, plan.crop, rows.first[output], rows.count[output], first, width);
       resample_column(source.bytes.data(), source.stride, rows.weights_of(output), scratch.kernels,
-                      shortened.subspan(i * short_bytes, short_bytes));
+                      resampled.subspan(i * source_bytes, source_bytes));
     }
-    resample_rows({shortened, short_bytes, short_bytes, count}, out.data(), stride);
+    resample_rows({resampled, source_bytes, source_bytes, count}, out.data(), stride);
     for (std::size_t i = 0; i < count; ++i) sink(y + static_cast<int>(i), out.subspan(i * stride, row_bytes));
   }
 }
 
-// Hands out rows in the picture's own mode.
+// Emits rows in the image's own mode.
 void resample(const ImageU8& image, const ResizePlan& plan, const RowSink& sink) {
   thread_local Scratch scratch;
   const auto run = vertical_pass_first(plan) ? resample_vertical_first : resample_horizontal_first;
@@ -163,8 +164,8 @@ void resample_nearest(const ImageU8& image, const ResizePlan& plan, const RowSin
 
 }  // namespace
 
-ResizePlan resize_whole(ImageSize picture, ImageSize size, ResampleFilter filter) {
-  return {{0, 0, picture.width, picture.height}, size, {0, 0, size.width, size.height}, filter};
+ResizePlan resize_whole(ImageSize image, ImageSize size, ResampleFilter filter) {
+  return {{0, 0, image.width, image.height}, size, {0, 0, size.width, size.height}, filter};
 }
 
 int largest_reduction(const ResizePlan& plan) {
@@ -177,14 +178,14 @@ int largest_reduction(const ResizePlan& plan) {
   return 1;
 }
 
-ResizePlan on_reduced_picture(ResizePlan plan, int reduction) {
+ResizePlan on_reduced_image(ResizePlan plan, int reduction) {
   if (reduction == 1) return plan;
-  // The crop becomes all pixels that its part touches.
+  // The crop of the reduced image consists of all pixels that overlap the part.
   const PixelBox crop = plan.crop;
-  const auto before = [&](int border) { return border / reduction; };
-  const auto behind = [&](int border) { return at::ceil_div(border, reduction); };
-  const int left = before(crop.left), top = before(crop.top);
-  plan.crop = {left, top, behind(crop.left + crop.width) - left, behind(crop.top + crop.height) - top};
+  const auto round_down = [&](int border) { return border / reduction; };
+  const auto round_up = [&](int border) { return at::ceil_div(border, reduction); };
+  const int left = round_down(crop.left), top = round_down(crop.top);
+  plan.crop = {left, top, round_up(crop.left + crop.width) - left, round_up(crop.top + crop.height) - top};
   const double scale = 1.0 / reduction;
   plan.part = {crop.left * scale - left, crop.top * scale - top, crop.width * scale, crop.height * scale};
   return plan;
@@ -205,8 +206,7 @@ void resize_rows(const ImageU8& image, const ResizePlan& plan, const RowSink& si
     case PixelMode::indexed:
       return resample_nearest(image, plan, sink);
     case PixelMode::rgba:
-      // Pillow returns a copy when the size stays, without the rounding of a multiplication by alpha and
-      // back.
+      // Pillow returns a copy when the size does not change, without the rounding of premultiplied alpha.
       if (keeps_size(plan)) {
         return resample(image, plan,
                         converting_sink([](const std::uint8_t* pixels, std::size_t n, std::uint8_t* out) {

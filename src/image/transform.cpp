@@ -56,11 +56,12 @@ void ImageTransform::write_row(std::span<const std::uint8_t> rgb, int y, int lef
 
 TrainTransform::TrainTransform(const ImageConfig& config, std::int64_t image_size)
     : ImageTransform(config, image_size) {
-  CLOOB_CHECK(config.train_crop != TrainCrop::evaluation, "a random transform was asked for");
+  CLOOB_CHECK(config.train_crop != TrainCrop::evaluation,
+              "evaluation crops are not random: use EvalTransform");
   if (config.train_crop == TrainCrop::random_resized) return;
   if (squash_size(config, ImageTransform::image_size()) < image_size) {
     throw_user_error(
-        "image.squash_size is {}, but the model reads pictures of {} pixels: it must be at least that",
+        "image.squash_size is {}, but the model's images have {} pixels per side: it must be at least that",
         *config.squash_size, image_size);
   }
   if (config.crop_scale != ImageConfig{}.crop_scale || config.crop_ratio != ImageConfig{}.crop_ratio) {
@@ -69,11 +70,11 @@ TrainTransform::TrainTransform(const ImageConfig& config, std::int64_t image_siz
   }
 }
 
-ResizePlan TrainTransform::draw_plan(ImageSize picture, RandomStream& stream) const {
+ResizePlan TrainTransform::draw_plan(ImageSize image, RandomStream& stream) const {
   const ResampleFilter filter = draw_filter(config().interpolation, stream);
   if (config().train_crop == TrainCrop::random_crop) {
     const int side = squash_size(config(), image_size());
-    ResizePlan plan = resize_whole(picture, {side, side}, filter);
+    ResizePlan plan = resize_whole(image, {side, side}, filter);
     const auto draw = [&] {
       return static_cast<int>(stream.below(static_cast<std::uint64_t>(side - image_size() + 1)));
     };
@@ -81,10 +82,10 @@ ResizePlan TrainTransform::draw_plan(ImageSize picture, RandomStream& stream) co
     plan.window = {draw(), top, image_size(), image_size()};
     return plan;
   }
-  ResizePlan plan = resize_whole(picture, {image_size(), image_size()}, filter);
+  ResizePlan plan = resize_whole(image, {image_size(), image_size()}, filter);
   const CropRanges ranges{config().crop_scale[0], config().crop_scale[1], config().crop_ratio[0],
                           config().crop_ratio[1]};
-  plan.crop = random_resized_crop_box(picture, ranges, [&stream] { return stream.uniform(); });
+  plan.crop = random_resized_crop_box(image, ranges, [&stream] { return stream.uniform(); });
   return plan;
 }
 
@@ -94,7 +95,7 @@ void TrainTransform::operator()(const ImageU8& image, RandomStream& stream, std:
 
 void TrainTransform::apply(const ImageU8& image, ResizePlan plan, RandomStream& stream,
                            std::span<float> chw) const {
-  CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels a side", chw.size(), image_size());
+  CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels per side", chw.size(), image_size());
   plan.mirrored = stream.bernoulli(config().horizontal_flip_probability);
   if (config().color_jitter_probability == 0.0 && config().gray_scale_probability == 0.0) {
     resize_rows(image, plan, [&](int y, std::span<const std::uint8_t> row) { write_row(row, y, 0, chw); });
@@ -109,7 +110,7 @@ EvalTransform::EvalTransform(const ImageConfig& config, std::int64_t image_size)
     : ImageTransform(config, image_size) {}
 
 void EvalTransform::operator()(const ImageU8& image, RandomStream&, std::span<float> chw) const {
-  CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels a side", chw.size(), image_size());
+  CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels per side", chw.size(), image_size());
   const auto [plan, left, top] =
       eval_placement(image.size(), image_size(), config().resize_mode, fixed_filter(config().interpolation));
   if (plan.window.width < image_size() || plan.window.height < image_size()) {

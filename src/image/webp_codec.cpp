@@ -1,4 +1,4 @@
-// WebP by libwebp.
+// WebP decoding with libwebp.
 #include <webp/decode.h>
 #include <webp/demux.h>
 
@@ -15,16 +15,16 @@ constexpr std::string_view kName = "WebP";
 
 const std::uint8_t* data(Bytes bytes) { return reinterpret_cast<const std::uint8_t*>(bytes.data()); }
 
-// RIFF states its length in bytes 4 to 7, without those first eight.
-bool ends_early(Bytes bytes) {
-  std::uint64_t stated = 8;
-  for (std::size_t i = 0; i < 4; ++i) stated += static_cast<std::uint64_t>(bytes[4 + i]) << (8 * i);
-  return bytes.size() < stated;
+// RIFF stores its length, without the first eight bytes, in bytes 4 to 7.
+bool is_truncated(Bytes bytes) {
+  std::uint64_t expected = 8;
+  for (std::size_t i = 0; i < 4; ++i) expected += static_cast<std::uint64_t>(bytes[4 + i]) << (8 * i);
+  return bytes.size() < expected;
 }
 
 [[noreturn]] void fail(Bytes bytes) {
-  if (ends_early(bytes)) {
-    throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the picture does");
+  if (is_truncated(bytes)) {
+    throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the end of the image");
   }
   throw_decode_error(DecodeErrorKind::corrupt, kName, "damaged data");
 }

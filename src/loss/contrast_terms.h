@@ -1,4 +1,4 @@
-// What contrastive losses take the mean of, without the matrix of similarities.
+// What contrastive losses add up, without the matrix of similarities.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -26,6 +27,24 @@ bool is_matrix(const std::string& name, const torch::Tensor& parameter) {
   return parameter.dim() >= 2 && name.find("embedding") == std::string::npos;
 }
 
+void add_tower(TrainedParameters& all, const torch::nn::Module& encoder, const std::string& prefix,
+               Tower tower, const ParametersByLayer& layers) {
+  const auto layer_of = [&](const torch::Tensor& parameter) -> std::optional<std::int64_t> {
+    for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+      for (const torch::Tensor& candidate : layers[layer]) {
+        if (candidate.is_same(parameter)) return static_cast<std::int64_t>(layer);
+      }
+    }
+    return std::nullopt;
+  };
+  for (const auto& item : encoder.named_parameters()) {
+    const bool is_new =
+        all.emplace(prefix + item.key(), TrainedParameter{item.value(), tower, layer_of(item.value())})
+            .second;
+    CLOOB_CHECK(is_new, "two parameters are called '{}{}'", prefix, item.key());
+  }
+}
+
 }  // namespace
 
 DualEncoderImpl::DualEncoderImpl(const ModelConfig& config, Initializer initializer)
@@ -40,30 +59,30 @@ torch::Tensor DualEncoderImpl::encode_image(const torch::Tensor& images_BCHW) {
   const std::int64_t size = config_.image.image_size;
   CLOOB_CHECK(images_BCHW.dim() == 4 && images_BCHW.size(1) == 3 && images_BCHW.size(2) == size &&
                   images_BCHW.size(3) == size,
-              "images of shape (batch, 3, {}, {}) were expected", size, size);
+              "expected images of shape (batch, 3, {}, {})", size, size);
   return unit_rows(image_encoder_->forward(images_BCHW));
 }
 
 torch::Tensor DualEncoderImpl::encode_text(const torch::Tensor& tokens_BL,
                                            const torch::Tensor& end_positions_B) const {
-  require_texts(tokens_BL);
+  check_texts(tokens_BL);
   return unit_rows(text_encoder_->forward(tokens_BL, end_positions_B));
 }
 
 torch::Tensor DualEncoderImpl::encode_padded_text(const torch::Tensor& tokens_BL,
                                                   const torch::Tensor& end_positions_B) const {
-  require_texts(tokens_BL);
+  check_texts(tokens_BL);
   return unit_rows(text_encoder_->forward_padded(tokens_BL, end_positions_B));
 }
 
-void DualEncoderImpl::require_texts(const torch::Tensor& tokens_BL) const {
+void DualEncoderImpl::check_texts(const torch::Tensor& tokens_BL) const {
   CLOOB_CHECK(tokens_BL.dim() == 2 && tokens_BL.size(1) <= config_.text.context_length,
-              "texts of at most {} tokens were expected", config_.text.context_length);
+              "expected texts of at most {} tokens", config_.text.context_length);
 }
 
-void DualEncoderImpl::set_recompute(bool recompute) {
-  image_encoder_->set_recompute(recompute);
-  text_encoder_->set_recompute(recompute);
+void DualEncoderImpl::set_gradient_checkpointing(bool enabled) {
+  image_encoder_->set_gradient_checkpointing(enabled);
+  text_encoder_->set_gradient_checkpointing(enabled);
 }
 
 void DualEncoderImpl::freeze_image() {
@@ -87,6 +106,16 @@ void DualEncoderImpl::store_matrices_as(at::ScalarType type) {
     torch::Tensor& parameter = item.value();
     if (is_matrix(item.key(), parameter)) parameter.set_data(parameter.detach().to(type));
   }
+}
+
+TrainedParameters DualEncoderImpl::trained_parameters() const {
+  TrainedParameters all;
+  add_tower(all, *image_encoder_, "visual.", Tower::image, image_encoder_->parameters_by_layer());
+  add_tower(all, *text_encoder_, "", Tower::text, text_encoder_->parameters_by_layer());
+  all.emplace("logit_scale", TrainedParameter{logit_scale_});
+  CLOOB_CHECK(all.size() == named_parameters().size(), "{} parameters have a tower, {} are registered",
+              all.size(), named_parameters().size());
+  return all;
 }
 
 torch::Tensor DualEncoderImpl::inv_tau() const { return logit_scale_.exp(); }

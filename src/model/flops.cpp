@@ -13,7 +13,7 @@ std::int64_t transformer(std::int64_t layers, std::int64_t tokens, std::int64_t 
   return layers * (projections + attention);
 }
 
-/// A square convolution that gives `size` rows and columns.
+/// A convolution with a square kernel whose output has `size` rows and columns.
 std::int64_t convolution(std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel,
                          std::int64_t size) {
   return in_channels * out_channels * kernel * kernel * size * size;

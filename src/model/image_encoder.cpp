@@ -5,7 +5,7 @@
 namespace cloob {
 
 ImageEncoder make_image_encoder(const ModelConfig& config, Initializer& initializer) {
-  // A holder takes a pointer to its own type, so the concrete encoders are converted first.
+  // The holder only accepts a pointer to its own module type, so the concrete encoders are converted first.
   std::shared_ptr<ImageEncoderImpl> encoder;
   switch (config.image.kind) {
     case ImageEncoderKind::resnet:

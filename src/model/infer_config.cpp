@@ -1,9 +1,11 @@
+#include "cloob/model/infer_config.h"
+
 #include <cmath>
 #include <set>
 #include <string>
 
 #include "cloob/base/error.h"
-#include "cloob/model/weights.h"
+#include "cloob/model/dual_encoder.h"
 
 namespace cloob {
 namespace {
@@ -14,21 +16,22 @@ std::int64_t size_of(const NamedTensors& weights, const std::string& name, std::
   const auto found = weights.find(name);
   if (found == weights.end()) {
     throw_user_error(
-        "cannot tell the architecture: there is no tensor '{}' (first of {} tensors: '{}'); tensors must be "
+        "cannot infer the architecture: there is no tensor '{}' (first of {} tensors: '{}'); tensors must be "
         "named as in open_clip's CLIP class",
         name, weights.size(), weights.empty() ? "" : weights.begin()->first);
   }
   if (found->second.dim() <= dimension) {
-    throw_user_error("cannot tell the architecture: tensor '{}' has {} dimensions, at least {} were expected",
-                     name, found->second.dim(), dimension + 1);
+    throw_user_error(
+        "cannot infer the architecture: tensor '{}' has {} dimensions, at least {} were expected", name,
+        found->second.dim(), dimension + 1);
   }
   if (found->second.numel() == 0) {
-    throw_user_error("cannot tell the architecture: tensor '{}' is empty", name);
+    throw_user_error("cannot infer the architecture: tensor '{}' is empty", name);
   }
   return found->second.size(dimension);
 }
 
-/// Distinct words after `prefix`, up to the next dot: the number of blocks of a list.
+/// The number of blocks in a list: distinct name components directly after `prefix`.
 std::int64_t count_blocks(const NamedTensors& weights, const std::string& prefix) {
   std::set<std::string> blocks;
   for (auto entry = weights.lower_bound(prefix); entry != weights.end() && entry->first.starts_with(prefix);
@@ -36,7 +39,7 @@ std::int64_t count_blocks(const NamedTensors& weights, const std::string& prefix
     blocks.insert(entry->first.substr(prefix.size(), entry->first.find('.', prefix.size()) - prefix.size()));
   }
   if (blocks.empty())
-    throw_user_error("cannot tell the architecture: no tensor's name begins with '{}'", prefix);
+    throw_user_error("cannot infer the architecture: no tensor's name begins with '{}'", prefix);
   return static_cast<std::int64_t>(blocks.size());
 }
 
@@ -45,7 +48,7 @@ std::int64_t grid_size_of(const NamedTensors& weights, const std::string& name) 
   const std::int64_t grid_size = std::lround(std::sqrt(static_cast<double>(rows - 1)));
   if (rows < 2 || grid_size * grid_size != rows - 1) {
     throw_user_error(
-        "cannot tell the architecture: tensor '{}' has {} rows, one more than a square number was expected",
+        "cannot infer the architecture: tensor '{}' has {} rows, one more than a square number was expected",
         name, rows);
   }
   return grid_size;
@@ -78,7 +81,8 @@ TextEncoderConfig infer_text(const NamedTensors& weights) {
   const std::int64_t width = size_of(weights, "ln_final.weight", 0);
   if (width % kHeadWidth != 0) {
     throw_user_error(
-        "cannot tell the number of attention heads: the text tower is {} wide, a multiple of {} was expected",
+        "cannot infer the number of attention heads: the text tower is {} wide, a multiple of {} was "
+        "expected",
         width, kHeadWidth);
   }
   return {.context_length = size_of(weights, "positional_embedding", 0),
@@ -98,6 +102,18 @@ ModelConfig infer_model_config(const NamedTensors& weights) {
   config.text = infer_text(weights);
   config.validate();
   return config;
+}
+
+ParameterCount count_parameters(const ModelConfig& config) {
+  const DualEncoder model(config, Initializer::shapes_only());
+  ParameterCount count;
+  for (const auto& [name, parameter] : model->trained_parameters()) {
+    const std::int64_t size = parameter.tensor.numel();
+    count.total += size;
+    if (parameter.tower == Tower::image) count.image += size;
+    if (parameter.tower == Tower::text) count.text += size;
+  }
+  return count;
 }
 
 }  // namespace cloob

@@ -13,15 +13,15 @@ void require_multiple(std::string_view name, std::int64_t value, std::int64_t di
 
 void validate_resnet(const ImageEncoderConfig& image) {
   if (image.patch_size) {
-    throw_user_error("model.image.patch_size has no meaning for kind 'resnet': remove it");
+    throw_user_error("model.image.patch_size does not apply to kind 'resnet': remove it");
   }
   if (image.layers.size() != 4) {
     throw_user_error(
-        "model.image.layers has {} numbers, a resnet needs 4: the blocks of its stages, like [3, 4, 6, 3]",
+        "model.image.layers has {} numbers, a resnet needs 4: the blocks per stage, for example [3, 4, 6, 3]",
         image.layers.size());
   }
-  require_multiple("model.image.width", image.width, 2, "the stem has half as many channels");
-  require_multiple("model.image.image_size", image.image_size, 32, "the stride of a resnet");
+  require_multiple("model.image.width", image.width, 2, "the stem starts with half as many channels");
+  require_multiple("model.image.image_size", image.image_size, 32, "the total stride of a resnet");
   require_multiple("32 * model.image.width", image.feature_width(), image.head_width,
                    "model.image.head_width");
 }

@@ -3,7 +3,7 @@
 #include <torch/nn/modules/container/modulelist.h>
 
 #include "cloob/model/image_encoder.h"
-#include "cloob/nn/recompute.h"
+#include "cloob/nn/gradient_checkpointing.h"
 #include "model/resnet_stages.h"
 
 namespace cloob {
@@ -12,6 +12,10 @@ namespace {
 ConvShape stem_conv(std::int64_t in_channels, std::int64_t out_channels, std::int64_t stride) {
   return {
       .in_channels = in_channels, .out_channels = out_channels, .kernel = 3, .stride = stride, .padding = 1};
+}
+
+void append(std::vector<torch::Tensor>& all, const std::vector<torch::Tensor>& more) {
+  all.insert(all.end(), more.begin(), more.end());
 }
 
 }  // namespace
@@ -30,6 +34,7 @@ ModifiedResNetImpl::ModifiedResNetImpl(const ImageEncoderConfig& config, std::in
   for (const std::vector<BottleneckShape>& stage : resnet_stages(config)) {
     const auto list = register_module(fmt::format("layer{}", ++stage_number), torch::nn::ModuleList());
     for (const BottleneckShape& shape : stage) list->push_back(blocks_.emplace_back(shape, initializer));
+    blocks_of_stage_.push_back(stage.size());
   }
   const AttentionPoolShape pool{.grid_size = config.grid_size(),
                                 .width = config.feature_width(),
@@ -46,13 +51,25 @@ torch::Tensor ModifiedResNetImpl::stem(const torch::Tensor& images_BCHW) {
 }
 
 torch::Tensor ModifiedResNetImpl::forward(const torch::Tensor& images_BCHW) {
-  // Convolutions are faster on this layout, and every layer hands it on.
+  // Convolutions are faster in this memory format, and every layer preserves it.
   torch::Tensor x_BCHW = stem(images_BCHW.contiguous(at::MemoryFormat::ChannelsLast));
   for (const Bottleneck& block : blocks_) {
     const auto run = [block](const torch::Tensor& x) { return Bottleneck(block)->forward(x); };
-    x_BCHW = recompute_ ? recompute_in_backward(run, x_BCHW) : run(x_BCHW);
+    x_BCHW = gradient_checkpointing_ ? checkpoint_gradients(run, x_BCHW) : run(x_BCHW);
   }
   return pool_->forward(x_BCHW);
+}
+
+ParametersByLayer ModifiedResNetImpl::parameters_by_layer() const {
+  ParametersByLayer layers(1);
+  for (const Conv2d& conv : {conv1_, conv2_, conv3_}) append(layers[0], conv->parameters());
+  for (const BatchNorm2d& norm : {norm1_, norm2_, norm3_}) append(layers[0], norm->parameters());
+  auto block = blocks_.begin();
+  for (const std::size_t count : blocks_of_stage_) {
+    layers.emplace_back();
+    for (std::size_t i = 0; i < count; ++i, ++block) append(layers.back(), (*block)->parameters());
+  }
+  return layers;
 }
 
 }  // namespace cloob

@@ -6,20 +6,21 @@
 
 namespace cloob {
 
-/// The tokens of a batch up to the end of each text, those of one length side by side.
+/// The tokens of a batch up to the end of each text, with texts of equal length grouped together.
 struct PackedTexts {
-  SequenceGroups groups;  ///< from the shortest to the longest, and behind them the filler, if any
+  SequenceGroups groups;  ///< from the shortest to the longest, then the filler, if any
   at::Tensor ids_T;
-  at::Tensor positions_T;         ///< of a token in its text
-  at::Tensor sequence_of_text_B;  ///< where text b has gone; undefined where all have kept their places
+  at::Tensor positions_T;         ///< of each token in its text
+  at::Tensor sequence_of_text_B;  ///< index of the sequence of text b; undefined if the order is unchanged
 };
 
-/// Whether texts of different lengths get short sequences behind them that belong to no text. With them the
-/// numbers of tokens come from a short list: at most 3 % more, for kernels that are made once for each number.
+/// Whether a batch of texts of different lengths is padded with short dummy sequences that belong to no text.
+/// With them the number of tokens takes few distinct values, at a cost of at most 3 % more tokens, so that
+/// kernels that are generated per number of tokens are reused.
 enum class TextFiller { none, to_few_sizes };
 
-/// int64 ids (B, L) and the places of end tokens (B), both best on the CPU; the result lies on `device`.
-/// Throws InternalError for an end outside of the text.
+/// int64 ids (B, L) and the positions of end tokens (B), both preferably on the CPU; the result is on
+/// `device`. Throws InternalError for an end outside of the text.
 PackedTexts pack_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B, TextFiller filler,
                        c10::Device device);
 

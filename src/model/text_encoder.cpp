@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-#include "cloob/nn/autocast.h"
+#include "cloob/device/autocast.h"
 #include "model/packed_texts.h"
 
 namespace cloob {
@@ -16,7 +16,8 @@ namespace {
 BlockShape block_shape(const ModelConfig& config) {
   const double width = static_cast<double>(config.text.width);
   const double width_std = 1 / std::sqrt(width);
-  // Two branches a block write to the residual stream; its variance is kept from growing with their number.
+  // Two branches per block add to the residual stream; this keeps its variance from growing with their
+  // number.
   const double branch_std = width_std / std::sqrt(2 * static_cast<double>(config.text.layers));
   return {.width = config.text.width,
           .heads = config.text.heads,
@@ -28,8 +29,9 @@ BlockShape block_shape(const ModelConfig& config) {
                           .c_proj = branch_std}};
 }
 
-// On the CPU, oneDNN makes the kernels of bf16 products anew for every number of tokens: milliseconds each.
-TextFiller filler_on(c10::Device device) {
+// On the CPU, oneDNN generates new kernels for bf16 products for every number of tokens, which takes
+// milliseconds each.
+TextFiller filler_for(c10::Device device) {
   return device.is_cpu() && AutocastState::current(device.type()).is_enabled ? TextFiller::to_few_sizes
                                                                              : TextFiller::none;
 }
@@ -52,7 +54,7 @@ TextEncoderImpl::TextEncoderImpl(const ModelConfig& config, Initializer& initial
 torch::Tensor TextEncoderImpl::forward(const torch::Tensor& tokens_BL,
                                        const torch::Tensor& end_positions_B) const {
   const c10::Device device = positional_embedding_.device();
-  const PackedTexts texts = pack_texts(tokens_BL, end_positions_B, filler_on(device), device);
+  const PackedTexts texts = pack_texts(tokens_BL, end_positions_B, filler_for(device), device);
   const torch::Tensor embedded_TD =
       token_embedding_->forward(texts.ids_T) + at::embedding(positional_embedding_, texts.positions_T);
   const torch::Tensor end_ND = transformer_->forward(embedded_TD, texts.groups, PooledToken::last);
@@ -82,6 +84,14 @@ void TextEncoderImpl::register_in(torch::nn::Module& root) const {
   root.register_module("transformer", transformer_);
   root.register_module("token_embedding", token_embedding_);
   root.register_module("ln_final", output_norm_);
+}
+
+std::vector<std::vector<torch::Tensor>> TextEncoderImpl::parameters_by_layer() const {
+  std::vector<std::vector<torch::Tensor>> layers = {token_embedding_->parameters()};
+  layers[0].push_back(positional_embedding_);
+  for (std::size_t block = 0; block < transformer_->num_blocks(); ++block)
+    layers.push_back(transformer_->parameters_of_block(block));
+  return layers;
 }
 
 }  // namespace cloob

@@ -26,9 +26,9 @@ ConvShape patch_conv(const ImageEncoderConfig& config) {
           .padding = 0};
 }
 
-// (B, 3, H, W) -> (B, patches, 3 patch^2), what a convolution with a stride of its size reads; a rest at the
-// right and the bottom is left out.
-torch::Tensor cut_into_patches(const torch::Tensor& images_BCHW, std::int64_t patch) {
+// (B, 3, H, W) -> (B, patches, 3 patch^2): the inputs of a convolution whose stride equals its kernel size;
+// incomplete patches at the right and the bottom are dropped.
+torch::Tensor extract_patches(const torch::Tensor& images_BCHW, std::int64_t patch) {
   const std::int64_t rows = images_BCHW.size(2) / patch, columns = images_BCHW.size(3) / patch;
   return images_BCHW.narrow(2, 0, rows * patch)
       .narrow(3, 0, columns * patch)
@@ -62,30 +62,39 @@ VisionTransformerImpl::VisionTransformerImpl(const ImageEncoderConfig& config, A
                                                               config.layers.at(0), initializer))),
       output_norm_(register_module("ln_post", LayerNorm(config.width, initializer))) {}
 
-// Keeps the class token and, for each image, patches that are drawn on the device (Li et al., 2023: FLIP).
+// Keeps the class token and a random subset of each image's patches, drawn on the device (FLIP, Li et al.,
+// 2023).
 torch::Tensor VisionTransformerImpl::drop_patches(const torch::Tensor& embedded_BLD) const {
   const std::int64_t num_images = embedded_BLD.size(0), num_patches = embedded_BLD.size(1) - 1;
-  const torch::Tensor drawn_BP =
+  const torch::Tensor random_BP =
       at::rand({num_images, num_patches}, embedded_BLD.options().dtype(at::kFloat));
-  const torch::Tensor kept_BK = std::get<1>(drawn_BP.topk(trained_patches_, 1));
-  const torch::Tensor places_BL = at::cat({at::zeros({num_images, 1}, kept_BK.options()), kept_BK + 1}, 1);
-  return embedded_BLD.gather(1, places_BL.unsqueeze(2).expand({-1, -1, embedded_BLD.size(2)}));
+  const torch::Tensor kept_BK = std::get<1>(random_BP.topk(trained_patches_, 1));
+  const torch::Tensor indices_BL = at::cat({at::zeros({num_images, 1}, kept_BK.options()), kept_BK + 1}, 1);
+  return embedded_BLD.gather(1, indices_BL.unsqueeze(2).expand({-1, -1, embedded_BLD.size(2)}));
 }
 
 torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images_BCHW) {
-  // A matrix product, whose gradients take a fraction of the time of the convolution's on the CPU.
+  // A matrix product instead of a convolution: on the CPU its backward pass takes a fraction of the time.
   const torch::Tensor weight_DP = patch_embedding_->weight.flatten(1);
   const torch::Tensor patches_BLD =
-      at::linear(cut_into_patches(images_BCHW, patch_embedding_->weight.size(2)), weight_DP);
+      at::linear(extract_patches(images_BCHW, patch_embedding_->weight.size(2)), weight_DP);
   const torch::Tensor class_B1D = class_embedding_.expand({patches_BLD.size(0), 1, -1});
-  // Under autocast the patches are narrow and the embeddings float32: the residual stream becomes float32
-  // here.
+  // Under autocast the patches are in lower precision and the embeddings in float32, so the residual stream
+  // is float32.
   torch::Tensor embedded_BLD = at::cat({class_B1D, patches_BLD}, 1) + positional_embedding_;
   if (is_training() && 1 + trained_patches_ < embedded_BLD.size(1)) embedded_BLD = drop_patches(embedded_BLD);
   const SequenceGroups groups = {{.count = embedded_BLD.size(0), .length = embedded_BLD.size(1)}};
   const torch::Tensor class_BD =
       transformer_->forward(input_norm_->forward(embedded_BLD).flatten(0, 1), groups, PooledToken::first);
   return at::matmul(output_norm_->forward(class_BD), projection_);
+}
+
+ParametersByLayer VisionTransformerImpl::parameters_by_layer() const {
+  ParametersByLayer layers = {{class_embedding_, positional_embedding_, patch_embedding_->weight}};
+  for (const torch::Tensor& parameter : input_norm_->parameters()) layers[0].push_back(parameter);
+  for (std::size_t block = 0; block < transformer_->num_blocks(); ++block)
+    layers.push_back(transformer_->parameters_of_block(block));
+  return layers;
 }
 
 }  // namespace cloob

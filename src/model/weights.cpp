@@ -22,42 +22,43 @@ std::string shape_text(const at::Tensor& tensor) {
 
 /// "3 missing (a, b, c)", the first few by name.
 std::string listed(std::span<const std::string> items, std::string_view what) {
-  constexpr std::size_t kMostListed = 5;
-  const auto shown = items.first(std::min(items.size(), kMostListed));
+  constexpr std::size_t kMaxListed = 5;
+  const auto shown = items.first(std::min(items.size(), kMaxListed));
   return fmt::format("{} {} ({}{})", items.size(), what, join(shown, ", "),
                      shown.size() < items.size() ? ", ..." : "");
 }
 
-/// Some files hold the temperature as a vector of one.
-bool fits(const at::Tensor& given, const at::Tensor& wanted) {
-  return given.sizes() == wanted.sizes() || (given.numel() == 1 && wanted.numel() == 1);
+/// Some files store the temperature as a one-element vector.
+bool shapes_match(const at::Tensor& given, const at::Tensor& expected) {
+  return given.sizes() == expected.sizes() || (given.numel() == 1 && expected.numel() == 1);
 }
 
-void require_same_tensors(const NamedTensors& given, const NamedTensors& wanted, const std::string& source) {
-  std::vector<std::string> missing, unexpected, misshapen;
-  for (const auto& [name, tensor] : wanted) {
+void require_same_tensors(const NamedTensors& given, const NamedTensors& expected,
+                          const std::string& source) {
+  std::vector<std::string> missing, unexpected, mismatched;
+  for (const auto& [name, tensor] : expected) {
     const auto found = given.find(name);
     if (found == given.end()) {
       missing.push_back(name);
-    } else if (!fits(found->second, tensor)) {
-      misshapen.push_back(
+    } else if (!shapes_match(found->second, tensor)) {
+      mismatched.push_back(
           fmt::format("{} is {}, the model's is {}", name, shape_text(found->second), shape_text(tensor)));
     }
   }
   for (const auto& [name, tensor] : given) {
-    if (!wanted.contains(name)) unexpected.push_back(name);
+    if (!expected.contains(name)) unexpected.push_back(name);
   }
   std::vector<std::string> problems;
   if (!missing.empty()) problems.push_back(listed(missing, "missing"));
   if (!unexpected.empty()) problems.push_back(listed(unexpected, "unexpected"));
-  if (!misshapen.empty()) problems.push_back(listed(misshapen, "of another shape"));
+  if (!mismatched.empty()) problems.push_back(listed(mismatched, "with a different shape"));
   if (problems.empty()) return;
   throw_user_error(
-      "{}: tensors do not fit the model: {}; check that the section 'model' describes these weights", source,
-      join(problems, "; "));
+      "{}: tensors do not match the model: {}; check that the section 'model' describes these weights",
+      source, join(problems, "; "));
 }
 
-NamedTensors with_fitting_positions(NamedTensors weights, const ModelConfig& config) {
+NamedTensors with_resampled_positions(NamedTensors weights, const ModelConfig& config) {
   const bool is_vit = config.image.kind == ImageEncoderKind::vit;
   const auto image =
       weights.find(is_vit ? "visual.positional_embedding" : "visual.attnpool.positional_embedding");
@@ -70,35 +71,23 @@ NamedTensors with_fitting_positions(NamedTensors weights, const ModelConfig& con
 
 }  // namespace
 
-NamedTensors weights_of(const DualEncoder& model) {
+NamedTensors weights_of(const torch::nn::Module& module) {
   NamedTensors weights;
-  for (const auto& parameter : model->named_parameters())
+  for (const auto& parameter : module.named_parameters())
     weights.emplace(parameter.key(), parameter.value().detach());
-  for (const auto& buffer : model->named_buffers()) weights.emplace(buffer.key(), buffer.value());
+  for (const auto& buffer : module.named_buffers()) weights.emplace(buffer.key(), buffer.value());
   return weights;
 }
 
-void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source) {
+void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source) {
   const at::NoGradGuard no_grad;
-  const NamedTensors given = with_fitting_positions(weights, model->config());
-  const NamedTensors own = weights_of(model);
-  require_same_tensors(given, own, source);
-  for (const auto& [name, tensor] : own) tensor.copy_(given.at(name).view_as(tensor));
+  const NamedTensors own = weights_of(module);
+  require_same_tensors(weights, own, source);
+  for (const auto& [name, tensor] : own) tensor.copy_(weights.at(name).view_as(tensor));
 }
 
-ParameterCount count_parameters(const ModelConfig& config) {
-  const DualEncoder model(config, Initializer::shapes_only());
-  ParameterCount count;
-  for (const auto& parameter : model->named_parameters()) {
-    const std::int64_t size = parameter.value().numel();
-    count.total += size;
-    if (parameter.key().starts_with("visual.")) {
-      count.image += size;
-    } else if (parameter.key() != "logit_scale") {
-      count.text += size;
-    }
-  }
-  return count;
+void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source) {
+  load_weights(*model, with_resampled_positions(weights, model->config()), source);
 }
 
 }  // namespace cloob

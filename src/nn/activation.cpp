@@ -12,7 +12,7 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
     case Activation::gelu:
       return at::gelu(x);
     case Activation::quick_gelu: {
-      // silu(a x) / a = x sigmoid(a x), but one tensor less is kept for the backward pass.
+      // silu(a x) / a = x sigmoid(a x), but saves one tensor less for the backward pass.
       constexpr double kSlope = 1.702;
       return at::silu(x.mul(kSlope)).mul_(1 / kSlope);
     }

@@ -46,8 +46,8 @@ BottleneckImpl::BottleneckImpl(const BottleneckShape& shape, Initializer& initia
 }
 
 torch::Tensor BottleneckImpl::forward(const torch::Tensor& x_BCHW) {
-  // In place where the value is not needed again: the backward pass of a batch norm reads its input, that of
-  // a ReLU its output.
+  // In place where the old value is not needed again: the backward pass of a batch norm reads its input, that
+  // of a ReLU its output.
   torch::Tensor y_BCHW = norm1_->forward(conv1_->forward(x_BCHW)).relu_();
   y_BCHW = norm2_->forward(conv2_->forward(y_BCHW)).relu_();
   y_BCHW = norm3_->forward(conv3_->forward(pool(y_BCHW, stride_)));

@@ -12,11 +12,11 @@ namespace cloob {
 Initializer::Initializer(c10::Device device, std::optional<at::Generator> generator)
     : device_(device), generator_(std::move(generator)) {}
 
-Initializer Initializer::drawn(std::uint64_t seed) {
+Initializer Initializer::random(std::uint64_t seed) {
   return {at::kCPU, at::make_generator<at::CPUGeneratorImpl>(seed)};
 }
 
-Initializer Initializer::unset() { return {at::kCPU, std::nullopt}; }
+Initializer Initializer::uninitialized() { return {at::kCPU, std::nullopt}; }
 
 Initializer Initializer::shapes_only() { return {at::kMeta, std::nullopt}; }
 
@@ -43,8 +43,8 @@ at::Tensor Initializer::counter() const {
   return at::zeros({}, at::TensorOptions(at::kLong).device(device_));
 }
 
-at::Tensor Initializer::rounded(const at::Tensor& drawn) const {
-  return round_to_fp16_ ? drawn.to(at::kHalf).to(at::kFloat) : drawn;
+at::Tensor Initializer::rounded(const at::Tensor& weight) const {
+  return round_to_fp16_ ? weight.to(at::kHalf).to(at::kFloat) : weight;
 }
 
 }  // namespace cloob

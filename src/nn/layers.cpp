@@ -10,6 +10,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
+#include "cloob/nn/running_statistics.h"
 
 namespace cloob {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 constexpr double kEpsilon = 1e-5;
 constexpr double kMomentum = 0.1;
 
-thread_local int num_keepers = 0;
+thread_local int num_statistics_guards = 0;
 
 double default_bound(std::int64_t fan_in) { return 1 / std::sqrt(static_cast<double>(fan_in)); }
 
@@ -52,16 +53,17 @@ BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, double initial_gain, Ini
       running_var_(register_buffer("running_var", initializer.constant({channels}, 1))),
       num_batches_tracked_(register_buffer("num_batches_tracked", initializer.counter())) {}
 
-KeepRunningStatistics::KeepRunningStatistics() { ++num_keepers; }
-KeepRunningStatistics::~KeepRunningStatistics() { --num_keepers; }
+KeepRunningStatistics::KeepRunningStatistics() { ++num_statistics_guards; }
+KeepRunningStatistics::~KeepRunningStatistics() { --num_statistics_guards; }
 
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x_BCHW) {
   if (is_training() && x_BCHW.numel() == x_BCHW.size(1)) {
     throw_user_error(
-        "a batch norm has one value of a channel, which has no variance, since one picture is encoded alone: "
-        "lower train.gradient_cache_parts, or raise train.global_batch_size or model.image.image_size");
+        "a batch norm got a single value per channel, which has no variance, because one image is encoded at "
+        "a time: lower train.gradient_cache_parts, or raise train.global_batch_size or "
+        "model.image.image_size");
   }
-  if (is_training() && num_keepers > 0) {
+  if (is_training() && num_statistics_guards > 0) {
     return at::batch_norm(x_BCHW, weight_, bias_, /*running_mean=*/{}, /*running_var=*/{}, /*training=*/true,
                           kMomentum, kEpsilon, /*cudnn_enabled=*/true);
   }
@@ -76,10 +78,10 @@ LayerNormImpl::LayerNormImpl(std::int64_t width, Initializer& initializer)
       bias_(register_parameter("bias", initializer.constant({width}, 0))) {}
 
 torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) const {
-  // The cast comes first: given a narrow input, LibTorch's CPU kernel also sums the gradients of gain and
-  // bias in the narrow type, and the sum over all tokens was found wrong by 30 %.
-  const torch::Tensor wide = at_least_fp32(x);
-  return at::layer_norm(wide, weight_.sizes(), weight_, bias_, kEpsilon).to(x.scalar_type());
+  // Cast first: for a bf16 input, LibTorch's CPU kernel would also accumulate the gradients of gain and bias
+  // in bf16, and their sum over all tokens was found to be off by 30 %.
+  const torch::Tensor x_fp32 = at_least_fp32(x);
+  return at::layer_norm(x_fp32, weight_.sizes(), weight_, bias_, kEpsilon).to(x.scalar_type());
 }
 
 EmbeddingImpl::EmbeddingImpl(std::int64_t num_rows, std::int64_t width, double std, Initializer& initializer)

@@ -5,7 +5,7 @@
 namespace cloob {
 namespace {
 
-// One operation for all parts: the gradient of a slice is as large as the whole.
+// One operation for all parts: the gradient of each slice would be as large as the whole tensor.
 std::vector<at::Tensor> split_rows(const at::Tensor& x, const std::vector<std::int64_t>& sizes) {
   return sizes.size() == 1 ? std::vector<at::Tensor>{x} : x.split_with_sizes(sizes, 0);
 }

@@ -8,7 +8,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/nn/attention.h"
-#include "cloob/nn/recompute.h"
+#include "cloob/nn/gradient_checkpointing.h"
 
 namespace cloob {
 namespace {
@@ -44,7 +44,7 @@ torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x_TD, const Sequen
 
 torch::Tensor SelfAttentionImpl::forward_pooled(const torch::Tensor& x_TD, const SequenceGroups& groups,
                                                 PooledToken pooled) const {
-  CLOOB_CHECK(!causal_ || pooled == PooledToken::last, "the first token of a causal sequence sees nothing");
+  CLOOB_CHECK(!causal_ || pooled == PooledToken::last, "a causal sequence must be pooled at its last token");
   const std::int64_t width = in_proj_weight_.size(1);
   const std::vector<torch::Tensor> weights = in_proj_weight_.split_with_sizes({width, 2 * width});
   const std::vector<torch::Tensor> biases = in_proj_bias_.split_with_sizes({width, 2 * width});
@@ -113,7 +113,7 @@ torch::Tensor TransformerImpl::run_blocks(torch::Tensor x_TD, const SequenceGrou
   for (std::size_t i = 0; i < count; ++i) {
     const ResidualAttentionBlock& block = blocks_[i];
     const auto run = [block, groups](const torch::Tensor& x) { return block->forward(x, groups); };
-    x_TD = recompute_ ? recompute_in_backward(run, x_TD) : run(x_TD);
+    x_TD = gradient_checkpointing_ ? checkpoint_gradients(run, x_TD) : run(x_TD);
   }
   return x_TD;
 }

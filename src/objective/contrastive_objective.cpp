@@ -13,6 +13,31 @@
 #include "cloob/retrieval/hopfield.h"
 
 namespace cloob {
+namespace {
+
+/// The learned logarithm of the retrieval's beta.
+constexpr const char* kLogBeta = "log_beta";
+
+using DirectedLoss = at::Tensor(const at::Tensor& anchor_BD, const at::Tensor& sample_ND,
+                                const at::Tensor& inv_tau, std::int64_t first_row, std::int64_t tile);
+
+void require_pairs(const at::Tensor& image_BD, const at::Tensor& text_BD, std::int64_t num_pairs) {
+  CLOOB_CHECK(image_BD.sizes() == text_BD.sizes(), "image and text features must have the same shape");
+  if (num_pairs >= ContrastiveObjective::kMinPairs) return;
+  throw_user_error(
+      "a contrastive objective needs at least {} pairs, this batch has {}: use a larger "
+      "train.global_batch_size",
+      ContrastiveObjective::kMinPairs, num_pairs);
+}
+
+void blend(PairRetrievals& retrieved, const at::Tensor& x_BD, const at::Tensor& y_BD, double fraction) {
+  for (at::Tensor* const of_image : {&retrieved.u_x_ND, &retrieved.v_x_ND})
+    *of_image = blend_retrieved(x_BD, *of_image, fraction);
+  for (at::Tensor* const of_text : {&retrieved.u_y_ND, &retrieved.v_y_ND})
+    *of_text = blend_retrieved(y_BD, *of_text, fraction);
+}
+
+}  // namespace
 
 ContrastiveObjective::ContrastiveObjective(const LossConfig& loss, const RetrievalConfig& retrieval,
                                            c10::Device device)
@@ -22,48 +47,57 @@ ContrastiveObjective::ContrastiveObjective(const LossConfig& loss, const Retriev
   log_beta_.set_requires_grad(true);
 }
 
-ObjectiveOutput ContrastiveObjective::evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD,
-                                               const at::Tensor& inv_tau, const Gather& gather,
-                                               std::int64_t step) const {
-  CLOOB_CHECK(image_BD.sizes() == text_BD.sizes(),
-              "every image feature needs a text feature of the same size");
+at::Tensor ContrastiveObjective::evaluate(const at::Tensor& image_ND, const at::Tensor& text_ND,
+                                          const at::Tensor& inv_tau, double retrieved_fraction) const {
+  require_pairs(image_ND, text_ND, image_ND.size(0));
   const OutsideAutocast outside_autocast;
-  const at::Tensor x_BD = at_least_fp32(image_BD), y_BD = at_least_fp32(text_BD);
-  const at::Tensor x_ND = gather.gather(x_BD), y_ND = gather.gather(y_BD);
-  if (x_ND.size(0) < kFewestPairs) {
-    throw_user_error(
-        "a contrastive objective needs at least {} pairs, this batch has {}: use a larger "
-        "train.global_batch_size",
-        kFewestPairs, x_ND.size(0));
+  const at::Tensor x_ND = at_least_fp32(image_ND), y_ND = at_least_fp32(text_ND);
+  if (retrieval_.kind == RetrievalKind::none) {
+    const auto symmetric = loss_.kind == LossKind::info_nce ? &symmetric_info_nce : &symmetric_info_loob;
+    return combine_directions(symmetric(x_ND, y_ND, inv_tau, loss_.tile_size));
   }
-  const auto loss = [&](const at::Tensor& anchor_BD, const at::Tensor& sample_ND) {
-    const std::int64_t first_row = gather.first_row();
-    return loss_.kind == LossKind::info_nce
-               ? info_nce(anchor_BD, sample_ND, inv_tau, first_row, loss_.tile_size)
-               : info_loob(anchor_BD, sample_ND, inv_tau, first_row, loss_.tile_size);
-  };
-  const bool has_all_rows = x_ND.size(0) == x_BD.size(0);
-  if (retrieval_.kind == RetrievalKind::none && has_all_rows) {
-    const auto both_ways = loss_.kind == LossKind::info_nce ? &info_nce_both_ways : &info_loob_both_ways;
-    return {of_directions(both_ways(x_BD, y_BD, inv_tau, loss_.tile_size))};
-  }
-  if (retrieval_.kind == RetrievalKind::none) return {of_directions(loss(x_BD, y_ND) + loss(y_BD, x_ND))};
-
-  const double share = retrieved_share(step, retrieval_.warmup_steps);
-  PairRetrievals found = has_all_rows && retrieval_.update_steps == 1
-                             ? hopfield_retrieve_pairs(x_BD, y_BD, beta(), loss_.tile_size)
-                             : PairRetrievals{retrieve(x_BD, x_ND), retrieve(y_BD, x_ND),
-                                              retrieve(x_BD, y_ND), retrieve(y_BD, y_ND)};
-  for (at::Tensor* const of_image : {&found.u_x_ND, &found.v_x_ND})
-    *of_image = blend_retrieved(x_BD, *of_image, share);
-  for (at::Tensor* const of_text : {&found.u_y_ND, &found.v_y_ND})
-    *of_text = blend_retrieved(y_BD, *of_text, share);
-  return {of_directions(loss(found.u_x_ND, gather.gather(found.u_y_ND)) +
-                        loss(found.v_y_ND, gather.gather(found.v_x_ND)))};
+  PairRetrievals retrieved = retrieval_.update_steps == 1
+                                 ? hopfield_retrieve_pairs(x_ND, y_ND, beta(), loss_.tile_size)
+                                 : PairRetrievals{retrieve(x_ND, x_ND), retrieve(y_ND, x_ND),
+                                                  retrieve(x_ND, y_ND), retrieve(y_ND, y_ND)};
+  blend(retrieved, x_ND, y_ND, retrieved_fraction);
+  return combine_directions(directed_loss(retrieved.u_x_ND, {retrieved.u_y_ND}, inv_tau) +
+                            directed_loss(retrieved.v_y_ND, {retrieved.v_x_ND}, inv_tau));
 }
 
-// The reference code of CLIP averages the two directions, that of CLOOB adds them.
-at::Tensor ContrastiveObjective::of_directions(const at::Tensor& sum) const {
+// Every rank computes its own rows of each retrieval and loss, so the retrieved rows have to be gathered as
+// well.
+at::Tensor ContrastiveObjective::evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD,
+                                          const at::Tensor& inv_tau, const Collectives& collectives,
+                                          double retrieved_fraction) const {
+  if (collectives.world_size() == 1) return evaluate(image_BD, text_BD, inv_tau, retrieved_fraction);
+  const OutsideAutocast outside_autocast;
+  const at::Tensor x_BD = at_least_fp32(image_BD), y_BD = at_least_fp32(text_BD);
+  const GatheredRows x = collectives.gather_rows(x_BD), y = collectives.gather_rows(y_BD);
+  require_pairs(image_BD, text_BD, x.rows_ND.size(0));
+  if (retrieval_.kind == RetrievalKind::none)
+    return combine_directions(directed_loss(x_BD, y, inv_tau) + directed_loss(y_BD, x, inv_tau));
+  PairRetrievals retrieved{retrieve(x_BD, x.rows_ND), retrieve(y_BD, x.rows_ND), retrieve(x_BD, y.rows_ND),
+                           retrieve(y_BD, y.rows_ND)};
+  blend(retrieved, x_BD, y_BD, retrieved_fraction);
+  return combine_directions(
+      directed_loss(retrieved.u_x_ND, collectives.gather_rows(retrieved.u_y_ND), inv_tau) +
+      directed_loss(retrieved.v_y_ND, collectives.gather_rows(retrieved.v_x_ND), inv_tau));
+}
+
+at::Tensor ContrastiveObjective::directed_loss(const at::Tensor& anchor_BD, const GatheredRows& samples,
+                                               const at::Tensor& inv_tau) const {
+  const auto loss = loss_.kind == LossKind::info_nce ? static_cast<DirectedLoss*>(&info_nce)
+                                                     : static_cast<DirectedLoss*>(&info_loob);
+  return loss(anchor_BD, samples.rows_ND, inv_tau, samples.first_row, loss_.tile_size);
+}
+
+double ContrastiveObjective::retrieved_fraction_at(std::int64_t step) const {
+  return retrieved_fraction(step, first_steady_step());
+}
+
+// CLIP's reference code averages the two directions, CLOOB's adds them.
+at::Tensor ContrastiveObjective::combine_directions(const at::Tensor& sum) const {
   return loss_.kind == LossKind::info_nce ? sum / 2 : sum;
 }
 
@@ -85,8 +119,8 @@ void ContrastiveObjective::load_state(const NamedTensors& state) {
   const auto saved = state.find(kLogBeta);
   if (log_beta_.defined() && saved == state.end()) {
     throw_user_error(
-        "the checkpoint has no learned beta ('{}'): set retrieval.learn_beta to false, or start from a "
-        "checkpoint of a run that learned it",
+        "the checkpoint has no learned beta ('{}'): set retrieval.learn_beta to false, or use a checkpoint "
+        "of a run that learned it",
         kLogBeta);
   }
   for (const auto& [name, tensor] : state) {

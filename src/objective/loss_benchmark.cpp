@@ -12,7 +12,6 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
-#include "cloob/base/gather.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/timer.h"
 #include "cloob/objective/contrastive_objective.h"
@@ -24,10 +23,10 @@ void check_features(const LossBenchmark& benchmark) {
   const at::Tensor& image = benchmark.image_ND;
   const at::Tensor& text = benchmark.text_ND;
   if (!image.is_floating_point() || !text.is_floating_point()) {
-    throw_user_error("image_features and text_features must be floating-point numbers");
+    throw_user_error("image_features and text_features must be floating-point tensors");
   }
-  if (image.dim() == 2 && image.sizes() == text.sizes() &&
-      image.size(0) >= ContrastiveObjective::kFewestPairs && image.size(1) >= 1)
+  if (image.dim() == 2 && image.sizes() == text.sizes() && image.size(0) >= ContrastiveObjective::kMinPairs &&
+      image.size(1) >= 1)
     return;
   const auto shape = [](const at::Tensor& tensor) {
     return fmt::format("({})", fmt::join(tensor.sizes(), ", "));
@@ -35,19 +34,18 @@ void check_features(const LossBenchmark& benchmark) {
   throw_user_error(
       "image_features {} and text_features {} must be two matrices of the same size with at least {} rows "
       "and one column",
-      shape(image), shape(text), ContrastiveObjective::kFewestPairs);
+      shape(image), shape(text), ContrastiveObjective::kMinPairs);
 }
 
-// Fills the gradients of the two feature matrices, which must be leaves that require them.
+// Computes the gradients of the two feature matrices, which must be leaves that require gradients.
 double forward_backward(const LossBenchmark& benchmark) {
   const auto [loss, retrieval] = kinds_of(benchmark.objective);
   const ContrastiveObjective objective({.kind = loss}, {.kind = retrieval, .beta = benchmark.beta},
                                        benchmark.image_ND.device());
   const at::Tensor inv_tau = at::scalar_tensor(benchmark.inv_tau, at::kDouble);
-  const ObjectiveOutput output =
-      objective.evaluate(benchmark.image_ND, benchmark.text_ND, inv_tau, SingleProcess(), /*step=*/0);
-  output.loss.backward();
-  return output.loss.item<double>();
+  const at::Tensor output = objective.evaluate(benchmark.image_ND, benchmark.text_ND, inv_tau);
+  output.backward();
+  return output.item<double>();
 }
 
 LossBenchmark with_leaf_features(const LossBenchmark& benchmark, std::int64_t num_rows) {
@@ -70,8 +68,8 @@ RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::u
 LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark) {
   check_features(benchmark);
   if (!(benchmark.beta > 0) || !(benchmark.inv_tau > 0)) {
-    throw_user_error("beta is {} and inv_tau is {}, but inverse temperatures are greater than 0",
-                     benchmark.beta, benchmark.inv_tau);
+    throw_user_error("beta is {} and inv_tau is {}: both must be greater than 0", benchmark.beta,
+                     benchmark.inv_tau);
   }
   forward_backward(with_leaf_features(benchmark, std::min<std::int64_t>(benchmark.image_ND.size(0), 64)));
 

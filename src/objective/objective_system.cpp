@@ -7,21 +7,21 @@ std::vector<std::string> settings_without_effect(const LossConfig& loss, const R
   const auto report = [&ignored](bool differs, std::string_view setting, std::string_view reason) {
     if (differs) ignored.push_back(std::string(setting) + " (" + std::string(reason) + ")");
   };
-  const RetrievalConfig usual;
+  const RetrievalConfig defaults;
   if (retrieval.kind == RetrievalKind::none) {
     constexpr std::string_view kReason = "retrieval.kind is none";
-    report(retrieval.beta != usual.beta, "retrieval.beta", kReason);
-    report(retrieval.learn_beta != usual.learn_beta, "retrieval.learn_beta", kReason);
-    report(retrieval.update_steps != usual.update_steps, "retrieval.update_steps", kReason);
-    report(retrieval.warmup_steps != usual.warmup_steps, "retrieval.warmup_steps", kReason);
+    report(retrieval.beta != defaults.beta, "retrieval.beta", kReason);
+    report(retrieval.learn_beta != defaults.learn_beta, "retrieval.learn_beta", kReason);
+    report(retrieval.update_steps != defaults.update_steps, "retrieval.update_steps", kReason);
+    report(retrieval.warmup_steps != defaults.warmup_steps, "retrieval.warmup_steps", kReason);
   }
-  const LossConfig usual_loss;
+  const LossConfig default_loss;
   if (!loss.learn_inv_tau) {
     constexpr std::string_view kReason = "loss.learn_inv_tau is false";
-    // A bound has an effect when it admits a fixed inv_tau that the default bound would not.
-    report(loss.inv_tau_min != usual_loss.inv_tau_min && usual_loss.inv_tau_min <= loss.inv_tau,
+    // A bound has an effect if it allows a fixed inv_tau that the default bound would not.
+    report(loss.inv_tau_min != default_loss.inv_tau_min && default_loss.inv_tau_min <= loss.inv_tau,
            "loss.inv_tau_min", kReason);
-    report(loss.inv_tau_max != usual_loss.inv_tau_max && loss.inv_tau <= usual_loss.inv_tau_max,
+    report(loss.inv_tau_max != default_loss.inv_tau_max && loss.inv_tau <= default_loss.inv_tau_max,
            "loss.inv_tau_max", kReason);
   }
   return ignored;

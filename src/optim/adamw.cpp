@@ -1,5 +1,6 @@
 #include "cloob/optim/adamw.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_copy.h>
@@ -8,6 +9,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <optional>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -17,26 +19,26 @@
 namespace cloob {
 namespace {
 
-// Gradients that are copied, to float32 for example, are copied for so many bytes at a time.
-constexpr std::size_t kMostCopiedBytes = std::size_t{64} << 20;
+// Gradients that have to be copied, for example to float32, are processed in chunks of this many bytes.
+constexpr std::size_t kMaxCopiedBytes = std::size_t{64} << 20;
 
 at::Tensor master_of(const at::Tensor& parameter) {
   return is_below_fp32(parameter) ? at_least_fp32(parameter.detach()) : parameter;
 }
 
-// The fused kernel walks through memory without looking at strides, so a gradient must lie as its parameter
-// does. Autograd sees to that; a gradient set by hand may not.
-at::Tensor gradient_laid_out_as(const at::Tensor& master, const at::Tensor& gradient) {
+// The fused kernel ignores strides, so a gradient must have the memory layout of its parameter. Autograd
+// ensures that; a manually set gradient may differ.
+at::Tensor gradient_with_layout_of(const at::Tensor& master, const at::Tensor& gradient) {
   if (gradient.strides() == master.strides()) return gradient.to(master.scalar_type());
   return at::empty_like(master).copy_(gradient);
 }
 
 }  // namespace
 
-AdamW::AdamW(const NamedTensors& parameters, const OptimizerConfig& config, Reference reference)
+AdamW::AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference)
     : config_(config) {
   for (const auto& [name, parameter] : parameters) {
-    if (parameter.requires_grad()) parameters_.emplace(name, parameter);
+    if (parameter.tensor.requires_grad()) parameters_.emplace(name, parameter);
   }
   if (parameters_.empty())
     throw_user_error("there is nothing to train: no parameter of the model requires a gradient");
@@ -46,60 +48,67 @@ AdamW::AdamW(const NamedTensors& parameters, const OptimizerConfig& config, Refe
 
 AdamW::Group AdamW::make_group(const ParameterGroup& group) const {
   const at::NoGradGuard no_grad;
-  Group made{group.weight_decay, group.lr_scale, {}};
+  Group result{group.weight_decay, group.lr_scale, {}};
   for (const std::string& name : group.names) {
-    const at::Tensor& parameter = parameters_.at(name);
+    const at::Tensor& parameter = parameters_.at(name).tensor;
     const at::Tensor master = master_of(parameter);
     const at::TensorOptions counter = at::TensorOptions(parameter.device()).dtype(at::kFloat);
-    made.slots.push_back(
+    result.slots.push_back(
         {name, parameter, master, at::zeros_like(master), at::zeros_like(master), at::zeros({}, counter)});
   }
-  return made;
+  return result;
 }
 
-void AdamW::step(double lr) {
+void AdamW::step(double lr, const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
-  for (const Group& group : groups_) update(group, lr * group.lr_scale);
+  for (const Group& group : groups_) update(group, lr * group.lr_scale, skip);
 }
 
-// The tensors of some slots, side by side for one kernel.
+// The tensors of some slots as lists for one fused kernel.
 struct AdamW::Lists {
-  std::vector<at::Tensor> masters, gradients, exp_avgs, exp_avg_sqs, steps, narrow, masters_of_narrow;
+  std::vector<at::Tensor> masters, gradients, exp_avgs, exp_avg_sqs, steps, low_precision,
+      low_precision_masters;
   std::size_t copied_bytes = 0;  // of gradients
 
   void add(const Slot& slot) {
     masters.push_back(slot.master);
-    gradients.push_back(gradient_laid_out_as(slot.master, slot.parameter.grad()));
+    gradients.push_back(gradient_with_layout_of(slot.master, slot.parameter.grad()));
     exp_avgs.push_back(slot.exp_avg);
     exp_avg_sqs.push_back(slot.exp_avg_sq);
     steps.push_back(slot.step);
     if (!gradients.back().is_same(slot.parameter.grad())) copied_bytes += gradients.back().nbytes();
     if (!is_below_fp32(slot.parameter)) return;
-    narrow.push_back(slot.parameter);
-    masters_of_narrow.push_back(slot.master);
+    low_precision.push_back(slot.parameter);
+    low_precision_masters.push_back(slot.master);
   }
 };
 
-void AdamW::update(const Group& group, double lr) const {
+void AdamW::update(const Group& group, double lr, const at::Tensor& skip) const {
   Lists lists;
   for (const Slot& slot : group.slots) {
     if (slot.parameter.grad().defined()) lists.add(slot);
-    if (lists.copied_bytes >= kMostCopiedBytes) update(std::exchange(lists, {}), group.weight_decay, lr);
+    if (lists.copied_bytes >= kMaxCopiedBytes) update(std::exchange(lists, {}), group.weight_decay, lr, skip);
   }
-  update(lists, group.weight_decay, lr);
+  update(lists, group.weight_decay, lr, skip);
 }
 
-void AdamW::update(const Lists& lists, double weight_decay, double lr) const {
+void AdamW::update(const Lists& lists, double weight_decay, double lr, const at::Tensor& skip) const {
   if (lists.masters.empty()) return;
-  at::_foreach_add_(lists.steps, 1);
+  // If `skip` is 1, the kernel changes nothing; the step counts are up to the caller.
+  if (skip.defined()) {
+    at::_foreach_add_(lists.steps, 1 - skip);
+  } else {
+    at::_foreach_add_(lists.steps, 1);
+  }
   at::_fused_adamw_(lists.masters, lists.gradients, lists.exp_avgs, lists.exp_avg_sqs, /*max_exp_avg_sqs=*/{},
                     lists.steps, lr, config_.beta1, config_.beta2, weight_decay, config_.eps,
-                    /*amsgrad=*/false, /*maximize=*/false);
-  if (!lists.narrow.empty()) at::_foreach_copy_(lists.narrow, lists.masters_of_narrow);
+                    /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{},
+                    skip.defined() ? std::optional(skip) : std::nullopt);
+  if (!lists.low_precision.empty()) at::_foreach_copy_(lists.low_precision, lists.low_precision_masters);
 }
 
 void AdamW::zero_grad() {
-  for (const auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+  for (const auto& [name, parameter] : parameters_) parameter.tensor.mutable_grad().reset();
 }
 
 NamedTensors AdamW::state() const {

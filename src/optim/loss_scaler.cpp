@@ -23,15 +23,15 @@ LossScaler::LossScaler(const LossScalerOptions& options, c10::Device device) : o
 
 at::Tensor LossScaler::scale(const at::Tensor& loss) const { return loss * scale_; }
 
-bool LossScaler::unscale(const NamedTensors& parameters) {
+const at::Tensor& LossScaler::unscale(const TrainedParameters& parameters) {
   const at::NoGradGuard no_grad;
   const std::vector<at::Tensor> gradients = existing_gradients(parameters);
   found_inf_.zero_();
-  // Reciprocal in fp64, as PyTorch has it, so that large scales do not become subnormal on the way.
+  // Reciprocal in fp64 as in PyTorch, so that the inverse of a large scale is not subnormal.
   const at::Tensor inverse_scale = scale_.to(at::kDouble).reciprocal().to(at::kFloat);
   if (!gradients.empty())
     at::_amp_foreach_non_finite_check_and_unscale_(gradients, found_inf_, inverse_scale);
-  return found_inf_.item<float>() == 0.0F;
+  return found_inf_;
 }
 
 void LossScaler::update() {

@@ -12,14 +12,14 @@
 namespace cloob {
 namespace {
 
-// "3 (for example 'a', 'b')" of the names that are in one but not in the other; empty when there are none.
+// The names that are in one but not in the other, like "3 (for example 'a', 'b')"; empty if there are none.
 std::string names_only_in(const NamedTensors& one, const NamedTensors& other) {
-  constexpr std::size_t kMostShown = 3;
+  constexpr std::size_t kMaxShown = 3;
   std::size_t count = 0;
   std::vector<std::string> shown;
   for (const auto& [name, tensor] : one) {
     if (other.contains(name)) continue;
-    if (++count <= kMostShown) shown.push_back(fmt::format("'{}'", name));
+    if (++count <= kMaxShown) shown.push_back(fmt::format("'{}'", name));
   }
   return count == 0 ? std::string() : fmt::format("{} (for example {})", count, join(shown, ", "));
 }
@@ -30,16 +30,16 @@ void copy_state(std::string_view what, const NamedTensors& saved, const NamedTen
   const std::string missing = names_only_in(live, saved), unknown = names_only_in(saved, live);
   if (!missing.empty() || !unknown.empty()) {
     throw_user_error(
-        "the saved {} state belongs to another model or other settings: tensors that it lacks: {}; tensors "
-        "that are not known here: {}; resume with the settings of the run that saved it",
+        "the saved {} state does not match this run: missing tensors: {}; unexpected tensors: {}; resume "
+        "with the settings of the run that saved it",
         what, missing.empty() ? "none" : missing, unknown.empty() ? "none" : unknown);
   }
   for (const auto& [name, tensor] : live) {
     const at::Tensor& source = saved.at(name);
     if (source.sizes() == tensor.sizes()) continue;
     throw_user_error(
-        "the saved {} state has '{}' of shape ({}), this model needs ({}): resume with the model settings of "
-        "the run that saved it",
+        "the saved {} state has '{}' with shape ({}), this model needs ({}): resume with the model settings "
+        "of the run that saved it",
         what, name, fmt::join(source.sizes(), ", "), fmt::join(tensor.sizes(), ", "));
   }
   copy_values(live, saved);

@@ -7,7 +7,7 @@
 namespace cloob {
 
 /// Copies every tensor of `saved` into the one of the same name in `live`. Throws UserError, before anything
-/// is copied, when the two differ in names or shapes; `what` names the thing in the message.
+/// is copied, if names or shapes differ; `what` names the kind of state in the message.
 void copy_state(std::string_view what, const NamedTensors& saved, const NamedTensors& live);
 
 }  // namespace cloob

@@ -7,13 +7,12 @@ namespace cloob {
 void OptimizerConfig::validate() const {
   if (image.frozen && text.frozen) {
     throw_user_error(
-        "optimizer.image.frozen and optimizer.text.frozen are both set: one tower has to be trained");
+        "optimizer.image.frozen and optimizer.text.frozen are both set: at least one tower must be trained");
   }
   if (lr == 0.0 && (image.lr.value_or(0.0) > 0.0 || text.lr.value_or(0.0) > 0.0)) {
     throw_user_error(
-        "optimizer.lr is 0 while a tower has a learning rate of its own: the schedule moves optimizer.lr, "
-        "and "
-        "those in proportion; set optimizer.lr, and {} for a tower that shall stand still",
+        "optimizer.lr is 0 but a tower has its own learning rate, which follows the schedule in proportion "
+        "to optimizer.lr: set optimizer.lr, and set {} if that tower must not be trained",
         image.lr.value_or(0.0) > 0.0 ? "optimizer.text.frozen" : "optimizer.image.frozen");
   }
 }
@@ -21,23 +20,25 @@ void OptimizerConfig::validate() const {
 void ScheduleConfig::validate() const {
   if (kind == ScheduleKind::constant_cooldown && cooldown_steps == 0) {
     throw_user_error(
-        "schedule.kind is constant_cooldown but schedule.cooldown_steps is 0: set how many steps the "
-        "cooldown lasts, or choose schedule.kind constant");
+        "schedule.kind is constant_cooldown but schedule.cooldown_steps is 0: set the number of cooldown "
+        "steps, or set schedule.kind to constant");
   }
 }
 
 std::vector<std::string> settings_without_effect(const ScheduleConfig& schedule) {
-  const ScheduleConfig usual;
+  const ScheduleConfig defaults;
   std::vector<std::string> ignored;
   const auto report = [&](bool differs, ScheduleKind owner, std::string_view setting) {
     if (!differs || schedule.kind == owner) return;
     ignored.push_back(fmt::format("schedule.{} (schedule.kind is {})", setting, enum_name(schedule.kind)));
   };
-  report(schedule.restart_cycles != usual.restart_cycles, ScheduleKind::cosine_restarts, "restart_cycles");
-  report(schedule.cooldown_steps != usual.cooldown_steps, ScheduleKind::constant_cooldown, "cooldown_steps");
-  report(schedule.cooldown_end_lr != usual.cooldown_end_lr, ScheduleKind::constant_cooldown,
+  report(schedule.restart_cycles != defaults.restart_cycles, ScheduleKind::cosine_restarts, "restart_cycles");
+  report(schedule.cooldown_steps != defaults.cooldown_steps, ScheduleKind::constant_cooldown,
+         "cooldown_steps");
+  report(schedule.cooldown_end_lr != defaults.cooldown_end_lr, ScheduleKind::constant_cooldown,
          "cooldown_end_lr");
-  report(schedule.cooldown_power != usual.cooldown_power, ScheduleKind::constant_cooldown, "cooldown_power");
+  report(schedule.cooldown_power != defaults.cooldown_power, ScheduleKind::constant_cooldown,
+         "cooldown_power");
   return ignored;
 }
 
@@ -54,15 +55,15 @@ std::vector<std::string> settings_without_effect(const OptimizerConfig& optimize
   };
   report_tower(optimizer.image, "image");
   report_tower(optimizer.text, "text");
-  const SpikeGuardConfig usual;
+  const SpikeGuardConfig defaults;
   const auto report_guard = [&](bool differs, std::string_view setting) {
     if (differs && !optimizer.spike_guard.enabled) {
       ignored.push_back(
           fmt::format("optimizer.spike_guard.{} (optimizer.spike_guard.enabled is false)", setting));
     }
   };
-  report_guard(optimizer.spike_guard.max_norm_ratio != usual.max_norm_ratio, "max_norm_ratio");
-  report_guard(optimizer.spike_guard.rollback_after_steps != usual.rollback_after_steps,
+  report_guard(optimizer.spike_guard.max_norm_ratio != defaults.max_norm_ratio, "max_norm_ratio");
+  report_guard(optimizer.spike_guard.rollback_after_steps != defaults.rollback_after_steps,
                "rollback_after_steps");
   return ignored;
 }

@@ -14,7 +14,7 @@ double cosine_with_restarts(double progress, std::int64_t cycles) {
   return half_cosine(std::fmod(static_cast<double>(cycles) * progress, 1.0));
 }
 
-double cooled_down(const ScheduleConfig& schedule, double base_lr, std::int64_t step,
+double cooldown_lr(const ScheduleConfig& schedule, double base_lr, std::int64_t step,
                    std::int64_t total_steps) {
   const std::int64_t steps_left = std::max<std::int64_t>(0, total_steps - step);
   if (steps_left > schedule.cooldown_steps) return base_lr;
@@ -30,8 +30,8 @@ double lr_at(const ScheduleConfig& schedule, double base_lr, Reference reference
              std::int64_t total_steps) {
   const std::int64_t warmup_steps = schedule.warmup_steps;
   if (step < warmup_steps) {
-    const std::int64_t risen = reference == Reference::open_clip ? step + 1 : step;
-    return base_lr * static_cast<double>(risen) / static_cast<double>(warmup_steps);
+    const std::int64_t warmup_progress = reference == Reference::open_clip ? step + 1 : step;
+    return base_lr * static_cast<double>(warmup_progress) / static_cast<double>(warmup_steps);
   }
   const auto steps_after_warmup = static_cast<double>(std::max<std::int64_t>(1, total_steps - warmup_steps));
   const double progress = static_cast<double>(step - warmup_steps) / steps_after_warmup;
@@ -45,7 +45,7 @@ double lr_at(const ScheduleConfig& schedule, double base_lr, Reference reference
     case ScheduleKind::constant_cooldown:
       break;
   }
-  return cooled_down(schedule, base_lr, step, total_steps);
+  return cooldown_lr(schedule, base_lr, step, total_steps);
 }
 
 }  // namespace cloob

@@ -11,7 +11,7 @@
 namespace cloob {
 namespace {
 
-constexpr std::int64_t kFewestSteps = 20;
+constexpr std::int64_t kMinAcceptedSteps = 20;
 constexpr std::int64_t kWindow = 100;
 
 }  // namespace
@@ -19,8 +19,8 @@ constexpr std::int64_t kWindow = 100;
 SpikeGuard::SpikeGuard(const SpikeGuardConfig& config) : config_(config) {}
 
 double SpikeGuard::largest_norm() const {
-  return accepted_ < kFewestSteps ? std::numeric_limits<double>::infinity()
-                                  : config_.max_norm_ratio * average_norm_;
+  return accepted_ < kMinAcceptedSteps ? std::numeric_limits<double>::infinity()
+                                       : config_.max_norm_ratio * average_norm_;
 }
 
 bool SpikeGuard::accepts(std::int64_t step, double loss, double gradient_norm) {

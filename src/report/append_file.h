@@ -5,8 +5,7 @@
 
 namespace cloob {
 
-/// A file that grows at its end; created when absent. Every call writes through to the system. Failures are
-/// UserErrors.
+/// A file opened for appending; created if missing. Writes are unbuffered. Failures are UserErrors.
 class AppendFile {
  public:
   explicit AppendFile(std::filesystem::path path);

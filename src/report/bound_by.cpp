@@ -2,10 +2,10 @@
 
 namespace cloob {
 
-BoundBy find_bound(double data_wait, double ready_share) {
-  constexpr double kLongWait = 0.1, kWellFilled = 0.5;
-  if (data_wait >= kLongWait) return BoundBy::data;
-  return ready_share >= kWellFilled ? BoundBy::compute : BoundBy::balanced;
+BoundBy find_bound(double data_wait, double ready_fraction) {
+  constexpr double kMinDataBoundWait = 0.1, kMinComputeBoundFill = 0.5;
+  if (data_wait >= kMinDataBoundWait) return BoundBy::data;
+  return ready_fraction >= kMinComputeBoundFill ? BoundBy::compute : BoundBy::balanced;
 }
 
 }  // namespace cloob

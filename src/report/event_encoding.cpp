@@ -8,7 +8,7 @@
 namespace cloob {
 namespace {
 
-// Protobuf wire format. Fields that hold their default (0) are left out, as the reference's encoder does.
+// Protobuf wire format. Fields with their default value (0) are omitted, as in the reference encoder.
 void put_varint(std::string& out, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
   out += static_cast<char>(value);
@@ -63,8 +63,8 @@ constexpr std::array<std::uint32_t, 256> make_crc_table() {
   return table;
 }
 
-// TFRecord stores checksums rotated and shifted, so that a checksum of data that holds checksums stays a good
-// one.
+// TFRecord stores checksums rotated and offset, so that the checksum of data that contains checksums remains
+// effective.
 std::uint32_t masked_crc32c(std::string_view bytes) { return std::rotr(crc32c(bytes), 15) + 0xa282ead8U; }
 
 }  // namespace

@@ -1,7 +1,7 @@
-// TensorBoard's event files, byte by byte: protobuf messages Event and Summary in TFRecord frames.
+// Encoding of TensorBoard's event files: protobuf messages Event and Summary in TFRecord frames.
 //
-// Only the handful of fields that scalars and images need is written; numbers of fields are those of
-// event.proto and summary.proto. An image is a whole PNG file.
+// Only the few fields that scalars and images need are written; field numbers are those of event.proto and
+// summary.proto. An image is a complete PNG file.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,16 @@ namespace cloob {
 /// The first event of every file.
 std::string version_event(double wall_time);
 
-/// Tells TensorBoard that a session starts at `step`: what earlier files hold from that step on is forgotten.
+/// Tells TensorBoard that a session starts at `step`: data of earlier files from that step on is discarded.
 std::string session_start_event(double wall_time, std::int64_t step);
 
-/// One event with one scalar a number, in float32, which is what TensorBoard plots.
+/// One event with one scalar per number, in float32, which is what TensorBoard plots.
 std::string scalars_event(double wall_time, std::int64_t step, const NamedNumbers& numbers);
 
 /// An RGB image. Throws InternalError when `png` is not a PNG file.
 std::string image_event(double wall_time, std::int64_t step, std::string_view tag, std::string_view png);
 
-/// The event as it stands in the file: length, checksum of the length, event, checksum of the event.
+/// The event as stored in the file: length, checksum of the length, event, checksum of the event.
 std::string frame_record(std::string_view event);
 
 /// CRC-32C (Castagnoli).

@@ -14,8 +14,8 @@
 namespace cloob {
 namespace {
 
-// The colours differ in lightness as well as in hue, so that they stay apart for colour-blind readers and in
-// print.
+// The colours differ in lightness as well as in hue, so that colour-blind readers can distinguish them, also
+// in print.
 constexpr std::string_view kStyle = R"(
 :root{color-scheme:light dark;--page:#f6f6f3;--card:#fff;--ink:#16150f;--muted:#5f5e58;--grid:#e8e7e1;--axis:#b9b8ae;
 --c0:#2a78d6;--c1:#e4572e;--c2:#12946a;--c3:#6a4fc4;--c4:#c98500;--c5:#c2408f}
@@ -99,7 +99,7 @@ std::string table_card(const ReportTable& table) {
       html_escaped(table.title), table_row(table.header, "th"), rows, note_text(table.note));
 }
 
-// The name of every curve with its last value.
+// The name and last value of every curve.
 std::string legend(const Chart& chart, const std::vector<std::string>& colors) {
   std::string entries;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
@@ -113,7 +113,7 @@ std::string legend(const Chart& chart, const std::vector<std::string>& colors) {
   return fmt::format("<div class=\"legend\">{}</div>", entries);
 }
 
-// One colour a name, in the order in which the names first appear in the report.
+// One colour per name, in the order in which the names first appear in the report.
 std::vector<std::string> color_classes(const Chart& chart, std::vector<std::string>& names) {
   std::vector<std::string> colors;
   for (const ChartSeries& series : chart.series) {
@@ -157,10 +157,10 @@ std::string gallery_card(const ReportGallery& gallery) {
                      html_escaped(gallery.title), items, note_text(gallery.note));
 }
 
-std::string picture_card(const ReportPicture& picture) {
+std::string image_card(const ReportImage& image) {
   return fmt::format(
       "<section class=\"card\"><h2>{}</h2><img alt=\"{}\" src=\"data:image/png;base64,{}\">{}</section>\n",
-      html_escaped(picture.title), html_escaped(picture.title), base64(picture.png), note_text(picture.note));
+      html_escaped(image.title), html_escaped(image.title), base64(image.png), note_text(image.note));
 }
 
 }  // namespace
@@ -192,7 +192,7 @@ std::string render_html(const HtmlReport& report) {
   for (const Histogram& histogram : report.histograms) page += histogram_card(histogram);
   page += "</div>\n";
   for (const ReportGallery& gallery : report.galleries) page += gallery_card(gallery);
-  for (const ReportPicture& picture : report.pictures) page += picture_card(picture);
+  for (const ReportImage& image : report.pictures) page += image_card(image);
   return page + "</main></body></html>\n";
 }
 

@@ -13,9 +13,9 @@ void StepMeter::add(const Step& step) {
   }
 }
 
-// Summed anew each time: a running sum would drift over millions of steps.
+// Recomputed each time: a running sum would drift over millions of steps.
 StepMeter::Step StepMeter::sum() const {
-  CLOOB_CHECK(!steps_.empty(), "no step was added");
+  CLOOB_CHECK(!steps_.empty(), "no step has been added");
   Step total;
   for (const Step& step : steps_) {
     total.seconds += step.seconds;

@@ -17,17 +17,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// A file or data set name that became part of a metric's name may hold anything.
+// A file or data set name in the name of a metric may contain any bytes.
 std::string quoted(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-// Counts are printed in full, however large: other programs want to read them as integers.
+// Counts are printed in full, however large, so that other programs can parse them as integers.
 std::string number_text(double value) {
-  constexpr double kAllWholeNumbersBelow = 9007199254740992.0;  // 2^53
+  constexpr double kMaxExactInteger = 9007199254740992.0;  // 2^53
   if (!std::isfinite(value)) return "null";
-  if (value == std::trunc(value) && std::abs(value) < kAllWholeNumbersBelow)
-    return fmt::format("{:.0f}", value);
+  if (value == std::trunc(value) && std::abs(value) < kMaxExactInteger) return fmt::format("{:.0f}", value);
   return shortest(value);
 }
 
@@ -54,7 +53,7 @@ MetricsRecord parse_record(std::string_view line) {
   return record;
 }
 
-// Takes the first line, without its newline, off `rest`; false when no whole line is left.
+// Removes the first line, without its newline, from `rest`; false when no complete line is left.
 bool take_line(std::string_view& rest, std::string_view& line) {
   const std::size_t end = rest.find('\n');
   if (end == std::string_view::npos) return false;
@@ -84,13 +83,16 @@ std::string to_json(const NamedNumbers& numbers) {
 
 std::filesystem::path metrics_path(const std::filesystem::path& run_dir) { return run_dir / "metrics.jsonl"; }
 
-MetricsWriter::MetricsWriter(const std::filesystem::path& run_dir)
-    : file_(std::make_unique<AppendFile>(metrics_path(run_dir))) {}
+std::filesystem::path evaluations_path(const std::filesystem::path& run_dir) {
+  return run_dir / "evaluations.jsonl";
+}
+
+MetricsWriter::MetricsWriter(const std::filesystem::path& file) : file_(std::make_unique<AppendFile>(file)) {}
 
 MetricsWriter::~MetricsWriter() = default;
 
 void MetricsWriter::write(const MetricsRecord& record) {
-  // Doubles hold every whole number below 2^53, far beyond any step or sample count.
+  // Doubles represent every integer below 2^53, far beyond any step or sample count.
   NamedNumbers all = {{"step", static_cast<double>(record.step)},
                       {"epoch", record.epoch},
                       {"samples_seen", static_cast<double>(record.samples_seen)},
@@ -102,21 +104,19 @@ void MetricsWriter::write(const MetricsRecord& record) {
   file_->append(line + "}\n");
 }
 
-std::int64_t drop_metrics_after(const std::filesystem::path& run_dir, std::int64_t step) {
-  const std::filesystem::path path = metrics_path(run_dir);
+std::int64_t drop_metrics_after(const std::filesystem::path& path, std::int64_t step) {
   if (!std::filesystem::exists(path)) return 0;
   const std::string content = read_file(path);
   std::string_view rest = content;
-  std::string_view kept_until = rest;
+  std::string_view dropped = rest;
   std::string_view line;
-  while (take_line(rest, line) && is_record_until(line, step)) kept_until = rest;
-  if (kept_until.empty()) return 0;
-  write_file_atomically(path, std::string_view(content).substr(0, content.size() - kept_until.size()));
-  return std::count(kept_until.begin(), kept_until.end(), '\n') + (kept_until.back() == '\n' ? 0 : 1);
+  while (take_line(rest, line) && is_record_until(line, step)) dropped = rest;
+  if (dropped.empty()) return 0;
+  write_file_atomically(path, std::string_view(content).substr(0, content.size() - dropped.size()));
+  return std::count(dropped.begin(), dropped.end(), '\n') + (dropped.back() == '\n' ? 0 : 1);
 }
 
-std::vector<MetricsRecord> read_metrics(const std::filesystem::path& run_dir) {
-  const std::filesystem::path path = metrics_path(run_dir);
+std::vector<MetricsRecord> read_metrics(const std::filesystem::path& path) {
   const std::string content = read_file(path);
   std::vector<MetricsRecord> records;
   std::string_view rest = content;
@@ -126,8 +126,8 @@ std::vector<MetricsRecord> read_metrics(const std::filesystem::path& run_dir) {
       records.push_back(parse_record(line));
     } catch (const Json::exception&) {
       throw_user_error(
-          "{}:{}: not a line of metrics: a JSON object with step, epoch, samples_seen, time_s and numbers "
-          "was expected",
+          "{}:{}: not a line of metrics: expected a JSON object with step, epoch, samples_seen, time_s and "
+          "numbers",
           path.string(), records.size() + 1);
     }
   }

@@ -29,7 +29,7 @@ int terminal_columns() {
   return known ? size.ws_col : 80;
 }
 
-// The first of these variables that is set decides the character set, as in every program of the system.
+// The first of these variables that is set determines the character set, as specified by POSIX.
 bool locale_is_utf8() {
   for (const char* const name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const std::string_view locale = environment(name);
@@ -42,7 +42,7 @@ bool locale_is_utf8() {
 void write_to_terminal(std::string_view text) {
   while (!text.empty()) {
     const ssize_t count = ::write(STDERR_FILENO, text.data(), text.size());
-    if (count <= 0) return;  // a closed terminal must not stop training
+    if (count <= 0) return;  // a closed terminal must not abort training
     text.remove_prefix(static_cast<std::size_t>(count));
   }
 }
@@ -56,7 +56,7 @@ std::atomic<bool>& bars_enabled() {
 
 }  // namespace
 
-// The line at the bottom of the terminal. Log lines clear it first and bring it back after.
+// The line at the bottom of the terminal. It is cleared before each log line and redrawn after it.
 class ProgressDisplay::Bar {
  public:
   Bar() : unicode_(locale_is_utf8()), color_(environment("NO_COLOR").empty()) {
@@ -94,7 +94,7 @@ class ProgressDisplay::Bar {
 
   void draw() {
     const LineStyle style{.columns = terminal_columns(), .unicode = unicode_, .color = color_};
-    // One write, and the line is cleared behind its new end: nothing flickers.
+    // A single write that clears the line only after its new end: no flicker.
     write_to_terminal(fmt::format("\r{}\x1b[K", progress_bar(progress_, style)));
   }
 
@@ -137,7 +137,7 @@ void ProgressDisplay::update(const Progress& progress) {
 bool ProgressDisplay::line_is_due(const Progress& progress) {
   const std::scoped_lock lock(mutex_);
   const bool counts_steps = progress.unit == "step";
-  // Between two steps other work begins anew.
+  // Each step restarts the interval of other work.
   const bool due = counts_steps ? progress.step % every_steps_ == 0 || progress.step == progress.num_steps
                                 : since_line_.seconds() >= every_seconds_;
   if (due || counts_steps) since_line_.restart();

@@ -11,14 +11,14 @@
 namespace cloob {
 namespace {
 
-// One figure of the line. The greater `importance`, the longer it stays when the terminal is narrow.
+// One figure of the line. On narrow terminals figures of low importance are omitted first.
 struct Figure {
   std::string text;
   int importance = 0;
 };
 
-constexpr int kShortestBar = 8;
-constexpr int kLongestBar = 40;
+constexpr int kMinBarWidth = 8;
+constexpr int kMaxBarWidth = 40;
 
 std::string rate_text(double samples_per_second) {
   if (samples_per_second < 100) return fmt::format("{:.1f} samples/s", samples_per_second);
@@ -43,7 +43,7 @@ std::vector<Figure> figures(const Progress& progress) {
   return list;
 }
 
-double done_share(const Progress& progress) {
+double done_fraction(const Progress& progress) {
   if (progress.num_steps <= 0) return 0;
   return std::clamp(static_cast<double>(progress.step) / static_cast<double>(progress.num_steps), 0.0, 1.0);
 }
@@ -52,12 +52,12 @@ std::string steps_text(const Progress& progress) {
   return fmt::format("{}/{}", with_thousands(progress.step), with_thousands(progress.num_steps));
 }
 
-// The drawn bar, `width` characters wide.
-std::string drawn_bar(double share, int width, const LineStyle& style) {
+// The bar itself, `width` characters wide.
+std::string drawn_bar(double fraction, int width, const LineStyle& style) {
   const std::string full = style.unicode ? "\u2501" : "=";
   const std::string half = style.unicode ? "\u2578" : "-";
   const std::string rest = style.unicode ? (style.color ? "\u2501" : "\u2500") : (style.color ? "-" : ".");
-  const int halves = static_cast<int>(std::floor(share * 2 * width));
+  const int halves = static_cast<int>(std::floor(fraction * 2 * width));
   std::string done;
   std::string open;
   for (int i = 0; i < halves / 2; ++i) done += full;
@@ -71,8 +71,8 @@ std::string drawn_bar(double share, int width, const LineStyle& style) {
 
 std::string progress_bar(const Progress& progress, const LineStyle& style) {
   const int columns = style.columns - 1;
-  const double share = done_share(progress);
-  const std::string head = fmt::format("{} {:3.0f}% ", progress.label, std::floor(100 * share));
+  const double fraction = done_fraction(progress);
+  const std::string head = fmt::format("{} {:3.0f}% ", progress.label, std::floor(100 * fraction));
   const std::string steps = fmt::format(" {} {}s", steps_text(progress), progress.unit);
   std::vector<Figure> shown = figures(progress);
   const auto tail_width = [&] {
@@ -80,22 +80,22 @@ std::string progress_bar(const Progress& progress, const LineStyle& style) {
     for (const Figure& figure : shown) width += 2 + figure.text.size();
     return static_cast<int>(width);
   };
-  const auto room_for_bar = [&] { return columns - static_cast<int>(head.size()) - tail_width(); };
-  while (room_for_bar() < kShortestBar && !shown.empty()) {
+  const auto bar_width = [&] { return columns - static_cast<int>(head.size()) - tail_width(); };
+  while (bar_width() < kMinBarWidth && !shown.empty()) {
     shown.erase(std::min_element(shown.begin(), shown.end(), [](const Figure& a, const Figure& b) {
       return a.importance < b.importance;
     }));
   }
-  if (room_for_bar() < kShortestBar)
+  if (bar_width() < kMinBarWidth)
     return (head + steps.substr(1)).substr(0, static_cast<std::size_t>(std::max(columns, 0)));
-  std::string line = head + drawn_bar(share, std::min(room_for_bar(), kLongestBar), style) + steps;
+  std::string line = head + drawn_bar(fraction, std::min(bar_width(), kMaxBarWidth), style) + steps;
   for (const Figure& figure : shown) line += "  " + figure.text;
   return line;
 }
 
 std::string progress_sentence(const Progress& progress) {
   std::string line = fmt::format("{} {} ({:.0f}%)", progress.unit, steps_text(progress),
-                                 std::floor(100 * done_share(progress)));
+                                 std::floor(100 * done_fraction(progress)));
   for (const Figure& figure : figures(progress)) line += ", " + figure.text;
   return line;
 }

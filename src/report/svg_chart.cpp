@@ -12,16 +12,16 @@
 namespace cloob {
 namespace {
 
-constexpr std::size_t kMostPointsWithHints = 250;
+constexpr std::size_t kMaxPointsWithHints = 250;
 
 bool is_drawn(const ChartPoint& point) { return std::isfinite(point.x) && std::isfinite(point.y); }
 
 Interval widened(Interval interval) {
-  if (interval.low > interval.high) return {0, 1};  // nothing to show
-  // Small values are honest only when the axis starts at zero.
+  if (interval.low > interval.high) return {0, 1};  // no data
+  // The axis starts at zero unless the values vary little: otherwise heights would be misleading.
   if (interval.low > 0 && interval.low < interval.high / 2) interval.low = 0;
   const double size = std::max(std::abs(interval.low), std::abs(interval.high));
-  if (interval.high - interval.low <= 1e-9 * size) {  // a constant, but for rounding
+  if (interval.high - interval.low <= 1e-9 * size) {  // constant up to rounding
     const double margin = std::max(size / 10, 0.5);
     return {interval.low - margin, interval.high + margin};
   }
@@ -71,9 +71,9 @@ std::string curve(const ChartSeries& series, const Frame& frame, const std::stri
       path, color, frame.left_of(last->x), frame.top_of(last->y));
 }
 
-// Invisible discs over the points: the browser shows their titles under the mouse.
+// Invisible discs over the points: the browser shows their titles as tooltips.
 std::string hints(const ChartSeries& series, const Frame& frame) {
-  if (series.points.size() > kMostPointsWithHints) return {};
+  if (series.points.size() > kMaxPointsWithHints) return {};
   std::string svg;
   for (const ChartPoint& point : series.points) {
     if (!is_drawn(point)) continue;

@@ -33,14 +33,14 @@ std::string html_escaped(std::string_view text) {
 
 AxisTicks axis_ticks(double low, double high, int count) {
   CLOOB_CHECK(low < high, "axis from {} to {}", low, high);
-  const double wanted = (high - low) / count;
-  const double power = std::pow(10.0, std::floor(std::log10(wanted)));
+  const double min_step = (high - low) / count;
+  const double power = std::pow(10.0, std::floor(std::log10(min_step)));
   double step = 10 * power;
   for (const double factor : {5.0, 2.0, 1.0}) {
-    if (factor * power >= wanted * 0.999) step = factor * power;
+    if (factor * power >= min_step * 0.999) step = factor * power;
   }
   AxisTicks ticks{.step = step, .values = {}, .labels = {}};
-  // A little beyond both ends: 0.3 / 0.1 is less than 3 in floating point.
+  // With a tolerance at both ends: 0.3 / 0.1 is less than 3 in floating point.
   for (double i = std::ceil(low / step - 1e-6); i <= high / step + 1e-6; ++i)
     ticks.values.push_back(i * step + 0.0);
   const double largest = std::max(std::abs(low), std::abs(high));

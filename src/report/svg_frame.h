@@ -1,4 +1,4 @@
-// What all drawings of a report share: where numbers lie in them, and axes.
+// Shared parts of all drawings of a report: the mapping from data to coordinates, and axes.
 #pragma once
 
 #include <algorithm>
@@ -41,18 +41,18 @@ struct Frame {
   double top_of(double value) const {
     return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
   }
-  /// Widens y to round numbers, so that nothing touches the frame without a label there.
+  /// Widens y to round numbers, so that the ends of the axis have labels.
   void round_y();
 };
 
 /// The opening tag of a drawing.
 std::string svg_begin(std::string_view title);
 
-/// Grid, axes and their labels, with ticks of the given places and labels below.
+/// Grid, axes and their labels, with the given ticks on the x axis.
 std::string svg_axes(const Frame& frame, const AxisTicks& x_ticks, std::string_view x_label,
                      std::string_view y_label);
 
-/// Text with the characters that mean something in HTML replaced.
+/// Text with HTML's special characters escaped.
 std::string html_escaped(std::string_view text);
 
 }  // namespace cloob

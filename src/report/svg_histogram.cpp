@@ -12,7 +12,7 @@
 namespace cloob {
 namespace {
 
-constexpr int kAboutBars = 32;
+constexpr int kTargetBars = 32;
 
 std::int64_t total_of(const Histogram& histogram) {
   std::int64_t total = 0;
@@ -20,20 +20,20 @@ std::int64_t total_of(const Histogram& histogram) {
   return total;
 }
 
-// The largest number that gets a bar of its own: all, unless a few thin out far to the right.
-double end_of_bars(const Histogram& histogram, std::int64_t total) {
-  constexpr double kThinEnd = 0.02, kFar = 1.5;
+// The largest number with its own bar: the maximum, unless a few numbers form a long tail.
+double tail_start(const Histogram& histogram, std::int64_t total) {
+  constexpr double kMaxTailFraction = 0.02, kMinTailRatio = 1.5;
   const double largest = histogram.counts.rbegin()->first;
   std::int64_t beyond = 0;
   for (auto it = histogram.counts.rbegin(); it != histogram.counts.rend(); ++it) {
-    if (static_cast<double>(beyond + it->second) > kThinEnd * static_cast<double>(total))
-      return largest > kFar * it->first ? it->first : largest;
+    if (static_cast<double>(beyond + it->second) > kMaxTailFraction * static_cast<double>(total))
+      return largest > kMinTailRatio * it->first ? it->first : largest;
     beyond += it->second;
   }
   return largest;
 }
 
-// How a number becomes the number of its bar, and back.
+// The mapping from numbers to bins and back.
 struct Bins {
   HistogramScale scale;
   double width;  // on the axis
@@ -66,21 +66,21 @@ Bins choose_bins(const Histogram& histogram, double low, double high) {
   if (histogram.scale == HistogramScale::logarithmic) {
     CLOOB_CHECK(low > 0, "{} on a logarithmic scale", low);
     double width = 0.125;
-    while (std::log2(high / low) / width > kAboutBars) width *= 2;
+    while (std::log2(high / low) / width > kTargetBars) width *= 2;
     return {histogram.scale, width};
   }
-  const double step = high > low ? axis_ticks(low, high, kAboutBars).step : 1;
+  const double step = high > low ? axis_ticks(low, high, kTargetBars).step : 1;
   return {histogram.scale, histogram.scale == HistogramScale::whole ? std::max(1.0, step) : step};
 }
 
 // Round numbers on a logarithmic axis.
 AxisTicks logarithmic_ticks(const Interval& log2_of) {
-  constexpr double kWide = 7;  // octaves
+  constexpr double kMaxDetailedOctaves = 7;
   AxisTicks ticks;
   for (double power = 1e-6; power < 1e12; power *= 10) {
     for (const double factor : {1.0, 1.5, 2.0, 3.0, 5.0, 7.0}) {
       const bool is_main = factor == 1;
-      if (!is_main && log2_of.high - log2_of.low > kWide) continue;
+      if (!is_main && log2_of.high - log2_of.low > kMaxDetailedOctaves) continue;
       const double place = std::log2(power * factor);
       if (place < log2_of.low || place > log2_of.high) continue;
       ticks.values.push_back(place);
@@ -91,8 +91,8 @@ AxisTicks logarithmic_ticks(const Interval& log2_of) {
 }
 
 Frame frame_of(const std::vector<HistogramBar>& bars, HistogramScale scale) {
-  constexpr double kFewestBars = 6;    // a single bar should not fill the drawing
-  constexpr double kFewestCounts = 5;  // or the axis would count in fractions
+  constexpr double kMinBars = 6;    // a single bar should not fill the drawing
+  constexpr double kMinCounts = 5;  // otherwise the axis would have fractional counts
   Frame frame;
   for (const HistogramBar& bar : bars) {
     frame.x.include(bar.left);
@@ -100,15 +100,15 @@ Frame frame_of(const std::vector<HistogramBar>& bars, HistogramScale scale) {
     frame.y.include(static_cast<double>(bar.count));
   }
   const double width = bars.front().right - bars.front().left;
-  const double missing = std::max(0.0, kFewestBars * width - (frame.x.high - frame.x.low));
+  const double missing = std::max(0.0, kMinBars * width - (frame.x.high - frame.x.low));
   frame.x = {frame.x.low - missing / 2, frame.x.high + missing / 2};
-  // Lengths and counts have no room below zero.
+  // Lengths and counts cannot be negative.
   const double lowest = scale == HistogramScale::whole ? -0.5 : 0;
   const double below = lowest - frame.x.low;
   if (scale != HistogramScale::logarithmic && bars.front().left >= lowest && below > 0)
     frame.x = {lowest, frame.x.high + below};
   frame.y.low = 0;
-  frame.y.include(kFewestCounts);
+  frame.y.include(kMinCounts);
   frame.round_y();
   return frame;
 }
@@ -116,8 +116,8 @@ Frame frame_of(const std::vector<HistogramBar>& bars, HistogramScale scale) {
 }  // namespace
 
 std::vector<HistogramBar> histogram_bars(const Histogram& histogram) {
-  CLOOB_CHECK(!histogram.counts.empty(), "a histogram of nothing");
-  const double end = end_of_bars(histogram, total_of(histogram));
+  CLOOB_CHECK(!histogram.counts.empty(), "a histogram without counts");
+  const double end = tail_start(histogram, total_of(histogram));
   const Bins bins = choose_bins(histogram, histogram.counts.begin()->first, end);
   const std::int64_t first = bins.bin_of(histogram.counts.begin()->first), last = bins.bin_of(end);
   std::vector<HistogramBar> bars;
@@ -148,12 +148,13 @@ std::string svg_histogram(const Histogram& histogram) {
   for (const HistogramBar& bar : bars) {
     if (bar.count == 0) continue;
     constexpr double kGap = 0.5;
-    // Even one in a million shows.
+    // Even one in a million is visible.
     const double top = std::min(frame.top_of(static_cast<double>(bar.count)), frame.top_of(0) - 1);
-    svg += fmt::format(
-        R"(<path class="bar" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}V{:.1f}z"><title>{}: {} ({:.3g} %)</title></path>)",
-        frame.left_of(bar.left) + kGap, frame.top_of(0), top, frame.left_of(bar.right) - kGap,
-        frame.top_of(0), bar.range, with_thousands(bar.count), 100 * static_cast<double>(bar.count) / total);
+    svg += fmt::format(R"(<path class="bar" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}V{:.1f}z">)"
+                       R"(<title>{}: {} ({:.3g} %)</title></path>)",
+                       frame.left_of(bar.left) + kGap, frame.top_of(0), top, frame.left_of(bar.right) - kGap,
+                       frame.top_of(0), bar.range, with_thousands(bar.count),
+                       100 * static_cast<double>(bar.count) / total);
   }
   return svg + "</svg>";
 }

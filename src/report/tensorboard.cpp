@@ -26,16 +26,17 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
-// TensorBoard reads the files of a folder in the order of their names, which begin with a time in seconds. A
-// resume must come after what it continues, even within the same second or after the clock was set back.
+// TensorBoard reads the files of a folder in the order of their names, which begin with a time in seconds.
+// The file of a resumed run must sort after those it continues, even within the same second or after the
+// clock was set back.
 std::int64_t time_after_existing_files(const std::filesystem::path& folder) {
   auto time = static_cast<std::int64_t>(wall_time_now());
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kFilePrefix)) continue;
-    const auto taken = parse_integer(
+    const auto existing_time = parse_integer(
         name.substr(kFilePrefix.size(), name.find('.', kFilePrefix.size()) - kFilePrefix.size()));
-    if (taken) time = std::max(time, *taken + 1);
+    if (existing_time) time = std::max(time, *existing_time + 1);
   }
   return time;
 }

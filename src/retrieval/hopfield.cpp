@@ -6,27 +6,27 @@
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
 #include "cloob/base/tiles.h"
-#include "retrieval/association.h"
+#include "retrieval/hopfield_update.h"
 
 namespace cloob {
 
 at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, const at::Tensor& beta,
                              std::int64_t update_steps, std::int64_t tile) {
   CLOOB_CHECK(state_BD.dim() == 2 && stored_MD.dim() == 2 && state_BD.size(1) == stored_MD.size(1),
-              "patterns must be two matrices of equal width");
+              "state and stored patterns must be matrices with the same number of columns");
   CLOOB_CHECK(update_steps >= 1 && stored_MD.size(0) >= 1, "{} update steps, {} stored patterns",
               update_steps, stored_MD.size(0));
   const OutsideAutocast outside_autocast;
-  const auto narrow_type = c10::promoteTypes(state_BD.scalar_type(), stored_MD.scalar_type());
-  const auto type = c10::promoteTypes(narrow_type, at::kFloat);
+  const auto input_type = c10::promoteTypes(state_BD.scalar_type(), stored_MD.scalar_type());
+  const auto type = c10::promoteTypes(input_type, at::kFloat);
   const at::Tensor stored = stored_MD.to(type);
   const at::Tensor scale = beta.to(type);
   at::Tensor pattern_BD = state_BD.to(type);
   const std::int64_t side = tile_side(tile);
   for (std::int64_t step = 1; step < update_steps; ++step) {
-    pattern_BD = associate(pattern_BD, stored, scale, RowLength::as_it_comes, side);
+    pattern_BD = hopfield_update(pattern_BD, stored, scale, Normalize::no, side);
   }
-  return associate(pattern_BD, stored, scale, RowLength::unit, side);
+  return hopfield_update(pattern_BD, stored, scale, Normalize::yes, side);
 }
 
 at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, double beta,
@@ -37,24 +37,24 @@ at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& store
 PairRetrievals hopfield_retrieve_pairs(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& beta,
                                        std::int64_t tile) {
   CLOOB_CHECK(x_ND.dim() == 2 && x_ND.sizes() == y_ND.sizes() && x_ND.size(0) >= 1,
-              "images and texts must be two matrices of one size");
+              "images and texts must be matrices of the same size");
   const OutsideAutocast outside_autocast;
   const auto type = c10::promoteTypes(c10::promoteTypes(x_ND.scalar_type(), y_ND.scalar_type()), at::kFloat);
   const at::Tensor x = x_ND.to(type), y = y_ND.to(type), scale = beta.to(type);
   const std::int64_t side = tile_side(tile);
-  const auto [v_x_ND, u_y_ND] = associate_each_other(x, y, scale, side);
-  return {associate_themselves(x, scale, side), u_y_ND, v_x_ND, associate_themselves(y, scale, side)};
+  const auto [v_x_ND, u_y_ND] = cross_update(x, y, scale, side);
+  return {self_update(x, scale, side), u_y_ND, v_x_ND, self_update(y, scale, side)};
 }
 
-double retrieved_share(std::int64_t step, std::int64_t warmup_steps) {
+double retrieved_fraction(std::int64_t step, std::int64_t warmup_steps) {
   if (step >= warmup_steps) return 1.0;
   return static_cast<double>(step) / static_cast<double>(warmup_steps);
 }
 
-at::Tensor blend_retrieved(const at::Tensor& state_BD, const at::Tensor& retrieved_BD, double share) {
-  if (share >= 1.0) return retrieved_BD;
+at::Tensor blend_retrieved(const at::Tensor& state_BD, const at::Tensor& retrieved_BD, double fraction) {
+  if (fraction >= 1.0) return retrieved_BD;
   const OutsideAutocast outside_autocast;
-  return unit_rows(at_least_fp32(state_BD) * (1.0 - share) + at_least_fp32(retrieved_BD) * share);
+  return unit_rows(at_least_fp32(state_BD) * (1.0 - fraction) + at_least_fp32(retrieved_BD) * fraction);
 }
 
 }  // namespace cloob

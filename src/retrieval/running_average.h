@@ -1,4 +1,4 @@
-// What both kinds of association are made of.
+// Building blocks of both kinds of Hopfield updates.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,36 +7,43 @@
 
 namespace cloob {
 
-/// Averages of stored patterns with softmax weights, whose similarities come in tiles: the weights are exp(z
-/// - m), where m is the largest z so far, and what has been added up is scaled down whenever that grows
+/// Softmax-weighted averages of stored patterns, from similarities z that arrive in tiles (online softmax):
+/// the weights are exp(z - m), where m is the largest z so far, and the sums are rescaled whenever m grows
 /// (Milakov and Gimelshein, 2018; Dao et al., 2022).
 class RunningAverage {
  public:
   explicit RunningAverage(const at::Tensor& state_BD);
-  /// The similarities of states from `first` on to some stored patterns. `weights_RC` is scratch of their
-  /// size, which may be they themselves.
+  /// Adds the similarities between the states starting at row `first` and some stored patterns. `weights_RC`
+  /// is scratch memory of the same size; it may be `similarities_RC` itself.
   void add(std::int64_t first, const at::Tensor& similarities_RC, const at::Tensor& stored_CD,
            at::Tensor weights_RC);
-  /// Ends the sums. To be called once.
+  /// Completes the averages. Call it once.
   void finish();
 
-  at::Tensor average_BD;  ///< behind `finish`
-  at::Tensor log_sum_B1;  ///< log sum_j exp(z_ij), behind `finish`
+  at::Tensor average_BD;  ///< after `finish`
+  at::Tensor log_sum_B1;  ///< log sum_j exp(z_ij), after `finish`
 
  private:
-  at::Tensor largest_B1_;
+  at::Tensor max_B1_;
   at::Tensor sum_B1_;
 };
 
-/// Gives rows unit length in place and returns the lengths that they had, at least 1e-12 as in unit_rows.
-at::Tensor make_unit_rows(const at::Tensor& rows_BD);
+/// L2-normalizes rows in place and returns their norms, clamped to at least 1e-12 as in unit_rows.
+at::Tensor normalize_rows_in_place(const at::Tensor& rows_BD);
 
-/// The gradient of rows before they were given unit length, and its products with those rows.
+/// The gradient of rows before their normalization, and its inner products with those rows.
 struct RowGradient {
   at::Tensor grad_BD;
-  at::Tensor along_B1;
+  at::Tensor dot_B1;
 };
-RowGradient before_unit_length(const at::Tensor& grad_BD, const at::Tensor& unit_BD,
-                               const at::Tensor& length_B1);
+RowGradient normalize_backward(const at::Tensor& grad_BD, const at::Tensor& unit_BD,
+                               const at::Tensor& norm_B1);
+
+/// Turns the similarities z of a tile into softmax weights P, in place, and writes the gradient of z, P (g
+/// stored^T - g.(P stored)), to `grad_z_RC`; g is the gradient of the averages and `dot_R1` the inner
+/// products g.(P stored).
+void softmax_backward(const at::Tensor& similarities_RC, const at::Tensor& log_sum_R1,
+                      const at::Tensor& grad_RD, const at::Tensor& dot_R1, const at::Tensor& stored_CD,
+                      at::Tensor grad_z_RC);
 
 }  // namespace cloob

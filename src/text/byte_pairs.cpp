@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::string_view kEndOfWord = "</w>";
 
-// The file spells a byte as a character: itself where Latin-1 has something to see, and one from U+0100 on
-// where not.
+// The file represents a byte by a character: its Latin-1 character if that is printable, otherwise one from
+// U+0100 on.
 struct SpelledByte {
   unsigned char byte;
   char32_t character;
@@ -74,16 +74,16 @@ void BytePairs::read_merges(std::string_view lines, const std::string& path) {
     const auto left_id = id_of_spelling.find(left), right_id = id_of_spelling.find(right);
     if (left_id == id_of_spelling.end() || right_id == id_of_spelling.end() || left.ends_with(kEndOfWord)) {
       throw_user_error(
-          "'{}', line {}: '{}' is not a merge of two tokens known by then; expected the format of CLIP's "
+          "'{}', line {}: '{}' is not a merge of two tokens defined before; expected the format of CLIP's "
           "bpe_simple_vocab_16e6.txt.gz",
           path, i + 2, line.substr(0, 40));
     }
     merges_.insert(left_id->second, right_id->second, size());
     if (!add_token(left + right, bytes_of(left_id->second) + bytes_of(right_id->second))) {
-      throw_user_error("'{}', line {}: the token '{}{}' exists already", path, i + 2, left, right);
+      throw_user_error("'{}', line {}: the token '{}{}' already exists", path, i + 2, left, right);
     }
   }
-  if (size() == 2 * kNumByteTokens) throw_user_error("'{}' holds no merges", path);
+  if (size() == 2 * kNumByteTokens) throw_user_error("'{}' contains no merges", path);
 }
 
 void BytePairs::find_whole_words() {
@@ -94,7 +94,7 @@ void BytePairs::find_whole_words() {
     const std::string_view word = bytes.substr(0, bytes.size() - 1);
     ids.clear();
     append_merged_ids(word, ids);
-    // That a token is in the vocabulary does not mean that its own bytes merge into it.
+    // A token may be in the vocabulary although its bytes do not merge into it.
     if (ids.size() == 1) whole_words_.emplace(word, ids[0]);
   }
 }
@@ -112,38 +112,38 @@ void BytePairs::append_merged_ids(std::string_view word, std::vector<std::int64_
   for (const char c : word) ids.push_back(id_of_byte_[static_cast<unsigned char>(c)]);
   ids.back() += kNumByteTokens;
   merge(std::span(ids).subspan(begin));
-  ids.erase(std::remove(ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end(), kSwallowed), ids.end());
+  ids.erase(std::remove(ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.end(), kMerged), ids.end());
 }
 
 void BytePairs::merge(std::span<std::int64_t> ids) const {
-  // Pairs that may merge, lowest id first and then from the left: id and place of the left partner in one
-  // number. The right partner is the next one that is left; tokens are short, so it is never far.
+  // Candidate merges, lowest id first and then from left to right: the id and the index of the left token in
+  // one number. The right token is the next remaining one; tokens are short, so it is never far.
   std::priority_queue<std::uint64_t, std::vector<std::uint64_t>, std::greater<>> candidates;
-  const auto partner = [&](std::size_t place) {
-    do ++place;
-    while (place < ids.size() && ids[place] == kSwallowed);
-    return place;
+  const auto right_neighbour = [&](std::size_t index) {
+    do ++index;
+    while (index < ids.size() && ids[index] == kMerged);
+    return index;
   };
-  const auto propose = [&](std::size_t left, std::size_t right) {
+  const auto add_candidate = [&](std::size_t left, std::size_t right) {
     const std::uint64_t merged = merges_.find(ids[left], ids[right]);
     if (merged != PairTable::kNone) candidates.push(merged << 32 | left);
   };
-  for (std::size_t i = 0; i + 1 < ids.size(); ++i) propose(i, i + 1);
+  for (std::size_t i = 0; i + 1 < ids.size(); ++i) add_candidate(i, i + 1);
   while (!candidates.empty()) {
     const auto merged = static_cast<std::int64_t>(candidates.top() >> 32);
     const auto left = static_cast<std::size_t>(candidates.top() & 0xFFFFFFFF);
     candidates.pop();
-    const std::size_t right = partner(left);
-    // One of the two may have merged with another since; no other pair gives the same id.
-    if (ids[left] == kSwallowed || right == ids.size() || merges_.find(ids[left], ids[right]) != merged)
+    const std::size_t right = right_neighbour(left);
+    // Either token may have been merged with another one in the meantime; no other pair has the same id.
+    if (ids[left] == kMerged || right == ids.size() || merges_.find(ids[left], ids[right]) != merged)
       continue;
     ids[left] = merged;
-    ids[right] = kSwallowed;
-    if (const std::size_t next = partner(left); next < ids.size()) propose(left, next);
+    ids[right] = kMerged;
+    if (const std::size_t next = right_neighbour(left); next < ids.size()) add_candidate(left, next);
     std::size_t previous = left;
-    while (previous > 0 && ids[--previous] == kSwallowed) {
+    while (previous > 0 && ids[--previous] == kMerged) {
     }
-    if (previous < left) propose(previous, left);
+    if (previous < left) add_candidate(previous, left);
   }
 }
 

@@ -14,33 +14,32 @@
 
 namespace cloob {
 
-/// The merges of a vocabulary file, and the merging.
+/// Byte-pair encoding with the merges of a vocabulary file.
 ///
 /// Ids: the 256 bytes in the order of CLIP's byte table, the same 256 as the last byte of a word, then one id
-/// for every merge in the order of the file. A merge with a lower id goes first. Immutable after
-/// construction, so thread-safe.
+/// per merge in the order of the file. Merges with lower ids are applied first. Immutable after construction,
+/// hence thread-safe.
 class BytePairs {
  public:
-  /// `path` is a gzipped text: a header line, then one merge a line. At most 48,894 merges are read, as CLIP
-  /// does from a file that holds more. Throws UserError when the file cannot be read or a line is no merge of
+  /// `path` is a gzipped text: a header line, then one merge per line. At most 48,894 merges are read, like
+  /// in CLIP, whose file has more. Throws UserError when the file cannot be read or a line is not a merge of
   /// two known tokens.
   explicit BytePairs(const std::filesystem::path& path);
   BytePairs(const BytePairs&) = delete;
   BytePairs& operator=(const BytePairs&) = delete;
 
-  /// Appends the ids of one word (a piece of the split, not empty).
+  /// Appends the ids of one word (a non-empty piece, see split.h).
   void append_ids(std::string_view word, std::vector<std::int64_t>& ids) const;
 
-  /// The bytes that an id stands for, with a blank at the end when it ends a word.
+  /// The bytes of a token, followed by a space when it ends a word.
   const std::string& bytes_of(std::int64_t id) const { return bytes_[static_cast<std::size_t>(id)]; }
   std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size()); }
 
  private:
   static constexpr std::size_t kNumMerges = 48'894;
-  static constexpr std::int64_t kNumByteTokens = 256;  // and as many for bytes that end a word
+  static constexpr std::int64_t kNumByteTokens = 256;  // and another 256 for bytes that end a word
 
-  static constexpr std::int64_t kSwallowed =
-      -1;  // the place of a token that its left neighbour has merged with
+  static constexpr std::int64_t kMerged = -1;  // position of a token that was merged into its left neighbour
 
   void read_merges(std::string_view lines, const std::string& path);
   void find_whole_words();
@@ -50,8 +49,8 @@ class BytePairs {
   std::array<std::int64_t, 256> id_of_byte_;
   std::vector<std::string> bytes_;
   PairTable merges_{kNumMerges};
-  std::unordered_map<std::string_view, std::int64_t>
-      whole_words_;  // words that merge into one token: most of them
+  // Words that merge into a single token: most words.
+  std::unordered_map<std::string_view, std::int64_t> whole_words_;
 };
 
 }  // namespace cloob

@@ -13,12 +13,12 @@ namespace {
 bool is_ascii_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r'; }
 
 template <class Character, class IsSpace>
-std::basic_string<Character> collapse(std::basic_string_view<Character> text, IsSpace is_white) {
+std::basic_string<Character> collapse(std::basic_string_view<Character> text, IsSpace is_whitespace) {
   std::basic_string<Character> result;
   result.reserve(text.size());
   bool word_ended = false;
   for (const Character c : text) {
-    if (is_white(c)) {
+    if (is_whitespace(c)) {
       word_ended = true;
       continue;
     }

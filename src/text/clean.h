@@ -1,4 +1,4 @@
-// The two ways of cleaning a caption, apart, so that a test can compare them.
+// The two implementations of caption cleaning, declared separately so that a test can compare them.
 #pragma once
 
 #include <string>
@@ -6,11 +6,11 @@
 
 namespace cloob {
 
-/// Whether `clean_ascii_caption` gives the right answer.
+/// Whether `clean_ascii_caption` is correct for this caption.
 bool is_plain_ascii(std::string_view caption);
 std::string clean_ascii_caption(std::string_view caption);
 
-/// Right for every caption.
+/// Correct for every caption.
 std::string clean_any_caption(std::string_view caption);
 
 }  // namespace cloob

@@ -14,12 +14,12 @@ ClipTokenizer::ClipTokenizer(const std::filesystem::path& vocabulary_file, Trunc
 
 EncodedText ClipTokenizer::encode(std::string_view text, std::int64_t context_length) const {
   CLOOB_CHECK(context_length >= 1, "context length {}", context_length);
-  const auto longest = static_cast<std::size_t>(context_length);
+  const auto max_ids = static_cast<std::size_t>(context_length);
   const std::string caption = clean_caption(text);
   std::vector<std::int64_t> ids = {start_id()};
   std::size_t position = 0;
-  // What would be cut away is not encoded.
-  while (ids.size() <= longest) {
+  // The part that would be truncated is not encoded.
+  while (ids.size() <= max_ids) {
     const std::string_view piece = next_piece(caption, position);
     if (piece.empty()) break;
     if (piece == kStartOfText) {
@@ -31,11 +31,11 @@ EncodedText ClipTokenizer::encode(std::string_view text, std::int64_t context_le
     }
   }
   ids.push_back(end_id());
-  if (ids.size() > longest) {
-    ids.resize(longest);
+  if (ids.size() > max_ids) {
+    ids.resize(max_ids);
     if (truncation_ == Truncation::keep_end) ids.back() = end_id();
   }
-  // The first end token; where a cut has lost it, the first start token, as in the CLOOB authors' code.
+  // The first end token; if truncation dropped it, the first start token, as in the CLOOB authors' code.
   const std::int64_t end_position = std::ranges::max_element(ids) - ids.begin();
   return {std::move(ids), end_position, /*is_empty=*/caption.empty()};
 }
@@ -48,7 +48,7 @@ std::string ClipTokenizer::decode(std::span<const std::int64_t> ids) const {
     if (id != start_id()) bytes += byte_pairs_.bytes_of(id);
   }
   if (bytes.ends_with(' ')) bytes.pop_back();
-  // A cut may have split a character.
+  // Truncation may have split a character.
   return encode_utf8(decode_utf8(bytes));
 }
 

@@ -7,10 +7,10 @@
 
 namespace cloob {
 
-/// CLIP's tokenizer as open_clip 3.3 has it, id for id, except for the repair of mojibake (clean.h).
+/// CLIP's tokenizer with exactly the ids of open_clip 3.3, except for the repair of mojibake (clean.h).
 ///
-/// The end token is the largest id. A caption that spells out "<end_of_text>" gets that id there and then,
-/// and the text encoder pools at the first one. The padding id, 0, is also that of '!'; see
+/// The end token is the largest id. A caption that contains the text "<end_of_text>" gets that id at this
+/// position, and the text encoder pools at the first one. The padding id, 0, is also the id of '!'; see
 /// Tokenizer::pad_id.
 class ClipTokenizer final : public Tokenizer {
  public:

@@ -13,18 +13,18 @@ namespace {
 constexpr char32_t kEscape = 0x1B;
 
 std::u32string_view latin_ligature(char32_t c) {
-  // The Afrikaans digraph U+0149 becomes the apostrophe that uncurling makes of its U+02BC.
+  // The Afrikaans digraph U+0149 contains U+02BC, which uncurling turns into an ASCII apostrophe.
   static constexpr std::array<std::pair<char32_t, std::u32string_view>, 22> kLigatures = {
       {{0x132, U"IJ"},       {0x133, U"ij"},  {0x149, U"'n"},  {0x1C4, U"D\u017D"}, {0x1C5, U"D\u017E"},
        {0x1C6, U"d\u017E"},  {0x1C7, U"LJ"},  {0x1C8, U"Lj"},  {0x1C9, U"lj"},      {0x1CA, U"NJ"},
        {0x1CB, U"Nj"},       {0x1CC, U"nj"},  {0x1F1, U"DZ"},  {0x1F2, U"Dz"},      {0x1F3, U"dz"},
        {0xFB00, U"ff"},      {0xFB01, U"fi"}, {0xFB02, U"fl"}, {0xFB03, U"ffi"},    {0xFB04, U"ffl"},
        {0xFB05, U"\u017Ft"}, {0xFB06, U"st"}}};
-  const auto place = std::ranges::find(kLigatures, c, &std::pair<char32_t, std::u32string_view>::first);
-  return place != kLigatures.end() ? place->second : std::u32string_view();
+  const auto found = std::ranges::find(kLigatures, c, &std::pair<char32_t, std::u32string_view>::first);
+  return found != kLigatures.end() ? found->second : std::u32string_view();
 }
 
-bool has_other_width(char32_t c) { return c == 0x3000 || (c >= 0xFF01 && c <= 0xFFEF); }
+bool is_width_variant(char32_t c) { return c == 0x3000 || (c >= 0xFF01 && c <= 0xFFEF); }
 
 char32_t uncurl(char32_t c) {
   if (c == 0x2BC || (c >= 0x2018 && c <= 0x201B)) return U'\'';
@@ -41,7 +41,7 @@ std::u32string replace_characters(std::u32string_view text) {
       result += c;
     } else if (const std::u32string_view letters = latin_ligature(c); !letters.empty()) {
       result += letters;
-    } else if (has_other_width(c)) {
+    } else if (is_width_variant(c)) {
       result += normalize_nfkc({&c, 1});
     } else {
       result += uncurl(c);
@@ -102,15 +102,14 @@ std::u32string fix_segment(std::u32string_view segment, bool unescape) {
 }  // namespace
 
 std::u32string fix_text(std::u32string_view text) {
-  constexpr std::size_t kLongestSegment = 1'000'000;
+  constexpr std::size_t kMaxSegment = 1'000'000;
   std::u32string fixed;
   bool unescape = true;
   while (!text.empty()) {
     const std::size_t line_break = text.find(U'\n');
     const std::size_t line_length = line_break == std::u32string_view::npos ? text.size() : line_break + 1;
-    const std::u32string_view segment = text.substr(0, std::min(line_length, kLongestSegment));
-    // A '<' says that this is HTML and that the references in it are meant; ftfy then keeps those of later
-    // lines too.
+    const std::u32string_view segment = text.substr(0, std::min(line_length, kMaxSegment));
+    // A '<' indicates HTML, in which references are intended; ftfy then also keeps those of all later lines.
     if (segment.find(U'<') != std::u32string_view::npos) unescape = false;
     fixed += fix_segment(segment, unescape);
     text.remove_prefix(segment.size());

@@ -14,10 +14,10 @@ std::string read_gzip_file(const std::filesystem::path& path) {
   constexpr int kGzipWithLargestWindow = 16 + MAX_WBITS;
   std::string compressed = read_file(path);
   if (compressed.size() > std::numeric_limits<uInt>::max()) {
-    throw_user_error("'{}' is larger than 4 GiB, which no vocabulary is", path.string());
+    throw_user_error("'{}' is larger than 4 GiB: it cannot be a vocabulary", path.string());
   }
   z_stream stream{};
-  CLOOB_CHECK(inflateInit2(&stream, kGzipWithLargestWindow) == Z_OK, "zlib did not start");
+  CLOOB_CHECK(inflateInit2(&stream, kGzipWithLargestWindow) == Z_OK, "cannot initialize zlib");
   stream.next_in = reinterpret_cast<Bytef*>(compressed.data());
   stream.avail_in = static_cast<uInt>(compressed.size());
   std::string content;
@@ -30,8 +30,7 @@ std::string read_gzip_file(const std::filesystem::path& path) {
     content.append(buffer.data(), buffer.size() - stream.avail_out);
   }
   inflateEnd(&stream);
-  if (status == Z_BUF_ERROR)
-    throw_user_error("'{}' ends too early: copy or download it again", path.string());
+  if (status == Z_BUF_ERROR) throw_user_error("'{}' is truncated: copy or download it again", path.string());
   if (status != Z_STREAM_END) throw_user_error("'{}' is not a gzip file, or is damaged", path.string());
   return content;
 }

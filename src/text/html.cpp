@@ -19,7 +19,7 @@ bool is_ascii_alphanumeric(char32_t c) {
   return is_ascii_digit(c) || (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z');
 }
 
-// A reference at the start of a text: what it stands for and how many characters it takes up.
+// A reference at the start of a text: its replacement and its length in characters.
 struct Reference {
   std::u32string text;
   std::size_t length = 0;
@@ -31,8 +31,8 @@ std::u32string character_for_number(std::uint32_t number) {
   if (number == '\r') return U"\r";
   const char32_t mapped = windows_1252_for_control(number);
   if (mapped != number) return {mapped};
-  // Windows-1252's five gaps pass; the other control characters, except the white ones, and the code points
-  // that are no characters stand for nothing.
+  // The five undefined codes of Windows-1252 are kept; other control characters, except whitespace, and
+  // noncharacters are removed.
   if (number >= 0x80 && number <= 0x9F) return {number};
   const bool is_control =
       (number < 0x20 && number != '\t' && number != '\n' && number != '\f') || number == 0x7F;
@@ -58,10 +58,10 @@ std::optional<Reference> numeric_reference(std::u32string_view text) {
   return Reference{character_for_number(number), end};
 }
 
-// The longest run of ASCII letters and digits from the ampersand on, and the semicolon that ends it.
-std::string entity_name(std::u32string_view text, std::size_t longest) {
+// The longest run of ASCII letters and digits after the ampersand, with the semicolon that follows it.
+std::string entity_name(std::u32string_view text, std::size_t max_size) {
   std::string name;
-  for (std::size_t i = 1; i < text.size() && name.size() < longest && is_ascii_alphanumeric(text[i]); ++i) {
+  for (std::size_t i = 1; i < text.size() && name.size() < max_size && is_ascii_alphanumeric(text[i]); ++i) {
     name += static_cast<char>(text[i]);
   }
   if (name.size() + 1 < text.size() && text[name.size() + 1] == U';') name += ';';
@@ -70,7 +70,7 @@ std::string entity_name(std::u32string_view text, std::size_t longest) {
 
 std::optional<Reference> named_reference(std::u32string_view text) {
   std::string name = entity_name(text, 32);
-  // The longest name that fits, down to the two letters of "lt".
+  // The longest matching name, down to two letters as in "lt".
   for (; name.size() >= 2; name.pop_back()) {
     if (const HtmlEntity* entity = find_html_entity(name)) {
       return Reference{std::u32string(entity->text), name.size() + 1};
@@ -84,16 +84,16 @@ std::optional<Reference> html_reference(std::u32string_view text) {
 }
 
 std::optional<Reference> unambiguous_reference(std::u32string_view text) {
-  constexpr std::size_t kLongestName = 24;  // between the ampersand, or "&#", and the semicolon
+  constexpr std::size_t kMaxName = 24;  // between the ampersand, or "&#", and the semicolon
   if (text.size() > 1 && text[1] == U'#') {
     const auto reference = numeric_reference(text);
     const bool ends_in_semicolon = reference && text[reference->length - 1] == U';';
-    // A reference to a semicolon stays: ftfy takes it for one that was only half read.
-    if (!ends_in_semicolon || reference->length > kLongestName + 3 || reference->text == U";")
+    // A reference to a semicolon is kept, as in ftfy, which treats it as an incomplete match.
+    if (!ends_in_semicolon || reference->length > kMaxName + 3 || reference->text == U";")
       return std::nullopt;
     return reference;
   }
-  const std::string name = entity_name(text, kLongestName);
+  const std::string name = entity_name(text, kMaxName);
   if (!name.ends_with(';')) return std::nullopt;
   const HtmlEntity* entity = find_html_entity(name);
   if (entity == nullptr) entity = find_shouted_html_entity(name);

@@ -7,7 +7,7 @@
 
 namespace cloob {
 
-/// A hash table from pairs of token ids below 65,535 to what they merge into: one cache line a look-up.
+/// A hash table from pairs of token ids below 65,535 to the merged token: about one cache line per lookup.
 class PairTable {
  public:
   explicit PairTable(std::size_t num_pairs) {
@@ -15,7 +15,7 @@ class PairTable {
     slots_.resize(std::size_t{1} << bits_);
   }
 
-  /// False when the pair is there already.
+  /// Returns false when the pair already exists.
   bool insert(std::int64_t left, std::int64_t right, std::int64_t merged) {
     Slot& slot = slots_[find_slot(key(left, right))];
     if (slot.key != kFree) return false;
@@ -41,13 +41,13 @@ class PairTable {
     return static_cast<std::uint32_t>(left) << 16 | static_cast<std::uint32_t>(right);
   }
 
-  // The slot that holds the key, or the free one where it belongs.
+  // The slot that holds the key, or the free slot for it.
   std::size_t find_slot(std::uint32_t wanted) const {
     constexpr std::uint32_t kGoldenRatio = 0x9E3779B1;
-    std::size_t place = (wanted * kGoldenRatio) >> (32 - bits_);
-    while (slots_[place].key != wanted && slots_[place].key != kFree)
-      place = (place + 1) & (slots_.size() - 1);
-    return place;
+    std::size_t index = (wanted * kGoldenRatio) >> (32 - bits_);
+    while (slots_[index].key != wanted && slots_[index].key != kFree)
+      index = (index + 1) & (slots_.size() - 1);
+    return index;
   }
 
   int bits_ = 1;

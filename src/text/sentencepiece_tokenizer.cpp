@@ -17,8 +17,8 @@ SentencePieceTokenizer::SentencePieceTokenizer(const std::filesystem::path& mode
        {std::tuple("start", "bos", processor_.bos_id()), std::tuple("end", "eos", processor_.eos_id())}) {
     if (id < 0) {
       throw_user_error(
-          "the sentencepiece model '{}' has no {} token ({}_id is -1): train one that has, for example "
-          "with 'cloob tokenizer train'",
+          "the sentencepiece model '{}' has no {} token ({}_id is -1): train a model that has one, for "
+          "example with 'cloob tokenizer train'",
           model_file.string(), name, option);
     }
   }
@@ -31,7 +31,7 @@ EncodedText SentencePieceTokenizer::encode(std::string_view text, std::int64_t c
   CLOOB_CHECK(status.ok(), "sentencepiece: {}", status.ToString());
   std::vector<std::int64_t> ids = {processor_.bos_id()};
   ids.insert(ids.end(), pieces.begin(), pieces.end());
-  // Room for the end token.
+  // Leaves space for the end token.
   ids.resize(std::min(ids.size(), static_cast<std::size_t>(context_length - 1)));
   ids.push_back(processor_.eos_id());
   const auto end_position = static_cast<std::int64_t>(ids.size()) - 1;

@@ -8,9 +8,9 @@
 
 namespace cloob {
 
-/// A sentencepiece model. Captions reach it with runs of white space collapsed and are otherwise as they
-/// were: the model brings its own normalisation. Start, end and padding ids are the model's; a model without
-/// a padding id is padded with 0. The end token is not the largest id, so its position is given explicitly.
+/// A sentencepiece model. Runs of whitespace in captions are collapsed before encoding and nothing else is
+/// changed: the model has its own normalisation. Start, end and padding ids are the model's; without a
+/// padding id, 0 is used. The end token is not the largest id, so its position is stored explicitly.
 class SentencePieceTokenizer final : public Tokenizer {
  public:
   /// Throws UserError when the model cannot be read or has no start or end token.

@@ -7,7 +7,7 @@
 namespace cloob {
 namespace {
 
-// In no class of CLIP's pattern, so it falls between two pieces: it is no letter, but its capital is.
+// In no class of CLIP's pattern, so it separates pieces: it is not a letter, but its upper-case form is.
 constexpr char32_t kCombiningIota = 0x345;
 
 enum class Kind { separator, letter, number, other };
@@ -24,7 +24,7 @@ Kind kind_of(char32_t c) {
   return c == kCombiningIota ? Kind::separator : Kind::other;
 }
 
-// Length of `pattern` at the start of the text, with a long s for any s; 0 when it is not there.
+// Length of `pattern` at the start of the text, where a long s matches any s; 0 when it does not match.
 std::size_t match(std::string_view text, std::string_view pattern) {
   constexpr std::string_view kLongS = "\xC5\xBF";
   std::size_t position = 0;

@@ -18,12 +18,12 @@ void TextConfig::validate() const {
   if (model_file.empty()) {
     throw_user_error(
         "text.tokenizer is sentencepiece, but text.model_file is empty: set it to a model, for example one "
-        "made by 'cloob tokenizer train'");
+        "created by 'cloob tokenizer train'");
   }
   if (truncation == Truncation::cut) {
     throw_user_error(
-        "text.truncation is cut, which repeats a flaw of the CLOOB authors' code and exists for "
-        "text.tokenizer clip only: set it to keep_end");
+        "text.truncation is cut, which reproduces a bug of the CLOOB authors' code and exists only for "
+        "text.tokenizer clip: set it to keep_end");
   }
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 struct SequenceRule {
   int continuation_bytes = -1;  // -1: no sequence begins with this byte
-  // Bounds of the second byte; they keep out overlong forms, surrogates and numbers above U+10FFFF.
+  // Bounds of the second byte; they exclude overlong forms, surrogates and code points above U+10FFFF.
   unsigned char second_low = 0x80;
   unsigned char second_high = 0xBF;
 };
@@ -99,7 +99,7 @@ bool is_cased(char32_t code_point) {
   }
 }
 
-// Whether the sigma at `position` ends a word: a cased letter stands before it and none after it.
+// Whether the sigma at `position` ends a word: a cased letter precedes it and none follows it.
 bool is_final_sigma(std::u32string_view text, std::size_t position) {
   const std::u32string_view before = text.substr(0, position);
   const auto previous = std::find_if_not(before.rbegin(), before.rend(), is_case_ignorable);
@@ -205,7 +205,7 @@ std::u32string to_lower(std::u32string_view text) {
 }
 
 std::u32string normalize_nfc(std::u32string_view text) {
-  // Below U+0300 nothing combines and every character is its own normal form.
+  // Below U+0300 no character combines and each is its own normal form.
   if (std::ranges::all_of(text, [](char32_t c) { return c < 0x300; })) return std::u32string(text);
   return normalize(text, 0);
 }

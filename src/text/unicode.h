@@ -1,9 +1,9 @@
-// Code points and their properties, as Python's str and the regex module see them.
+// Code points and their properties, as defined by Python's str and the regex module.
 //
 // Categories, lower case and normalisation come from utf8proc, so they follow the Unicode version that
-// utf8proc was built with (15.0 for 2.8, the version in Debian 12). On every character that this version
-// knows, the answers equal those of Python 3.11 and of regex 2026.11; characters added later count as neither
-// letter nor number.
+// utf8proc was built with (15.0 for 2.8, the version in Debian 12). For every character of that version the
+// results equal those of Python 3.11 and of regex 2026.11; characters added later count as neither letter nor
+// number.
 #pragma once
 
 #include <cstddef>
@@ -14,23 +14,24 @@ namespace cloob {
 
 inline constexpr char32_t kReplacementCharacter = 0xFFFD;
 
-/// The code point at `position`, which moves past it. Malformed bytes give U+FFFD, one for every maximal part
-/// of a sequence, as Python's bytes.decode(errors="replace") does; encoded surrogates are malformed.
+/// Decodes the code point at `position` and advances past it. Malformed bytes give U+FFFD, one for every
+/// maximal subpart of a sequence, like Python's bytes.decode(errors="replace"); encoded surrogates are
+/// malformed.
 char32_t next_code_point(std::string_view utf8, std::size_t& position);
 std::u32string decode_utf8(std::string_view utf8);
 
 void append_utf8(char32_t code_point, std::string& utf8);
 std::string encode_utf8(std::u32string_view text);
 
-/// General categories L, N and Nd: what \p{L}, \p{N} and \d match.
+/// General categories L, N and Nd, which \p{L}, \p{N} and \d match.
 bool is_letter(char32_t code_point);
 bool is_number(char32_t code_point);
 bool is_decimal_digit(char32_t code_point);
-/// What str.isspace and str.split take for white space.
+/// Whitespace as defined by str.isspace and str.split.
 bool is_space(char32_t code_point);
 
-/// str.lower(): a capital sigma at the end of a word becomes the final one, and a dotted capital I two
-/// characters.
+/// str.lower(): a capital sigma at the end of a word becomes a final sigma, and a dotted capital I becomes
+/// two characters.
 std::u32string to_lower(std::u32string_view text);
 
 std::u32string normalize_nfc(std::u32string_view text);

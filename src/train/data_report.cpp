@@ -31,7 +31,7 @@ std::string to_json(const DataReport& report) {
                      {"data_wait", report.speed->data_wait},
                      {"ready_batches", report.speed->ready_batches}};
   }
-  // Names of files and members may be no UTF-8.
+  // Names of files and members may not be valid UTF-8.
   return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }
 

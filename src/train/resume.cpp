@@ -16,7 +16,7 @@ std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::pa
   return entries.empty() ? std::nullopt : std::optional(entries.back().path);
 }
 
-bool lies_in(const std::filesystem::path& checkpoint, const std::filesystem::path& folder) {
+bool is_in_folder(const std::filesystem::path& checkpoint, const std::filesystem::path& folder) {
   std::error_code error;
   const auto real = std::filesystem::canonical(checkpoint, error);
   return !error && std::filesystem::equivalent(real.parent_path(), folder, error) && !error;
@@ -28,16 +28,16 @@ void compare_with_saved(const Checkpoint& checkpoint, RunConfig& config) {
     saved = read_config<RunConfig>(
         ConfigSource::from_text(checkpoint.config_yaml, "the checkpoint's config.yaml"));
   } catch (const UserError& error) {
-    log_warning("train", "settings are not compared with the checkpoint's: {}", error.what());
+    log_warning("train", "cannot compare the settings with those of the checkpoint: {}", error.what());
     return;
   }
   if (!config.train.precision) config.train.precision = saved.train.precision;
   const auto before = setting_values(saved);
   for (const auto& [name, value] : setting_values(config)) {
-    if (before.at(name) != value) {
-      log_warning("train", "{} is {}, but was {} when the checkpoint was written", name, value,
-                  before.at(name));
-    }
+    const auto old = before.find(name);
+    const std::string old_value = old == before.end() ? "not set" : old->second;
+    if (old_value != value)
+      log_warning("train", "{} is {}, but was {} when the checkpoint was written", name, value, old_value);
   }
 }
 
@@ -45,35 +45,35 @@ void compare_with_saved(const Checkpoint& checkpoint, RunConfig& config) {
 
 ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume, bool overwrite) {
   const std::string name = directory.path().string();
-  const auto refuse_existing = [&] {
-    if (!directory.holds_a_run()) return;
+  const auto reject_existing_run = [&] {
+    if (!directory.contains_run()) return;
     throw_user_error(
-        "'{}' already holds a run: continue it with --resume auto, choose another folder with --run-dir, "
+        "'{}' already contains a run: continue it with --resume auto, choose another folder with --run-dir, "
         "or replace it with --overwrite",
         name);
   };
   if (resume != "none" && overwrite)
-    throw_user_error("--overwrite and --resume contradict each other: give one of them");
+    throw_user_error("--overwrite and --resume cannot be combined: give only one of them");
   if (overwrite) return {ExistingRun::remove, std::nullopt};
   if (resume == "none") {
-    refuse_existing();
+    reject_existing_run();
     return {};
   }
   if (resume == "auto") {
     if (auto newest = newest_checkpoint(directory.checkpoints()))
       return {ExistingRun::keep, std::move(newest)};
-    if (directory.holds_a_run())
-      log_info("train", "'{}' holds no checkpoint yet: starting from the beginning", name);
+    if (directory.contains_run())
+      log_info("train", "'{}' has no checkpoint yet: starting from the beginning", name);
     return {ExistingRun::remove_measurements, std::nullopt};
   }
   const CheckpointLocation location = resolve_checkpoint(resume);
   if (location.kind != CheckpointLocation::Kind::checkpoint) {
     throw_user_error(
-        "'{}' is a weights file, from which a run cannot be resumed: start from it with "
+        "'{}' is a weights file, which a run cannot be resumed from: start a run from it with "
         "--train.initial_weights",
         resume);
   }
-  if (!lies_in(location.path, directory.checkpoints())) refuse_existing();
+  if (!is_in_folder(location.path, directory.checkpoints())) reject_existing_run();
   return {ExistingRun::keep, location.path};
 }
 
@@ -83,7 +83,7 @@ std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunC
   Checkpoint checkpoint = load_checkpoint(*plan.checkpoint, CheckpointPart::everything);
   if (checkpoint.training.empty()) {
     throw_user_error(
-        "'{}' holds weights alone, from which a run cannot be resumed: start from it with "
+        "'{}' contains only weights, which a run cannot be resumed from: start a run from it with "
         "--train.initial_weights",
         plan.checkpoint->string());
   }

@@ -12,18 +12,18 @@
 #include "cloob/base/error.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/timer.h"
-#include "cloob/nn/device.h"
-#include "cloob/nn/device_graph.h"
-#include "cloob/nn/streams.h"
+#include "cloob/device/device.h"
+#include "cloob/device/device_graph.h"
+#include "cloob/device/streams.h"
+#include "cloob/task/make_task.h"
 #include "cloob/text/tokenizer.h"
 #include "cloob/train/train_step.h"
-#include "train/replayed_work.h"
-#include "train/training_parts.h"
+#include "train/graphed_step.h"
 
 namespace cloob {
 namespace {
 
-// All of a batch but the lengths of its captions.
+// A random batch, before its captions get their lengths.
 Batch make_batch(const RunConfig& config) {
   const ModelConfig& model = config.model;
   const std::int64_t size = config.train.global_batch_size;
@@ -37,7 +37,7 @@ Batch make_batch(const RunConfig& config) {
   return batch;
 }
 
-// The captions of a step are those behind the captions of the step before.
+// The caption lengths of a step continue those of the previous step.
 Batch with_lengths(Batch batch, const StepBenchmark& benchmark, std::int64_t step) {
   const ModelConfig& model = benchmark.config.model;
   const std::int64_t size = batch.size();
@@ -47,7 +47,7 @@ Batch with_lengths(Batch batch, const StepBenchmark& benchmark, std::int64_t ste
     const std::int64_t length = lengths[static_cast<std::size_t>(step * size + row) % lengths.size()];
     if (length < 2 || length > model.text.context_length) {
       throw_user_error(
-          "a caption of {} tokens (--caption-tokens): it has to have 2 to model.text.context_length ({})",
+          "--caption-tokens: a caption has {} tokens, must be between 2 and model.text.context_length ({})",
           length, model.text.context_length);
     }
     ends.push_back(length - 1);
@@ -65,20 +65,23 @@ double median(std::vector<double> values) {
 
 }  // namespace
 
-StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
+StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collectives& collectives) {
   CLOOB_CHECK(benchmark.steps > 0 && !benchmark.caption_lengths.empty(), "{} steps, {} lengths",
               benchmark.steps, benchmark.caption_lengths.size());
   const c10::Device device = select_device(benchmark.config.train.device);
   const ComputeStream compute_stream(device);
-  Batch made_up = make_batch(benchmark.config);
-  TrainStep train_step(benchmark.config, make_model(benchmark.config, device), device);
+  Batch full_batch = make_batch(benchmark.config);
+  const RunConfig& config = benchmark.config;
+  const auto task = make_task(task_settings(config), {}, collectives, device);
+  TrainStep train_step(config.train, config.optimizer, config.reference, *task, collectives, device);
   StepBenchmarkResult result;
-  // Training copies the images while the device computes the step before.
-  if (!train_step.reads_images()) made_up.images_BCHW = made_up.images_BCHW.to(device);
+  // Training copies the images while the device computes the previous step.
+  if (!train_step.reads_images_on_host()) full_batch.images_BCHW = full_batch.images_BCHW.to(device);
   const auto timed_step = [&](std::int64_t step) {
-    const Batch batch = with_lengths(made_up, benchmark, step);
+    const Batch batch = with_lengths(full_batch, benchmark, step);
     const Timer timer;
-    result.loss = train_step.run(batch, step, benchmark.config.optimizer.lr).loss.item<double>();
+    train_step.forward_backward(batch, step);
+    result.loss = train_step.update(config.optimizer.lr).loss.item<double>();
     return timer.seconds();
   };
   result.first_seconds = timed_step(0);
@@ -88,11 +91,11 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark) {
     for (std::int64_t step = 0; step < benchmark.steps; ++step) seconds.push_back(timed_step(step + 2));
     return seconds;
   };
-  // Until each of them has been recorded.
-  const bool are_recorded = benchmark.config.train.cuda_graph && graphs_of(device);
-  for (int call = 0; are_recorded && call <= ReplayedWork::kCallsBeforeRecording; ++call) timed_steps();
+  // Warm-up until every shape has been captured.
+  const bool are_captured = config.train.cuda_graph && graphs_of(device);
+  for (int call = 0; are_captured && call <= GraphedStep::kCallsBeforeCapture; ++call) timed_steps();
   result.seconds = median(timed_steps());
-  result.samples_per_second = static_cast<double>(made_up.size()) / result.seconds;
+  result.samples_per_second = static_cast<double>(full_batch.size()) / result.seconds;
   result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;
   return result;
 }

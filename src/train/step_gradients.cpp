@@ -1,69 +1,71 @@
 #include "train/step_gradients.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ceil_div.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/record_function.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "cloob/base/full_precision.h"
-#include "cloob/nn/layers.h"
-#include "cloob/nn/random_state.h"
-#include "cloob/nn/streams.h"
+#include "cloob/device/random_state.h"
+#include "cloob/nn/running_statistics.h"
 
 namespace cloob {
 namespace {
 
-// Texts that are recorded have a multiple of so many tokens, so that there are few recordings.
-constexpr std::int64_t kRecordedTokens = 8;
-
-std::optional<FeatureCache> make_cache(const TrainConfig& train, const TowerOptimizerConfig& tower) {
-  return train.cache_frozen_features && tower.frozen ? std::optional(FeatureCache()) : std::nullopt;
-}
-
-std::vector<at::Tensor> leaves_of(const NamedTensors& parameters) {
+std::vector<at::Tensor> leaves_of(const TrainedParameters& parameters) {
   std::vector<at::Tensor> leaves;
   for (const auto& [name, parameter] : parameters) {
-    if (parameter.requires_grad()) leaves.push_back(parameter);
+    if (parameter.tensor.requires_grad()) leaves.push_back(parameter.tensor);
   }
   return leaves;
 }
 
-/// Calls visit(first, count) for parts whose sizes differ by one at most: a batch norm can do nothing with a
-/// single pair that is left over.
-template <class Visit>
-void for_each_part(std::int64_t size, std::int64_t num_parts, const Visit& visit) {
-  num_parts = std::min(num_parts, size);
+/// Splits rows into parts whose sizes differ by at most one, because a batch norm cannot handle a single
+/// left-over sample. Without rows there is still one (empty) part.
+std::vector<RowRange> split_into_parts(std::int64_t size, std::int64_t num_parts) {
+  num_parts = std::clamp<std::int64_t>(num_parts, 1, std::max<std::int64_t>(1, size));
+  std::vector<RowRange> parts;
   for (std::int64_t part = 0; part < num_parts; ++part) {
     const std::int64_t first = size * part / num_parts;
-    visit(first, size * (part + 1) / num_parts - first);
+    parts.push_back({first, size * (part + 1) / num_parts - first});
   }
+  return parts;
 }
 
-/// Sums of the gradients of bf16 weights over parts, in float32: bf16 would lose small ones.
-class NarrowGradientSums {
+/// Concatenates the outputs of all parts, as leaves of the loss.
+RowOutputs concatenate(const std::vector<RowOutputs>& parts) {
+  RowOutputs all;
+  for (std::size_t i = 0; i < parts.front().size(); ++i) {
+    std::vector<at::Tensor> rows;
+    for (const RowOutputs& part : parts) rows.push_back(part[i].rows);
+    const bool is_trained = parts.front()[i].is_trained;
+    all.push_back({at::cat(rows).requires_grad_(is_trained), is_trained});
+  }
+  return all;
+}
+
+/// Accumulates the gradients of bf16 weights over parts in float32: bf16 sums would lose small gradients.
+class Fp32GradientSums {
  public:
-  void take_from(const NamedTensors& parameters) {
+  void accumulate_from(const TrainedParameters& parameters) {
     const at::NoGradGuard no_grad;
     for (const auto& [name, parameter] : parameters) {
-      if (!is_below_fp32(parameter) || !parameter.grad().defined()) continue;
+      const at::Tensor& tensor = parameter.tensor;
+      if (!is_below_fp32(tensor) || !tensor.grad().defined()) continue;
       const auto sum = sums_.find(name);
       if (sum == sums_.end()) {
-        sums_.emplace(name, at_least_fp32(parameter.grad()));
+        sums_.emplace(name, at_least_fp32(tensor.grad()));
       } else {
-        sum->second.add_(parameter.grad());
+        sum->second.add_(tensor.grad());
       }
-      parameter.mutable_grad().reset();
+      tensor.mutable_grad().reset();
     }
   }
-  void give_to(const NamedTensors& parameters) const {
-    for (const auto& [name, sum] : sums_) parameters.at(name).mutable_grad() = sum;
+  void assign_to(const TrainedParameters& parameters) const {
+    for (const auto& [name, sum] : sums_) parameters.at(name).tensor.mutable_grad() = sum;
   }
 
  private:
@@ -72,136 +74,104 @@ class NarrowGradientSums {
 
 }  // namespace
 
-StepGradients::StepGradients(const RunConfig& config, DualEncoder model,
-                             const ContrastiveObjective& objective, NamedTensors parameters,
-                             const LossScaler* scaler, c10::Device device, GraphFactory graphs)
-    : precision_(precision_of(config.train)),
-      full_batch_size_(config.train.global_batch_size),
-      num_parts_(config.train.gradient_cache_parts),
-      image_is_frozen_(config.optimizer.image.frozen),
-      text_is_frozen_(config.optimizer.text.frozen),
+StepGradients::StepGradients(const TrainConfig& config, TrainingTask& task, const LossScaler* scaler,
+                             c10::Device device, GraphFactory graphs)
+    : precision_(precision_of(config)),
+      full_batch_size_(config.global_batch_size),
+      num_parts_(config.gradient_cache_parts),
       device_(device),
-      model_(std::move(model)),
-      objective_(objective),
-      parameters_(std::move(parameters)),
-      scaler_(scaler),
-      image_cache_(make_cache(config.train, config.optimizer.image)),
-      text_cache_(make_cache(config.train, config.optimizer.text)) {
-  if (!config.train.cuda_graph || !graphs) return;
-  const auto work = [this](const std::vector<at::Tensor>& inputs) { return compute_recordable(inputs); };
-  replayed_.emplace(std::move(graphs), work, leaves_of(parameters_));
+      task_(task),
+      parameters_(task.parameters()),
+      scaler_(scaler) {
+  if (!config.cuda_graph || !graphs) return;
+  const auto work = [this](const std::vector<at::Tensor>& inputs) { return compute_captured(inputs); };
+  graphed_.emplace(std::move(graphs), work, leaves_of(parameters_));
 }
 
-at::Tensor StepGradients::compute(const Batch& batch, std::int64_t step) {
-  // Batches that lack a pair come in too many sizes, and too seldom, to be recorded.
-  const bool can_replay = batch.size() == full_batch_size_ && step >= objective_.first_steady_step();
-  if (replayed_ && can_replay) return replayed_->run(recordable_inputs(batch));
+LossOutput StepGradients::compute(const Batch& batch, std::int64_t step) {
+  // Incomplete batches occur in too many sizes, and too rarely, to be captured.
+  const bool can_be_captured = batch.size() == full_batch_size_ && step >= task_.first_steady_step();
+  if (graphed_ && can_be_captured) return compute_graphed(task_.to_static_shape(batch));
   if (num_parts_ > 1) return compute_in_parts(batch, step);
-  return backward(encode(batch, 0, batch.size()), step);
+  return backward(encode(batch, {0, batch.size()}, EncodePass::first), batch, step);
 }
 
-StepGradients::Features StepGradients::encode(const Batch& batch, std::int64_t first, std::int64_t count) {
+RowOutputs StepGradients::encode(const Batch& batch, RowRange rows, EncodePass pass) {
   const Autocast autocast(device_.type(), precision_);
-  return {
-      encode_images(batch.images_BCHW.narrow(0, first, count)),
-      encode_texts(batch.tokens_BL.narrow(0, first, count), batch.end_positions_B.narrow(0, first, count))};
+  return task_.encode(batch, rows, pass);
 }
 
-at::Tensor StepGradients::encode_images(const at::Tensor& images_BCHW) {
-  RECORD_USER_SCOPE("encode images");
-  const auto encode_all = [&](const at::Tensor& images) {
-    // The batch outlives the copy: every step ends with a wait for the device (see TrainStep).
-    return model_->encode_image(images.to(device_, /*non_blocking=*/true));
-  };
-  if (!image_cache_) return encode_all(images_BCHW);
-  return image_cache_
-      ->features(keys_of_rows(images_BCHW),
-                 [&](const at::Tensor& rows_K) { return encode_all(images_BCHW.index_select(0, rows_K)); })
-      .to(device_);
-}
-
-at::Tensor StepGradients::encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) {
-  RECORD_USER_SCOPE("encode texts");
-  if (!text_cache_) return model_->encode_text(tokens_BL, end_positions_B);
-  return text_cache_
-      ->features(keys_of_texts(tokens_BL, end_positions_B),
-                 [&](const at::Tensor& rows_K) {
-                   return model_->encode_text(tokens_BL.index_select(0, rows_K),
-                                              end_positions_B.index_select(0, rows_K));
-                 })
-      .to(device_);
-}
-
-// Returns the loss.
-at::Tensor StepGradients::backward(const Features& features, std::int64_t step) {
-  const at::Tensor loss = [&] {
-    RECORD_USER_SCOPE("objective");
-    return objective_.evaluate(features.image_BD, features.text_BD, model_->inv_tau(), gather_, step).loss;
-  }();
+LossOutput StepGradients::backward(const RowOutputs& outputs, const Batch& batch, std::int64_t step) {
+  LossOutput output = task_.loss(outputs, batch, step);
   RECORD_USER_SCOPE("backward");
-  (scaler_ ? scaler_->scale(loss) : loss).backward();
-  return loss.detach();
+  (scaler_ ? scaler_->scale(output.loss) : output.loss).backward();
+  output.loss = output.loss.detach();
+  for (auto& [name, term] : output.terms) term = term.detach();
+  return output;
 }
 
-// Gao et al., 2021, "Scaling deep contrastive learning batch size under memory limited setup": the features
-// of all parts without what their gradients need, one loss over all of them, and then each part once more,
-// through which the gradients of its features go back. The temperature gets its gradient from the one loss.
-at::Tensor StepGradients::compute_in_parts(const Batch& batch, std::int64_t step) {
-  std::vector<at::Tensor> images, texts, random_states;
+// Gradient caching (Gao et al., 2021, "Scaling deep contrastive learning batch size under memory limited
+// setup"): encodes all parts without gradients, computes one loss over all outputs, then encodes each part
+// again and backpropagates the gradients of its outputs. Parameters of the loss itself get their gradients
+// from the one loss.
+LossOutput StepGradients::compute_in_parts(const Batch& batch, std::int64_t step) {
+  const std::vector<RowRange> parts = split_into_parts(batch.size(), num_parts_);
+  std::vector<at::Tensor> random_states;
+  std::vector<RowOutputs> outputs;
   {
     const at::NoGradGuard no_grad;
     const KeepRunningStatistics keep;
-    for_each_part(batch.size(), num_parts_, [&](std::int64_t first, std::int64_t count) {
+    for (const RowRange& rows : parts) {
       random_states.push_back(random_state(device_));
-      const Features features = encode(batch, first, count);
-      images.push_back(features.image_BD);
-      texts.push_back(features.text_BD);
-    });
-  }
-  // A frozen tower's features need no gradient and no second pass; it draws no random numbers.
-  const Features all{at::cat(images).requires_grad_(!image_is_frozen_),
-                     at::cat(texts).requires_grad_(!text_is_frozen_)};
-  at::Tensor loss = backward(all, step);
-  NarrowGradientSums sums;
-  std::size_t number = 0;
-  for_each_part(batch.size(), num_parts_, [&](std::int64_t first, std::int64_t count) {
-    set_random_state(device_, random_states[number++]);
-    std::vector<at::Tensor> outputs, gradients;
-    const auto add = [&](const at::Tensor& output, const at::Tensor& all_rows) {
-      outputs.push_back(output);
-      gradients.push_back(all_rows.grad().narrow(0, first, count));
-    };
-    {
-      const Autocast autocast(device_.type(), precision_);
-      if (!image_is_frozen_) add(encode_images(batch.images_BCHW.narrow(0, first, count)), all.image_BD);
-      if (!text_is_frozen_) {
-        add(encode_texts(batch.tokens_BL.narrow(0, first, count),
-                         batch.end_positions_B.narrow(0, first, count)),
-            all.text_BD);
-      }
+      outputs.push_back(encode(batch, rows, EncodePass::first));
     }
+  }
+  const RowOutputs all = concatenate(outputs);
+  outputs.clear();
+  LossOutput output = backward(all, batch, step);
+  Fp32GradientSums sums;
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    set_random_state(device_, random_states[part]);
+    const RowOutputs recomputed = encode(batch, parts[part], EncodePass::second);
+    std::vector<at::Tensor> roots, gradients;
+    for (std::size_t i = 0; i < recomputed.size(); ++i) {
+      if (!all[i].is_trained) continue;
+      roots.push_back(recomputed[i].rows);
+      gradients.push_back(all[i].rows.grad().narrow(0, parts[part].first, parts[part].count));
+    }
+    if (roots.empty()) continue;
     RECORD_USER_SCOPE("backward");
-    torch::autograd::backward(outputs, gradients);
-    sums.take_from(parameters_);
-  });
-  sums.give_to(parameters_);
-  return loss;
+    torch::autograd::backward(roots, gradients);
+    sums.accumulate_from(parameters_);
+  }
+  sums.assign_to(parameters_);
+  return output;
 }
 
-std::vector<at::Tensor> StepGradients::recordable_inputs(const Batch& batch) const {
-  const std::int64_t length = batch.tokens_BL.size(1), longest = model_->config().text.context_length;
-  const std::int64_t padded = std::min(at::round_up(length, kRecordedTokens), longest);
-  const at::Tensor tokens_BL = at::constant_pad_nd(batch.tokens_BL, {0, padded - length});
-  return {batch.images_BCHW.to(device_, /*non_blocking=*/true), copy_to_device(tokens_BL, device_),
-          copy_to_device(batch.end_positions_B, device_)};
+LossOutput StepGradients::compute_graphed(const Batch& batch) {
+  graphed_batch_ = batch;
+  const std::vector<at::Tensor> results =
+      graphed_->run({batch.images_BCHW, batch.tokens_BL, batch.end_positions_B});
+  LossOutput output{.loss = results[0]};
+  for (std::size_t i = 0; i < graphed_terms_.size(); ++i)
+    output.terms.emplace_back(graphed_terms_[i], results[i + 1]);
+  return output;
 }
 
-at::Tensor StepGradients::compute_recordable(const std::vector<at::Tensor>& inputs) {
-  const Features features = [&] {
-    const Autocast autocast(device_.type(), precision_);
-    return Features{encode_images(inputs[0]), model_->encode_padded_text(inputs[1], inputs[2])};
-  }();
-  return backward(features, objective_.first_steady_step());
+std::vector<at::Tensor> StepGradients::compute_captured(const std::vector<at::Tensor>& inputs) {
+  Batch batch = graphed_batch_;
+  batch.images_BCHW = inputs[0];
+  batch.tokens_BL = inputs[1];
+  batch.end_positions_B = inputs[2];
+  const LossOutput output =
+      backward(encode(batch, {0, batch.size()}, EncodePass::first), batch, task_.first_steady_step());
+  graphed_terms_.clear();
+  std::vector<at::Tensor> results = {output.loss};
+  for (const auto& [name, term] : output.terms) {
+    graphed_terms_.push_back(name);
+    results.push_back(term);
+  }
+  return results;
 }
 
 }  // namespace cloob

@@ -1,71 +1,60 @@
-// The gradients of one batch: towers, objective and backward pass.
+// Computes the gradients of one batch: encoding, loss and backward pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
-#include "cloob/base/gather.h"
-#include "cloob/base/named_tensors.h"
-#include "cloob/data/batch.h"
-#include "cloob/model/dual_encoder.h"
-#include "cloob/nn/autocast.h"
-#include "cloob/nn/device_graph.h"
-#include "cloob/objective/contrastive_objective.h"
+#include "cloob/base/trained_parameter.h"
+#include "cloob/data/loader/batch.h"
+#include "cloob/device/autocast.h"
+#include "cloob/device/device_graph.h"
 #include "cloob/optim/loss_scaler.h"
-#include "cloob/train/run_config.h"
-#include "train/feature_cache.h"
-#include "train/replayed_work.h"
+#include "cloob/run/run_config.h"
+#include "cloob/task/training_task.h"
+#include "train/graphed_step.h"
 
 namespace cloob {
 
-/// Gives the parameters of a model and its objective their gradients, in the way that the settings ask for:
-/// at once, in parts (gradient caching), with the features of frozen towers kept, or recorded.
+/// Computes the gradients of a task's parameters in the configured way: at once, in parts (gradient caching),
+/// or with a captured graph.
 class StepGradients {
  public:
-  /// `objective` and `scaler` (null without one) have to outlive it. `graphs` are those of the device, or
-  /// null.
-  StepGradients(const RunConfig& config, DualEncoder model, const ContrastiveObjective& objective,
-                NamedTensors parameters, const LossScaler* scaler, c10::Device device, GraphFactory graphs);
-  StepGradients(const StepGradients&) = delete;  // the recorded work holds on to it
+  /// `task` and `scaler` (may be null) must outlive this. `graphs` creates graphs of the device; may be null.
+  StepGradients(const TrainConfig& config, TrainingTask& task, const LossScaler* scaler, c10::Device device,
+                GraphFactory graphs);
+  StepGradients(const StepGradients&) = delete;  // the captured work refers to this
   StepGradients& operator=(const StepGradients&) = delete;
 
-  /// Returns the loss, on the device. The parameters have no gradients before.
-  at::Tensor compute(const Batch& batch, std::int64_t step);
+  /// Returns this rank's part of the loss, detached, on the device. The parameters must not have gradients
+  /// before.
+  LossOutput compute(const Batch& batch, std::int64_t step);
 
-  /// Whether `compute` wants the images on the CPU: to look them up, or since one part at a time fits the
-  /// device.
-  bool reads_images() const { return image_cache_.has_value() || num_parts_ > 1; }
+  /// Whether `compute` needs the images on the host: if the task reads them there, or if parts are copied to
+  /// the device one at a time.
+  bool reads_images_on_host() const { return num_parts_ > 1 || task_.reads_images_on_host(); }
 
  private:
-  struct Features {
-    at::Tensor image_BD;
-    at::Tensor text_BD;
-  };
-  Features encode(const Batch& batch, std::int64_t first, std::int64_t count);
-  at::Tensor encode_images(const at::Tensor& images_BCHW);
-  at::Tensor encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
-  at::Tensor backward(const Features& features, std::int64_t step);
-  at::Tensor compute_in_parts(const Batch& batch, std::int64_t step);
-  at::Tensor compute_recordable(const std::vector<at::Tensor>& inputs);
-  std::vector<at::Tensor> recordable_inputs(const Batch& batch) const;
+  RowOutputs encode(const Batch& batch, RowRange rows, EncodePass pass);
+  LossOutput backward(const RowOutputs& outputs, const Batch& batch, std::int64_t step);
+  LossOutput compute_in_parts(const Batch& batch, std::int64_t step);
+  LossOutput compute_graphed(const Batch& batch);
+  std::vector<at::Tensor> compute_captured(const std::vector<at::Tensor>& inputs);
 
   Precision precision_;
   std::int64_t full_batch_size_;
   std::int64_t num_parts_;
-  bool image_is_frozen_;
-  bool text_is_frozen_;
   c10::Device device_;
-  DualEncoder model_;
-  const ContrastiveObjective& objective_;
-  SingleProcess gather_;
-  NamedTensors parameters_;
+  TrainingTask& task_;
+  TrainedParameters parameters_;
   const LossScaler* scaler_;
-  std::optional<FeatureCache> image_cache_, text_cache_;  ///< of frozen towers
-  std::optional<ReplayedWork> replayed_;                  ///< with train.cuda_graph, where there are graphs
+  std::optional<GraphedStep> graphed_;  ///< with train.cuda_graph, if the device has graphs
+  Batch graphed_batch_;                 ///< the batch of the captured work, except for the tensors
+  std::vector<std::string> graphed_terms_;
 };
 
 }  // namespace cloob

@@ -26,7 +26,7 @@ using torch::autograd::profiler::ProfilerResult;
 using torch::profiler::impl::ActivityType;
 
 constexpr std::int64_t kWarmUpSteps = 3;
-constexpr std::size_t kMostOperators = 15;
+constexpr std::size_t kMaxOperators = 15;
 
 torch::profiler::impl::ProfilerConfig profiler_config() {
   return torch::profiler::impl::ProfilerConfig(torch::profiler::impl::ProfilerState::KINETO);
@@ -43,7 +43,7 @@ ProfiledEvent event_of(const KinetoEvent& event) {
           .thread = event.startThreadId(),
           .start_ns = event.startNs(),
           .end_ns = event.endNs(),
-          .is_station = event.scope() == static_cast<std::uint8_t>(at::RecordScope::USER_SCOPE),
+          .is_stage = event.scope() == static_cast<std::uint8_t>(at::RecordScope::USER_SCOPE),
           .is_on_device = event.deviceType() != c10::DeviceType::CPU};
 }
 
@@ -56,14 +56,14 @@ double seconds_between(std::uint64_t start_ns, std::uint64_t end_ns) {
   return end_ns > start_ns ? static_cast<double>(end_ns - start_ns) * 1e-9 : 0;
 }
 
-/// Time of each operator without that of the operators which it called.
-std::map<std::string, Total> own_times(std::vector<ProfiledEvent> events) {
+/// The self time of each operator, without the operators that it called.
+std::map<std::string, Total> self_times(std::vector<ProfiledEvent> events) {
   std::ranges::stable_sort(events, [](const ProfiledEvent& a, const ProfiledEvent& b) {
     return std::tuple(a.is_on_device, a.thread, a.start_ns, ~a.end_ns) <
            std::tuple(b.is_on_device, b.thread, b.start_ns, ~b.end_ns);
   });
   std::map<std::string, Total> totals;
-  std::vector<const ProfiledEvent*> open;  // each inside the one before it
+  std::vector<const ProfiledEvent*> open;  // each nested in the previous one
   for (const ProfiledEvent& event : events) {
     const auto is_outside = [&event](const ProfiledEvent& other) {
       return other.is_on_device != event.is_on_device || other.thread != event.thread ||
@@ -71,8 +71,8 @@ std::map<std::string, Total> own_times(std::vector<ProfiledEvent> events) {
     };
     while (!open.empty() && is_outside(*open.back())) open.pop_back();
     const double seconds = seconds_between(event.start_ns, event.end_ns);
-    if (!open.empty() && !open.back()->is_station) totals[open.back()->name].seconds -= seconds;
-    if (!event.is_station) {
+    if (!open.empty() && !open.back()->is_stage) totals[open.back()->name].seconds -= seconds;
+    if (!event.is_stage) {
       totals[event.name].seconds += seconds;
       ++totals[event.name].calls;
     }
@@ -81,14 +81,14 @@ std::map<std::string, Total> own_times(std::vector<ProfiledEvent> events) {
   return totals;
 }
 
-/// In the order in which the stations first came.
-std::vector<std::pair<std::string, Total>> station_times(const std::vector<ProfiledEvent>& events) {
-  std::vector<ProfiledEvent> stations;
-  std::ranges::copy_if(events, std::back_inserter(stations),
-                       [](const ProfiledEvent& event) { return event.is_station && !event.is_on_device; });
-  std::ranges::stable_sort(stations, {}, &ProfiledEvent::start_ns);
+/// In the order of the stages' first occurrence.
+std::vector<std::pair<std::string, Total>> stage_times(const std::vector<ProfiledEvent>& events) {
+  std::vector<ProfiledEvent> stages;
+  std::ranges::copy_if(events, std::back_inserter(stages),
+                       [](const ProfiledEvent& event) { return event.is_stage && !event.is_on_device; });
+  std::ranges::stable_sort(stages, {}, &ProfiledEvent::start_ns);
   std::vector<std::pair<std::string, Total>> totals;
-  for (const ProfiledEvent& event : stations) {
+  for (const ProfiledEvent& event : stages) {
     auto at = std::ranges::find(totals, event.name, [](const auto& total) { return total.first; });
     if (at == totals.end()) at = totals.insert(totals.end(), {event.name, {}});
     at->second.seconds += seconds_between(event.start_ns, event.end_ns);
@@ -108,22 +108,22 @@ std::string describe_profile(const std::vector<ProfiledEvent>& events, std::int6
                        static_cast<double>(total.calls) / steps);
   };
   const auto header = [](const char* first) {
-    return fmt::format("{:<40} {:>10} {:>7} {:>8}\n", first, "ms a step", "%", "calls");
+    return fmt::format("{:<40} {:>10} {:>7} {:>8}\n", first, "ms per step", "%", "calls");
   };
-  std::string text = header("station");
+  std::string text = header("stage");
   Total rest{.seconds = seconds, .calls = num_steps};
-  for (const auto& [name, total] : station_times(events)) {
+  for (const auto& [name, total] : stage_times(events)) {
     text += row(name, total);
     rest.seconds -= total.seconds;
   }
-  text += row("between stations", rest) + row("whole step", {.seconds = seconds, .calls = num_steps});
+  text += row("between stages", rest) + row("whole step", {.seconds = seconds, .calls = num_steps});
 
-  const std::map<std::string, Total> times = own_times(events);
+  const std::map<std::string, Total> times = self_times(events);
   std::vector<std::pair<std::string, Total>> operators(times.begin(), times.end());
   std::ranges::stable_sort(operators, std::ranges::greater(),
                            [](const auto& item) { return item.second.seconds; });
-  if (operators.size() > kMostOperators) operators.resize(kMostOperators);
-  text += fmt::format("\n{}", header("operator, without what it calls"));
+  if (operators.size() > kMaxOperators) operators.resize(kMaxOperators);
+  text += fmt::format("\n{}", header("operator (self time)"));
   for (const auto& [name, total] : operators) text += row(name.substr(0, 40), total);
   return text;
 }
@@ -137,7 +137,7 @@ StepProfile::~StepProfile() {
 
 void StepProfile::begin_step() {
   if (steps_begun_++ == kWarmUpSteps) {
-    // Its library otherwise writes of its own beginning and end, and of a GPU that is not there.
+    // Otherwise Kineto logs its start and stop, and a missing GPU.
     ::setenv("KINETO_LOG_LEVEL", "99", /*overwrite=*/0);
     torch::autograd::profiler::prepareProfiler(profiler_config(), activities_of(device_));
     torch::autograd::profiler::enableProfiler(
@@ -160,8 +160,8 @@ double StepProfile::seconds() const {
   return sum;
 }
 
-// Evaluations and saves lie between the steps.
-bool StepProfile::is_in_a_step(std::uint64_t time_ns) const {
+// Evaluations and checkpoints happen between steps.
+bool StepProfile::is_within_a_step(std::uint64_t time_ns) const {
   const auto time = static_cast<std::int64_t>(time_ns);
   return std::ranges::any_of(steps_ns_,
                              [&](const auto& step) { return step.first <= time && time < step.second; });
@@ -172,20 +172,21 @@ void StepProfile::finish() {
   std::unique_ptr<ProfilerResult> result;
   if (std::exchange(is_running_, false)) result = torch::autograd::profiler::disableProfiler();
   if (steps_ns_.empty()) {
-    log_warning("profile", "the run ended before a step was profiled: the first {} are not", kWarmUpSteps);
+    log_warning("profile", "the run ended before a step was profiled: the first {} steps are not profiled",
+                kWarmUpSteps);
     return;
   }
   std::vector<ProfiledEvent> events;
   for (const KinetoEvent& event : result->events()) {
-    if (is_in_a_step(event.startNs())) events.push_back(event_of(event));
+    if (is_within_a_step(event.startNs())) events.push_back(event_of(event));
   }
   fmt::print("{}", describe_profile(events, std::ssize(steps_ns_), seconds()));
   if (device_.is_cuda())
     fmt::print(
-        "Stations are the time of the CPU, which starts the GPU's work and waits for it in 'optimizer'.\n");
+        "Stage times are CPU times: the CPU launches the GPU's work and waits for it in 'optimizer'.\n");
   std::fflush(stdout);
   result->save(trace_file_.string());
-  // The profiler says nothing of a file that it could not write; the run is worth more than it.
+  // The profiler does not report a file that it could not write. That must not end the run.
   std::error_code error;
   if (const auto size = std::filesystem::file_size(trace_file_, error); error || size == 0)
     return log_warning("profile", "the trace '{}' could not be written", trace_file_.string());

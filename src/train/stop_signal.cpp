@@ -7,7 +7,7 @@ namespace {
 
 volatile std::sig_atomic_t received_signal = 0;
 
-// The next signal, of whichever kind, ends the process.
+// The next signal, of any kind, terminates the process.
 extern "C" void remember_signal(int signal_number) {
   received_signal = signal_number;
   for (const int number : kStopSignals) std::signal(number, SIG_DFL);
@@ -19,7 +19,7 @@ StopSignal::StopSignal() {
   received_signal = 0;
   for (std::size_t i = 0; i < kStopSignals.size(); ++i) {
     previous_[i] = std::signal(kStopSignals[i], remember_signal);
-    // A program that is told to outlive its terminal (nohup) goes on doing so.
+    // Under nohup, SIGHUP stays ignored.
     if (kStopSignals[i] == SIGHUP && previous_[i] == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
   }
 }

@@ -1,6 +1,9 @@
 #include "cloob/train/train_step.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <ATen/record_function.h>
 
 #include <cmath>
@@ -8,23 +11,15 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/prefixed_tensors.h"
 #include "cloob/base/tensor_copies.h"
-#include "cloob/model/weights.h"
-#include "cloob/optim/logit_scale.h"
-#include "train/prefixed_tensors.h"
 #include "train/step_gradients.h"
 
 namespace cloob {
 namespace {
 
-// Overflow costs half of the scale each time; below this the gradients themselves are not finite.
-constexpr double kSmallestLossScale = 1e-3;
-
-NamedTensors trained_tensors(const DualEncoder& model, const ContrastiveObjective& objective) {
-  NamedTensors parameters = objective.parameters();
-  for (const auto& item : model->named_parameters()) parameters.emplace(item.key(), item.value());
-  return parameters;
-}
+// Every overflow halves the scale; below this value the unscaled gradients themselves are not finite.
+constexpr double kMinLossScale = 1e-3;
 
 std::optional<LossScaler> make_loss_scaler(Precision precision, c10::Device device) {
   if (precision != Precision::fp16) return std::nullopt;
@@ -35,111 +30,164 @@ std::optional<SpikeGuard> make_spike_guard(const SpikeGuardConfig& config) {
   return config.enabled ? std::optional<SpikeGuard>(config) : std::nullopt;
 }
 
-std::optional<WeightAverage> make_average(const DualEncoder& model, std::optional<double> decay) {
-  return decay ? std::optional<WeightAverage>(std::in_place, weights_of(model), *decay) : std::nullopt;
+std::optional<WeightEma> make_average(const TrainingTask& task, std::optional<double> decay) {
+  return decay ? std::optional<WeightEma>(std::in_place, task.weights(), *decay) : std::nullopt;
 }
 
-NamedTensors buffers_of(const DualEncoder& model) {
-  NamedTensors buffers;
-  for (const auto& item : model->named_buffers()) buffers.emplace(item.key(), item.value());
-  return buffers;
+/// The numbers of a step on the host, in the order in which they are copied.
+struct HostStepNumbers {
+  StepNumbers step;
+  bool has_overflowed = false;  ///< in fp16
+  double loss_scale = 1;
+};
+
+std::vector<at::Tensor> scalars_to_copy(const StepReport& report, const at::Tensor& overflow,
+                                        const LossScaler* scaler) {
+  std::vector<at::Tensor> scalars = {report.loss, report.norms.image, report.norms.text, report.norms.all};
+  if (scaler != nullptr) scalars.insert(scalars.end(), {overflow, scaler->scale_on_device()});
+  return scalars;
+}
+
+HostStepNumbers take_numbers(HostNumbers& numbers) {
+  const std::vector<double> values = numbers.take();
+  HostStepNumbers result{{values[0], values[1], values[2], values[3]}};
+  if (values.size() > 4) {
+    result.has_overflowed = values[4] != 0;
+    result.loss_scale = values[5];
+  }
+  return result;
+}
+
+// float32 scalar: 1 if the loss or the gradients are not finite.
+at::Tensor non_finite_flag(const StepReport& report) {
+  return report.loss.isfinite().logical_and(report.norms.all.isfinite()).logical_not().to(at::kFloat);
 }
 
 }  // namespace
 
-TrainStep::TrainStep(const RunConfig& config, DualEncoder model, c10::Device device)
-    : grad_clip_norm_(config.optimizer.grad_clip_norm),
-      ema_decay_(config.optimizer.ema_decay),
-      fixed_inv_tau_(config.loss.learn_inv_tau ? std::nullopt : std::optional(config.loss.inv_tau)),
-      logit_scale_bounds_(
-          logit_scale_bounds(config.loss.inv_tau_min, config.loss.inv_tau_max, config.reference)),
-      model_(std::move(model)),
-      objective_(config.loss, config.retrieval, device),
-      parameters_(trained_tensors(model_, objective_)),
-      optimizer_(parameters_, config.optimizer, config.reference),
-      scaler_(make_loss_scaler(precision_of(config.train), device)),
-      spike_guard_(make_spike_guard(config.optimizer.spike_guard)),
-      average_(make_average(model_, ema_decay_)),
-      gradients_(std::make_unique<StepGradients>(config, model_, objective_, parameters_,
-                                                 scaler_ ? &*scaler_ : nullptr, device, graphs_of(device))) {}
+TrainStep::TrainStep(const TrainConfig& config, const OptimizerConfig& optimizer, Reference reference,
+                     TrainingTask& task, const Collectives& collectives, c10::Device device)
+    : grad_clip_norm_(optimizer.grad_clip_norm),
+      ema_decay_(optimizer.ema_decay),
+      device_(device),
+      task_(task),
+      collectives_(collectives),
+      parameters_(task.parameters()),
+      optimizer_(parameters_, optimizer, reference),
+      scaler_(make_loss_scaler(precision_of(config), device)),
+      spike_guard_(make_spike_guard(optimizer.spike_guard)),
+      average_(make_average(task, ema_decay_)),
+      gradients_(std::make_unique<StepGradients>(config, task, scaler_ ? &*scaler_ : nullptr, device,
+                                                 graphs_of(device))) {}
 
 TrainStep::~TrainStep() = default;
 
-bool TrainStep::reads_images() const { return gradients_->reads_images(); }
+bool TrainStep::reads_images_on_host() const { return gradients_->reads_images_on_host(); }
 
-StepReport TrainStep::run(const Batch& batch, std::int64_t step, double lr,
-                          const std::function<void()>& meanwhile) {
+void TrainStep::forward_backward(const Batch& batch, std::int64_t step) {
   optimizer_.zero_grad();
-  StepReport report;
-  report.num_pairs = batch.size();
-  report.lr = lr;
-  // A forward pass that overflows also ruins the running statistics.
-  const NamedTensors buffers = spike_guard_ ? copies_of(buffers_of(model_)) : NamedTensors{};
-  report.loss = gradients_->compute(batch, step);
-  if (meanwhile) meanwhile();
-  {
-    RECORD_USER_SCOPE("optimizer");
-    update_weights(report, step);
+  step_ = step;
+  // A forward pass that overflows also corrupts the running statistics.
+  if (spike_guard_) buffers_before_ = copies_of(buffers());
+  output_ = gradients_->compute(batch, step);
+  reduce_gradients();
+}
+
+// Includes every parameter, since all ranks must make the same call: on a rank without rows some have no
+// gradient.
+void TrainStep::reduce_gradients() {
+  if (collectives_.world_size() == 1) return;
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> sums = {output_.loss};
+  for (const auto& [name, term] : output_.terms) sums.push_back(term);
+  for (const auto& [name, parameter] : optimizer_.parameters()) {
+    at::Tensor& gradient = parameter.tensor.mutable_grad();
+    if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
+    sums.push_back(gradient);
   }
-  if (report.outcome == StepOutcome::skipped) copy_values(buffers_of(model_), buffers);
+  collectives_.sum_in_place(sums);
+}
+
+StepReport TrainStep::update(double lr) {
+  RECORD_USER_SCOPE("optimizer");
+  settle();
+  StepReport report{.loss = output_.loss, .terms = output_.terms, .norms = {}, .lr = lr};
+  const at::Tensor overflow = scaler_ ? scaler_->unscale(parameters_) : at::Tensor();
+  report.norms = gradient_norms(parameters_);
+  if (spike_guard_) {
+    const Verdict verdict = judge(report, overflow);
+    report.is_skipped = verdict == Verdict::skip;
+    if (verdict == Verdict::take) take_step(report, /*skip=*/{});
+  } else {
+    take_step(report, non_finite_flag(report));
+  }
+  if (report.is_skipped) {
+    copy_values(buffers(), buffers_before_);
+    return report;
+  }
+  if (scaler_) scaler_->update();
+  numbers_.start(scalars_to_copy(report, overflow, scaler_ ? &*scaler_ : nullptr));
+  numbers_step_ = step_;
+  if (device_.is_cpu()) settle();
   return report;
 }
 
-// Also says so to the guard, which counts; without a guard, harm ends the run.
-bool TrainStep::is_harmful(const StepReport& report, std::int64_t step) {
-  if (spike_guard_)
-    return !spike_guard_->accepts(step, report.loss.item<double>(), report.norms.all.item<double>());
-  require_finite(report.loss, report.norms, step + 1);
-  return false;
+// Synchronizes with the device. Overflowed gradients in fp16 skip the step and lower the scale; that cannot
+// fix a loss that is not finite.
+TrainStep::Verdict TrainStep::judge(const StepReport& report, const at::Tensor& overflow) {
+  HostNumbers copied;
+  copied.start(scalars_to_copy(report, overflow, scaler_ ? &*scaler_ : nullptr));
+  const HostStepNumbers numbers = take_numbers(copied);
+  if (numbers.has_overflowed && std::isfinite(numbers.step.loss)) return Verdict::overflow;
+  return spike_guard_->accepts(step_, numbers.step.loss, numbers.step.norm) ? Verdict::take : Verdict::skip;
 }
 
-void TrainStep::update_weights(StepReport& report, std::int64_t step) {
-  const bool gradients_are_finite = !scaler_ || scaler_->unscale(parameters_);
-  report.norms = gradient_norms(parameters_);
-  // Gradients that overflowed in fp16 cost the step and lower the scale; a loss that is not finite is never
-  // mended so.
-  if (!gradients_are_finite && std::isfinite(report.loss.item<double>())) {
-    report.outcome = StepOutcome::overflowed;
-  } else if (is_harmful(report, step)) {
-    report.outcome = StepOutcome::skipped;
-    return;
-  } else {
-    if (grad_clip_norm_) clip_gradients(parameters_, report.norms.all, *grad_clip_norm_);
-    optimizer_.step(report.lr);
-    clamp_logit_scale(model_->logit_scale(), logit_scale_bounds_);
-    if (average_) average_->update();
+void TrainStep::take_step(const StepReport& report, const at::Tensor& skip) {
+  if (grad_clip_norm_) clip_gradients(parameters_, report.norms.all, *grad_clip_norm_);
+  optimizer_.step(report.lr, skip);
+  task_.after_update();
+  if (average_) average_->update(skip);
+}
+
+void TrainStep::settle() {
+  if (!numbers_.is_pending()) return;
+  const HostStepNumbers numbers = take_numbers(numbers_);
+  const std::int64_t number = numbers_step_ + 1;  // messages count steps from 1
+  if (!numbers.has_overflowed || !std::isfinite(numbers.step.loss)) {
+    if (!spike_guard_) require_finite(numbers.step, number);
+  } else if (numbers.loss_scale < kMinLossScale) {
+    throw_user_error(
+        "step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before this "
+        "step. Resume with train.precision bf16 or fp32, or with a lower optimizer.lr",
+        number);
   }
-  if (scaler_) lower_or_raise_scale(step);
-}
-
-void TrainStep::lower_or_raise_scale(std::int64_t step) {
-  scaler_->update();
-  if (scaler_->current_scale() >= kSmallestLossScale) return;
-  throw_user_error(
-      "step {}: gradients overflow fp16 at any loss scale; the weights were left as they were before. "
-      "Resume with train.precision bf16 or fp32, or with a lower optimizer.lr",
-      step + 1);
 }
 
 std::optional<double> TrainStep::loss_scale() const {
   return scaler_ ? std::optional(scaler_->current_scale()) : std::nullopt;
 }
 
-NamedTensors TrainStep::weights() const { return average_ ? average_->weights() : weights_of(model_); }
+// Running statistics and counters: tensors of the task that are saved but not trained.
+NamedTensors TrainStep::buffers() const {
+  NamedTensors buffers = task_.weights();
+  std::erase_if(buffers, [this](const auto& item) { return parameters_.contains(item.first); });
+  return buffers;
+}
+
+NamedTensors TrainStep::weights() const { return average_ ? average_->weights() : task_.weights(); }
 
 std::unique_ptr<BorrowedWeights> TrainStep::use_weights_to_evaluate() {
-  return average_ ? std::make_unique<BorrowedWeights>(weights_of(model_), average_->weights()) : nullptr;
+  return average_ ? std::make_unique<BorrowedWeights>(task_.weights(), average_->weights()) : nullptr;
 }
 
 NamedTensors TrainStep::state() const {
-  NamedTensors state;
+  NamedTensors state = task_.state();
   add_with_prefix(state, "optimizer.", optimizer_.state());
-  add_with_prefix(state, "objective.", objective_.state());
   if (scaler_) add_with_prefix(state, "scaler.", scaler_->state());
   if (spike_guard_) add_with_prefix(state, "spike_guard.", spike_guard_->state());
   if (average_) {
     add_with_prefix(state, "average.", average_->state());
-    add_with_prefix(state, "live.", weights_of(model_));
+    add_with_prefix(state, "live.", task_.weights());
   }
   return state;
 }
@@ -153,18 +201,21 @@ void TrainStep::load_state(const NamedTensors& weights, const NamedTensors& stat
 void TrainStep::roll_back(const NamedTensors& weights, const NamedTensors& state) {
   const NamedTensors live = with_prefix_removed(state, "live.");
   const NamedTensors average = with_prefix_removed(state, "average.");
-  load_weights(model_, live.empty() ? weights : live, "the checkpoint");
-  if (fixed_inv_tau_) model_->set_inv_tau(*fixed_inv_tau_, /*learned=*/false);
+  task_.load(live.empty() ? weights : live, state);
   optimizer_.load_state(with_prefix_removed(state, "optimizer."));
-  objective_.load_state(with_prefix_removed(state, "objective."));
   if (scaler_) scaler_->load_state(with_prefix_removed(state, "scaler."));
-  if (average_ && average.empty()) average_.emplace(weights_of(model_), *ema_decay_);
+  if (average_ && average.empty()) average_.emplace(task_.weights(), *ema_decay_);
   if (average_ && !average.empty()) {
     NamedTensors saved = weights;
-    if (fixed_inv_tau_) saved.at("logit_scale") = model_->logit_scale().detach();
+    // Values fixed by the settings are also fixed in the average.
+    const NamedTensors current = task_.weights();
+    for (const auto& [name, parameter] : parameters_) {
+      const bool is_fixed = parameter.tower == Tower::shared && !parameter.tensor.requires_grad();
+      if (is_fixed && saved.contains(name)) saved[name] = current.at(name);
+    }
     average_->load_state(saved, average);
   }
-  if (spike_guard_) spike_guard_->restart_row();
+  if (spike_guard_) spike_guard_->reset_skipped_in_a_row();
 }
 
 }  // namespace cloob

@@ -1,86 +1,112 @@
 #include "cloob/train/trainer.h"
 
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/record_function.h>
 #include <fmt/core.h>
 
-#include <cmath>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
-#include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
-#include "cloob/image/contact_sheet.h"
-#include "cloob/image/encode.h"
-#include "cloob/model/training_memory.h"
-#include "cloob/nn/device.h"
+#include "cloob/device/device.h"
+#include "cloob/device/random_state.h"
 #include "cloob/optim/schedule.h"
+#include "cloob/run/import_model.h"
 #include "cloob/train/stop_signal.h"
+#include "train/batch_feed.h"
+#include "train/data_report.h"
+#include "train/odd_settings.h"
+#include "train/rollback.h"
+#include "train/run_log.h"
+#include "train/run_schedule.h"
+#include "train/saved_run.h"
+#include "train/step_decision.h"
 #include "train/step_profile.h"
-#include "train/step_shape.h"
 #include "train/training_parts.h"
 
 namespace cloob {
 namespace {
 
-constexpr double kSpeedWindowSeconds = 30;
-constexpr int kContactSheetImages = 32;
-// Thrown out of an evaluation when the program is asked to stop; the evaluation is made up for after a
-// resume.
+// Thrown out of an evaluation when the program is asked to stop; the resumed run repeats the evaluation.
 struct EvaluationInterrupted {};
-
-// "loss 3.21, image_to_text_R@1 0.04": what a person wants to see of an evaluation.
-std::string summary_of(const NamedNumbers& metrics) {
-  std::string summary;
-  for (const auto& [name, value] : metrics) {
-    if (name.ends_with("_rank") || name.ends_with("R@5")) continue;
-    summary +=
-        fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
-  }
-  return summary;
-}
 
 std::string tokenizer_model_of(const TextConfig& text) {
   return text.tokenizer == TokenizerKind::sentencepiece ? read_file(text.model_file) : "";
 }
 
-const RunDirectory& made_free(const RunDirectory& directory, ExistingRun existing) {
-  if (existing == ExistingRun::remove_measurements) directory.remove_measurements();
-  if (existing == ExistingRun::remove) directory.remove_run();
-  return directory;
-}
-
 }  // namespace
 
-Trainer::Trainer(const RunConfig& config, const RunDirectory& directory, ExistingRun existing,
-                 const std::optional<Checkpoint>& resumed)
+Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectives& collectives)
+    : Trainer(config, start, collectives, nullptr) {}
+
+Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectives& collectives,
+                 std::unique_ptr<TrainingTask> task)
     : config_(config),
-      directory_(directory),
+      collectives_(collectives),
+      directory_(start.directory),
       device_(select_device(config.train.device)),
       compute_stream_(device_),
-      image_copy_(device_),
       tokenizer_(make_tokenizer(config.text)),
       tokenizer_model_(tokenizer_model_of(config.text)),
-      loader_(make_train_loader(config, tokenizer_)),
-      train_step_(config, make_model(config, device_), device_),
-      validation_(make_validation(config,
-                                  FeatureEncoder(train_step_.model(), device_, config.image, tokenizer_),
-                                  train_step_.objective())),
-      loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kDouble))),
-      state_(resumed ? restore(*resumed) : TrainingState{}),
-      earlier_(state_),
-      total_steps_(total_steps(config.train, position())),
-      checkpoints_(made_free(directory, existing).checkpoints(), config.checkpoint),
-      reporter_(config.report, directory.path(), resumed ? std::optional(resumed->state.step) : std::nullopt),
-      progress_(config.report.progress, config.report.every_steps),
-      meter_(kSpeedWindowSeconds) {
-  checkpoints_.remove_after(state_.step);
-  if (!resumed) at::manual_seed(static_cast<std::uint64_t>(config.train.seed));
-  write_file_atomically(directory_.config_file(), print_config(config_));
+      feed_(std::make_unique<BatchFeed>(make_train_loader(config, tokenizer_, collectives), device_)),
+      task_(task ? std::move(task)
+                 : make_task(task_settings(config), read_starting_weights(config), collectives, device_)),
+      train_step_(config.train, config.optimizer, config.reference, *task_, collectives, device_),
+      suite_(make_run_suite(config)),
+      encoder_(task_->feature_model(), config.image, tokenizer_) {
+  if (start.resumed) {
+    restore(*start.resumed);
+  } else {
+    seed_random_numbers();
+  }
+  broadcast_weights();
+  schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
+                                            total_steps(config.train, position()));
+  if (directory_ != nullptr) claim_folder(start);
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::profile_steps(std::int64_t num_steps) {
+  if (directory_ != nullptr)
+    profile_ = std::make_unique<StepProfile>(num_steps, device_, directory_->trace());
+}
+
+void Trainer::restore(const Checkpoint& checkpoint) {
+  require_same_tokenizer(checkpoint, config_.text, tokenizer_model_);
+  train_step_.load_state(checkpoint.weights, checkpoint.training);
+  restore_random_numbers(checkpoint, device_);
+  seek(feed_->loader(), checkpoint.state);
+  rolled_back_at_ = saved_rollback(checkpoint);
+  state_ = checkpoint.state;
+}
+
+// Each rank needs different random numbers, for example for dropped patches.
+void Trainer::seed_random_numbers() const {
+  at::manual_seed(static_cast<std::uint64_t>(config_.train.seed + collectives_.rank()));
+}
+
+void Trainer::broadcast_weights() {
+  NamedTensors all = task_->weights();
+  all.merge(train_step_.state());
+  collectives_.broadcast(all);
+}
+
+// From here on the run writes to its folder.
+void Trainer::claim_folder(const RunStart& start) {
+  if (start.existing == ExistingRun::remove_measurements) directory_->remove_measurements();
+  if (start.existing == ExistingRun::remove) directory_->remove_run();
+  checkpoints_ = std::make_unique<CheckpointStore>(directory_->checkpoints(), config_.checkpoint);
+  checkpoints_->remove_after(state_.step);
+  log_ = std::make_unique<RunLog>(config_, *directory_, state_, feed_->loader(), *task_, train_step_, device_,
+                                  schedule_->total_steps(),
+                                  start.resumed ? std::optional(start.resumed->state.step) : std::nullopt);
+  if (start.resumed) log_->load_state(start.resumed->training);
+  write_file_atomically(directory_->config_file(), print_config(config_));
 }
 
 RunResult Trainer::run() {
@@ -88,130 +114,95 @@ RunResult Trainer::run() {
   try {
     result = train();
   } catch (...) {
-    write_data_report_after_failure();
+    if (log_) log_->write_data_report_after_failure();
     throw;
   }
-  write_data_report();
+  if (log_) log_->write_data_report();
   return result;
-}
-
-void Trainer::profile_steps(std::int64_t num_steps) {
-  profile_ = std::make_shared<StepProfile>(num_steps, device_, directory_.trace());
 }
 
 RunResult Trainer::train() {
   const StopSignal signal;
-  log_info("train", "{} pairs, {} steps of {} pairs, {} of them in an epoch{}",
-           with_thousands(loader_.samples_per_epoch()), with_thousands(total_steps_),
-           with_thousands(config_.train.global_batch_size), with_thousands(loader_.batches_per_epoch()),
-           state_.step > 0 ? fmt::format(", going on after step {}", with_thousands(state_.step)) : "");
+  const Loader& loader = feed_->loader();
+  log_info("train", "{} pairs, {} steps of {} pairs, {} steps per epoch{}",
+           with_thousands(loader.samples_per_epoch()), with_thousands(schedule_->total_steps()),
+           with_thousands(config_.train.global_batch_size), with_thousands(loader.batches_per_epoch()),
+           state_.step > 0 ? fmt::format(", continuing after step {}", with_thousands(state_.step)) : "");
   describe_device();
   warn_of_odd_settings();
   since_save_.restart();
-  // An evaluation that a signal cut short is made up for, and its checkpoint gets the metrics that it lacks.
-  if (evaluation_is_due() && validate() && state_.step > 0) save();
-  while (state_.step < total_steps_ && StopSignal::received() == 0) {
-    if (profile_) profile_->begin_step();
-    if (!step()) break;
-    if (profile_) profile_->end_step();
-    if (at_end_of_epoch(1)) write_data_report();
-    if (evaluation_is_due()) validate();
-    if (save_is_due()) save();
-  }
-  progress_.finish();
-  const bool is_complete = state_.step == total_steps_ && !evaluation_is_due();
-  const int stop_signal = is_complete ? 0 : StopSignal::received();
-  if (stop_signal != 0 && saved_step_ != state_.step)
-    save();  // it came after this step's save was decided on
+  // Repeats an evaluation that was interrupted by a signal, and saves its missing metrics in the checkpoint.
+  if (evaluation_is_due() && evaluate() && state_.step > 0) save();
+  const int received = train_steps();
+  if (log_) log_->finish_progress();
+  const bool is_complete = state_.step == schedule_->total_steps() && !evaluation_is_due();
+  const int stop_signal = is_complete ? 0 : std::max(received, StopSignal::received());
+  if (stop_signal != 0 && saved_step_ != state_.step) save();
+  train_step_.settle();
   if (profile_) profile_->finish();
   return {state_.step, stop_signal};
 }
 
-// Returns false when a signal came while it waited for data.
-bool Trainer::step() {
-  Timer timer;
-  DataDelivery data{.ready_batches = loader_.ready_batches()};
-  Batch batch;
-  try {
-    RECORD_USER_SCOPE("wait for data");
-    batch = loader_.next();
-  } catch (const LoaderStopped&) {
-    return false;
+// Returns the signal that stopped it, or 0.
+int Trainer::train_steps() {
+  while (state_.step < schedule_->total_steps()) {
+    if (profile_) profile_->begin_step();
+    begin_epoch_if_due();
+    const Timer timer;
+    const std::optional<DeliveredBatch> delivered = feed_->next(train_step_.reads_images_on_host());
+    const StepDecision decision = decide({.stop_signal = StopSignal::received(),
+                                          .save_is_due = schedule_->save_is_due(since_save_.seconds()),
+                                          .num_samples = delivered ? delivered->batch.size() : 0},
+                                         collectives_);
+    if (decision.stop_signal != 0) {
+      if (delivered) feed_->loader().unread();
+      return decision.stop_signal;
+    }
+    CLOOB_CHECK(delivered, "a batch is missing although no rank was asked to stop");
+    if (decision.num_samples < task_->min_samples()) {
+      skip(delivered->batch);
+    } else {
+      step(*delivered, timer);
+    }
+    if (profile_) profile_->end_step();
+    if (log_ && schedule_->ends_epoch(progress())) log_->write_data_report();
+    if (evaluation_is_due()) evaluate();
+    if (save_is_due(decision.saves)) save();
   }
-  data.wait_seconds = timer.seconds();
-  if (state_.step == 0 && batch.size() > 0) write_contact_sheet(batch);
-  if (batch.size() < ContrastiveObjective::kFewestPairs) {
-    skip(batch);
-    return true;
+  return 0;
+}
+
+void Trainer::begin_epoch_if_due() {
+  const Loader& loader = feed_->loader();
+  const auto epoch = static_cast<std::int64_t>(loader.epochs_done());
+  if (epoch == begun_epoch_ || loader.batches_left() != loader.batches_per_epoch()) return;
+  begun_epoch_ = epoch;
+  task_->begin_epoch({.epoch = epoch, .source = loader.source(), .order = loader.order()});
+}
+
+void Trainer::step(const DeliveredBatch& delivered, const Timer& timer) {
+  if (state_.step == 0 && delivered.batch.size() > 0 && log_) {
+    Batch shown = delivered.batch;
+    shown.images_BCHW = delivered.images_on_host;
+    log_->write_contact_sheet(shown);
   }
   const double lr =
-      lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, total_steps_);
-  const at::Tensor images_on_host = batch.images_BCHW;  // must not be reused before the step is done
-  if (!train_step_.reads_images()) batch.images_BCHW = image_copy_.take(images_on_host);
-  const StepReport report = train_step_.run(batch, state_.step, lr, [this] { copy_next_images(); });
+      lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, schedule_->total_steps());
+  train_step_.forward_backward(delivered.batch, state_.step);
+  feed_->start_next_copy(train_step_.reads_images_on_host());
+  const StepReport report = train_step_.update(lr);
   RECORD_USER_SCOPE("report");
-  count(batch);
-  if (report.outcome == StepOutcome::skipped) after_skipped_step(report);
-  observe(report, timer.seconds(), data);
-  return true;
-}
-
-void Trainer::copy_next_images() {
-  if (device_.is_cpu() || train_step_.reads_images()) return;
-  if (const Batch* const next = loader_.peek()) image_copy_.start(next->images_BCHW);
-}
-
-RunPosition Trainer::position() const {
-  return {.step = state_.step,
-          .samples = state_.samples_seen + state_.bad_samples,
-          .epoch = static_cast<std::int64_t>(loader_.epochs_done()),
-          .batches_left = loader_.batches_left(),
-          .batches_per_epoch = loader_.batches_per_epoch()};
-}
-
-void Trainer::describe_device() const {
-  log_info("train", "on the {}, in {}",
-           device_.is_cpu() ? fmt::format("CPU, {} threads", at::get_num_threads()) : "GPU",
-           enum_name(precision_of(config_.train)));
-}
-
-// What is allowed, but hardly meant.
-void Trainer::warn_of_odd_settings() const {
-  if (state_.step >= total_steps_) {
-    log_warning("train",
-                "nothing is left to do: the run has {} of {} steps behind it. Set train.epochs, steps or "
-                "samples higher "
-                "to go on",
-                with_thousands(state_.step), with_thousands(total_steps_));
+  count(delivered.batch);
+  if (report.is_skipped) {
+    const SpikeGuard& spike_guard = *train_step_.spike_guard();
+    warn_of_skipped_step(state_.step, report, spike_guard);
+    if (spike_guard.skipped_in_a_row() >= config_.optimizer.spike_guard.rollback_after_steps) roll_back();
   }
-  const bool starts_at_random = state_.step == 0 && config_.train.initial_weights.empty();
-  if (starts_at_random && (config_.optimizer.image.frozen || config_.optimizer.text.frozen)) {
-    log_warning("train",
-                "optimizer.{}.frozen keeps random weights: name a trained model by train.initial_weights",
-                config_.optimizer.image.frozen ? "image" : "text");
-  }
-  const ScheduleConfig& schedule = config_.schedule;
-  if (schedule.warmup_steps >= total_steps_) {
-    log_warning(
-        "train",
-        "schedule.warmup_steps is {} and the run has {} steps: the learning rate never reaches optimizer.lr",
-        with_thousands(schedule.warmup_steps), with_thousands(total_steps_));
-  } else if (schedule.warmup_steps + schedule.cooldown_steps > total_steps_) {
-    log_warning(
-        "train",
-        "schedule.warmup_steps ({}) and cooldown_steps ({}) together are more than the {} steps of the run",
-        with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
-        with_thousands(total_steps_));
-  }
-  const TrainingMemory memory = estimate_training_memory(config_.model, step_shape(config_));
-  const std::uint64_t available = available_memory_bytes();
-  if (device_.is_cpu() && static_cast<std::uint64_t>(memory.peak) > available) {
-    log_warning(
-        "train",
-        "a step needs about {}, and {} of memory are free: lower train.global_batch_size, set "
-        "train.gradient_cache_parts or gradient_checkpointing, or take a smaller model (see --dry-run)",
-        human_bytes(static_cast<std::uint64_t>(memory.peak)), human_bytes(available));
-  }
+  const double seconds = timer.seconds();
+  state_.time_s += seconds;
+  if (log_)
+    log_->log_step(report, delivered.batch.size(),
+                   {seconds, delivered.wait_seconds, delivered.ready_batches});
 }
 
 void Trainer::count(const Batch& batch) {
@@ -220,94 +211,47 @@ void Trainer::count(const Batch& batch) {
   state_.bad_samples += batch.num_bad;
 }
 
-// A batch that broken samples have left without a pair to compare with takes its place in the schedule and
-// teaches nothing.
+// A batch with too few usable samples counts as a step of the schedule but does not train.
 void Trainer::skip(const Batch& batch) {
   count(batch);
-  log_warning("train", "step {}: {} usable pairs in the batch, {} unusable: skipped",
+  log_warning("train", "step {} skipped: {} usable pairs in the batch, {} unusable",
               with_thousands(state_.step), batch.size(), batch.num_bad);
 }
 
-void Trainer::observe(const StepReport& report, double step_seconds, const DataDelivery& data) {
-  meter_.add({.seconds = step_seconds,
-              .data_seconds = data.wait_seconds,
-              .num_samples = report.num_pairs,
-              .ready_batches = data.ready_batches});
-  state_.time_s += step_seconds;
-  if (report.outcome != StepOutcome::skipped) {
-    loss_sum_ += report.loss;
-    ++loss_count_;
+void Trainer::roll_back() {
+  const SpikeGuard& guard = *train_step_.spike_guard();
+  const auto target = directory_ != nullptr
+                          ? rollback_target(directory_->checkpoints(), guard, rolled_back_at_)
+                          : std::nullopt;
+  if (collectives_.max(target ? 1 : 0) == 0) throw_no_rollback_target(state_.step, guard, rolled_back_at_);
+  if (target) {
+    const Checkpoint checkpoint = load_checkpoint(target->path, CheckpointPart::everything);
+    train_step_.roll_back(checkpoint.weights, checkpoint.training);
+    log_warning("train",
+                "step {}: the weights and the optimizer were rolled back to {}; data and schedule continue",
+                with_thousands(state_.step), target->path.string());
+  } else {
+    train_step_.roll_back(train_step_.weights(), train_step_.state());
   }
-  if (state_.step % config_.report.every_steps == 0 || state_.step == total_steps_) write_metrics(report);
-  show_progress();
+  broadcast_weights();
+  rolled_back_at_ = state_.step;
 }
 
-void Trainer::write_metrics(const StepReport& report) {
-  NamedNumbers metrics;
-  shown_loss_.reset();
-  if (loss_count_ > 0) {  // not all of the steps were skipped
-    shown_loss_ = loss_sum_.item<double>() / static_cast<double>(loss_count_);
-    metrics.emplace_back("train/loss", *shown_loss_);
+// Returns false if it was interrupted by a signal.
+bool Trainer::evaluate() {
+  if (!log_) {
+    state_.evaluated_step = state_.step;
+    return true;
   }
-  loss_sum_.zero_();
-  loss_count_ = 0;
-  metrics.insert(metrics.end(),
-                 {{"train/lr", report.lr},
-                  {"train/logit_scale", train_step_.model()->inv_tau().item<double>()},
-                  {"train/grad_norm", report.norms.all.item<double>()},
-                  {"train/grad_norm_image", report.norms.image.item<double>()},
-                  {"train/grad_norm_text", report.norms.text.item<double>()},
-                  {"train/samples_per_second", meter_.samples_per_second()},
-                  {"train/data_time", meter_.data_seconds_per_step()},
-                  {"train/batch_time", meter_.seconds_per_step()},
-                  {"train/bad_samples", static_cast<double>(state_.bad_samples)},
-                  {"train/peak_memory_gib", static_cast<double>(peak_memory_bytes(device_)) / kGiB}});
-  if (config_.retrieval.learn_beta)
-    metrics.emplace_back("train/beta", train_step_.objective().beta().item<double>());
-  if (const auto& guard = train_step_.spike_guard())
-    metrics.emplace_back("train/skipped_steps", static_cast<double>(guard->skipped()));
-  if (const auto scale = train_step_.loss_scale()) metrics.emplace_back("train/loss_scale", *scale);
-  MetricsRecord line = record(std::move(metrics));
-  add_data_metrics(line);
-  reporter_.write(line);
-}
-
-void Trainer::show_progress() {
-  progress_.update({.label = "train",
-                    .step = state_.step,
-                    .num_steps = total_steps_,
-                    .epoch = loader_.epochs_done(),
-                    .loss = shown_loss_,
-                    .samples_per_second = meter_.samples_per_second(),
-                    .data_wait = meter_.data_wait(),
-                    .bound_by = bound_by(),
-                    .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
-}
-
-// An evaluation that fails must not cost the training before it.
-NamedNumbers Trainer::measure() {
-  try {
-    const auto averaged = train_step_.use_weights_to_evaluate();
-    return validation_.run([this](const Progress& progress) {
-      if (StopSignal::received() != 0) throw EvaluationInterrupted();
-      progress_.update(progress);
-    });
-  } catch (const std::exception&) {
-    if (state_.step > 0 && saved_step_ != state_.step) save();
-    throw;
-  }
-}
-
-// Returns false when a signal cut it short.
-bool Trainer::validate() {
   const Timer timer;
   try {
-    const NamedNumbers metrics = measure();
+    const std::vector<EvaluationResult> results = measure(schedule_->due_evaluations(progress()));
     state_.time_s += timer.seconds();
     state_.evaluated_step = state_.step;
-    state_.metrics = {metrics.begin(), metrics.end()};
-    reporter_.write(record(metrics));
-    log_info("eval", "step {}: {}", with_thousands(state_.step), summary_of(metrics));
+    state_.metrics.clear();
+    for (const EvaluationResult& result : results)
+      state_.metrics.insert(result.metrics.begin(), result.metrics.end());
+    log_->log_evaluation(results);
     return true;
   } catch (const EvaluationInterrupted&) {
     log_info("eval", "stopped; a resumed run evaluates step {} again", with_thousands(state_.step));
@@ -315,34 +259,84 @@ bool Trainer::validate() {
   }
 }
 
-void Trainer::write_contact_sheet(const Batch& batch) {
-  if (!config_.report.contact_sheet) return;
-  const std::string png =
-      encode_png(contact_sheet(batch.images_BCHW, batch.captions, config_.image, kContactSheetImages));
-  write_file_atomically(directory_.contact_sheet(), png);
-  reporter_.write_image(0, "train/first_batch", png);
+// A failing evaluation must not lose the training before it.
+std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntry*>& due) {
+  train_step_.settle();
+  try {
+    const auto averaged = train_step_.use_weights_to_evaluate();
+    EncodeOptions options{.precision = precision_of(config_.train),
+                          .batch_size = config_.eval.batch_size,
+                          .data = config_.data};
+    options.report = [this](const Progress& current) {
+      if (StopSignal::received() != 0) throw EvaluationInterrupted();
+      log_->show(current);
+    };
+    std::vector<EvaluationResult> results;
+    for (const SuiteEntry* entry : due) results.push_back(suite_.run(*entry, encoder_, options));
+    return results;
+  } catch (const std::exception&) {
+    if (state_.step > 0 && saved_step_ != state_.step) save();
+    throw;
+  }
 }
 
-bool Trainer::at_end_of_epoch(std::int64_t every_epochs) const {
-  const double epochs = loader_.epochs_done();
-  return every_epochs > 0 && state_.step > 0 && epochs == std::floor(epochs) &&
-         static_cast<std::int64_t>(epochs) % every_epochs == 0;
+void Trainer::save() {
+  train_step_.settle();
+  since_save_.restart();
+  saved_step_ = state_.step;
+  if (!checkpoints_) return;
+  Checkpoint checkpoint;
+  checkpoint.weights = train_step_.weights();
+  checkpoint.weights_metadata = weights_metadata(config_);
+  checkpoint.config_yaml = print_config(config_);
+  checkpoint.tokenizer_model = tokenizer_model_;
+  checkpoint.state = state_;
+  checkpoint.state.bad_samples_by_kind = tallies_by_id(log_->bad_samples());
+  checkpoint.state.data_position = feed_->loader().position();
+  checkpoint.state.data_size = feed_->loader().samples_per_epoch();
+  if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they belong to other weights
+  checkpoint.training = train_step_.state();
+  checkpoint.training.merge(log_->state());
+  add_random_numbers(checkpoint, device_);
+  add_rollback(checkpoint, rolled_back_at_);
+  const auto folder = checkpoints_->save(checkpoint);
+  log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
+  log_->write_data_report();
+  since_save_.restart();
 }
 
 bool Trainer::evaluation_is_due() const {
-  const EvalConfig& eval = config_.eval;
-  if (validation_.empty() || state_.evaluated_step == state_.step) return false;
-  if (state_.step == 0) return eval.before_training;
-  return state_.step == total_steps_ || at_end_of_epoch(eval.every_epochs) ||
-         (eval.every_steps && state_.step % *eval.every_steps == 0);
+  return state_.evaluated_step != state_.step && !schedule_->due_evaluations(progress()).empty();
 }
 
-MetricsRecord Trainer::record(NamedNumbers metrics) const {
+bool Trainer::save_is_due(bool by_clock) const {
+  // While steps are being skipped the weights do not change; saving them would evict the checkpoints to roll
+  // back to.
+  const auto& guard = train_step_.spike_guard();
+  if (guard && guard->skipped_in_a_row() > 0 && state_.step != schedule_->total_steps()) return false;
+  return by_clock || schedule_->save_is_due(progress(), state_.evaluated_step == state_.step);
+}
+
+RunProgress Trainer::progress() const { return {state_.step, feed_->loader().epochs_done()}; }
+
+RunPosition Trainer::position() const {
+  const Loader& loader = feed_->loader();
   return {.step = state_.step,
-          .epoch = loader_.epochs_done(),
-          .samples_seen = state_.samples_seen,
-          .time_s = state_.time_s,
-          .metrics = std::move(metrics)};
+          .samples = state_.samples_seen + state_.bad_samples,
+          .epoch = static_cast<std::int64_t>(loader.epochs_done()),
+          .batches_left = loader.batches_left(),
+          .batches_per_epoch = loader.batches_per_epoch()};
+}
+
+void Trainer::describe_device() const {
+  log_info("train", "training on the {} in {}",
+           device_.is_cpu() ? fmt::format("CPU ({} threads)", num_threads()) : "GPU",
+           enum_name(precision_of(config_.train)));
+}
+
+void Trainer::warn_of_odd_settings() const {
+  for (const std::string& warning : odd_settings(config_, state_.step, schedule_->total_steps(), device_))
+    log_warning("train", "{}", warning);
 }
 
 }  // namespace cloob

@@ -1,29 +1,27 @@
-// What a trainer is put together from, each made from its own sections.
+// Creates the components of a trainer from their sections of the settings.
 #pragma once
-
-#include <c10/core/Device.h>
 
 #include <memory>
 
-#include "cloob/data/loader.h"
-#include "cloob/model/dual_encoder.h"
+#include "cloob/base/collectives.h"
+#include "cloob/data/loader/loader.h"
+#include "cloob/eval/suite.h"
+#include "cloob/run/run_config.h"
+#include "cloob/task/make_task.h"
 #include "cloob/text/tokenizer.h"
-#include "cloob/train/run_config.h"
-#include "cloob/train/validation.h"
 
 namespace cloob {
 
-/// Opens `data.train`. Throws UserError.
-Loader make_train_loader(const RunConfig& config, const std::shared_ptr<const Tokenizer>& tokenizer);
+/// Opens `data.train`; the loader delivers this rank's part of every batch. Throws UserError.
+std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
+                                          const std::shared_ptr<const Tokenizer>& tokenizer,
+                                          const Collectives& collectives);
 
-/// The model with its initial weights: drawn from the seed, or read where `train.initial_weights` says. A
-/// fixed inverse temperature is always that of `loss.inv_tau`; a learned one starts from the file's where
-/// there is a file.
-DualEncoder make_model(const RunConfig& config, c10::Device device);
+/// Reads the weights that `train.initial_weights` names, if it is set. Throws UserError.
+StartingWeights read_starting_weights(const RunConfig& config);
 
-/// Opens what the run is evaluated on. Throws UserError, also when `checkpoint.best_metric` is nothing that
-/// it measures.
-Validation make_validation(const RunConfig& config, FeatureEncoder encoder,
-                           const ContrastiveObjective& objective);
+/// Opens the evaluations of the run. Throws UserError, also if `checkpoint.best_metric` is not one of their
+/// metrics.
+EvaluationSuite make_run_suite(const RunConfig& config);
 
 }  // namespace cloob

@@ -3,7 +3,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
-#include "cloob/train/run_config.h"
+#include "cloob/run/run_config.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -27,9 +27,9 @@ TEST(Docs, EveryRecipeParses) {
 }
 
 TEST(Docs, EverySettingIsExplainedInASentence) {
-  constexpr std::size_t kFewestWords = 4;
+  constexpr std::size_t kMinWords = 4;
   for (const SettingInfo& setting : description_of<RunConfig>().settings) {
-    EXPECT_GE(split(setting.doc, ' ').size(), kFewestWords) << setting.name << ": " << setting.doc;
+    EXPECT_GE(split(setting.doc, ' ').size(), kMinWords) << setting.name << ": " << setting.doc;
     EXPECT_TRUE(setting.doc.ends_with('.')) << setting.name << ": " << setting.doc;
   }
 }

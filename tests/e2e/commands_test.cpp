@@ -1,4 +1,4 @@
-// What scripts rely on: every verb's options, files and JSON keys, on a small trained model.
+// The interface that scripts rely on: options, files and JSON keys of every command, on a small model.
 
 #include <ATen/ATen.h>
 
@@ -77,12 +77,12 @@ TEST_F(Commands, EvalRetrievalPrintsItsMetrics) {
   EXPECT_EQ(keys_of(all), expected);
   EXPECT_EQ(all["num_texts"], 5 * all["num_images"].get<int>());
   EXPECT_LE(all["image_to_text_R@1"], all["image_to_text_R@10"]);
-  // The data settings of the run say nothing about other data: without the field, the first caption alone.
+  // The data settings of the run are not used: without the field, there is only the first caption.
   const nlohmann::json first = json_of({"eval", "retrieval", "model", "--data", "data/validation/00000.tar"});
   EXPECT_EQ(first["num_texts"], first["num_images"]);
 }
 
-TEST_F(Commands, EvalLossStatesItsBatch) {
+TEST_F(Commands, EvalLossReportsItsBatchSize) {
   const nlohmann::json loss = json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar"});
   EXPECT_EQ(loss["loss_batch_size"], 16);  // eval.loss_batch_size of the run
   EXPECT_EQ(keys_of(loss),
@@ -95,12 +95,12 @@ TEST_F(Commands, EvalLossStatesItsBatch) {
             32);
 }
 
-TEST_F(Commands, EvalTakesNothingOfTheDataSettingsOfTraining) {
+TEST_F(Commands, EvalIgnoresTheDataSettingsOfTraining) {
   run_or_fail(train_arguments(
       "rooted", {"--train.steps", "1", "--data.image_root", "nowhere", "--data.format", "webdataset"}));
-  // The table lies elsewhere than the images, and has a form of its own.
+  // The table is not in the folder of the images, and has its own format.
   fs::create_directory(tiny_project() / "tables");
-  std::string table = "picture;words\n";
+  std::string table = "image;words\n";
   for (const std::string& line : split(std::string(trim(read_file(tiny_project() / "images.txt"))), '\n')) {
     const fs::path image = line;
     table +=
@@ -115,7 +115,7 @@ TEST_F(Commands, EvalTakesNothingOfTheDataSettingsOfTraining) {
                                          "--data.csv.separator",
                                          ";",
                                          "--data.csv.filepath_column",
-                                         "picture",
+                                         "image",
                                          "--data.csv.caption_columns",
                                          "words"};
   const auto with = [&](std::vector<std::string> more) {
@@ -123,7 +123,7 @@ TEST_F(Commands, EvalTakesNothingOfTheDataSettingsOfTraining) {
     return more;
   };
   EXPECT_EQ(json_of(with({"--image-root", tiny_project().string()}))["num_images"], 32);
-  EXPECT_EQ(run_cloob(tiny_project(), with({})).exit_status, 2);  // beside the table there are none
+  EXPECT_EQ(run_cloob(tiny_project(), with({})).exit_status, 2);  // there are no images next to the table
   const ProgramResult typo = run_cloob(tiny_project(), with({"--data.csv.quotin", "none"}));
   EXPECT_EQ(typo.exit_status, 2);
   EXPECT_THAT(typo.errors, HasSubstr("did you mean 'data.csv.quoting'?"));
@@ -135,7 +135,7 @@ TEST_F(Commands, EvalTakesNothingOfTheDataSettingsOfTraining) {
   }
 }
 
-TEST_F(Commands, DataSettingsOfAnotherFormatAreNamed) {
+TEST_F(Commands, WarnsAboutDataSettingsOfAnotherFormat) {
   const std::vector<std::string> shards = {"eval", "retrieval", "model", "--data",
                                            "data/validation/00000.tar"};
   EXPECT_THAT(warnings_of(shards, {"--data.csv.header", "false", "--image-root", "images"}),
@@ -144,7 +144,7 @@ TEST_F(Commands, DataSettingsOfAnotherFormatAreNamed) {
   const std::vector<std::string> dry_run = train_arguments("dry", {"--dry-run"});
   EXPECT_THAT(warnings_of(dry_run, {"--data.train", "a.csv", "--data.val", "b.tsv"}),
               HasSubstr("data.webdataset.json_caption_field (all data is in tables) has no effect"));
-  // Either format is used, or may be.
+  // Both formats are in use, or may be.
   for (const std::string train : {"a.csv", "a/*"}) {
     EXPECT_THAT(warnings_of(dry_run, {"--data.train", train, "--data.csv.header", "false"}),
                 Not(HasSubstr("data.")));
@@ -154,7 +154,7 @@ TEST_F(Commands, DataSettingsOfAnotherFormatAreNamed) {
               HasSubstr("data.csv.header (all data is in tar shards)"));
 }
 
-TEST_F(Commands, OtherSettingsThanThoseOfDataAreRefusedInEvaluation) {
+TEST_F(Commands, EvalRejectsSettingsOutsideTheDataSection) {
   const auto errors_of = [](const std::string& verb, const std::string& setting) {
     const ProgramResult result = run_cloob(
         tiny_project(), {"eval", verb, "model", "--data",
@@ -172,7 +172,7 @@ TEST_F(Commands, OtherSettingsThanThoseOfDataAreRefusedInEvaluation) {
               HasSubstr("this command takes data.max_bad_share, "));
 }
 
-TEST_F(Commands, ABrokenImageAmongMany) {
+TEST_F(Commands, BrokenImagesAreToleratedUpToMaxBadShare) {
   fs::copy(tiny_project() / "data/held_out", tiny_project() / "damaged", fs::copy_options::recursive);
   const fs::path broken = split(read_file(tiny_project() / "images.txt"), '\n').at(1);
   write_file_atomically(tiny_project() / "damaged" / fs::relative(broken, tiny_project() / "data/held_out"),
@@ -184,7 +184,7 @@ TEST_F(Commands, ABrokenImageAmongMany) {
   std::vector<std::string> tolerant = zero_shot;
   tolerant.insert(tolerant.end(), {"--data.max_bad_share", "0.1"});
   EXPECT_EQ(json_of(tolerant)["num_samples"], 31);
-  // Each row of features belongs to a line, so there is nothing to set.
+  // Every row of features belongs to a line, so encode tolerates none.
   write_file_atomically(tiny_project() / "with_broken.txt",
                         broken.string() + "\n" + (tiny_project() / "texts.txt").string() + "\n");
   const ProgramResult encode =
@@ -194,16 +194,16 @@ TEST_F(Commands, ABrokenImageAmongMany) {
   EXPECT_THAT(encode.errors, Not(HasSubstr("data.")));
 }
 
-TEST_F(Commands, BoundsOfAFixedScaleAreNamedWhereTheyChangeNothing) {
+TEST_F(Commands, WarnsAboutBoundsOfAFixedTemperatureWithoutEffect) {
   const std::vector<std::string> dry_run = train_arguments("dry", {"--dry-run"});
   EXPECT_THAT(warnings_of(dry_run, {"--loss.inv_tau_max", "50"}),
               HasSubstr("loss.inv_tau_max (loss.learn_inv_tau is false) has no effect"));
-  // This scale needs the bound.
+  // This temperature needs the bound.
   EXPECT_THAT(warnings_of(dry_run, {"--loss.inv_tau", "200", "--loss.inv_tau_max", "300"}),
               Not(HasSubstr("loss.")));
 }
 
-TEST_F(Commands, EveryMetricOfARunIsExplained) {
+TEST_F(Commands, EveryMetricOfARunIsDocumented) {
   const std::string docs = read_file(source_dir() / "docs/metrics.md");
   std::set<std::string> names;
   for (const std::string& line :
@@ -217,7 +217,7 @@ TEST_F(Commands, EveryMetricOfARunIsExplained) {
   }
 }
 
-TEST_F(Commands, QuietMeansNothingButTheResult) {
+TEST_F(Commands, QuietPrintsOnlyTheResult) {
   const ProgramResult result =
       run_cloob(tiny_project(), {"-q", "eval", "retrieval", "model", "--data", "data/validation/00000.tar"});
   EXPECT_EQ(result.exit_status, 0);
@@ -225,7 +225,7 @@ TEST_F(Commands, QuietMeansNothingButTheResult) {
   EXPECT_EQ(split(result.output, '\n').size(), 2u);
 }
 
-TEST_F(Commands, EvalZeroShotEqualsTheEvaluationDuringTraining) {
+TEST_F(Commands, EvalZeroShotMatchesTheEvaluationDuringTraining) {
   const nlohmann::json result =
       json_of({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "-"});
   EXPECT_EQ(keys_of(result),
@@ -236,7 +236,7 @@ TEST_F(Commands, EvalZeroShotEqualsTheEvaluationDuringTraining) {
   EXPECT_EQ(nlohmann::json::parse(lines.back())["val/held_out_acc1"], result["acc1"]);
 }
 
-TEST_F(Commands, FeaturesHaveLengthOneAndSurviveExportAndImport) {
+TEST_F(Commands, FeaturesHaveUnitLengthAndSurviveExportAndImport) {
   const NamedTensors features = features_of("model");
   ASSERT_EQ(features.size(), 2u);
   for (const auto& [name, rows] : features) {
@@ -244,7 +244,7 @@ TEST_F(Commands, FeaturesHaveLengthOneAndSurviveExportAndImport) {
     EXPECT_TRUE(at::allclose(rows.norm(2, 1), at::ones({32}))) << name;
   }
   for (const auto& [name, rows] : features_of("model"))
-    EXPECT_TRUE(rows.equal(features.at(name))) << "again: " << name;
+    EXPECT_TRUE(rows.equal(features.at(name))) << "second run: " << name;
   run_or_fail({"weights", "export", "model", "--out", "exported.safetensors"});
   run_or_fail({"weights", "import", "exported.safetensors", "--out", "imported"});
   for (const std::string model : {"exported.safetensors", "imported", "model/checkpoints/step_00000006"}) {
@@ -306,7 +306,7 @@ TEST_F(Commands, BenchStepTimesASmallModel) {
   }
 }
 
-TEST_F(Commands, BenchStepSaysWhatItDoesNotKnowOrUse) {
+TEST_F(Commands, BenchStepReportsUnknownModelsAndUnusedOptions) {
   const ProgramResult typo = run_cloob(tiny_project(), {"bench", "step", "--model", "tiny-resnt"});
   EXPECT_EQ(typo.exit_status, 2);
   EXPECT_THAT(typo.errors, HasSubstr("--model 'tiny-resnt' is neither a file nor one of "));
@@ -320,7 +320,7 @@ TEST_F(Commands, BenchStepSaysWhatItDoesNotKnowOrUse) {
   EXPECT_THAT(unused.errors, HasSubstr("train.tf32 (the device is the CPU) has no effect"));
 }
 
-TEST_F(Commands, DataListShowsTheOrderOfAnEpochForAnyThreadsAndRanks) {
+TEST_F(Commands, DataListShowsTheSameOrderForAnyThreadsAndRanks) {
   const auto list = [](std::vector<std::string> more) {
     std::vector<std::string> arguments = {"data", "list", "data/train/*.tar", "--epoch", "1", "--seed", "7"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -350,13 +350,13 @@ TEST_F(Commands, DataIndexIsWrittenOnceAndUsed) {
   const fs::path file = tiny_project() / "data" / "train" / "cloob.index";
   ASSERT_TRUE(fs::exists(file));
   const auto order = run_or_fail({"data", "list", "data/train/*.tar"});
-  // Damage that only the index knows of shows that it is what is read.
+  // Damaging only the index shows that it is what is read.
   std::string content = read_file(file);
   const std::size_t end = content.find("\"end\":");
   ASSERT_NE(end, std::string::npos);
   write_file_atomically(file, content.substr(0, end));
   const ProgramResult result = run_cloob(tiny_project(), {"data", "list", "data/train/*.tar"});
-  EXPECT_THAT(result.errors, HasSubstr("cloob.index' is not used"));
+  EXPECT_THAT(result.errors, HasSubstr("cloob.index' is ignored"));
   EXPECT_EQ(result.output, order);
   run_or_fail(index);
   fs::remove(file);
@@ -376,7 +376,7 @@ TEST_F(Commands, ReportComparesRuns) {
   EXPECT_THAT(page, HasSubstr("Both are the same."));
 }
 
-TEST_F(Commands, ReportReplacesReportsOnly) {
+TEST_F(Commands, ReportOverwritesOnlyReports) {
   run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
   const std::vector<std::string> report = {"report", "one=model", "--out", "site"};
   fs::create_directory(tiny_project() / "site");
@@ -392,7 +392,7 @@ TEST_F(Commands, ReportReplacesReportsOnly) {
   run_or_fail(report);
 }
 
-TEST_F(Commands, ReportRefusesRunsThatDoNotCompare) {
+TEST_F(Commands, ReportRejectsRunsThatAreNotComparable) {
   run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
   const nlohmann::json result = nlohmann::json::parse(read_file(tiny_project() / "model/zero_shot.json"));
   const auto other = [&](const std::string& name, const std::string& key, const nlohmann::json& value) {
@@ -419,7 +419,7 @@ TEST_F(Commands, ReportRefusesRunsThatDoNotCompare) {
   EXPECT_FALSE(fs::exists(tiny_project() / "refused"));
 }
 
-TEST_F(Commands, ADryRunSaysWhatWouldRun) {
+TEST_F(Commands, DryRunPrintsWhatWouldRun) {
   const std::string text = run_or_fail(train_arguments("dry", {"--dry-run", "--optimizer.lr", "2e-3"}));
   EXPECT_THAT(text, HasSubstr("lr: 0.002"));
   for (const char* part : {"command line", "tiny.yaml:", "parameters", "GFLOP", "peak"})
@@ -427,7 +427,7 @@ TEST_F(Commands, ADryRunSaysWhatWouldRun) {
   EXPECT_FALSE(fs::exists(tiny_project() / "dry"));
 }
 
-TEST_F(Commands, ASentencePieceModelTrainsARun) {
+TEST_F(Commands, ARunTrainsWithASentencePieceModel) {
   std::string captions;
   for (const auto& text : split(read_file(tiny_project() / "texts.txt"), '\n')) captions += text + "\n";
   write_file_atomically(tiny_project() / "captions.txt", captions);
@@ -440,7 +440,7 @@ TEST_F(Commands, ASentencePieceModelTrainsARun) {
   EXPECT_GE(split(std::string(trim(ids)), ' ').size(), 3u);
 }
 
-TEST_F(Commands, NoOutputReplacesAnInput) {
+TEST_F(Commands, OutputsNeverOverwriteInputs) {
   run_or_fail({"weights", "export", "model", "--out", "w.safetensors"});
   const std::string training = "model/checkpoints/step_00000006/training.safetensors";
   const std::string shard = "data/validation/00000.tar";
@@ -471,7 +471,7 @@ TEST_F(Commands, NoOutputReplacesAnInput) {
   }
 }
 
-TEST_F(Commands, TheHelpOfClassNamesNamesADataSetThatIsThere) {
+TEST_F(Commands, HelpOfClassNamesNamesAnAvailableDataSet) {
   const std::string help = run_or_fail({"eval", "zero-shot", "--help"});
   EXPECT_THAT(help, HasSubstr("imagenet1k"));
   const ProgramResult result = run_cloob(
@@ -480,7 +480,7 @@ TEST_F(Commands, TheHelpOfClassNamesNamesADataSetThatIsThere) {
   EXPECT_THAT(result.errors, AllOf(HasSubstr("no data set 'cifar10'"), HasSubstr("imagenet1k, ")));
 }
 
-TEST_F(Commands, OutputThatCannotBeWrittenIsAnErrorBeforeTheWork) {
+TEST_F(Commands, UnwritableOutputIsAnErrorBeforeTheWork) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"eval", "retrieval", "model", "--data", "data/validation/00000.tar",
                                  "--json", "no/r.json"},
@@ -493,10 +493,10 @@ TEST_F(Commands, OutputThatCannotBeWrittenIsAnErrorBeforeTheWork) {
   const ProgramResult result =
       run_cloob(tiny_project(), {"weights", "import", "not_even_read.pt", "--out", "model"});
   EXPECT_EQ(result.exit_status, 2);
-  EXPECT_THAT(result.errors, HasSubstr("'model' exists already"));
+  EXPECT_THAT(result.errors, HasSubstr("'model' already exists"));
 }
 
-TEST_F(Commands, StandardOutputThatCannotBeWrittenIsAnError) {
+TEST_F(Commands, UnwritableStandardOutputIsAnError) {
   const std::string program = (binary_dir() / "bin" / "cloob").string();
   for (const std::string arguments :
        {"tokenize", "config docs", "config schema", "--help", "--version", "eval loss --help"}) {

@@ -1,5 +1,6 @@
-// What becomes of a run when its surroundings change: other batches, evaluations that fail, weights and
-// tokenizers that move.
+// Runs that continue under changed conditions: other batch sizes, failing evaluations, moved weights and
+// tokenizers.
+
 #include <nlohmann/json.hpp>
 
 #include "cloob/base/files.h"
@@ -38,8 +39,8 @@ nlohmann::json last_metrics(const std::string& run) {
   return nlohmann::json::parse(lines.back());
 }
 
-TEST(Continuation, WithOtherBatchesTheRunDoesWhatIsLeftOfItsEpochs) {
-  // 96 pairs: 4 steps of 24, then 8 of 12 and another 8.
+TEST(Continuation, WithAnotherBatchSizeTheRunCompletesItsEpochs) {
+  // 96 pairs: 4 steps of 24, then 8 of 12 and 8 more.
   run_or_fail(train_arguments("rebatched", {"--train.steps", "null", "--train.epochs", "1"}));
   const std::string output =
       run_or_fail(train_arguments("rebatched", {"--train.steps", "null", "--train.epochs", "3",
@@ -54,24 +55,24 @@ TEST(Continuation, WithOtherBatchesTheRunDoesWhatIsLeftOfItsEpochs) {
       HasSubstr("nothing is left to do"));
 }
 
-TEST(Continuation, ARunKeepsThePrecisionThatItBeganWith) {
+TEST(Continuation, ARunKeepsThePrecisionThatItStartedWith) {
   for (const char* chosen : {"fp32", "bf16"}) {
     run_or_fail(train_arguments("precise", {"--train.precision", chosen, "--overwrite"}));
     const std::string output =
         run_or_fail(train_arguments("precise", {"--train.steps", "8", "--resume", "auto"}));
-    EXPECT_THAT(output, HasSubstr(std::string("threads, in ") + chosen));
+    EXPECT_THAT(output, HasSubstr(std::string("threads) in ") + chosen));
     EXPECT_THAT(output, Not(HasSubstr("train.precision")));
     EXPECT_THAT(read_file(tiny_project() / "precise" / "config.yaml"),
                 HasSubstr(std::string("precision: ") + chosen));
   }
 }
 
-TEST(Continuation, ARunKeepsThePrecisionThatWasPickedForIt) {
-  EXPECT_THAT(run_or_fail(train_arguments("picked", {})), HasSubstr("train.precision is not set: taking "));
-  const std::string config = read_file(tiny_project() / "picked" / "config.yaml");
-  EXPECT_THAT(run_or_fail(train_arguments("picked", {"--train.steps", "8", "--resume", "auto"})),
+TEST(Continuation, ARunKeepsThePrecisionThatWasChosenForIt) {
+  EXPECT_THAT(run_or_fail(train_arguments("chosen", {})), HasSubstr("train.precision is not set: taking "));
+  const std::string config = read_file(tiny_project() / "chosen" / "config.yaml");
+  EXPECT_THAT(run_or_fail(train_arguments("chosen", {"--train.steps", "8", "--resume", "auto"})),
               Not(HasSubstr("train.precision")));
-  const std::string resumed = read_file(tiny_project() / "picked" / "config.yaml");
+  const std::string resumed = read_file(tiny_project() / "chosen" / "config.yaml");
   const auto precision_in = [](const std::string& text) {
     const std::size_t at = text.find("precision: ");
     return text.substr(at, text.find('\n', at) - at);
@@ -80,9 +81,9 @@ TEST(Continuation, ARunKeepsThePrecisionThatWasPickedForIt) {
   EXPECT_EQ(precision_in(resumed), precision_in(config));
 }
 
-TEST(Continuation, AnEvaluationThatFailsCostsNoTraining) {
+TEST(Continuation, AFailedEvaluationLosesNoTraining) {
   const Arguments more = {"--train.steps", "4", "--data.val", "broken.tsv"};
-  // One image is there, so that the table as such is accepted.
+  // One image exists, so that the table as a whole is accepted.
   std::string image;
   for (const auto& entry : fs::recursive_directory_iterator(tiny_project() / "data" / "held_out")) {
     if (entry.path().extension() == ".png") image = entry.path().string();
@@ -96,7 +97,7 @@ TEST(Continuation, AnEvaluationThatFailsCostsNoTraining) {
   run_or_fail(train_arguments("unmeasured", {"--train.steps", "8", "--resume", "auto"}));
 }
 
-TEST(Continuation, ExportedWeightsKeepWhatTheirTensorsDoNotSay) {
+TEST(Continuation, ExportedWeightsKeepTheSettingsThatTensorsLack) {
   run_or_fail(train_arguments(
       "squashed", {"--train.steps", "4", "--image.resize_mode", "squash", "--model.text.heads", "2"}));
   run_or_fail({"weights", "export", "squashed", "--out", "squashed.safetensors"});
@@ -110,7 +111,7 @@ TEST(Continuation, ExportedWeightsKeepWhatTheirTensorsDoNotSay) {
   EXPECT_THAT(about["metadata"]["cloob_config"].get<std::string>(), HasSubstr("resize_mode: squash"));
 }
 
-TEST(Continuation, ACheckpointHasItsTokenizerWithIt) {
+TEST(Continuation, ACheckpointContainsItsTokenizer) {
   std::string captions;
   for (int i = 0; i < 40; ++i) captions += "a small red circle\nthe large blue square\n";
   write_file_atomically(tiny_project() / "words.txt", captions);
@@ -148,13 +149,13 @@ void expect_same_after_resume(const std::string& run, const Arguments& more) {
                    final_tensors(tiny_project() / (run + "_straight")));
 }
 
-TEST(Continuation, WithAnAverageOrBf16WeightsARunEndsTheSame) {
+TEST(Continuation, AResumedRunWithEmaOrBf16WeightsEndsTheSame) {
   expect_same_after_resume("averaged", {"--optimizer.ema_decay", "0.9"});
   expect_same_after_resume("narrow", {"--train.precision", "pure_bf16", "--optimizer.ema_decay", "0.99",
                                       "--optimizer.spike_guard.enabled", "true"});
 }
 
-TEST(Continuation, EvaluationUsesTheAveragedWeights) {
+TEST(Continuation, EvaluationUsesTheEmaWeights) {
   for (const char* decay : {"null", "0.9"}) {
     const std::string run = std::string("mean_") + decay;
     run_or_fail(train_arguments(
@@ -167,7 +168,7 @@ TEST(Continuation, EvaluationUsesTheAveragedWeights) {
   }
   EXPECT_NE(last_metrics("mean_0.9")["val/loss"], last_metrics("mean_null")["val/loss"]);
   EXPECT_EQ(last_metrics("mean_0.9")["train/loss"], last_metrics("mean_null")["train/loss"])
-      << "the average has no part in the training";
+      << "the EMA must not affect training";
 }
 
 TEST(Continuation, AFrozenTowerKeepsItsWeights) {
@@ -186,9 +187,9 @@ TEST(Continuation, AFrozenTowerKeepsItsWeights) {
   }
 }
 
-TEST(Continuation, AfterManySpikesTheWeightsGoBack) {
+TEST(Continuation, RepeatedSpikesRollTheWeightsBack) {
   // Gradients grow with the inverse temperature: after the change every step is an outlier.
-  const auto go_on = [](const Arguments& more) {
+  const auto train_more = [](const Arguments& more) {
     Arguments all = {"--optimizer.spike_guard.enabled",
                      "true",
                      "--optimizer.spike_guard.rollback_after_steps",
@@ -208,22 +209,22 @@ TEST(Continuation, AfterManySpikesTheWeightsGoBack) {
     all.insert(all.end(), more.begin(), more.end());
     return run_cloob(tiny_project(), train_arguments("spiky", all));
   };
-  const ProgramResult calm = go_on({"--train.steps", "30", "--loss.inv_tau", "1"});
+  const ProgramResult calm = train_more({"--train.steps", "30", "--loss.inv_tau", "1"});
   EXPECT_EQ(calm.exit_status, 0) << calm.errors;
   EXPECT_EQ(last_metrics("spiky")["train/skipped_steps"], 0);
-  const ProgramResult wild = go_on({"--train.steps", "60", "--loss.inv_tau", "100", "--resume", "auto"});
+  const ProgramResult wild = train_more({"--train.steps", "60", "--loss.inv_tau", "100", "--resume", "auto"});
   EXPECT_EQ(wild.exit_status, 2);
-  EXPECT_THAT(wild.errors, HasSubstr("step 31: skipped, for its gradient norm is"));
+  EXPECT_THAT(wild.errors, HasSubstr("step 31 skipped: its gradient norm is"));
   EXPECT_THAT(wild.errors, HasSubstr("is an outlier"));
-  EXPECT_THAT(wild.errors, HasSubstr("step 33: the weights and the optimizer have gone back to"));
-  EXPECT_THAT(wild.errors, HasSubstr("step_00000027; data and schedule go on"));
+  EXPECT_THAT(wild.errors, HasSubstr("step 33: the weights and the optimizer were rolled back to"));
+  EXPECT_THAT(wild.errors, HasSubstr("step_00000027; data and schedule continue"));
   EXPECT_THAT(wild.errors, HasSubstr("step 36: training became unstable: 3 steps in a row were skipped"));
   EXPECT_EQ(last_metrics("spiky")["train/skipped_steps"], 5);
 }
 
-TEST(Continuation, AResumedRunRemembersThatItsWeightsWentBack) {
-  run_or_fail(train_arguments("went_back", {"--train.steps", "4"}));
-  Checkpoint saved = load_checkpoint(tiny_project() / "went_back" / "checkpoints" / "step_00000004",
+TEST(Continuation, AResumedRunRemembersItsRollback) {
+  run_or_fail(train_arguments("rolled_back", {"--train.steps", "4"}));
+  Checkpoint saved = load_checkpoint(tiny_project() / "rolled_back" / "checkpoints" / "step_00000004",
                                      CheckpointPart::everything);
   saved.training.at("run.rolled_back_at").fill_(3);
   const fs::path edited = CheckpointStore(tiny_project() / "edited", {}).save(saved);
@@ -234,13 +235,13 @@ TEST(Continuation, AResumedRunRemembersThatItsWeightsWentBack) {
             3);
 }
 
-TEST(Continuation, AProfileIsATableAndATrace) {
+TEST(Continuation, AProfileConsistsOfATableAndATrace) {
   const ProgramResult result =
       run_cloob(tiny_project(), train_arguments("profiled", {"--profile", "3", "--train.steps", "8"}));
   EXPECT_EQ(result.exit_status, 0) << result.errors;
-  for (const char* station : {"wait for data", "encode images", "encode texts", "objective", "backward",
-                              "optimizer", "whole step", "aten::"})
-    EXPECT_THAT(result.output, HasSubstr(station));
+  for (const char* stage : {"wait for data", "encode images", "encode texts", "objective", "backward",
+                            "optimizer", "whole step", "aten::"})
+    EXPECT_THAT(result.output, HasSubstr(stage));
   EXPECT_THAT(result.errors, Not(HasSubstr("USDT")));
   const nlohmann::json trace = nlohmann::json::parse(read_file(tiny_project() / "profiled" / "trace.json"));
   EXPECT_FALSE(trace["traceEvents"].empty());

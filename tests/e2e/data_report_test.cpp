@@ -1,4 +1,4 @@
-// What a run tells about data with every fault that a shard can have, also when it is stopped and goes on.
+// What a run reports about data with every fault that a shard can have, also after a stop and a resume.
 
 #include <fmt/core.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
-#include "cloob/data/tar_writer.h"
+#include "cloob/data/tar/tar_writer.h"
 #include "cloob/image/encode.h"
 #include "e2e/program.h"
 #include "support/support.h"
@@ -40,7 +40,7 @@ const std::map<std::string, int> kFaults = {{"broken_shard", 1},        {"no_ima
                                             {"empty_after_cleaning", 2}};
 constexpr int kNumFaulty = 11;
 
-std::string picture(int size, int number) {
+std::string png_image(int size, int number) {
   ImageU8 image;
   image.height = image.width = size;
   for (int i = 0; i < size * size * 3; ++i) {
@@ -49,7 +49,7 @@ std::string picture(int size, int number) {
   return encode_png(image);
 }
 
-// Sixty samples, each of a .png and a .txt, but for the faults.
+// Sixty samples, each of a .png and a .txt except for the faults.
 void write_faulty_shard(const fs::path& path) {
   TarWriter writer(path);
   const auto add = [&](const std::string& key, const std::string& image, const std::string& caption) {
@@ -57,18 +57,18 @@ void write_faulty_shard(const fs::path& path) {
     writer.add(key + ".txt", caption);
   };
   writer.add("lonely.txt", "a caption without an image");
-  add("empty", "", "a picture of no bytes");
+  add("empty", "", "an image of no bytes");
   add("text", "this is no image", "a text");
-  add("cut", picture(40, 1).substr(0, 200), "a picture that ends too early");
-  add("large", picture(101, 2), "a picture of more than ten thousand pixels");
-  for (const std::string key : {"blank0", "blank1", "blank2"}) add(key, picture(40, 3), " \n");
-  add("reference", picture(40, 4), "&nbsp;");
-  add("control", picture(40, 5), "\x01\x02");
-  add("broken", picture(40, 6), "its header is made unreadable below");
+  add("cut", png_image(40, 1).substr(0, 200), "an image that ends too early");
+  add("large", png_image(101, 2), "an image of more than ten thousand pixels");
+  for (const std::string key : {"blank0", "blank1", "blank2"}) add(key, png_image(40, 3), " \n");
+  add("reference", png_image(40, 4), "&nbsp;");
+  add("control", png_image(40, 5), "\x01\x02");
+  add("broken", png_image(40, 6), "its header is made unreadable below");
   for (int i = 0; i < kSamples - kNumFaulty - 2; ++i) {
-    add(fmt::format("good{}", i), picture(40, i), fmt::format("picture number {}", i));
+    add(fmt::format("good{}", i), png_image(40, i), fmt::format("image number {}", i));
   }
-  for (const std::string key : {"good0", "good5"}) add(key, picture(40, 70), "a key for the second time");
+  for (const std::string key : {"good0", "good5"}) add(key, png_image(40, 70), "a key for the second time");
   writer.finish();
   std::string shard = read_file(path);
   shard.at(shard.find("broken.txt") + 150) = '9';  // in the checksum of the header
@@ -122,7 +122,7 @@ void expect_report_of_whole_run(Json report) {
   EXPECT_THAT(report["unusable"]["damaged_image"]["examples"][0].get<std::string>(),
               HasSubstr("faulty.tar, sample 3: "));
   EXPECT_EQ(report["duplicate_keys"]["count"], 2);
-  EXPECT_THAT(report["duplicate_keys"]["examples"][0].get<std::string>(), HasSubstr("'good0' for example"));
+  EXPECT_THAT(report["duplicate_keys"]["examples"][0].get<std::string>(), HasSubstr("for example 'good0'"));
   EXPECT_EQ(report["damaged_shards"]["count"], 1);
   EXPECT_THAT(report["damaged_shards"]["examples"][0].get<std::string>(), HasSubstr("no valid tar header"));
   EXPECT_THAT(report["speed"]["bound_by"].get<std::string>(), AnyOf("data", "compute", "balanced"));
@@ -132,7 +132,7 @@ TEST(DataReport, CountsEveryFaultByItsKind) {
   const ProgramResult result = run_cloob(project(), train_into("straight"));
   ASSERT_EQ(result.exit_status, 0) << result.errors;
   EXPECT_THAT(result.errors,
-              HasSubstr("2 of its samples have the key of an earlier one, 'good0' for example"));
+              HasSubstr("2 of its samples have the key of an earlier one, for example 'good0'"));
   EXPECT_THAT(result.errors, AnyOf(HasSubstr(", bound by "), HasSubstr(", balanced")));
   expect_report_of_whole_run(report_of("straight"));
   const std::vector<Json> lines = metrics_of("straight");
@@ -151,7 +151,7 @@ TEST(DataReport, CountsEveryFaultByItsKind) {
 
 class StoppedRun : public ::testing::TestWithParam<int> {};
 
-TEST_P(StoppedRun, GoesOnWithItsCounts) {
+TEST_P(StoppedRun, ContinuesItsCountsAfterAResume) {
   const std::string run = fmt::format("stopped_by_{}", GetParam());
   BackgroundProgram program(project(), train_into(run));
   while (program.is_running() && metrics_of(run).size() < 5) {
@@ -164,7 +164,7 @@ TEST_P(StoppedRun, GoesOnWithItsCounts) {
   EXPECT_EQ(half["samples"]["seen"], 20 * half["step"].get<int>());
   const ProgramResult rest = run_cloob(project(), train_into(run, {"--resume", "auto"}));
   ASSERT_EQ(rest.exit_status, 0) << rest.errors;
-  EXPECT_THAT(rest.errors, HasSubstr("going on after step"));
+  EXPECT_THAT(rest.errors, HasSubstr("continuing after step"));
   expect_report_of_whole_run(report_of(run));
   for (const auto& [kind, count] : kFaults) {
     EXPECT_EQ(metrics_of(run).back()["data/bad/" + kind], kEpochs * count) << kind;
@@ -174,7 +174,7 @@ TEST_P(StoppedRun, GoesOnWithItsCounts) {
 INSTANTIATE_TEST_SUITE_P(By, StoppedRun, ::testing::Values(SIGKILL, SIGTERM),
                          [](const auto& tested) { return tested.param == SIGKILL ? "Sigkill" : "Sigterm"; });
 
-TEST(DataReport, IsLeftBehindWhereTooMuchIsUnusable) {
+TEST(DataReport, IsWrittenWhenTooManySamplesAreUnusable) {
   const ProgramResult result = run_cloob(project(), train_into("too_bad", {"--data.max_bad_share", "0.01"}));
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(result.errors, HasSubstr("more than data.max_bad_share (0.01) allows"));

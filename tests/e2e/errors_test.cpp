@@ -1,4 +1,4 @@
-// What a user's mistakes look like: one line that says what to do, exit status 2, nothing lost.
+// How user errors are reported: one line that says what to do, exit status 2, nothing lost.
 
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-// The last line of standard error: what the user reads.
+// The last line of standard error, which is the message.
 std::string error_line(const ProgramResult& result) {
   std::vector<std::string> lines = split(std::string(trim(result.errors)), '\n');
   return lines.back();
@@ -69,7 +69,7 @@ TEST(Errors, NameTheCommandThatIsWrong) {
   expect_usage_error({"bench", "loss"}, "--objective is required (see cloob bench loss --help)\n");
 }
 
-TEST(Errors, AnEmptyTextIsNotAnOptionLeftOut) {
+TEST(Errors, AnEmptyValueIsNotAnOmittedOption) {
   expect_error({"eval", "retrieval", "m", "--data", "d.tsv", "--json", ""}, {"--json: the value is empty"});
   expect_error(train_arguments("", {}), {"--run-dir: the value is empty", "leave the option out"});
   expect_error({"data", "list", "d.tsv", "--data.shuffle", ""}, {"--data.shuffle: the value is empty"});
@@ -85,7 +85,7 @@ TEST(Errors, ARunFolderIsNotOverwrittenUnasked) {
       0);
 }
 
-TEST(Errors, ATruncatedCheckpointIsNamedAndTheOneBeforeItSuggested) {
+TEST(Errors, ATruncatedCheckpointIsNamedAndThePreviousOneSuggested) {
   ASSERT_EQ(run_cloob(tiny_project(), train_arguments("cut", {"--train.steps", "6"})).exit_status, 0);
   const fs::path weights = tiny_project() / "cut/checkpoints/step_00000006/weights.safetensors";
   fs::resize_file(weights, fs::file_size(weights) / 2);
@@ -101,7 +101,7 @@ TEST(Errors, ATruncatedCheckpointIsNamedAndTheOneBeforeItSuggested) {
             0);
 }
 
-TEST(Errors, ARunThatCannotStartLeavesTheOldOneAlone) {
+TEST(Errors, ARunThatCannotStartKeepsTheOldRun) {
   ASSERT_EQ(run_cloob(tiny_project(), train_arguments("old", {"--train.steps", "1"})).exit_status, 0);
   const fs::path weights = tiny_project() / "old/checkpoints/step_00000001/weights.safetensors";
   expect_error(train_arguments("old", {"--overwrite", "--data.train", "nowhere/*.tar"}), {"nowhere"});
@@ -118,7 +118,7 @@ TEST(Errors, ARunThatCannotStartLeavesTheOldOneAlone) {
   EXPECT_TRUE(fs::exists(tiny_project() / "old/checkpoints/step_00000002/weights.safetensors"));
 }
 
-TEST(Errors, WeightsUnderAnotherActivationAreRefused) {
+TEST(Errors, WeightsWithAnotherActivationAreRejected) {
   ASSERT_EQ(run_cloob(tiny_project(), train_arguments("gelu", {"--train.steps", "1"})).exit_status, 0);
   expect_error(
       train_arguments("quick", {"--train.initial_weights", "gelu", "--model.activation", "quick_gelu"}),
@@ -133,13 +133,13 @@ TEST(Errors, AFullDiskLosesNothing) {
       run_cloob(tiny_project(), train_arguments((small / "run").string(), {"--checkpoint.keep_last", "0"}));
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(error_line(result), HasSubstr("No space left on device"));
-  // The checkpoint before still loads.
+  // The previous checkpoint still loads.
   const ProgramResult eval = run_cloob(
       tiny_project(), {"eval", "retrieval", (small / "run").string(), "--data", "data/validation/00000.tar"});
   EXPECT_EQ(eval.exit_status, 0) << eval.errors;
 }
 
-TEST(Errors, WhatIsNotFiniteStopsARunBeforeTheStep) {
+TEST(Errors, ANonFiniteLossStopsTheRunBeforeTheStep) {
   ASSERT_EQ(run_cloob(tiny_project(), train_arguments("sound", {"--train.steps", "1"})).exit_status, 0);
   const fs::path file = tiny_project() / "broken.safetensors";
   ASSERT_EQ(run_cloob(tiny_project(), {"weights", "export", "sound", "--out", file.string()}).exit_status, 0);

@@ -13,7 +13,7 @@
 namespace cloob::testing {
 
 /// Folder with `data/` (render-shapes: 96 training pairs in shards of 40) and `tiny.yaml` (a ResNet with
-/// batch norm, CLOOB, random crops and captions, two threads, 4 steps an epoch). Made once, removed at the
+/// batch norm, CLOOB, random crops and captions, two threads, 4 steps an epoch). Created once, removed at the
 /// end of the process.
 const std::filesystem::path& tiny_project();
 

@@ -1,4 +1,4 @@
-// `cloob data inspect`: what people, scripts and browsers get to see of data with faults.
+// `cloob data inspect` on data with faults: its text, JSON and HTML page.
 
 #include <algorithm>
 #include <cstdlib>
@@ -21,13 +21,13 @@ using ::testing::Not;
 
 constexpr const char* kScript = "<script>alert('a dog')</script> & a cat";
 
-std::vector<fs::path> rendered_pictures() {
-  std::vector<fs::path> pictures;
+std::vector<fs::path> rendered_images() {
+  std::vector<fs::path> images;
   for (const auto& entry : fs::recursive_directory_iterator(tiny_project() / "data/held_out")) {
-    if (entry.path().extension() == ".png") pictures.push_back(entry.path());
+    if (entry.path().extension() == ".png") images.push_back(entry.path());
   }
-  std::ranges::sort(pictures);
-  return pictures;
+  std::ranges::sort(images);
+  return images;
 }
 
 class InspectData : public ::testing::Test {
@@ -37,36 +37,36 @@ class InspectData : public ::testing::Test {
     make_table();
   }
 
-  // Twelve samples: a picture that is no picture, one that is cut off, an empty caption, one without picture.
+  // Twelve samples: one file that is not an image, one truncated image, one empty caption, one without image.
   static void make_shard() {
     const fs::path folder = tiny_project() / "unpacked";
     fs::create_directory(folder);
-    const auto pictures = rendered_pictures();
+    const auto images = rendered_images();
     for (std::size_t i = 0; i < 12; ++i) {
       const std::string key = "sample-" + std::string(1, static_cast<char>('a' + i));
-      std::string picture = read_file(pictures.at(i));
+      std::string image = read_file(images.at(i));
       std::string caption = "a shape with the number " + std::to_string(i);
-      if (i == 1) picture = "no picture at all";
-      if (i == 2) picture.resize(picture.size() / 2);
+      if (i == 1) image = "not an image";
+      if (i == 2) image.resize(image.size() / 2);
       if (i == 3) caption = " \n";
       if (i == 5) caption = kScript;
-      if (i == 6) picture = read_file(pictures.at(7));
+      if (i == 6) image = read_file(images.at(7));
       if (i == 8) caption = "12";
       if (i == 9) caption = "a shape with the number 10";
       write_file_atomically(folder / (key + ".txt"), caption);
-      if (i != 4) write_file_atomically(folder / (key + ".png"), picture);
+      if (i != 4) write_file_atomically(folder / (key + ".png"), image);
     }
     const std::string command = "tar --sort=name --format=ustar -cf '" +
                                 (tiny_project() / "faults.tar").string() + "' -C '" + folder.string() + "' .";
     ASSERT_EQ(std::system(command.c_str()), 0);
   }
 
-  // Six rows: a picture that is missing, two of the same picture, a row too short.
+  // Six rows: one with a missing image, two with the same image, one too short.
   static void make_table() {
-    const auto pictures = rendered_pictures();
-    const auto name = [&](std::size_t i) { return fs::relative(pictures.at(i), tiny_project()).string(); };
+    const auto images = rendered_images();
+    const auto name = [&](std::size_t i) { return fs::relative(images.at(i), tiny_project()).string(); };
     write_file_atomically(tiny_project() / "faults.csv",
-                          "picture;words\n" + name(0) + ";a first shape\n" + name(1) +
+                          "image;words\n" + name(0) + ";a first shape\n" + name(1) +
                               ";a second shape\nnowhere.png;a lost shape\n" + name(2) + ";a third shape\n" +
                               name(2) + ";again the third\n" + name(3) + "\n");
   }
@@ -83,7 +83,7 @@ class InspectData : public ::testing::Test {
   }
 };
 
-TEST_F(InspectData, GivesScriptsTheNumbersOfAShard) {
+TEST_F(InspectData, WritesTheNumbersOfAShardAsJson) {
   const nlohmann::json json = json_of({"faults.tar", "--image-size", "40"});
   EXPECT_EQ(json["source"], nlohmann::json({"faults.tar"}));
   EXPECT_EQ(json["num_files"], 1);
@@ -107,17 +107,17 @@ TEST_F(InspectData, GivesScriptsTheNumbersOfAShard) {
   EXPECT_EQ(suspicious["no_letters"]["count"], 1);
   EXPECT_EQ(suspicious["no_letters"]["examples"][0]["detail"], "'12'");
   EXPECT_EQ(suspicious["repeated_caption"]["count"], 1);
-  EXPECT_EQ(suspicious["small_picture"]["count"], 0);
-  EXPECT_EQ(json_of({"faults.tar"})["suspicious"]["small_picture"]["count"], 8);  // 40 pixels, not 224
+  EXPECT_EQ(suspicious["small_image"]["count"], 0);
+  EXPECT_EQ(json_of({"faults.tar"})["suspicious"]["small_image"]["count"], 8);  // 40 pixels, not 224
   EXPECT_EQ(json["measures"]["image_width"]["max"], 40);
   EXPECT_EQ(json["measures"]["caption_words"]["median"], 6);
   EXPECT_EQ(json["frequent_captions"][0]["caption"], "a shape with the number 10");
   EXPECT_EQ(json["frequent_captions"][0]["count"], 2);
 }
 
-TEST_F(InspectData, TakesTheSettingsThatTrainingTakes) {
+TEST_F(InspectData, AcceptsTheDataSettingsOfTraining) {
   const std::vector<std::string> table = {"faults.csv",
-                                          "--data.csv.filepath_column=picture",
+                                          "--data.csv.filepath_column=image",
                                           "--data.csv.caption_columns",
                                           "words",
                                           "--data.csv.separator",
@@ -149,22 +149,23 @@ TEST_F(InspectData, TakesTheSettingsThatTrainingTakes) {
   EXPECT_EQ(both["num_captions"], 50);
 }
 
-TEST_F(InspectData, TellsPeopleWhatAndWhereAndWhatToDo) {
+TEST_F(InspectData, PrintsWhatIsWrongWhereAndWhatToDo) {
   const ProgramResult result = inspect({"faults.tar", "--json", "numbers.json"});
   EXPECT_EQ(result.exit_status, 0) << result.errors;
   EXPECT_THAT(
       result.output,
       AllOf(HasSubstr("1 of 12 samples (8.3 %) are unusable: no image\n    faults.tar, sample 4"),
-            HasSubstr("8 of 8 pictures (100.0 %) have a side below the 224 pixels"),
+            HasSubstr("8 of 8 images (100.0 %) have a side below the training size of 224 pixels"),
             HasSubstr("    faults.tar, sample 8: '12'\n    -> "),
             HasSubstr("Training would stop: 33.3 % of the samples are unusable, data.max_bad_share is 0.01."),
-            HasSubstr("All samples were looked at.")));
+            HasSubstr("All samples were inspected.")));
   EXPECT_THAT(inspect({"faults.tar", "--data.max_bad_share", "0.4"}).output, Not(HasSubstr("would stop")));
   EXPECT_EQ(nlohmann::json::parse(read_file(tiny_project() / "numbers.json"))["num_usable"], 8);
-  EXPECT_THAT(inspect({"faults.tar", "--limit", "5"}).output, HasSubstr("5 samples of 12 were looked at"));
+  EXPECT_THAT(inspect({"faults.tar", "--limit", "5"}).output,
+              HasSubstr("5 of 12 samples, evenly spread, were inspected"));
 }
 
-TEST_F(InspectData, WritesAPageThatTakesNoCaptionForHtml) {
+TEST_F(InspectData, EscapesCaptionsInThePage) {
   const ProgramResult result = inspect({"faults.tar", "--html", "page.html", "--json", "-"});
   EXPECT_EQ(result.exit_status, 0) << result.errors;
   const std::string page = read_file(tiny_project() / "page.html");
@@ -175,7 +176,7 @@ TEST_F(InspectData, WritesAPageThatTakesNoCaptionForHtml) {
                           HasSubstr("faults.tar, sample 5")));
 }
 
-TEST_F(InspectData, NamesWhatItCannotRead) {
+TEST_F(InspectData, NamesUnreadableInputs) {
   write_file_atomically(tiny_project() / "empty.tar", "");
   write_file_atomically(tiny_project() / "no.tar", std::string(2000, 'x'));
   for (const auto& [arguments, part] : std::vector<std::pair<std::vector<std::string>, std::string>>{
@@ -193,7 +194,7 @@ TEST_F(InspectData, NamesWhatItCannotRead) {
   }
 }
 
-TEST_F(InspectData, GoesOnBehindTheEndOfABrokenShard) {
+TEST_F(InspectData, ContinuesAfterABrokenShard) {
   std::string shard = read_file(tiny_project() / "data/train/00000.tar");
   shard.resize(shard.size() / 2 + 100);
   write_file_atomically(tiny_project() / "cut.tar", shard);

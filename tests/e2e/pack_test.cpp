@@ -1,5 +1,5 @@
-// `cloob data pack` and `cloob data split` as a user runs them: whole shards whatever happens, the same bytes
-// every time.
+// `cloob data pack` and `cloob data split` as a user runs them: shards are complete whatever happens, and
+// their bytes are reproducible.
 
 #include <fmt/core.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using Words = std::vector<std::string>;
 
-// A table of the pictures that are held out for zero-shot evaluation, `repeats` rows each, with captions.
+// A table of the images held out for zero-shot evaluation, with `repeats` captioned rows each.
 std::string write_table(const std::string& name, int repeats) {
   std::string table = "filepath\ttitle\n";
   for (int copy = 0; copy < repeats; ++copy) {
@@ -56,7 +56,7 @@ void expect_error(const Words& arguments, std::initializer_list<std::string> par
   for (const std::string& part : parts) EXPECT_THAT(line, HasSubstr(part));
 }
 
-// Every file but the index, which has the times of the shards.
+// Every file except the index, which contains the modification times of the shards.
 std::map<std::string, std::string> contents_of(const fs::path& folder) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -72,17 +72,17 @@ std::vector<std::string> sorted_lines(const std::string& text) {
   return lines;
 }
 
-// One sample a row, so that there are many.
+// One sample per row, so that there are many.
 const Words kUngrouped = {"--data.csv.group_captions", "false"};
 
-TEST(Pack, WhatIsPackedIsWhatTrainingSees) {
+TEST(Pack, TrainingSeesTheSamplesThatWerePacked) {
   const std::string table = write_table("pairs.tsv", 3);
   expect_success(with({"data", "pack", table, "--out", "packed", "--samples-per-shard", "40"}, kUngrouped));
   const ProgramResult listed = run_cloob(tiny_project(), {"data", "list", "packed/*.tar"});
   std::vector<std::string> keys;
   for (int i = 0; i < 96; ++i) keys.push_back(fmt::format("{:09}", i));
   EXPECT_EQ(sorted_lines(listed.output), keys);
-  // Packing once more names the source's samples, and loses none.
+  // Shuffled packing records the keys of the source and loses no sample.
   expect_success(with({"data", "pack", table, "--out", "mixed", "--shuffle", "5"}, kUngrouped));
   const std::string shard = read_file(tiny_project() / "mixed/00000.tar");
   std::vector<std::string> rows;
@@ -97,7 +97,7 @@ TEST(Pack, WhatIsPackedIsWhatTrainingSees) {
                                                "--data.webdataset.json_caption_field", "captions"}));
 }
 
-TEST(Pack, GivesTheSameBytesForAnyNumberOfThreads) {
+TEST(Pack, WritesTheSameBytesForAnyNumberOfThreads) {
   const std::string table = write_table("threads.tsv", 4);
   for (const std::string threads : {"1", "3"}) {
     expect_success(with({"data", "pack", table, "--out", "threads" + threads, "--threads", threads,
@@ -109,7 +109,7 @@ TEST(Pack, GivesTheSameBytesForAnyNumberOfThreads) {
   EXPECT_EQ(one, contents_of(tiny_project() / "threads3"));
 }
 
-TEST(Pack, GoesOnAfterItWasKilled) {
+TEST(Pack, ContinuesAfterBeingKilled) {
   const std::string table = write_table("long.tsv", 200);
   const Words arguments =
       with({"data", "pack", table, "--resize", "24", "--samples-per-shard", "100"}, kUngrouped);
@@ -127,12 +127,12 @@ TEST(Pack, GoesOnAfterItWasKilled) {
     const ProgramResult resumed =
         run_cloob(tiny_project(), with(arguments, {"--out", out.string(), "--resume"}));
     EXPECT_EQ(resumed.exit_status, 0) << resumed.errors;
-    EXPECT_THAT(resumed.errors, HasSubstr("were there before"));
+    EXPECT_THAT(resumed.errors, HasSubstr("of them from an earlier run"));
     EXPECT_EQ(contents_of(out), contents_of(tiny_project() / "straight"));
   }
 }
 
-TEST(Pack, AFullDiskLeavesWholeShards) {
+TEST(Pack, AFullDiskLeavesOnlyCompleteShards) {
   const fs::path small = tiny_project() / "small_disk";
   const SmallDisk disk(small, "1m");
   if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root";
@@ -153,7 +153,7 @@ TEST(Pack, AFullDiskLeavesWholeShards) {
   EXPECT_EQ(contents_of(out), whole);
 }
 
-TEST(Pack, MistakesAreNamed) {
+TEST(Pack, UserErrorsAreNamed) {
   const std::string table = write_table("mistakes.tsv", 1);
   fs::create_directories(tiny_project() / "empty");
   expect_error({"data", "pack", table}, {"--out is required"});
@@ -168,11 +168,11 @@ TEST(Pack, MistakesAreNamed) {
   expect_error({"data", "pack", table, "--out", "o", "--max-bad-share", "2"},
                {"data.max_bad_share", "[0, 1]"});
   expect_error({"data", "split", table, "--out", "o", "--parts", "train=98,val=2"},
-               {"'train=98' is no part"});
+               {"'train=98' is not a part"});
   EXPECT_FALSE(fs::exists(tiny_project() / "o"));
 }
 
-TEST(Split, ATableBecomesTablesThatTrainingTakes) {
+TEST(Split, SplitsATableIntoTablesThatTrainingAccepts) {
   const std::string table = write_table("whole.tsv", 2);
   expect_success({"data", "split", table, "--out", "parts", "--parts", "train=0.75,val=0.25"});
   std::string keys;

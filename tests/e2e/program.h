@@ -10,16 +10,16 @@
 namespace cloob::testing {
 
 struct ProgramResult {
-  int exit_status = 0;  ///< as a shell shows it: 128 + n when signal n ended it
+  int exit_status = 0;  ///< as a shell reports it: 128 + n when signal n ended the program
   std::string output;   ///< standard output
   std::string errors;   ///< standard error
 };
 
-/// Runs `cloob ARGUMENTS...` in `folder` to its end, `input` on its standard input.
+/// Runs `cloob ARGUMENTS...` in `folder` to completion, with `input` on its standard input.
 ProgramResult run_cloob(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
                         const std::string& input = "");
 
-/// A program in the background. Its output is dropped.
+/// A program that runs in the background. Its output is discarded.
 class BackgroundProgram {
  public:
   BackgroundProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
@@ -29,7 +29,7 @@ class BackgroundProgram {
 
   void send_signal(int signal_number) const;
   bool is_running();
-  /// Waits for the end; the exit status as in ProgramResult.
+  /// Waits for the program to end and returns its exit status as in ProgramResult.
   int wait();
 
  private:

@@ -1,4 +1,4 @@
-// Training and listing of data that comes as streams, and a disk that is full while data is indexed.
+// Training on and listing of streamed data, and a disk that is full while data is indexed.
 
 #include <signal.h>
 #include <unistd.h>
@@ -42,7 +42,7 @@ class Streams : public ::testing::Test {
   HttpServer server_;
 };
 
-TEST_F(Streams, AreListedLikeFilesUpToTheirOrder) {
+TEST_F(Streams, AreListedLikeFilesInAnotherOrder) {
   const auto list = [](const std::string& source) {
     const ProgramResult result =
         run_cloob(tiny_project(), {"data", "list", source, "--data.stream.buffer_samples", "20"});
@@ -59,7 +59,7 @@ TEST_F(Streams, AreListedLikeFilesUpToTheirOrder) {
   EXPECT_EQ(streamed, files);
 }
 
-TEST_F(Streams, ARunThatIsStoppedGoesOnInTheSameOrder) {
+TEST_F(Streams, AStoppedRunContinuesInTheSameOrder) {
   const auto arguments = [&](const std::string& run, std::vector<std::string> more) {
     more.insert(more.end(), {"--data.train", shards(), "--data.stream.buffer_samples", "20",
                              "--data.stream.retry_seconds", "0.01", kIndexFolder});
@@ -76,7 +76,7 @@ TEST_F(Streams, ARunThatIsStoppedGoesOnInTheSameOrder) {
     program.send_signal(SIGTERM);
     ASSERT_EQ(program.wait(), 143);
   }
-  // The connection breaks on the way, and the server has a bad moment.
+  // The connection breaks midway, and the server fails once.
   server_.fail("00001.tar", {{.break_off_after = 30'000}, {.status = 500}});
   const ProgramResult resumed = run_cloob(tiny_project(), arguments("stopped", {"--resume", "auto"}));
   ASSERT_EQ(resumed.exit_status, 0) << resumed.errors;
@@ -85,19 +85,19 @@ TEST_F(Streams, ARunThatIsStoppedGoesOnInTheSameOrder) {
   for (const auto& [name, tensor] : expected) EXPECT_TRUE(tensor.equal(actual.at(name))) << name;
 }
 
-TEST_F(Streams, AServerThatFailsForGoodIsNamedAndStopsTheRun) {
+TEST_F(Streams, APermanentlyFailingServerIsNamedAndStopsTheRun) {
   ASSERT_EQ(run_cloob(tiny_project(), {"data", "index", shards(), "--out", "indexes"}).exit_status, 0);
   server_.fail("00001.tar", std::vector<HttpFault>(1000, HttpFault{.status = 503}));
   const ProgramResult result = run_cloob(
       tiny_project(), train_arguments("failing", {"--data.train", shards(), "--data.stream.retries", "2",
                                                   "--data.stream.retry_seconds", "0.01", kIndexFolder}));
   EXPECT_EQ(result.exit_status, 2);
-  EXPECT_THAT(result.errors, HasSubstr("00001.tar': the server answered 503 at byte 0; new try 1 of 2"));
+  EXPECT_THAT(result.errors, HasSubstr("00001.tar': the server answered 503 at byte 0; retry 1 of 2"));
   EXPECT_THAT(result.errors, HasSubstr("max_bad_share"));
   EXPECT_THAT(result.errors, HasSubstr("the server answered 503, 3 times in a row"));
 }
 
-TEST_F(Streams, ASignalEndsARunThatWaitsForAServer) {
+TEST_F(Streams, ASignalEndsARunThatIsWaitingForAServer) {
   ASSERT_EQ(run_cloob(tiny_project(), {"data", "index", shards(), "--out", "indexes"}).exit_status, 0);
   const std::size_t before = server_.requests("00000.tar").size();
   for (const std::string shard : {"00000.tar", "00001.tar", "00002.tar"}) {
@@ -116,7 +116,7 @@ TEST_F(Streams, ASignalEndsARunThatWaitsForAServer) {
   EXPECT_TRUE(fs::exists(tiny_project() / "waiting/data_report.json"));
 }
 
-// Whether a process has this word on its command line.
+// Whether any process has this word on its command line.
 bool runs(const std::string& word) {
   for (const auto& entry : fs::directory_iterator("/proc")) {
     std::error_code ignored;
@@ -129,7 +129,7 @@ bool runs(const std::string& word) {
   return false;
 }
 
-TEST(Pipe, ItsCommandsEndWithTheProgramWhateverEndsThat) {
+TEST(Pipe, CommandsEndWithTheProgramHoweverItEnds) {
   const auto becomes = [](bool expected, const std::string& word) {
     const Timer timer;
     while (runs(word) != expected && timer.seconds() < 30) {
@@ -138,7 +138,7 @@ TEST(Pipe, ItsCommandsEndWithTheProgramWhateverEndsThat) {
     return runs(word) == expected;
   };
   for (const int signal_number : {SIGINT, SIGTERM, SIGKILL}) {
-    // A number that is nobody else's names the processes.
+    // A unique number identifies the processes.
     const std::string word = std::to_string(1'000'000'000 + ::getpid() * 100LL + signal_number);
     BackgroundProgram program(tiny_project(), {"data", "list", "pipe:sleep " + word + " | cat"});
     ASSERT_TRUE(becomes(true, "sleep " + word));
@@ -148,22 +148,24 @@ TEST(Pipe, ItsCommandsEndWithTheProgramWhateverEndsThat) {
   }
 }
 
-TEST(FullDisk, IndexingSaysSoAndLeavesNoHalfFile) {
+TEST(FullDisk, IndexingReportsItAndLeavesNoPartialFile) {
   const fs::path small = tiny_project() / "small_disk";
   const SmallDisk disk(small, "8k");
   if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root";
-  { OutputFile(small / "filler").write(std::string(8192, 'x')); }
+  {
+    OutputFile(small / "filler").write(std::string(8192, 'x'));
+  }
   const ProgramResult result =
       run_cloob(tiny_project(), {"data", "index", "data/train/*.tar", "--out", small.string()});
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(result.errors, HasSubstr("No space left on device"));
   EXPECT_THAT(result.errors, HasSubstr(small.string()));
   EXPECT_EQ(std::distance(fs::directory_iterator(small), {}), 1);
-  // Training only needs an index for speed.
+  // The index only speeds up training, which works without it.
   const ProgramResult list = run_cloob(tiny_project(), {"data", "list", "pipe:cat data/train/00000.tar",
                                                         "--data.index_folder", small.string()});
   EXPECT_EQ(list.exit_status, 0);
-  EXPECT_THAT(list.errors, HasSubstr("are not kept"));
+  EXPECT_THAT(list.errors, HasSubstr("are not saved"));
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
-// A table: the first byte says how it is read, the rest is the file.
+// A table: the first byte selects how it is read, the rest is the file.
 #include <array>
 #include <optional>
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
-#include "data/csv_table.h"
+#include "cloob/data/table/csv_table.h"
 #include "fuzz_support.h"
 
 namespace cloob {
@@ -36,7 +36,7 @@ void check_fields(const Row& row, const CsvDialect& dialect) {
   require(parse_record(record, dialect) == row, "fields survive being written and read again");
   if (dialect.quoting == CsvQuoting::double_quotes) {
     require(find_record_end(record + "\nx", 0, dialect) == record.size() + 1,
-            "a record that is quoted throughout ends behind its line break");
+            "a record with all fields quoted ends after its line break");
   }
 }
 
@@ -53,12 +53,12 @@ void check_columns(const CsvTable& table, std::size_t num_columns) {
 }
 
 void check_rows(const CsvTable& table, const CsvConfig& config) {
-  require(table.num_rows() > 0, "a table without rows is refused");
+  require(table.num_rows() > 0, "a table without rows is rejected");
   const auto separator = config.separator_character();
   std::optional<std::size_t> num_columns;
   std::int64_t line = config.header ? 1 : 0;
   for (std::int64_t i = 0; i < table.num_rows(); ++i) {
-    require(table.line(i) > line, "every row begins on a line of its own");
+    require(table.line(i) > line, "every row begins on its own line");
     line = table.line(i);
     try {
       const Row row = table.row(i);

@@ -13,14 +13,14 @@ namespace cloob::fuzz {
 
 void require(bool holds, const char* property) {
   if (holds) return;
-  std::fprintf(stderr, "a property does not hold: %s\n", property);
+  std::fprintf(stderr, "property violated: %s\n", property);
   std::abort();
 }
 
 MemoryFile::MemoryFile()
     : descriptor_(::memfd_create("input", MFD_CLOEXEC)),
       path_("/proc/self/fd/" + std::to_string(descriptor_)) {
-  require(descriptor_ >= 0, "a file in memory can be made");
+  require(descriptor_ >= 0, "a file in memory can be created");
 }
 
 MemoryFile::~MemoryFile() { ::close(descriptor_); }
@@ -34,7 +34,7 @@ void MemoryFile::assign(std::span<const std::byte> content) {
 
 }  // namespace cloob::fuzz
 
-// Called once by libFuzzer. Warnings about the data would be most of the output.
+// Called once by libFuzzer. Otherwise, most of the output would be warnings about the data.
 extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
   cloob::set_log_level(cloob::LogLevel::error);
   return 0;

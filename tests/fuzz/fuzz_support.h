@@ -1,4 +1,4 @@
-// What the fuzz targets share.
+// Helpers shared by the fuzz targets.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,14 @@
 
 namespace cloob::fuzz {
 
-/// Ends the run with a finding where a property that must hold for every input does not.
+/// Aborts the run with a finding if a property that must hold for every input is violated.
 void require(bool holds, const char* property);
 
 inline std::span<const std::byte> as_bytes(const std::uint8_t* data, std::size_t size) {
   return std::as_bytes(std::span(data, size));
 }
 
-/// A file in memory, for readers that open what they read by its path.
+/// A file in memory, for readers that open files by path.
 class MemoryFile {
  public:
   MemoryFile();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fuzz/seeds: small inputs from which the fuzzers start. Usage: tests/fuzz/make_seeds.py"""
+"""Writes tests/fuzz/seeds: small inputs that the fuzzers start from. Usage: tests/fuzz/make_seeds.py"""
 
 import io
 import json
@@ -25,22 +25,22 @@ def tar_bytes(names, tar_format, pax_headers=None):
             member.size = len(name)
             archive.addfile(member, io.BytesIO(name.encode()))
         end = archive.offset
-    return buffer.getvalue()[: end + 512]  # one zero block, and no padding to a whole record
+    return buffer.getvalue()[: end + 512]  # one zero block, and no padding to a full record
 
 
 def write_tars():
     pairs = ["0.jpg", "0.txt", "d/1.JPG"]
-    whole = tar_bytes(pairs, tarfile.USTAR_FORMAT)
-    write("tar/ustar.tar", whole)
-    write("tar/no_end.tar", whole[:-900])
-    write("tar/damaged.tar", whole[:1024] + b"?" + whole[1025:])
+    intact = tar_bytes(pairs, tarfile.USTAR_FORMAT)
+    write("tar/ustar.tar", intact)
+    write("tar/no_end.tar", intact[:-900])
+    write("tar/damaged.tar", intact[:1024] + b"?" + intact[1025:])
     write("tar/long_name.tar", tar_bytes(["n" * 120 + ".jpg", "0.txt"], tarfile.GNU_FORMAT))
     write("tar/prefix.tar", tar_bytes(["p" * 90 + "/" + "n" * 90 + ".jpg"], tarfile.USTAR_FORMAT))
     write("tar/pax.tar", tar_bytes(["0.jpg"], tarfile.PAX_FORMAT, {"path": "1.jpg", "size": "5"}))
 
 
 def write_tables():
-    """The first byte says how the table is read; csv_fuzz.cpp has the meaning of its bits."""
+    """The first byte selects how the table is read; see csv_fuzz.cpp for the meaning of its bits."""
     write("csv/comma", b"\x04filepath,title\na.jpg,one\nb.jpg,\"t,\"\"w\"\"\no\"\n")
     write("csv/tab", b"\x08filepath\ttitle\r\na.jpg\tone\r\n\r\nb.jpg\n")
     write("csv/detected", b"\x00\xef\xbb\xbffilepath\ttitle\na.jpg\tone\n")
@@ -63,8 +63,8 @@ def write_captions():
     write("json_captions/lines.txt", b" a dog\r\n\n\ta cat \n")
 
 
-def write_pictures():
-    """BMP in every depth, 3 x 2 pixels; the other formats are in tests/golden/image."""
+def write_images():
+    """BMP in every bit depth, 3 x 2 pixels; the other formats are in tests/golden/image."""
     for bits in (1, 4, 8, 24, 32):
         num_colors = min(1 << bits, 16) if bits <= 8 else 0
         palette = bytes(value for index in range(num_colors) for value in (index, 2 * index, 9, 0))
@@ -78,4 +78,4 @@ def write_pictures():
 write_tars()
 write_tables()
 write_captions()
-write_pictures()
+write_images()

@@ -1,4 +1,4 @@
-// Any bytes as a tar shard: where its samples lie, and what reading them one by one gives.
+// Arbitrary bytes as a tar shard: the layout of its samples, and reading them one by one.
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -7,10 +7,10 @@
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
-#include "data/shard_layout.h"
-#include "data/shard_reader.h"
-#include "data/shard_walk.h"
-#include "data/stream_tar_input.h"
+#include "cloob/data/tar/shard_layout.h"
+#include "data/stream/stream_tar_input.h"
+#include "data/tar/shard_reader.h"
+#include "data/tar/shard_walk.h"
 #include "fuzz_support.h"
 
 namespace cloob {
@@ -18,14 +18,14 @@ namespace {
 
 using fuzz::require;
 
-// Brings its bytes in pieces that are smaller than a block.
+// Delivers its bytes in chunks that are smaller than a block.
 class MemoryStream final : public ByteStream {
  public:
   explicit MemoryStream(std::span<const std::byte> bytes) : rest_(bytes) {}
 
   std::size_t read(std::span<std::byte> into) override {
-    constexpr std::size_t kPieceBytes = 400;
-    const std::size_t count = std::min({into.size(), rest_.size(), kPieceBytes});
+    constexpr std::size_t kChunkBytes = 400;
+    const std::size_t count = std::min({into.size(), rest_.size(), kChunkBytes});
     std::ranges::copy(rest_.first(count), into.begin());
     rest_ = rest_.subspan(count);
     return count;
@@ -35,12 +35,12 @@ class MemoryStream final : public ByteStream {
   std::span<const std::byte> rest_;
 };
 
-void check_places(const ShardLayout& layout, std::size_t file_bytes) {
+void check_layout(const ShardLayout& layout, std::size_t file_bytes) {
   require(std::ranges::adjacent_find(layout.begins, std::ranges::greater_equal()) == layout.begins.end(),
           "samples do not overlap");
-  require(layout.end <= file_bytes, "samples lie inside the file");
+  require(layout.end <= file_bytes, "samples are inside the file");
   require(layout.begins.empty() || layout.begins.back() * kTarBlock <= layout.end,
-          "the last sample begins first");
+          "the last sample begins before its end");
   for (const auto& [number, what] : layout.damage) {
     require(number >= 0 && number < layout.size(), "damage belongs to a sample");
     require(!what.empty(), "damage is explained");
@@ -55,7 +55,7 @@ void check_sample(const ShardSample& sample, std::size_t file_bytes) {
   require(sample.members.size() == sample.suffixes.size(), "no suffix occurs twice in a sample");
 }
 
-// The counts by suffixes must be those that the scan has found.
+// The counts by suffixes must be those found by the scan.
 void check_samples(const ShardLayout& layout, const std::filesystem::path& path, std::size_t file_bytes) {
   if (layout.kinds.empty()) return;
   const std::vector<std::string> suffixes = split(layout.kinds.begin()->first, ',');
@@ -72,13 +72,13 @@ void check_samples(const ShardLayout& layout, const std::filesystem::path& path,
       ++kinds[join(names, ",")];
     } catch (const BadSample& bad) {
       require(bad.kind() == BadKind::broken_shard, "a damaged sample counts as a broken shard");
-      require(layout.damage.contains(i), "a sample that the scan found whole can be read");
+      require(layout.damage.contains(i), "a sample that the scan found intact can be read");
     }
   }
-  require(kinds == layout.kinds, "samples have the members that the scan has found");
+  require(kinds == layout.kinds, "samples have the members found by the scan");
 }
 
-// A stream shows the end of a shard later than a file does, so damage may count otherwise.
+// A stream reveals the end of a shard later than a file does, so damage may be counted differently.
 void check_stream(const ShardLayout& layout, std::span<const std::byte> bytes) {
   MemoryStream stream(bytes);
   StreamTarInput input(stream);
@@ -86,12 +86,12 @@ void check_stream(const ShardLayout& layout, std::span<const std::byte> bytes) {
   ShardWalk walk(scanner);
   std::int64_t number = 0;
   while (const auto entry = walk.next([&](const TarMember& member, const std::string&) {
-    require(scanner.read(member).size() == member.size, "a member comes as a whole or not at all");
+    require(scanner.read(member).size() == member.size, "a member is read completely or not at all");
   })) {
     if (layout.damage.empty()) {
-      require(!entry->damage && number < layout.size(), "a whole shard is whole as a stream too");
+      require(!entry->damage && number < layout.size(), "an intact shard is intact as a stream too");
       require(entry->begin == std::uint64_t{layout.begins[static_cast<std::size_t>(number)]} * kTarBlock,
-              "samples begin where they do in the file");
+              "samples begin at the same offsets as in the file");
     }
     ++number;
   }
@@ -100,7 +100,7 @@ void check_stream(const ShardLayout& layout, std::span<const std::byte> bytes) {
 
 bool has_magic(const std::uint8_t* header) { return std::memcmp(header + 257, "ustar", 5) == 0; }
 
-void mend_checksum(std::uint8_t* header) {
+void fix_checksum(std::uint8_t* header) {
   constexpr std::size_t kOffset = 148, kSize = 8;
   std::memset(header + kOffset, ' ', kSize);
   unsigned sum = 0;
@@ -109,7 +109,7 @@ void mend_checksum(std::uint8_t* header) {
     header[kOffset + 5 - i] = static_cast<std::uint8_t>('0' + (sum >> 3 * i & 7));
 }
 
-// Copies, moves or removes whole blocks; other changes of length leave no header where one is looked for.
+// Copies, moves or removes complete blocks; other changes of length would misalign all headers.
 std::size_t mutate_blocks(std::uint8_t* data, std::size_t size, std::size_t max_size,
                           std::minstd_rand& random) {
   const std::size_t num_blocks = size / kTarBlock;
@@ -119,12 +119,12 @@ std::size_t mutate_blocks(std::uint8_t* data, std::size_t size, std::size_t max_
   const std::size_t count = kTarBlock * (1 + random() % 3);
   std::uint8_t* const end = data + size;
   switch (random() % 3) {
-    case 0:  // write some over others
+    case 0:  // overwrite some blocks with others
       std::memmove(
           to, from,
           std::min({count, static_cast<std::size_t>(end - from), static_cast<std::size_t>(end - to)}));
       return size;
-    case 1:  // make room for one, which begins as a copy of its successor
+    case 1:  // insert a block, a copy of its successor
       if (size + kTarBlock > max_size) return size;
       std::memmove(to + kTarBlock, to, static_cast<std::size_t>(end - to));
       return size + kTarBlock;
@@ -139,7 +139,7 @@ std::size_t mutate_blocks(std::uint8_t* data, std::size_t size, std::size_t max_
 }  // namespace
 }  // namespace cloob
 
-// Almost every change of a header breaks its checksum, and few inputs would get past it: most are mended.
+// Almost every change of a header breaks its checksum, and few inputs would get past that: most are repaired.
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size,
                                                unsigned int seed) {
@@ -152,7 +152,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   }
   if (random() % 8 == 0) return size;
   for (std::size_t offset = 0; offset + kTarBlock <= size; offset += kTarBlock) {
-    if (has_magic(data + offset)) mend_checksum(data + offset);
+    if (has_magic(data + offset)) fix_checksum(data + offset);
   }
   return size;
 }
@@ -163,7 +163,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   file.assign(fuzz::as_bytes(data, size));
   try {
     const ShardLayout layout = scan_shard(file.path());
-    check_places(layout, size);
+    check_layout(layout, size);
     check_samples(layout, file.path(), size);
     check_stream(layout, fuzz::as_bytes(data, size));
   } catch (const UserError&) {

@@ -1,4 +1,4 @@
-// Links where clang, libFuzzer and the sanitizers are installed.
+// Links if clang, libFuzzer and the sanitizers are installed.
 #include <cstddef>
 #include <cstdint>
 

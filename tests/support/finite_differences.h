@@ -1,4 +1,4 @@
-// Gradients by central differences, to check those of autograd.
+// Gradients by central differences, to check autograd.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,9 +7,8 @@
 
 namespace cloob::testing {
 
-/// Expects the gradient that autograd gives for `loss()` with respect to `leaf` (fp64, requires gradient) to
-/// agree with central differences; the norm of the difference is at most `tolerance` times the gradient's
-/// norm plus `tolerance`.
+/// Expects the autograd gradient of `loss()` with respect to `leaf` (fp64, requires gradient) to agree with
+/// central differences: the norm of the difference is at most `tolerance` times (1 + the gradient's norm).
 void expect_gradient_matches_differences(const std::function<at::Tensor()>& loss, const at::Tensor& leaf,
                                          double tolerance);
 

@@ -33,7 +33,7 @@ std::string read_request(int connection) {
   return text;
 }
 
-// What stands between `before` and `after`; empty where `before` does not occur.
+// The text between `before` and `after`; empty when `before` does not occur.
 std::string text_between(const std::string& text, const std::string& before, const std::string& after) {
   const std::size_t begin = text.find(before);
   if (begin == std::string::npos) return "";
@@ -51,14 +51,14 @@ HttpServer::HttpServer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXE
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   if (listener_ < 0 || ::bind(listener_, generic, size) != 0 || ::listen(listener_, 16) != 0 ||
       ::getsockname(listener_, generic, &size) != 0) {
-    throw std::runtime_error("the test's web server cannot be started");
+    throw std::runtime_error("cannot start the test's web server");
   }
   port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { serve(); });
 }
 
 HttpServer::~HttpServer() {
-  is_over_ = true;
+  is_stopping_ = true;
   thread_.join();
   for (const int connection : stalled_) ::close(connection);
   ::close(listener_);
@@ -85,7 +85,7 @@ std::vector<std::string> HttpServer::requests(const std::string& path) const {
 }
 
 void HttpServer::serve() {
-  while (!is_over_) {
+  while (!is_stopping_) {
     pollfd waiting{listener_, POLLIN, 0};
     if (::poll(&waiting, 1, 20) <= 0) continue;
     const int connection = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -124,9 +124,9 @@ void HttpServer::answer(int connection) {
   }
   send_all(connection, fmt::format("HTTP/1.1 {} X\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n",
                                    status, body.size(), extra));
-  const std::int64_t most = std::max(fault.break_off_after, fault.stall_after);
+  const std::int64_t limit = std::max(fault.break_off_after, fault.stall_after);
   send_all(connection,
-           std::string_view(body).substr(0, most < 0 ? body.npos : static_cast<std::size_t>(most)));
+           std::string_view(body).substr(0, limit < 0 ? body.npos : static_cast<std::size_t>(limit)));
   if (fault.stall_after >= 0) {
     stalled_.push_back(connection);
   } else {

@@ -1,4 +1,4 @@
-// A small web server that misbehaves on demand.
+// A small web server that fails on demand.
 #pragma once
 
 #include <atomic>
@@ -14,13 +14,14 @@ namespace cloob::testing {
 
 /// What the server does with one request.
 struct HttpFault {
-  int status = 200;                   ///< anything else is answered with an empty body
-  std::int64_t break_off_after = -1;  ///< closes the connection after so many bytes of the body
-  std::int64_t stall_after = -1;      ///< sends no more after so many bytes, and keeps the connection
-  bool ignores_range = false;         ///< sends everything, whatever was asked for
+  int status = 200;                   ///< any other status has an empty body
+  std::int64_t break_off_after = -1;  ///< closes the connection after this many bytes of the body
+  std::int64_t stall_after = -1;      ///< stops sending after this many bytes, but keeps the connection open
+  bool ignores_range = false;         ///< sends the entire file, whatever range was requested
 };
 
-/// Serves texts by their paths on 127.0.0.1. Every request gets the next fault of `faults`, if there is one.
+/// Serves texts by path on 127.0.0.1. Each request for a file takes the next of the faults that `fail` set
+/// for it, if any.
 class HttpServer {
  public:
   HttpServer();
@@ -30,11 +31,11 @@ class HttpServer {
 
   /// "http://127.0.0.1:PORT/path".
   std::string address(const std::string& path) const;
-  /// Adds a file, or replaces it. `path` without the slash in front.
+  /// Adds or replaces a file. `path` has no leading slash.
   void put(const std::string& path, std::string content);
-  /// Faults of the next requests for a file, in their order.
+  /// Sets the faults of the next requests for a file, in order.
   void fail(const std::string& path, std::vector<HttpFault> faults);
-  /// Requests so far for a file, each with its Range header, or "-".
+  /// The requests for a file so far: the byte range of each, or "-" without a Range header.
   std::vector<std::string> requests(const std::string& path) const;
 
  private:
@@ -48,7 +49,7 @@ class HttpServer {
   std::map<std::string, std::vector<HttpFault>> faults_;
   std::map<std::string, std::vector<std::string>> requests_;
   std::vector<int> stalled_;
-  std::atomic<bool> is_over_ = false;
+  std::atomic<bool> is_stopping_ = false;
   std::thread thread_;
 };
 

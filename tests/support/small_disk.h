@@ -5,22 +5,22 @@
 
 namespace cloob::testing {
 
-/// A file system of its own in a folder, which is made, until the end of the object. Mounting one needs root:
-/// a test has to ask `mounted`.
+/// A small file system, mounted on a folder that it creates, until the object is destroyed. Mounting needs
+/// root: a test must check `mounted`.
 class SmallDisk {
  public:
   /// `size` as tmpfs takes it: "8k", "1m".
-  SmallDisk(std::filesystem::path place, const std::string& size);
+  SmallDisk(std::filesystem::path folder, const std::string& size);
   ~SmallDisk();
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;
 
   bool mounted() const { return mounted_; }
-  /// Whether the file system now has another size.
+  /// Changes the size of the file system; returns whether that succeeded.
   bool resize(const std::string& size) const;
 
  private:
-  std::filesystem::path place_;
+  std::filesystem::path folder_;
   bool mounted_ = false;
 };
 

@@ -10,11 +10,11 @@
 namespace cloob::testing {
 namespace {
 
-std::string index_text(const at::Tensor& tensor, std::int64_t flat) {
+std::string index_text(const at::Tensor& tensor, std::int64_t flat_index) {
   std::string text;
   for (std::int64_t dimension = tensor.dim(); dimension-- > 0;) {
-    text = std::to_string(flat % tensor.size(dimension)) + (text.empty() ? "" : ", ") + text;
-    flat /= tensor.size(dimension);
+    text = std::to_string(flat_index % tensor.size(dimension)) + (text.empty() ? "" : ", ") + text;
+    flat_index /= tensor.size(dimension);
   }
   return "[" + text + "]";
 }
@@ -50,7 +50,7 @@ void expect_relative_norm(const at::Tensor& actual, const at::Tensor& expected, 
   const double difference = (a - e).norm().item<double>();
   const double norm = e.norm().item<double>();
   EXPECT_LE(difference, tolerance * norm)
-      << name << ": norm of the difference " << difference << ", norm " << norm;
+      << name << ": norm of the difference " << difference << ", norm of the expected value " << norm;
 }
 
 void expect_user_error(const std::function<void()>& action, std::initializer_list<std::string> parts) {

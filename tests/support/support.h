@@ -1,4 +1,4 @@
-// What every test uses: closeness with a useful message, temporary folders, golden files.
+// Used by every test: comparison of tensors with useful messages, temporary folders, golden files.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,10 +21,10 @@ void expect_close(const at::Tensor& actual, const at::Tensor& expected, double r
 void expect_relative_norm(const at::Tensor& actual, const at::Tensor& expected, double tolerance,
                           const std::string& name = "");
 
-/// Expects a UserError whose message contains every part, on one line.
+/// Expects a UserError whose message contains every part.
 void expect_user_error(const std::function<void()>& action, std::initializer_list<std::string> parts);
 
-/// A folder that is removed with everything in it.
+/// A temporary folder that is removed with its content.
 class TempDir {
  public:
   TempDir();
@@ -44,7 +44,7 @@ std::filesystem::path source_dir();
 std::filesystem::path binary_dir();
 /// tests/golden/NAME.
 std::filesystem::path golden_path(const std::string& name);
-/// The real data beside the project (../shared/data), if it is there; such tests are skipped otherwise.
+/// The real data next to the project (../shared/data); tests that need it are skipped when it is missing.
 std::filesystem::path shared_data_dir();
 
 }  // namespace cloob::testing

@@ -1,4 +1,4 @@
-"""Makes tests/golden/checkpoint: files as PyTorch, safetensors, open_clip, OpenAI and CLOOB write them.
+"""Writes tests/golden/checkpoint: files in the formats of PyTorch, safetensors, open_clip, OpenAI and CLOOB.
 
 Usage: python tools/goldens/make_checkpoint.py   (torch 2.15, safetensors 0.8)
 """
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "checkpoint"
 
 
 def all_dtypes():
-    """Tensor i of each type holds 0, 1, 2, ... (truth values: 0, 1, 0, ...) in shape (2, 3)."""
+    """Every tensor holds 0, 1, 2, ... (bool: 0, 1, 0, ...) in shape (2, 3), except the last two."""
     names = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint64", "uint32",
              "uint16", "uint8", "float8_e4m3fn", "float8_e5m2", "complex64"]
     tensors = {name: torch.arange(6, dtype=torch.float32).reshape(2, 3).to(getattr(torch, name)) for name in names}
@@ -26,7 +26,7 @@ def all_dtypes():
 
 
 def strided_tensors():
-    """Every way in which a tensor can lie in its storage."""
+    """Every layout that a tensor can have in its storage."""
     base = torch.arange(24, dtype=torch.float32).reshape(4, 6)
     return OrderedDict(
         plain=base, transposed=base.t(), row=base[2], column=base[:, 1], every_other=base[::2, 1::3],
@@ -36,7 +36,7 @@ def strided_tensors():
 
 
 def values():
-    """Every kind of value that a checkpoint may carry beside its tensors."""
+    """Every kind of value that a checkpoint may contain besides tensors."""
     return {
         "none": None, "true": True, "false": False, "zero": 0, "byte": 200, "short": 60000, "negative": -5,
         "long": 2**40, "longest": -(2**63), "huge": 2**70, "real": 0.1, "text": "caf\u00e9", "empty_text": "",
@@ -47,7 +47,7 @@ def values():
 
 
 def clip_weights():
-    """A toy model under open_clip's names. All values are halves, so that fp16 files hold exactly the same."""
+    """A toy model under open_clip's names. All values are halves, so that fp16 files contain exactly the same values."""
     generator = torch.Generator().manual_seed(3)
     shapes = {
         "visual.conv1.weight": (2, 3, 1, 1), "visual.bn1.weight": (2,), "visual.bn1.bias": (2,),
@@ -64,7 +64,7 @@ def clip_weights():
 
 
 class Branch(nn.Module):
-    """A module that has the parameters and children of a nested dictionary, and nothing to do."""
+    """A module with the parameters and children of a nested dictionary and a trivial forward."""
 
     def __init__(self, weights, buffers=()):
         super().__init__()
@@ -77,8 +77,8 @@ class Branch(nn.Module):
                 self.register_parameter(name, nn.Parameter(tensor))
             else:
                 self.register_buffer(name, tensor)
-        for name, below in children.items():
-            self.add_module(name, Branch(below))
+        for name, nested in children.items():
+            self.add_module(name, Branch(nested))
         for name, value in buffers:
             self.register_buffer(name, torch.tensor(value))
 
@@ -87,7 +87,7 @@ class Branch(nn.Module):
 
 
 def openai_module(weights):
-    """What OpenAI's archives hold: half precision, and three numbers as buffers."""
+    """The contents of OpenAI's archives: half precision, and three numbers as buffers."""
     buffers = [("input_resolution", 224), ("context_length", 77), ("vocab_size", 49408)]
     return Branch({name: t.half() if t.is_floating_point() else t for name, t in weights.items()}, buffers).eval()
 
@@ -110,7 +110,7 @@ def training_checkpoint(weights):
 
 
 class Calls:
-    """Pickles as a call of any function."""
+    """Pickles as a call of an arbitrary function."""
 
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
@@ -120,7 +120,7 @@ class Calls:
 
 
 def save_pickle(content, name):
-    """An archive like torch.save's around any pickle."""
+    """Writes an archive like torch.save's around an arbitrary pickle."""
     with zipfile.ZipFile(FOLDER / name, "w", zipfile.ZIP_STORED) as archive:
         entry = zipfile.ZipInfo("archive/data.pkl", (1980, 1, 1, 0, 0, 0))
         archive.writestr(entry, content if isinstance(content, bytes) else pickle.dumps(content, protocol=2))
@@ -154,7 +154,7 @@ def main():
               FOLDER / "strided.safetensors")
     torch.save(values(), FOLDER / "values.pt")
     torch.save(values(), FOLDER / "values_protocol_5.pt", pickle_protocol=5)
-    # The old format's storages are named by their addresses in memory; how it begins is all that matters.
+    # The legacy format names storages by their memory addresses; only its beginning matters here.
     (FOLDER / "legacy.pt").write_bytes(pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2))
     torch.save(nn.Linear(1, 1), FOLDER / "whole_module.pt")
     rewrite("strided.pt", "big_endian.pt", lambda name, old: b"big" if name.endswith("byteorder") else old)

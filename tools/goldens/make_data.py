@@ -1,4 +1,4 @@
-"""Makes tests/golden/data: tar files as Python writes them in each format, and a table full of quotes.
+"""Writes tests/golden/data: tar files written by Python in each format, and a table full of quotes.
 
 Usage: python tools/goldens/make_data.py   (standard library only)
 """
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "data"
 
 
 def members(longest_name):
-    """Regular files with names of every awkward length that the format can hold."""
+    """Regular files with names of every boundary length that the format can hold."""
     names = ["a.jpg", "a.TXT", "folder/b.jpg", "folder/b.txt", "plain", "./c.x.jpg"]
     for length in (99, 100, 101, 155, 156, 255, 256, 300, 700):
         if length <= longest_name:
@@ -40,7 +40,7 @@ def write_tar(name, tar_format, content, **options):
 
 
 def write_table():
-    """Rows of pieces that need quoting, as Python's csv module writes them (line ends CRLF)."""
+    """Rows of fragments that need quoting, written by Python's csv module (CRLF line ends)."""
     draw = random.Random(3)
     pieces = ['"', '""', ",", "\t", "\n", "\r\n", "a", "word", " ", "\u00e9", "\u4f60", "''", ";", ""]
     rows = [["filepath", "title", "other"]]

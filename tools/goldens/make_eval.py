@@ -1,9 +1,9 @@
-"""Writes tests/golden/eval: retrieval and zero-shot metrics as the reference code and plain numpy give them.
+"""Writes tests/golden/eval: retrieval and zero-shot metrics computed by the reference code and plain numpy.
 
     python tools/goldens/make_eval.py        (needs torch, open_clip_train, clip_benchmark, scikit-learn)
 
-Features are written with four decimals and used as written. "ties" has small integers, so that every product is exact and
-many are equal; there the references leave the order open and numpy's stable sort decides.
+Features are rounded to four decimals before use. "ties" has small integers, so that every product is exact and many are
+equal; the references leave the order of ties open, and numpy's stable sort decides.
 """
 import json
 import pathlib
@@ -28,7 +28,7 @@ def direction(ranks):
 
 
 def best_ranks(scores, right):
-    """Rank, from 0, of the first right answer of each row in a stable sort by falling score."""
+    """Rank, from 0, of the first correct answer of each row in a stable sort by descending score."""
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.argmax(np.take_along_axis(right, order, axis=1), axis=1)
 
@@ -41,7 +41,7 @@ def metrics(images, texts, image_of_text):
 
 
 def draw_pairs(rng, image_of_text, num_images, noise):
-    """Random features whose scores lie far enough apart for fp32 to order them."""
+    """Random features whose scores are far enough apart for fp32 to order them."""
     while True:
         images = unit_rows(rng.normal(size=(num_images, 8)))
         texts = unit_rows(images[image_of_text] + noise * rng.normal(size=(len(image_of_text), 8)))
@@ -51,7 +51,7 @@ def draw_pairs(rng, image_of_text, num_images, noise):
 
 
 def pairs_case(rng):
-    """One text an image: open_clip's own function."""
+    """One text per image: open_clip's own function."""
     images, texts = draw_pairs(rng, np.arange(40), 40, noise=0.45)
     expected = metrics(images, texts, range(40))
     reference = get_clip_metrics(torch.tensor(images), torch.tensor(texts), torch.tensor(10.0))
@@ -61,7 +61,7 @@ def pairs_case(rng):
 
 
 def captions_case(rng):
-    """One to five texts an image, in no order: clip_benchmark's recall."""
+    """One to five texts per image, shuffled: clip_benchmark's recall."""
     image_of_text = np.concatenate([np.full(1 + i % 5, i) for i in range(30)])
     rng.shuffle(image_of_text)
     images, texts = draw_pairs(rng, image_of_text, 30, noise=0.55)
@@ -87,7 +87,7 @@ def ties_case(rng):
 
 
 def published_case():
-    """The made-up pairs of 12 x 4 numbers whose figures open_clip's and CLOOB's code print."""
+    """Synthetic pairs of 12 x 4 numbers with the metrics that open_clip's and CLOOB's code print for them."""
     i, j = np.meshgrid(np.arange(12), np.arange(4), indexing="ij")
     x = np.sin(0.7 * i + 1.3 * j + 0.1 * i * j + 0.2)
     y = x + 0.9 * np.cos(1.9 * i - 0.6 * j + 0.3 * i * j)
@@ -101,7 +101,7 @@ def published_case():
 
 
 def zero_shot_case(rng, num_classes, occurring):
-    """As clip_benchmark computes them; scikit-learn counts the top 5, because clip_benchmark's code for it needs numpy 1."""
+    """As in clip_benchmark; the top 5 come from scikit-learn, because clip_benchmark's code for them needs numpy 1."""
     classifier = unit_rows(rng.normal(size=(num_classes, 6)))
     labels = rng.choice(occurring, size=60)
     images = unit_rows(classifier[labels] + 0.6 * rng.normal(size=(60, 6)))
@@ -114,7 +114,7 @@ def zero_shot_case(rng, num_classes, occurring):
 
 
 class Prompts:
-    """Stands in for model and tokenizer of clip_benchmark: every text is a number, its features a row of a table."""
+    """Replaces model and tokenizer in clip_benchmark: every text is a number that selects a row of features."""
 
     def __init__(self, features):
         self.features = features

@@ -1,4 +1,4 @@
-"""Writes tests/golden/image: small picture files, and what Pillow, torchvision and open_clip make of them.
+"""Writes tests/golden/image: small image files, and the results of Pillow, torchvision and open_clip on them.
 
 usage: make_image.py
 """
@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2] / "tests" / "golden" / "image"
 FILTERS = {"bicubic": functional.InterpolationMode.BICUBIC, "bilinear": functional.InterpolationMode.BILINEAR}
 
 
-def picture(height, width, seed):
-    """Something like a photograph: smooth colours, hard edges and a noisy corner."""
+def test_image(height, width, seed):
+    """Resembles a photograph: smooth colours, hard edges and a noisy corner."""
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     pixels = np.stack([255 * x, 127 + 120 * np.sin(9 * y + 4 * x), 255 * (1 - y)], -1)
     pixels[(x - 0.3) ** 2 + (y - 0.3) ** 2 < 0.03] = (250, 20, 60)
@@ -62,7 +62,7 @@ def png_bytes(samples, depth, color_type, chunks=(), interlaced=False):
 
 
 def write_sources():
-    rgb = picture(31, 45, seed=1)
+    rgb = test_image(31, 45, seed=1)
     image = Image.fromarray(rgb)
     y, x = np.mgrid[0:31, 0:45]
     alpha = Image.fromarray(((x * 7 + y * 5) % 256).astype(np.uint8))
@@ -110,10 +110,10 @@ def write_sources():
 
     for name, (height, width) in {"wide": (40, 63), "tall": (77, 29), "tiny": (7, 9), "square": (16, 16),
                                   "very_tall": (320, 3)}.items():
-        write(f"source_{name}.png", saved(Image.fromarray(picture(height, width, seed=3)), "PNG"))
+        write(f"source_{name}.png", saved(Image.fromarray(test_image(height, width, seed=3)), "PNG"))
 
 
-def open_picture(name):
+def open_image(name):
     return Image.open(ROOT / name)
 
 
@@ -123,16 +123,16 @@ def pixels_of(image):
 
 def decode_goldens():
     names = sorted(p.name for p in ROOT.iterdir() if p.suffix in {".jpg", ".png", ".webp", ".bmp"})
-    return {name: pixels_of(open_picture(name)) for name in names if not name.startswith("source_")}
+    return {name: pixels_of(open_image(name)) for name in names if not name.startswith("source_")}
 
 
 def eval_goldens(tensors):
-    """open_clip's evaluation transform, on pictures in the mode that the file has or on RGB."""
+    """open_clip's evaluation transform, on images in the mode of the file or converted to RGB."""
     cases = []
 
     def add(file, size, mode, interpolation="bicubic", fill=0, stored=False):
         transform = open_clip.transform.image_transform(size, False, resize_mode=mode, interpolation=interpolation, fill_color=fill)
-        image = open_picture(file)
+        image = open_image(file)
         tensor = f"eval_{len(cases)}"
         tensors[tensor] = transform(image if stored else image.convert("RGB")).contiguous()
         cases.append({"file": file, "size": size, "resize_mode": mode, "interpolation": interpolation, "fill_color": fill,
@@ -167,7 +167,7 @@ def crop_goldens(tensors):
             ("png_palette.png", (4, 3, 33, 26), 16, "bicubic", True), ("png_rgba.png", (4, 3, 33, 26), 16, "bicubic", True),
             ("png_rgba.png", (4, 3, 16, 16), 16, "bicubic", True), ("png_grey_alpha.png", (4, 3, 33, 26), 40, "bicubic", True),
             ("jpeg_cmyk.jpg", (4, 3, 33, 26), 16, "bicubic", True)]:
-        image = open_picture(file)
+        image = open_image(file)
         image = image if stored else image.convert("RGB")
         left, top, width, height = box
         out = functional.resized_crop(image, top, left, height, width, [size, size], FILTERS[interpolation])
@@ -178,12 +178,12 @@ def crop_goldens(tensors):
 
 
 def jitter_goldens(tensors):
-    """torchvision's colour operations with given factors, one after the other."""
+    """torchvision's colour operations with given factors, one after another."""
     rng = np.random.default_rng(4)
     noise = np.concatenate([rng.integers(0, 256, (12, 24, 3)), rng.integers(0, 256, (3, 24, 1)).repeat(3, 2),
                             rng.integers(90, 120, (3, 24, 3)), rng.integers(0, 2, (2, 24, 3)) * 255]).astype(np.uint8)
     write("source_colors.png", saved(Image.fromarray(noise), "PNG"))
-    image = open_picture("source_colors.png")
+    image = open_image("source_colors.png")
     adjust = {"brightness": functional.adjust_brightness, "contrast": functional.adjust_contrast,
               "saturation": functional.adjust_saturation, "hue": functional.adjust_hue}
     cases = []
@@ -202,7 +202,7 @@ def jitter_goldens(tensors):
 
 
 def crop_boxes():
-    """torchvision's RandomResizedCrop.get_params, in double precision and fed with given uniform numbers."""
+    """torchvision's RandomResizedCrop.get_params, in double precision, with recorded uniform numbers."""
     generator = random.Random(5)
     drawn = []
 

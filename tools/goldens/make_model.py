@@ -1,7 +1,7 @@
-"""Makes tests/golden/model: what open_clip's towers compute, their names and their cost.
+"""Writes tests/golden/model: outputs and gradients of open_clip's towers, their parameter names and their cost.
 
 Weights and images are not stored: both sides compute them from their names (`filled` here, `filled` in the test), so
-that the files hold results alone. Results are computed in float64 and stored in float32.
+that the files contain only results. Results are computed in float64 and stored in float32.
 
 Usage: python tools/goldens/make_model.py   (torch 2.15, open_clip 3.3.0, safetensors 0.8)
 """
@@ -27,7 +27,7 @@ BATCH = 4
 
 
 def filled(name, shape, center, scale):
-    """center + scale u, u in [-1, 1) from the FNV-1a hash of the name and SplitMix64 of the index."""
+    """center + scale u, with u in [-1, 1) from the FNV-1a hash of the name and SplitMix64 of the index."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 % 2**64
@@ -41,7 +41,7 @@ def filled(name, shape, center, scale):
 
 
 def center_and_scale(name, shape):
-    """No tensor may be without influence: residual branches, biases and running statistics are all away from 0 and 1."""
+    """Every tensor must affect the result: residual branches, biases and running statistics differ from 0 and 1."""
     if name == "logit_scale":
         return 2.0, 0.0
     if name.endswith("running_var"):
@@ -69,7 +69,7 @@ def make_clip(vision, quick_gelu):
 
 
 def make_tokens():
-    """Texts of all lengths, the last one fills the context; the largest id ends a text."""
+    """Texts of different lengths, of which the last fills the context; the largest id ends a text."""
     tokens = torch.zeros(BATCH, TEXT["context_length"], dtype=torch.int64)
     for row, length in enumerate((3, 5, 8, TEXT["context_length"])):
         tokens[row, :length - 1] = torch.arange(length - 1) * (row + 3) % (TEXT["vocab_size"] - 1)
@@ -123,7 +123,7 @@ def count_flops(function):
 
 
 def one_query_pool(pool, x):
-    """open_clip's pool with the query whose output it returns, and without the others."""
+    """open_clip's pool with only the query whose output it returns."""
     tokens = torch.cat([x.flatten(2).mean(2, keepdim=True), x.flatten(2)], 2).permute(2, 0, 1)
     return F.multi_head_attention_forward(
         tokens[:1], tokens, tokens, tokens.shape[-1], pool.num_heads, None,

@@ -1,8 +1,8 @@
-"""Writes tests/golden/optim: parameter groups, AdamW steps, clipping, learning rates, clamps and loss scales, all by
-the code of the references.
+"""Writes tests/golden/optim: parameter groups, AdamW steps, clipping, learning rates, clamps and loss scales, all
+computed by the code of the references.
 
-`training` and `clip` are the CLOOB authors' program (github.com/ml-jku/cloob); tools/update_goldens.sh makes them
-importable."""
+`training` and `clip` are the CLOOB authors' program (github.com/ml-jku/cloob); tools/update_goldens.sh puts them
+on the Python path."""
 import json
 import math
 import pathlib
@@ -23,14 +23,14 @@ PROGRAMS = {"open_clip": "open_clip_train", "cloob": "training"}
 
 
 def name_in(reference, name):
-    """The name that a reference gives to a parameter, from open_clip's."""
+    """The name of a parameter in a reference, given its name in open_clip."""
     if reference == "open_clip" or name.startswith("visual."):
         return name
     return "logit_inv_tau" if name == "logit_scale" else "transformer." + name
 
 
 def make_optimizer(reference, model):
-    """The optimizer that a reference's main.py makes of a model, by its own statements."""
+    """The optimizer that a reference's main.py creates for a model, by its own statements."""
     code = statements(PROGRAMS[reference] + ".main", "def exclude(", "exclude = ", "def include(", "include = ",
                       "named_parameters = ", "gain_or_bias_params = ", "rest_params = ", "optimizer = optim.AdamW(")
     scope = {"model": model, "optim": torch.optim,
@@ -44,7 +44,7 @@ def write_json(name, content):
 
 
 def make_model(reference, name):
-    """A reference's own model without memory for its parameters."""
+    """A reference's own model on the meta device."""
     with torch.device("meta"):
         if reference == "open_clip":
             return open_clip.CLIP(**open_clip.get_model_config(name))
@@ -96,7 +96,7 @@ def adamw():
     generator = torch.Generator().manual_seed(5)
     start = {name: torch.randn(shape, generator=generator) for name, shape in SHAPES.items()}
     gradients = [{name: torch.randn(shape, generator=generator) for name, shape in SHAPES.items()} for _ in range(4)]
-    # Weak, so that clipping leaves this one alone.
+    # Small, so that clipping does not change this one.
     gradients[2] = {name: gradient * 0.01 for name, gradient in gradients[2].items()}
     tensors = {f"start.{name}": tensor for name, tensor in start.items()}
     tensors |= {f"grad{i}.{name}": tensor for i, step in enumerate(gradients) for name, tensor in step.items()}
@@ -119,7 +119,7 @@ def adamw():
 
 
 class Recorder:
-    """What open_clip's schedules want of an optimiser."""
+    """The part of an optimizer that open_clip's schedules use."""
     param_groups = ()
 
 
@@ -158,7 +158,7 @@ def schedules():
 
 
 def clamped(reference, value):
-    """The logarithm of the inverse temperature after the clamp that a reference's train.py makes after a step."""
+    """The log inverse temperature after the clamp that a reference's train.py applies after a step."""
     clamp = statements(PROGRAMS[reference] + ".train", "unwrap_model(model).logit_scale.clamp_(",
                        "m.logit_inv_tau.data = ")
     scale = torch.nn.Parameter(torch.tensor(value))
@@ -174,7 +174,7 @@ def clamps():
 
 
 def loss_scaler():
-    """Which of the steps overflow, and PyTorch's scale, tracker, gradient and whether it stepped after each."""
+    """For each step whether it overflows, and afterwards PyTorch's scale, tracker, gradient and whether it stepped."""
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=3)
     parameter = torch.nn.Parameter(torch.zeros(2))
     optimizer = torch.optim.SGD([parameter], lr=1.0)

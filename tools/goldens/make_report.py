@@ -1,4 +1,4 @@
-"""Writes tests/golden/report: event files as TensorBoard's own protobufs and record writer make them.
+"""Writes tests/golden/report: event files written by TensorBoard's own protobufs and record writer.
 
     python tools/goldens/make_report.py        (needs tensorboard and pillow)
 """

@@ -1,9 +1,9 @@
-"""Makes tests/golden/text: token ids of open_clip's tokenizer, and what Python's Unicode tables say.
+"""Writes tests/golden/text: token ids of open_clip's tokenizer, and properties from Python's Unicode tables.
 
 Usage: python tools/goldens/make_text.py   (open_clip_torch 3.3.0, ftfy 6.3.1, regex, Python 3.11)
 
-Strings that ftfy's fix_encoding changes (mojibake) are left out, and so are those with characters that Python 3.11's
-Unicode does not know: both are stated differences.
+Excluded are strings that ftfy's fix_encoding changes (mojibake) and strings with characters unknown to Python 3.11's
+Unicode: both are documented differences.
 """
 import html
 import html.entities
@@ -189,7 +189,7 @@ def write_cases(name, texts, context_lengths=(77,)):
 
 
 def ranges(predicate):
-    """[first, last, first, last, ...] of the code points that the predicate holds for."""
+    """[first, last, first, last, ...] of the code points that satisfy the predicate."""
     found = []
     for c in map(ord, CODE_POINTS):
         if predicate(chr(c)):
@@ -201,7 +201,7 @@ def ranges(predicate):
 
 
 def write_unicode():
-    """Properties of every code point that Python 3.11 knows, and decoding of broken UTF-8."""
+    """Properties of every code point that Python 3.11 knows, and decoding of invalid UTF-8."""
     known = [c for c in CODE_POINTS if unicodedata.category(c) != "Cn"]
     letter, number, sigma = regex.compile(r"\p{L}"), regex.compile(r"\p{N}"), "\u03a3"
     broken = [b"\xff", b"a\x80b", b"\xc3", b"\xc3(", b"\xc0\xaf", b"\xe2\x82", b"\xe2\x82a", b"\xe2(\xa1", b"\xf0\x9f\x98",
@@ -213,7 +213,7 @@ def write_unicode():
         "numbers": ranges(lambda c: unicodedata.category(c) != "Cn" and number.match(c)),
         "digits": ranges(lambda c: unicodedata.category(c) == "Nd"),
         "spaces": ranges(str.isspace),
-        # A sigma becomes the final one after a cased letter, and also when case-ignorable characters stand between.
+        # A sigma becomes a final sigma after a cased letter, even with case-ignorable characters in between.
         "sigma_ends_word_after": ranges(lambda c: (c + sigma).lower()[-1] == "\u03c2"),
         "sigma_ends_word_after_letter_and": ranges(lambda c: ("a" + c + sigma).lower()[-1] == "\u03c2"),
         "lower": [[c, c.lower()] for c in known if c.lower() != c],

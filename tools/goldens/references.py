@@ -1,12 +1,12 @@
-"""The references' own code where it cannot be imported: statements inside the long functions of their programs."""
+"""Runs code of the references that cannot be imported: statements inside the long functions of their programs."""
 import ast
 import importlib.util
 import pathlib
 
 
 def statements(module, *beginnings):
-    """The statements of a module, however deeply nested, whose normalized text begins with one of these; to be run by
-    exec() with the names that they use."""
+    """Compiles the statements of a module, at any nesting depth, whose normalized text begins with one of `beginnings`;
+    to be run by exec() with the names that they use."""
     source = pathlib.Path(importlib.util.find_spec(module).origin)
     nodes = [node for node in ast.walk(ast.parse(source.read_text()))
              if isinstance(node, ast.stmt) and ast.unparse(node).startswith(beginnings)]

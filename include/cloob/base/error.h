@@ -1,4 +1,4 @@
-// Two kinds of failure, never mixed: what a user can mend, and what is a bug.
+// Two kinds of failure, never mixed: those that the user can fix, and bugs.
 #pragma once
 
 #include <fmt/core.h>
@@ -9,10 +9,10 @@
 
 namespace cloob {
 
-/// A mistake that the user can mend: settings, paths, data, checkpoints.
+/// A mistake that the user can fix: settings, paths, data, checkpoints.
 ///
 /// The message says where, what was found, what is allowed and what to do. The program prints it without a
-/// stack and exits with status 2.
+/// stack trace and exits with status 2.
 class UserError : public std::runtime_error {
  public:
   explicit UserError(const std::string& message) : std::runtime_error(message) {}
@@ -35,7 +35,7 @@ template <class... Args>
 
 }  // namespace cloob
 
-/// Checks an invariant: `CLOOB_CHECK(rows > 0, "{} rows", rows)`. Not for mistakes of the user.
+/// Checks an invariant: `CLOOB_CHECK(rows > 0, "{} rows", rows)`. Not for user errors.
 #define CLOOB_CHECK(condition, ...)                                                              \
   do {                                                                                           \
     if (!(condition)) {                                                                          \

@@ -7,8 +7,8 @@
 
 namespace cloob {
 
-/// Keeps autocast away from the operations of this thread while it lives. It covers the forward pass: call
-/// `backward` outside of autocast, as one should in any case.
+/// Disables autocast for the operations of this thread while the object lives. It covers the forward pass:
+/// call `backward` outside of autocast, as recommended in any case.
 class OutsideAutocast {
  private:
   c10::impl::ExcludeDispatchKeyGuard guard_{c10::autocast_dispatch_keyset};
@@ -19,13 +19,13 @@ inline bool is_below_fp32(const at::Tensor& tensor) {
   return at::elementSize(tensor.scalar_type()) < at::elementSize(at::kFloat);
 }
 
-/// Half and bfloat16 tensors as fp32; wider ones as they are.
+/// Half and bfloat16 tensors converted to fp32; wider ones unchanged.
 inline at::Tensor at_least_fp32(const at::Tensor& tensor) {
   return tensor.to(c10::promoteTypes(tensor.scalar_type(), at::kFloat));
 }
 
-/// The vectors along the last dimension, each divided by its L2 norm, in at least fp32. A vector shorter than
-/// 1e-12 stays short instead of becoming 0 / 0, as in torch.nn.functional.normalize.
+/// L2-normalizes the vectors along the last dimension, in at least fp32. Norms are clamped to at least 1e-12,
+/// as in torch.nn.functional.normalize, so that a zero vector stays zero instead of becoming 0 / 0.
 at::Tensor unit_rows(const at::Tensor& x);
 
 }  // namespace cloob

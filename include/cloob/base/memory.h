@@ -1,4 +1,4 @@
-// How much physical memory this process occupies, as Linux counts it.
+// Memory use of this process and of the machine, as Linux reports it.
 #pragma once
 
 #include <cstdint>
@@ -7,22 +7,22 @@ namespace cloob {
 
 inline constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
-/// Bytes of resident memory now. Throws InternalError where /proc/self/status cannot be read.
+/// Current resident set size. Throws InternalError when /proc/self/status cannot be read.
 std::uint64_t current_rss_bytes();
 
-/// The most bytes that were resident since the process started or since the last successful `reset_peak_rss`.
+/// Peak resident set size since the process started or since the last successful `reset_peak_rss`.
 std::uint64_t peak_rss_bytes();
 
-/// What programs may still take without swapping. Throws InternalError where /proc/meminfo cannot be read.
+/// Memory that can still be allocated without swapping. Throws InternalError when /proc/meminfo cannot be
+/// read.
 std::uint64_t available_memory_bytes();
 
-/// Has the C library keep freed memory of any size for the next request, for the rest of the process. By
-/// default large blocks go back to the system each time, and a training step pays for millions of fresh
-/// pages. No effect where the library is another than glibc.
+/// Makes the C library keep freed memory of any size for later allocations, for the rest of the process. By
+/// default large blocks are returned to the system each time, and a training step pays for millions of page
+/// faults. No effect unless the library is glibc.
 void keep_freed_memory();
 
-/// Makes `peak_rss_bytes` start again from the current value. Returns false where the kernel does not permit
-/// it.
+/// Resets the peak to the current value. Returns false when the kernel does not permit it.
 bool reset_peak_rss();
 
 }  // namespace cloob

@@ -1,16 +1,20 @@
-// Counter-based pseudo-random numbers: a stream depends on its key alone, never on what ran before or on
-// which thread.
+// Counter-based pseudo-random numbers: a stream depends only on its key, never on what ran before or on which
+// thread.
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
+#include <string_view>
 
 namespace cloob {
 
 /// Mixes words into one well-distributed 64-bit value.
 std::uint64_t mix_bits(std::initializer_list<std::uint64_t> words);
 
-/// What a stream is for; part of its key, so that two uses of the same (seed, epoch, index) never share
+/// A hash of text that is the same in every run and on every machine (FNV-1a, mixed with `seed`).
+std::uint64_t hash_text(std::string_view text, std::uint64_t seed);
+
+/// Purpose of a stream; part of its key, so that two uses of the same (seed, epoch, index) never share
 /// numbers.
 enum class RandomUse : std::uint64_t {
   sample_order = 1,

@@ -1,4 +1,4 @@
-// How often something occurred, with its first examples.
+// How often something occurred, with the first few examples.
 #pragma once
 
 #include <algorithm>
@@ -10,30 +10,31 @@
 namespace cloob {
 
 struct Tally {
-  static constexpr std::size_t kMostExamples = 3;
+  static constexpr std::size_t kMaxExamples = 3;
 
   std::int64_t count = 0;
   std::vector<std::string> examples = {};
 
-  /// Counts one. `example` says where and what, and is asked for only while examples are still kept.
+  /// Counts one occurrence. `example` makes a text that says where and what; it is called only while more
+  /// examples are kept.
   template <class MakeExample>
   void add(MakeExample&& example) {
     ++count;
-    if (examples.size() < kMostExamples) keep(example());
+    if (examples.size() < kMaxExamples) keep(example());
   }
 
-  /// Counts what came after.
+  /// Adds the counts and examples of a later tally.
   void add_all(const Tally& later) {
     count += later.count;
     for (const std::string& example : later.examples) {
-      if (examples.size() < kMostExamples) keep(example);
+      if (examples.size() < kMaxExamples) keep(example);
     }
   }
 
   bool operator==(const Tally&) const = default;
 
  private:
-  // The same thing, met again in every epoch, is one example.
+  // The same problem, seen again in every epoch, is one example.
   void keep(const std::string& example) {
     if (std::ranges::find(examples, example) == examples.end()) examples.push_back(example);
   }

@@ -1,4 +1,4 @@
-// Tensors kept apart from those that go on changing.
+// Snapshots of tensors that continue to change.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,14 +8,14 @@
 
 namespace cloob {
 
-/// Copies in memory of their own, without a gradient.
+/// Detached copies in their own memory.
 inline NamedTensors copies_of(const NamedTensors& tensors) {
   NamedTensors copies;
   for (const auto& [name, tensor] : tensors) copies.emplace(name, tensor.detach().clone());
   return copies;
 }
 
-/// Overwrites the values of `to`, converted to its types and devices; `from` has all of its names.
+/// Overwrites the values of `to`, converted to its dtypes and devices; `from` must have all of its names.
 inline void copy_values(const NamedTensors& to, const NamedTensors& from) {
   const at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : to) tensor.copy_(from.at(name));

@@ -8,11 +8,11 @@ namespace cloob {
 class Timer {
  public:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-  /// Starts again and returns what had passed.
+  /// Restarts and returns the seconds elapsed until then.
   double restart() {
-    const double passed = seconds();
+    const double elapsed = seconds();
     start_ = Clock::now();
-    return passed;
+    return elapsed;
   }
 
  private:

@@ -32,25 +32,25 @@ struct CheckpointConfig {
   static constexpr auto fields() {
     return std::tuple(
         field("every_steps", &CheckpointConfig::every_steps,
-              "Saves a checkpoint after every so many optimizer steps; 0 does not.", {0, 1e12}),
+              "Save a checkpoint every this many optimizer steps; 0 disables this.", {0, 1e12}),
         field("every_epochs", &CheckpointConfig::every_epochs,
-              "Saves a checkpoint after every so many epochs; 0 does not.", {0, 1e9}),
+              "Save a checkpoint every this many epochs; 0 disables this.", {0, 1e9}),
         field("every_minutes", &CheckpointConfig::every_minutes,
-              "Saves a checkpoint when so many minutes have passed since the last one; 0 does not.",
+              "Save a checkpoint when this many minutes have passed since the last one; 0 disables this.",
               {0, 1e6}),
         field("at_end", &CheckpointConfig::at_end,
-              "Saves a checkpoint when the run ends. When it is interrupted, one is saved in any case."),
+              "Save a checkpoint at the end of the run. An interrupted run is saved in any case."),
         field("keep_last", &CheckpointConfig::keep_last,
-              "Number of newest checkpoints that are kept, beside the best one; 0 keeps all.", {0, 1e9}),
+              "Number of most recent checkpoints to keep, in addition to the best one; 0 keeps all.",
+              {0, 1e9}),
         field("best_metric", &CheckpointConfig::best_metric,
-              "Metric whose best checkpoint is kept however old it is, for example val/image_to_text_R@1; "
-              "empty "
-              "keeps none for its metric. A checkpoint takes part when the metric was measured at its step."),
-        field(
-            "best_mode", &CheckpointConfig::best_mode,
-            "Whether the largest (max) or the smallest (min) value of best_metric is the best. "
-            "Unset: min for losses and ranks (their names end in loss, _mean_rank or _median_rank), max for "
-            "all others."));
+              "Metric whose best checkpoint is kept regardless of its age, for example "
+              "val/image_to_text_R@1; empty keeps none for its metric. Only checkpoints at whose step the "
+              "metric was measured are compared."),
+        field("best_mode", &CheckpointConfig::best_mode,
+              "Whether the largest (max) or the smallest (min) value of best_metric is best. Unset: min "
+              "for losses and ranks (names that end in loss, _mean_rank or _median_rank), max for all "
+              "others."));
   }
 };
 static_assert(lists_every_member<CheckpointConfig>);

@@ -1,4 +1,4 @@
-// Weights of other programs: open_clip's, OpenAI's and CLOOB's files, read under one set of names.
+// Import of weights from other programs: files of open_clip, OpenAI and CLOOB, with unified names.
 #pragma once
 
 #include <filesystem>
@@ -16,24 +16,24 @@ enum class WeightSource { open_clip, openai, cloob };
 std::string_view source_name(WeightSource source);
 
 struct ImportedWeights {
-  /// Under open_clip's names: fp32, counters int64, contiguous, `logit_scale` without dimensions.
+  /// By open_clip's names: contiguous, fp32, counters int64, `logit_scale` zero-dimensional.
   NamedTensors tensors;
   WeightSource source;
-  /// "gelu" or "quick_gelu": what the file's metadata says, otherwise quick_gelu for OpenAI and CLOOB files
-  /// and gelu for others. It cannot be seen in the tensors, so the user has the last word.
+  /// "gelu" or "quick_gelu": from the file's metadata, otherwise quick_gelu for OpenAI and CLOOB files and
+  /// gelu for others. The tensors do not determine it, so the user may override it.
   std::string default_activation;
-  /// What was left out of the file, one sentence each.
+  /// What was skipped in the file, one sentence each.
   std::vector<std::string> notes;
-  /// The metadata of a safetensors file, or the plain values beside a state_dict: epoch, name,
+  /// The metadata of a safetensors file, or the scalars and strings stored next to a state_dict: epoch, name,
   /// model_config_file, method.
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads safetensors, files of torch.save (a state_dict, or a training checkpoint that has one) and
-/// TorchScript archives; which of them it is, the content decides.
+/// Reads safetensors, files of torch.save (a state_dict, or a training checkpoint that contains one) and
+/// TorchScript archives; the format is detected from the content.
 ///
-/// Throws UserError for files that hold something else; for models of families that are not supported it says
-/// which.
+/// Throws UserError for files that contain something else; for unsupported model families it names the
+/// family.
 ImportedWeights import_weights(const std::filesystem::path& path);
 
 }  // namespace cloob

@@ -5,10 +5,10 @@
 
 namespace cloob {
 
-/// What a checkpoint folder, a run folder's newest checkpoint or a weights file holds, as text for people:
-/// format, who wrote it, position of the run, then every tensor with type and shape. Files that cannot be
-/// imported are described too, with the reason. Tensors are not read. Throws UserError when the path holds
-/// none of these.
+/// Describes a checkpoint folder, the newest checkpoint of a run folder or a weights file as readable text:
+/// format, the program that wrote it, progress of the run, then every tensor with type and shape. Files that
+/// cannot be imported are described too, with the reason. Tensor data is not read. Throws UserError when the
+/// path is none of these.
 std::string inspect_as_text(const std::filesystem::path& path);
 
 /// The same as a JSON object: `path`, `format`, `source` or `not_importable`, `num_tensors`,

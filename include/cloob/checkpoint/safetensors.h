@@ -1,5 +1,5 @@
-// The safetensors format: how weights, training state and goldens are stored and exchanged with other
-// programs.
+// The safetensors format, in which weights, training state and golden files are stored and exchanged with
+// other programs.
 #pragma once
 
 #include <filesystem>
@@ -16,18 +16,18 @@ struct SafetensorsFile {
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads all tensors into memory of their own (CPU, contiguous).
+/// Reads all tensors into new memory (CPU, contiguous).
 ///
-/// Nothing in the file is trusted: lengths, offsets, shapes and names are checked against the file's size
+/// Nothing in the file is trusted: lengths, offsets, shapes and names are validated against the file size
 /// before anything is allocated. Throws a UserError of one line that names the file and the tensor.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
-/// Reads only the tensors whose names begin with `prefix`; the head of the file is checked as a whole.
+/// Reads only the tensors whose names begin with `prefix`; the entire header is validated.
 NamedTensors read_safetensors(const std::filesystem::path& path, std::string_view prefix);
 
-/// Writes the tensors, from any device and with any strides, so that the same content gives the same bytes.
+/// Writes the tensors, from any device and with any strides; the same content gives the same bytes.
 ///
-/// Files, pipes and links are treated as by `write_file_atomically`: a crash or a full disk leaves the old
+/// Files, pipes and links are handled as by `write_file_atomically`: a crash or a full disk leaves the old
 /// file. Throws UserError when the file cannot be written.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata);

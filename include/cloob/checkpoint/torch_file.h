@@ -1,5 +1,5 @@
-// Files of torch.save and torch.jit.save (.pt, .pth, .bin), read as plain data. No code of a file is ever
-// run.
+// Files of torch.save and torch.jit.save (.pt, .pth, .bin), read as plain data. Code in a file is never
+// executed.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,22 +20,22 @@ namespace cloob {
 
 struct PickleNode;
 
-/// Where the elements of a tensor lie; `TorchFile::load` reads them.
+/// Location of a tensor's elements; `TorchFile::load` reads them.
 struct PickleTensor {
-  std::string storage;  // the record of the archive
+  std::string storage;  // the record in the archive
   at::ScalarType dtype;
-  std::int64_t offset;  // in elements; it, the sizes and the strides stay inside the storage
+  std::int64_t offset;  // in elements; offset, sizes and strides stay inside the storage
   std::vector<std::int64_t> sizes;
   std::vector<std::int64_t> strides;
 };
 
-/// Python's None, bool, int, float, a tensor or one of the values that are shared by reference. Integers of
-/// more than 64 bits become the nearest double.
+/// Python's None, bool, int, float, a tensor or a value that is shared by reference. Integers of more than 64
+/// bits become the nearest double.
 using PickleValue =
     std::variant<std::monostate, bool, std::int64_t, double, const PickleTensor*, const PickleNode*>;
 
-/// A text, a container or an object. Objects of a TorchScript archive are their attributes and the name of
-/// their class.
+/// A string, a container or an object. Objects of a TorchScript archive consist of their attributes and the
+/// name of their class.
 struct PickleNode {
   enum class Kind { text, bytes, list, tuple, set, dictionary, object, global };
   Kind kind;
@@ -47,13 +47,13 @@ struct PickleNode {
   const PickleValue* find(std::string_view key) const;
 };
 
-/// The node behind a value when it is of this kind, or null.
+/// The node of a value if it is of this kind, or null.
 const PickleNode* as_node(const PickleValue& value, PickleNode::Kind kind);
 
-/// One opened archive. Values refer to it and live as long as it does.
+/// One opened archive. Values refer to it and must not outlive it.
 ///
-/// Tensors, numbers, truth values, texts, bytes, lists, tuples, sets and dictionaries are built; a pickle
-/// that asks for anything else is refused with its name. Hostile files are expected: sizes, nesting and
+/// Tensors, numbers, booleans, strings, bytes, lists, tuples, sets and dictionaries are supported; a pickle
+/// that needs anything else is rejected with its name. Malicious files are expected: sizes, nesting and
 /// memory are bounded. Every failure is a UserError of one line that names the file.
 class TorchFile {
  public:
@@ -63,10 +63,10 @@ class TorchFile {
   TorchFile& operator=(const TorchFile&) = delete;
 
   const PickleValue& root() const;
-  /// Whether torch.jit.save made it: then the root is the module as an object.
+  /// Whether torch.jit.save wrote it: then the root is the module, an object.
   bool is_torchscript() const;
-  /// Reads tensors and compares their checksums. Those of one storage share their memory, as they did when
-  /// saved; the file keeps none of it.
+  /// Reads tensors and verifies their checksums. Tensors of one storage share memory, as they did when saved;
+  /// the TorchFile keeps no reference to it.
   NamedTensors load(const std::map<std::string, const PickleTensor*>& tensors) const;
 
  private:

@@ -1,13 +1,15 @@
 #pragma once
 
+#include "cloob/base/collectives.h"
+
 namespace cloob {
 
 /// Exit statuses of the program.
 inline constexpr int kExitUserError = 2;
 inline constexpr int kExitInternalError = 70;
 
-/// The whole program: reads the command line, runs one verb and turns every failure into one line on standard
-/// error and an exit status. 128 + n when a signal n stopped a run that saved its state first.
-int run_program(int argc, char** argv);
+/// Runs the program: parses the command line, executes one command and reports any failure as one line on
+/// standard error and an exit status. Returns 128 + n when signal n stopped a run that saved its state first.
+int run_program(int argc, char** argv, const Collectives& collectives);
 
 }  // namespace cloob

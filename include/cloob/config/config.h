@@ -1,8 +1,8 @@
 // Reads, prints and documents settings that a struct declares once (field.h).
 //
-// Defaults are the struct's own; files lie above them, the command line above the files (source.h). Every
-// mistake is one line that begins with its place: "run.yaml:2:3: unknown setting 'optimizer.warmup_step', did
-// you mean ...".
+// Defaults are those of the struct; files override them, and the command line overrides the files (source.h).
+// Every error is one line that begins with its location: "run.yaml:2:3: unknown setting
+// 'optimizer.warmup_step', did you mean ...".
 #pragma once
 
 #include <map>
@@ -16,7 +16,8 @@
 
 namespace cloob {
 
-/// Sets in `*root`, a struct as described, whatever the source names; the work behind `read_config`.
+/// Sets everything that the source names in `*root`, a struct of the described type; implements
+/// `read_config`.
 void read_settings(const Description& description, const ConfigSource& source, void* root, Origins& origins);
 std::string print_settings(const Description& description, const void* root, const Origins& origins);
 std::string document_settings(const Description& description, const void* defaults);
@@ -24,11 +25,11 @@ std::string settings_schema(const Description& description, const void* defaults
 std::vector<std::string> names_of_settings(const Description& description);
 std::map<std::string, std::string> values_of_settings(const Description& description, const void* root);
 
-/// The struct's defaults with the source's values over them, checked: names, types, ranges, then every
+/// Applies the source's values to the struct's defaults and checks them: names, types, ranges, then every
 /// section's `validate`. `origins` is replaced. Throws UserError.
 ///
-/// A `validate` names settings by their dotted names in its message, so that it can begin with the place
-/// where one of them was set.
+/// The messages of `validate` must refer to settings by their dotted names, so that the error can begin with
+/// the location where one of them was set.
 template <Section T>
 T read_config(const ConfigSource& source, Origins& origins) {
   T value;
@@ -42,8 +43,8 @@ T read_config(const ConfigSource& source) {
   return read_config<T>(source, origins);
 }
 
-/// YAML of all settings that reads back to exactly the same struct; settings found in `origins` end in a
-/// comment that says where they were set.
+/// YAML of all settings that parses back to exactly the same struct; settings found in `origins` are followed
+/// by a comment that says where they were set.
 template <Section T>
 std::string print_config(const T& value, const Origins& origins) {
   return print_settings(description_of<T>(), &value, origins);
@@ -54,23 +55,23 @@ std::string print_config(const T& value) {
   return print_config(value, Origins{});
 }
 
-/// Dotted name -> value, as YAML on one line.
+/// Dotted name -> value as one line of YAML.
 template <Section T>
 std::map<std::string, std::string> setting_values(const T& value) {
   return values_of_settings(description_of<T>(), &value);
 }
 
-/// Reference in Markdown: one table a section, in declared order.
+/// Reference in Markdown: one table per section, in declared order.
 template <Section T>
 std::string config_docs() {
-  const T defaults;
+  T defaults;  // describing maps of sections adds one to each
   return document_settings(description_of<T>(), &defaults);
 }
 
 /// JSON schema (draft 2020-12) of the YAML files, for editors.
 template <Section T>
 std::string config_schema() {
-  const T defaults;
+  T defaults;
   return settings_schema(description_of<T>(), &defaults);
 }
 

@@ -1,10 +1,12 @@
-// A declaration (field.h) with the C++ types taken out, so that reading, printing and documenting are
-// compiled once and not for every struct. The templates here only fill constant tables.
+// A type-erased declaration (field.h), so that reading, printing and documenting are compiled once and not
+// for every struct. The templates here only fill constant tables.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,15 +22,15 @@
 
 namespace cloob {
 
-/// One number, word or truth value; an enum is its name.
+/// One number, string or boolean; an enum is stored as its name.
 using Scalar = std::variant<bool, std::int64_t, double, std::string>;
-/// What a setting holds: one element, for an optional none or one, for a list any number.
+/// The value of a setting: one element, for an optional zero or one, for a list any number.
 using Values = std::vector<Scalar>;
 
 enum class ScalarKind { boolean, integer, number, text, choice };
 enum class Shape { single, optional, list };
 
-/// What all members of one C++ type have in common.
+/// Properties shared by all members of one C++ type.
 struct MemberType {
   ScalarKind kind;
   Shape shape;
@@ -39,7 +41,15 @@ struct MemberType {
 
 struct SectionType;
 
-/// A field; exactly one of `type` and `section` is set.
+/// A std::map from user-chosen names to sections of one type.
+struct SectionMapType {
+  const SectionType* element;
+  /// The section of this name, which is added if missing.
+  void* (*find)(void* map, const std::string& name);
+  std::vector<std::string> (*names)(const void* map);
+};
+
+/// A field; exactly one of `type`, `section` and `map` is set.
 struct FieldEntry {
   std::string_view name;
   std::string_view doc;
@@ -47,15 +57,25 @@ struct FieldEntry {
   void* (*locate)(void* owner);  // the member within the struct that owns it
   const MemberType* type;
   const SectionType* section;
+  const SectionMapType* map;
 };
 
 struct SectionType {
   std::span<const FieldEntry> fields;
-  void (*validate)(const void* section);  // null: no rules between its settings
+  void (*validate)(const void* section);  // null: no constraints between its settings
 };
 
-/// The way from the struct that was described down to a member, one `locate` after the other.
-using Path = std::vector<void* (*)(void* owner)>;
+/// One step from a struct to a member, or from a map of sections to one of them.
+struct PathStep {
+  void* (*locate)(void* owner) = nullptr;
+  const SectionMapType* map = nullptr;
+  std::string name;  ///< its part of a dotted name
+};
+/// The path from the described struct down to a member.
+using Path = std::vector<PathStep>;
+
+/// Placeholder for any name in a map of sections, for descriptions without values.
+inline constexpr const char* kAnyName = "NAME";
 
 struct SettingInfo {
   std::string name;  // dotted, from the root: "optimizer.lr"
@@ -67,7 +87,7 @@ struct SettingInfo {
   Path path;
   const MemberType* type;
 
-  /// `root` is the struct that was described, not the section that owns the member.
+  /// `root` is the described struct, not the section that owns the member.
   Values get(const void* root) const;
   void set(void* root, const Values& values) const;
 };
@@ -78,7 +98,7 @@ struct SectionInfo {
   Path path;
   const SectionType* type;
 
-  /// Checks the rules between its settings; `root` as in SettingInfo. Throws UserError.
+  /// Checks the constraints between its settings; `root` as in SettingInfo. Throws UserError.
   void validate(const void* root) const;
 };
 
@@ -87,17 +107,24 @@ struct Description {
   std::vector<SectionInfo> sections;
   std::vector<SettingInfo> settings;
 
-  /// Nothing when there is no such setting.
+  /// Null when there is no such setting.
   const SettingInfo* find_setting(std::string_view name) const;
   bool has_section(std::string_view name) const;
-  /// Names (without the section's) of the settings and sections right below a section, in declared order.
+  /// Names (without the section's prefix) of the direct children of a section, settings and sections, in
+  /// declared order.
   std::vector<std::string> members_of(std::string_view section) const;
 };
 
-/// "a" and "b" -> "a.b"; below the root just "b".
+/// "a" and "b" -> "a.b"; in the root just "b".
 std::string dotted_name(std::string_view section, std::string_view member);
 
-Description describe(const SectionType& root);
+/// Returns the names in the map of sections at `path`.
+using NamesInMap = std::function<std::vector<std::string>(const Path& path, const SectionMapType& map)>;
+
+/// Without `names`, maps of sections have one section, called kAnyName.
+Description describe(const SectionType& root, const NamesInMap& names = {});
+/// With the sections that the maps of `value`, a struct of the described type, currently have.
+Description describe_value(const Description& description, const void* value);
 
 namespace detail {
 
@@ -117,6 +144,11 @@ struct MemberTraits<std::vector<T>> {
   static constexpr Shape kShape = Shape::list;
 };
 
+template <class Member>
+inline constexpr bool kIsSectionMap = false;
+template <Section T>
+inline constexpr bool kIsSectionMap<std::map<std::string, T>> = true;
+
 template <class Element>
 constexpr ScalarKind scalar_kind() {
   if constexpr (std::is_same_v<Element, bool>) {
@@ -130,8 +162,8 @@ constexpr ScalarKind scalar_kind() {
   } else {
     static_assert(
         NamedEnum<Element>,
-        "a setting is a bool, int64_t, double, string, an enum with EnumNames, an optional or vector of "
-        "one of those, or a section");
+        "a setting is a bool, int64_t, double, string, an enum with EnumNames, an optional or vector of one "
+        "of those, or a section");
     return ScalarKind::choice;
   }
 }
@@ -220,13 +252,31 @@ void* locate_member(void* owner) {
 template <Section T>
 struct SectionTable;
 
+template <Section T>
+void* find_section(void* map, const std::string& name) {
+  return &(*static_cast<std::map<std::string, T>*>(map))[name];
+}
+
+template <Section T>
+std::vector<std::string> names_in_map(const void* map) {
+  std::vector<std::string> names;
+  for (const auto& [name, section] : *static_cast<const std::map<std::string, T>*>(map))
+    names.push_back(name);
+  return names;
+}
+
+template <Section T>
+inline constexpr SectionMapType kSectionMapType = {&SectionTable<T>::kType, find_section<T>, names_in_map<T>};
+
 template <Section T, std::size_t I>
 constexpr FieldEntry field_entry() {
   constexpr auto field = std::get<I>(T::fields());
   using Member = typename decltype(field)::Type;
-  FieldEntry entry{field.name, field.doc, field.range, locate_member<T, I>, nullptr, nullptr};
+  FieldEntry entry{field.name, field.doc, field.range, locate_member<T, I>, nullptr, nullptr, nullptr};
   if constexpr (Section<Member>) {
     entry.section = &SectionTable<Member>::kType;
+  } else if constexpr (kIsSectionMap<Member>) {
+    entry.map = &kSectionMapType<typename Member::mapped_type>;
   } else {
     entry.type = &kMemberType<Member>;
   }
@@ -237,8 +287,7 @@ template <Section T>
 constexpr auto field_entries() {
   return []<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<FieldEntry, sizeof...(I)>{field_entry<T, I>()...};
-  }
-  (std::make_index_sequence<std::tuple_size_v<decltype(T::fields())>>{});
+  }(std::make_index_sequence<std::tuple_size_v<decltype(T::fields())>>{});
 }
 
 template <Section T>
@@ -258,7 +307,7 @@ struct SectionTable {
 
 }  // namespace detail
 
-/// The description of a struct, made once. Thread-safe.
+/// The description of a struct, built once. Thread-safe.
 template <Section T>
 const Description& description_of() {
   static const Description description = describe(detail::SectionTable<T>::kType);

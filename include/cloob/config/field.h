@@ -1,4 +1,4 @@
-// How a room declares its settings: a plain struct whose static `fields()` names every member once.
+// How a library declares its settings: a plain struct whose static `fields()` names every member once.
 //
 //   struct OptimConfig {
 //     double lr = 5e-4;
@@ -23,7 +23,7 @@
 
 namespace cloob {
 
-/// Inclusive bounds of a number; for a list they hold for every element, for an optional when it is set.
+/// Inclusive bounds of a number; for a list they apply to every element, for an optional when it is set.
 struct Range {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
@@ -33,32 +33,28 @@ template <class Owner, class Member>
 struct Field {
   using Type = Member;
   std::string_view name;
-  Member Owner::*member;
+  Member Owner::* member;
   std::string_view doc;
   Range range;
 };
 
 template <class Owner, class Member>
-constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*member, std::string_view doc,
+constexpr Field<Owner, Member> field(std::string_view name, Member Owner::* member, std::string_view doc,
                                      Range range = {}) {
   return {name, member, doc, range};
 }
 
 /// A struct that declares its settings.
 template <class T>
-concept Section = requires {
-  T::fields();
-};
+concept Section = requires { T::fields(); };
 
-/// Names of an enum as they stand in YAML; the C++ enumerators are spelled like them. Specialise with
+/// Names of an enum as written in YAML; the C++ enumerators are spelled the same. Specialise with
 /// `static constexpr std::array<std::pair<std::string_view, E>, n> names`.
 template <class E>
 struct EnumNames;
 
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires {
-  EnumNames<E>::names;
-};
+concept NamedEnum = std::is_enum_v<E> && requires { EnumNames<E>::names; };
 
 template <NamedEnum E>
 constexpr std::string_view enum_name(E value) {
@@ -79,7 +75,7 @@ constexpr bool is_brace_constructible(std::index_sequence<I...>) {
   return requires { T{(static_cast<void>(I), AnyMember{})...}; };
 }
 
-// More initializers than members never compile, fewer always do.
+// Brace initialization with more initializers than members never compiles, with fewer it always does.
 template <class T, std::size_t N>
 inline constexpr bool has_exactly = is_brace_constructible<T>(std::make_index_sequence<N>{}) &&
                                     !is_brace_constructible<T>(std::make_index_sequence<N + 1>{});
@@ -91,17 +87,18 @@ constexpr bool is_same_member(const A& a, const B& b) {
   return false;
 }
 
-// Every field is the same member as itself alone.
+// Every field matches only itself.
 template <class... Fields>
 constexpr bool are_distinct(const Fields&... fields) {
-  const auto times = [&](const auto& one) { return (std::size_t{is_same_member(one, fields)} + ... + 0); };
-  return ((times(fields) == 1) && ...);
+  const auto count = [&](const auto& one) { return (std::size_t{is_same_member(one, fields)} + ... + 0); };
+  return ((count(fields) == 1) && ...);
 }
 }  // namespace detail
 
-/// Whether `fields()` lists every member of the struct once, under a name of its own.
+/// Whether `fields()` lists every member of the struct exactly once, under a unique name.
 template <Section T>
-inline constexpr bool lists_every_member = detail::has_exactly<T, std::tuple_size_v<decltype(T::fields())>>&&
+inline constexpr bool lists_every_member =
+    detail::has_exactly<T, std::tuple_size_v<decltype(T::fields())>> &&
     std::apply([](const auto&... fields) { return detail::are_distinct(fields...); }, T::fields());
 
 }  // namespace cloob

@@ -6,7 +6,7 @@
 
 namespace cloob {
 
-/// Where each setting that is not left at its default was set: dotted name -> "file:line:column" or "command
+/// Where each setting that was set explicitly comes from: dotted name -> "file:line:column" or "command
 /// line".
 using Origins = std::map<std::string, std::string, std::less<>>;
 

@@ -15,19 +15,19 @@ struct Override {
   std::string value;
 };
 
-/// Reads `--section.key VALUE` and `--section.key=VALUE` from the arguments that a command did not use
+/// Parses `--section.key VALUE` and `--section.key=VALUE` from the arguments that a command did not consume
 /// itself. Throws UserError for anything else and for a missing value; a value that begins with two dashes
 /// needs the second form.
 std::vector<Override> parse_overrides(const std::vector<std::string>& arguments);
 
 struct ConfigNode;
 
-/// Settings in layers: the files named by `include:`, the file itself, then the overrides. A later layer
-/// wins; sections are merged setting by setting, lists are replaced as a whole.
+/// Settings in layers: the files named by `include:`, the file itself, then the overrides. Later layers
+/// override earlier ones; sections are merged setting by setting, lists are replaced entirely.
 ///
-/// `include:` at the top level of a file is one path or a list, relative to that file; an included file may
-/// not include others. Anchors, aliases and tags of YAML are refused, so every value stands where its origin
-/// says.
+/// `include:` at the top level of a file is one path or a list of paths, relative to that file; an included
+/// file may not include others. YAML anchors, aliases and tags are rejected, so every value is written where
+/// its origin says.
 class ConfigSource {
  public:
   /// Throws UserError ("file:line:column: ...") when a file cannot be read or is not YAML.
@@ -35,10 +35,10 @@ class ConfigSource {
   /// `name` stands for the file in messages, and relative includes start from its folder.
   static ConfigSource from_text(std::string_view text, const std::string& name);
 
-  /// Puts overrides on top, later ones over earlier ones.
+  /// Adds overrides; later ones win.
   void add_overrides(const std::vector<Override>& overrides);
 
-  /// The parsed files, lowest first: for the reader.
+  /// The parsed files, lowest precedence first.
   const std::vector<ConfigNode>& files() const { return *files_; }
   const std::vector<Override>& overrides() const { return overrides_; }
 

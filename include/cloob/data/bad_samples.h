@@ -1,4 +1,4 @@
-// Unusable samples: what is wrong with one, and how many there were of each kind.
+// Unusable samples: what is wrong with a sample, and how many there were of each kind.
 #pragma once
 
 #include <array>
@@ -18,14 +18,14 @@ namespace cloob {
 enum class BadKind {
   missing_file,          ///< the image file does not exist
   unreadable,            ///< reading it failed
-  malformed_row,         ///< the table's row cannot be taken apart
-  broken_shard,          ///< the shard is cut short or damaged here
+  malformed_row,         ///< the row of the table cannot be parsed
+  broken_shard,          ///< the shard is truncated or damaged here
   no_image,              ///< the sample has no image member
   not_an_image,          ///< no known image format
-  damaged_image,         ///< the image ends too early or is damaged inside
+  damaged_image,         ///< the image is truncated or corrupt
   too_large,             ///< more pixels or bytes than allowed
   no_caption,            ///< no caption, or only empty ones
-  empty_after_cleaning,  ///< the tokenizer's cleaning leaves nothing of the caption
+  empty_after_cleaning,  ///< the tokenizer's cleaning leaves an empty caption
 };
 inline constexpr std::size_t kNumBadKinds = 10;
 
@@ -34,7 +34,7 @@ std::string_view bad_kind_name(BadKind kind);
 /// The same with underscores, as in metrics and reports: "missing_file".
 std::string bad_kind_id(BadKind kind);
 
-/// Thrown for one unusable sample; the loader leaves its place empty and goes on.
+/// Thrown for one unusable sample; the loader skips it and continues.
 class BadSample : public std::runtime_error {
  public:
   BadSample(BadKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -44,15 +44,15 @@ class BadSample : public std::runtime_error {
   BadKind kind_;
 };
 
-/// Counts unusable samples by kind and keeps the first examples of each.
+/// Counts unusable samples by kind and keeps the first examples of each kind.
 class BadSampleCounts {
  public:
-  /// Counts one. `example` says where and what, and is asked for only while examples are still kept.
+  /// Counts one sample. `example` says where and what; it is called only while examples are still collected.
   template <class MakeExample>
   void add(BadKind kind, MakeExample&& example) {
     tallies_[static_cast<std::size_t>(kind)].add(std::forward<MakeExample>(example));
   }
-  /// Counts what came after.
+  /// Adds later counts.
   void add_all(BadKind kind, const Tally& later) { tallies_[static_cast<std::size_t>(kind)].add_all(later); }
 
   std::int64_t total() const;
@@ -61,7 +61,7 @@ class BadSampleCounts {
   const std::vector<std::string>& examples(BadKind kind) const { return of(kind).examples; }
   /// The kinds that occurred, in the order of their declaration.
   std::vector<BadKind> kinds() const;
-  /// "12 missing file, 3 not an image"; empty when there were none.
+  /// "12 missing file, 3 not an image"; empty if there were none.
   std::string by_kind() const;
   /// The first examples of every kind, joined by semicolons.
   std::string first_examples() const;

@@ -69,27 +69,25 @@ struct CsvConfig {
   static constexpr auto fields() {
     return std::tuple(
         field("separator", &CsvConfig::separator,
-              "Character between two columns; 'tab' means a tab. Unset: a tab if the first line has one, "
-              "else a comma."),
+              "Character between columns; 'tab' means a tab. Unset: a tab if the first line contains one, "
+              "otherwise a comma."),
         field("quoting", &CsvConfig::quoting,
-              "'double' reads fields in double quotes as RFC 4180 has them: they may hold separators and "
-              "line breaks, and "
-              "two quotes stand for one. 'none' takes every quote as it stands."),
+              "'double' reads double-quoted fields as in RFC 4180: they may contain separators and line "
+              "breaks, and two quotes stand for one. 'none' treats quotes as ordinary characters."),
         field("header", &CsvConfig::header,
-              "Whether the first line names the columns. Without it columns are given by their numbers, from "
-              "1."),
-        field(
-            "filepath_column", &CsvConfig::filepath_column,
-            "Column that holds the path of the image. It may go into a zip archive: '12/345.zip/678.jpg' or "
-            "'12/345.zip:678.jpg'."),
+              "Whether the first line names the columns. Without a header, columns are given by number, "
+              "starting at 1."),
+        field("filepath_column", &CsvConfig::filepath_column,
+              "Column that holds the image path. It may point into a zip archive: '12/345.zip/678.jpg' or "
+              "'12/345.zip:678.jpg'."),
         field("caption_columns", &CsvConfig::caption_columns,
-              "Columns that hold captions; one or several, empty ones are passed over."),
+              "Columns that hold captions, one or several; empty captions are skipped."),
         field("group_captions", &CsvConfig::group_captions,
-              "Whether rows with the same image are one sample with several captions. Unset: in evaluation "
-              "yes, so that "
-              "each image counts once; in training no, so that each row is seen once an epoch."));
+              "Whether rows with the same image form one sample with several captions. Unset: yes in "
+              "evaluation, so that each image counts once; no in training, so that each row is seen once per "
+              "epoch."));
   }
-  /// The separator as one character, if it is set. Throws UserError when it is not one.
+  /// The separator as one character, if it is set. Throws UserError if it is not a single character.
   std::optional<char> separator_character() const;
   void validate() const;
 };
@@ -105,25 +103,26 @@ struct WebdatasetConfig {
   static constexpr auto fields() {
     return std::tuple(
         field("image_members", &WebdatasetConfig::image_members,
-              "Suffixes of the members that hold images; of several in one sample the one named first here "
-              "is taken."),
+              "Suffixes of the members that hold images; if a sample has several, the one listed first here "
+              "is used."),
         field("caption_members", &WebdatasetConfig::caption_members,
-              "Suffixes of the members that hold captions as text; of several the one named first here is "
-              "taken."),
+              "Suffixes of the members that hold captions as text; if a sample has several, the one listed "
+              "first here is used."),
         field("text", &WebdatasetConfig::text,
-              "Whether such a member is one caption as a whole, or has one caption in each of its lines."),
-        field("json_caption_field", &WebdatasetConfig::json_caption_field,
-              "Field of the member 'json' that holds the caption or a list of captions, for example "
-              "'caption' or 'captions'. Captions may have weights: [{\"caption\": \"a dog\", \"weight\": 2}, "
-              "...], where one without a weight has 1, or {\"a dog\": 2, ...}. caption_choice 'random' then "
-              "draws in proportion to them, and 'first' takes the heaviest. When this is set, captions come "
-              "from there and 'caption_members' is not used."));
+              "Whether a text member is one caption ('whole') or holds one caption per line ('lines')."),
+        field(
+            "json_caption_field", &WebdatasetConfig::json_caption_field,
+            "Field of the 'json' member that holds the caption or a list of captions, for example 'caption' "
+            "or 'captions'. Captions may have weights: [{\"caption\": \"a dog\", \"weight\": 2}, ...], where "
+            "a missing weight is 1, or {\"a dog\": 2, ...}. caption_choice 'random' then draws in proportion "
+            "to the weights, and 'first' takes the heaviest caption. If this is set, captions come from this "
+            "field and 'caption_members' is not used."));
   }
   void validate() const;
 };
 static_assert(lists_every_member<WebdatasetConfig>);
 
-/// How streams are read: the output of commands, http(s) addresses and compressed shards.
+/// How streams are read: command output, http(s) addresses and compressed shards.
 struct StreamConfig {
   std::int64_t buffer_samples = 5000;
   double timeout_seconds = 60;
@@ -134,25 +133,25 @@ struct StreamConfig {
     return std::tuple(
         field(
             "buffer_samples", &StreamConfig::buffer_samples,
-            "Samples of a stream that are mixed with each other, with shuffle 'windows'. Memory holds up to "
-            "twice as many, as they are stored.",
+            "Number of stream samples that are shuffled together, with shuffle 'windows'. Memory holds up to "
+            "twice as many, still encoded.",
             Range{1, 1e7}),
         field("timeout_seconds", &StreamConfig::timeout_seconds,
               "Seconds without a single byte after which a stream counts as broken.", Range{0.1, 86'400}),
         field(
             "retries", &StreamConfig::retries,
-            "How often a broken stream is opened again, to go on where it broke, before what is left of its "
-            "shard counts as unusable. Data that comes in resets the count.",
+            "How often a broken stream is reopened, to continue where it broke, before the rest of its shard "
+            "counts as unusable. Received data resets the count.",
             Range{0, 1000}),
         field("retry_seconds", &StreamConfig::retry_seconds,
-              "Seconds before the first new try; each further one waits twice as long, up to 300 seconds.",
+              "Seconds before the first retry; each further retry waits twice as long, up to 300 seconds.",
               Range{0.001, 300}));
   }
   void validate() const {}
 };
 static_assert(lists_every_member<StreamConfig>);
 
-/// Where samples come from and how they are brought in.
+/// Where samples come from and how they are loaded.
 struct DataConfig {
   std::vector<std::string> train;
   std::vector<double> train_weights;
@@ -178,62 +177,59 @@ struct DataConfig {
         field(
             "train", &DataConfig::train,
             "Training data: tables (.csv, .tsv) or tar shards, one or several. Braces and globs are "
-            "expanded: 'cc3m/{00000..00331}.tar', 'yfcc/*.tar'. Several sources may stand in one name, with "
-            "'::' between them. Shards may also be streams: 'shard.tar.gz', "
-            "'https://host/cc3m/{00000..00331}.tar', or the output of a command, 'pipe:ssh host cat "
-            "/data/{00000..00331}.tar'."),
+            "expanded: 'cc3m/{00000..00331}.tar', 'yfcc/*.tar'. One name may hold several sources, separated "
+            "by '::'. Shards may also be streams: 'shard.tar.gz', 'https://host/cc3m/{00000..00331}.tar', or "
+            "the output of a command, 'pipe:ssh host cat /data/{00000..00331}.tar'."),
         field("train_weights", &DataConfig::train_weights,
-              "How often a sample of each source of 'train' comes in an epoch, on average; one number for "
-              "each. 2.5 "
-              "means twice, and a third time for a random half of the source. Empty: once.",
+              "How often a sample of each source of 'train' appears per epoch, on average; one number per "
+              "source. 2.5 means twice, and a third time for a random half of the source. Empty: once.",
               Range{0, 1000}),
-        field("val", &DataConfig::val, "Data for the validation loss and for retrieval, in the same forms."),
-        field("format", &DataConfig::format, "What the data is; 'auto' goes by the ending of its names."),
+        field("val", &DataConfig::val,
+              "Data for the validation loss and for retrieval, named as in 'train'."),
+        field("format", &DataConfig::format,
+              "Format of the data; 'auto' goes by the extensions of its names."),
         field("image_root", &DataConfig::image_root,
-              "Folder that relative image paths of a table start from. Unset: the folder of the table."),
+              "Folder that the relative image paths of a table start from. Unset: the folder of the table."),
         field("index_folder", &DataConfig::index_folder,
-              "Folder for the indexes of shards, which save going through all of them at every start; see "
-              "'cloob data "
+              "Folder for shard indexes, which avoid scanning all shards at every start; see 'cloob data "
               "index'. Unset: cloob in the user's cache folder."),
         field("csv", &DataConfig::csv, "How tables are read."),
         field("webdataset", &DataConfig::webdataset, "How tar shards are read."),
         field("stream", &DataConfig::stream, "How streams are read."),
         field("caption_choice", &DataConfig::caption_choice,
-              "Which caption training takes of a sample that has several: the first one, or a random one "
-              "that changes with the epoch. Of captions with weights the heaviest is the first."),
+              "Which caption training uses if a sample has several: the first, or a random one that changes "
+              "every epoch. Of captions with weights, the heaviest is the first."),
         field("shuffle", &DataConfig::shuffle,
-              "Order of the samples in training, another one every epoch. 'windows' shuffles the shards and "
-              "then the "
-              "samples within each shuffle_window of them, so that few files are read at a time (of streams: "
-              "within each stream.buffer_samples); 'full' shuffles all samples; 'none' takes them as they "
-              "lie."),
+              "Order of the training samples, a different one every epoch. 'windows' shuffles the shards and "
+              "then the samples within each shuffle_window of them, so that few files are read at a time "
+              "(for streams: within each stream.buffer_samples); 'full' shuffles all samples; 'none' keeps "
+              "the stored order."),
         field("shuffle_window", &DataConfig::shuffle_window,
-              "Shards whose samples are mixed with each other, with shuffle 'windows'.", Range{1, 1e6}),
+              "Number of shards whose samples are shuffled together, with shuffle 'windows'.", Range{1, 1e6}),
         field("with_replacement", &DataConfig::with_replacement,
-              "Draws every training sample anew from all, in proportion to train_weights, instead of going "
-              "through them "
-              "epoch by epoch. An epoch is as long, but misses some samples and repeats others."),
+              "Draws every training sample independently from all samples, in proportion to train_weights, "
+              "instead of iterating over them epoch by epoch. An epoch is equally long, but misses some "
+              "samples and repeats others."),
         field("last_batch", &DataConfig::last_batch,
-              "What becomes of the samples at the end of a training epoch that do not fill a global batch: "
-              "'drop' leaves "
-              "them out, another few every epoch; 'wrap' fills the batch up with the first samples of the "
-              "epoch."),
-        field("max_bad_share", &DataConfig::max_bad_share,
-              "Share of unusable samples (missing or broken images, no caption) above which a run stops. 0 "
-              "stops at the "
-              "first, 1 only where every sample is unusable.",
-              Range{0, 1}),
+              "What happens to the samples at the end of a training epoch that do not fill a global batch: "
+              "'drop' leaves them out, different ones every epoch; 'wrap' completes the batch with the first "
+              "samples of the epoch."),
+        field(
+            "max_bad_share", &DataConfig::max_bad_share,
+            "Fraction of unusable samples (missing or broken images, no caption) above which a run stops. 0 "
+            "stops at the first one, 1 only if every sample is unusable.",
+            Range{0, 1}),
         field("max_image_pixels", &DataConfig::max_image_pixels,
               "Pixels above which an image counts as unusable; the default is Pillow's limit against "
-              "decompression bombs. "
-              "While it is decoded an image takes up to 4 bytes a pixel in each thread.",
+              "decompression bombs. While being decoded, an image takes up to 4 bytes per pixel in each "
+              "thread.",
               Range{1, 178'956'970}),
         field("threads", &DataConfig::threads,
-              "Threads that read, decode and tokenize; 0 means one for each processor. The batches do not "
-              "depend on it.",
+              "Threads that read, decode and tokenize; 0 means one per processor. The batches do not depend "
+              "on it.",
               Range{0, 1024}),
         field("prefetch_batches", &DataConfig::prefetch_batches,
-              "Batches that are made ready ahead of the one in use. Each takes the memory of one batch of "
+              "Batches that are prepared ahead of the one in use. Each takes the memory of one batch of "
               "images.",
               Range{1, 256}));
   }
@@ -241,12 +237,12 @@ struct DataConfig {
 };
 static_assert(lists_every_member<DataConfig>);
 
-/// Settings of `data` that were set but are not read where all of `train` and `val` are shards, or all are
+/// Settings of `data` that were set but are not read because all of `train` and `val` are shards, or all are
 /// tables; each with the reason.
 std::vector<std::string> settings_without_effect(const DataConfig& data, const Origins& origins);
 
-/// What data is read for. Training goes through it in a random order, again and again; evaluation once, as it
-/// stands.
+/// What the data is read for. Training iterates over it in random order, again and again; evaluation once, in
+/// stored order.
 enum class Purpose { training, evaluation };
 
 }  // namespace cloob

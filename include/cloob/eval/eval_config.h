@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@
 
 namespace cloob {
 
-/// Which captions of an image take part in retrieval.
+/// Which captions of an image are used in retrieval.
 enum class EvalCaptions { all, first };
 
 template <>
@@ -22,10 +23,32 @@ struct EnumNames<EvalCaptions> {
       {{"all", EvalCaptions::all}, {"first", EvalCaptions::first}}};
 };
 
-/// Evaluation during training. The pairs to validate on are `data.val`.
+/// Section `eval.evaluations.NAME`: settings of one evaluation.
+struct EvaluationConfig {
+  std::optional<std::int64_t> every_epochs;
+  std::optional<std::int64_t> every_steps;
+  std::optional<bool> at_end;
+  std::optional<std::int64_t> max_samples;
+
+  static constexpr auto fields() {
+    using C = EvaluationConfig;
+    return std::tuple(field("every_epochs", &C::every_epochs,
+                            "Overrides eval.every_epochs for this evaluation.", Range{0, 1e6}),
+                      field("every_steps", &C::every_steps, "Overrides eval.every_steps for this evaluation.",
+                            Range{1, 1e9}),
+                      field("at_end", &C::at_end, "Overrides eval.at_end for this evaluation."),
+                      field("max_samples", &C::max_samples, "Overrides eval.max_samples for this evaluation.",
+                            Range{1, 1e12}));
+  }
+};
+static_assert(lists_every_member<EvaluationConfig>);
+
+/// Section `eval`: evaluation during training. The validation pairs are `data.val`.
 struct EvalConfig {
   std::int64_t every_epochs = 1;
   std::optional<std::int64_t> every_steps;
+  bool at_end = true;
+  std::optional<std::int64_t> max_samples;
   bool before_training = false;
   std::int64_t batch_size = 256;
   std::int64_t loss_batch_size = 256;
@@ -33,45 +56,58 @@ struct EvalConfig {
   std::vector<std::string> zero_shot;
   std::optional<std::string> class_names;
   std::optional<std::string> templates;
+  std::map<std::string, EvaluationConfig> evaluations;
 
   static constexpr auto fields() {
     return std::tuple(
         field("every_epochs", &EvalConfig::every_epochs,
-              "Evaluate after every so many epochs; 0 leaves evaluation to every_steps. After the last step "
-              "the model is "
-              "evaluated in any case, provided that there is something to evaluate on.",
-              Range{0, 1e6}),
+              "Evaluate every this many epochs; 0 disables evaluation by epochs.", Range{0, 1e6}),
         field("every_steps", &EvalConfig::every_steps,
-              "Evaluate after every so many optimizer steps as well. Unset: at the ends of epochs only.",
+              "Also evaluate every this many optimizer steps. Unset: only at the end of epochs.",
               Range{1, 1e9}),
+        field("at_end", &EvalConfig::at_end, "Evaluate after the last step."),
+        field("max_samples", &EvalConfig::max_samples,
+              "Maximum number of images in an evaluation, evenly spaced over its data. Unset: all.",
+              Range{1, 1e12}),
         field("before_training", &EvalConfig::before_training,
-              "Also evaluate before the first step, so that the curves begin with the initial weights."),
+              "Also evaluate before the first step, so that the curves start with the initial weights."),
         field("batch_size", &EvalConfig::batch_size,
-              "Images, or texts, that are encoded at once. It changes speed and memory, not the results.",
-              Range{1, 1e6}),
-        field("loss_batch_size", &EvalConfig::loss_batch_size,
-              "Pairs over which one validation loss is taken; the mean over all such batches is reported. A "
-              "contrastive "
-              "loss grows with the batch, so only runs with the same number here can be compared.",
-              Range{2, 1e6}),
+              "Images or texts encoded at once. Affects speed and memory, not the results.", Range{1, 1e6}),
+        field(
+            "loss_batch_size", &EvalConfig::loss_batch_size,
+            "Pairs in one batch of the validation loss; the mean over all batches is reported. A contrastive "
+            "loss grows with the batch size, so only runs with the same value are comparable.",
+            Range{2, 1e6}),
         field("captions", &EvalConfig::captions,
-              "Whether retrieval counts all captions of an image or its first one only."),
+              "Whether retrieval uses all captions of an image or only the first."),
         field("zero_shot", &EvalConfig::zero_shot,
-              "Data for zero-shot classification: folders with one folder of images per class, or "
-              "clip-benchmark's "
-              "folders of shards. Metrics are named after the last part of the path."),
+              "Data for zero-shot classification: folders with one subfolder of images per class, or "
+              "clip-benchmark folders of shards. Metrics are named after the last component of the path."),
         field("class_names", &EvalConfig::class_names,
-              "Names of the classes for all of zero_shot: a file with one name a line, a JSON file as "
-              "FILE.json or "
-              "FILE.json:DATASET, or the name of a data set of clip-benchmark such as imagenet1k. Unset: the "
-              "folder's own "
-              "classnames.txt, or else the names of the class folders."),
+              "Class names for all of zero_shot: a file with one name per line, a JSON file as FILE.json or "
+              "FILE.json:DATASET, or the name of a clip-benchmark data set such as imagenet1k. Unset: "
+              "classnames.txt in the folder, or else the names of the class subfolders."),
         field("templates", &EvalConfig::templates,
-              "Prompts for all of zero_shot, with {c} or {} where the name of the class stands; given like "
-              "class_names. "
-              "Unset: the folder's own zeroshot_classification_templates.txt, or else 'a photo of a {c}.'."));
+              "Prompt templates for all of zero_shot, with {c} or {} in place of the class name; given like "
+              "class_names. Unset: zeroshot_classification_templates.txt in the folder, or else 'a photo of "
+              "a {c}.'."),
+        field("evaluations", &EvalConfig::evaluations,
+              "Schedule and number of images of individual evaluations: pairs is the one on data.val, the "
+              "others are named after the folders of zero_shot. If an evaluation sets every_epochs or "
+              "every_steps, the general ones do not apply to it."));
   }
 };
 static_assert(lists_every_member<EvalConfig>);
+
+/// When an evaluation runs, and on how many images.
+struct EvaluationSchedule {
+  std::int64_t every_epochs = 1;  ///< 0: never by epochs
+  std::optional<std::int64_t> every_steps;
+  bool at_end = true;
+  std::optional<std::int64_t> max_samples;
+};
+
+/// The general settings, overridden by those of `eval.evaluations.NAME`.
+EvaluationSchedule schedule_of(const EvalConfig& config, const std::string& name);
 
 }  // namespace cloob

@@ -14,55 +14,54 @@
 #include "cloob/eval/feature_encoder.h"
 #include "cloob/eval/retrieval_metrics.h"
 #include "cloob/eval/zero_shot_metrics.h"
-#include "cloob/objective/contrastive_objective.h"
 
 namespace cloob {
 
-/// Features of the usable images of a source and of their captions: float32 on the CPU, rows of length 1.
+/// Features of the usable images of a source and of their captions: float32 on the CPU, L2-normalized rows.
 struct PairFeatures {
   at::Tensor image_ND;
   at::Tensor text_MD;                       ///< the captions of the first image, of the second, ...
-  std::vector<std::int64_t> image_of_text;  ///< of each text, the row of its image
+  std::vector<std::int64_t> image_of_text;  ///< for each text, the row of its image
 };
 
-/// Encodes everything once, for retrieval and loss. Throws UserError when an image has no caption or too many
-/// images are unusable.
+/// Encodes images and captions once, for both retrieval and loss. Throws UserError if an image has no caption
+/// or too many images are unusable.
 PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
                           EvalCaptions captions, const EncodeOptions& options);
 
-/// Retrieval among images and their captions by the features themselves: Hopfield retrieval plays no part in
-/// evaluation.
+/// Image-text retrieval by the features themselves, without Hopfield retrieval.
 RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs);
 
-/// Names of the classes and prompts with "{c}" in the place of the name.
+/// Class names, and prompts with "{c}" in place of the name.
 struct ZeroShotPrompts {
   std::vector<std::string> class_names;
   std::vector<std::string> templates;
 };
 
-/// Prompts for a data set: `class_names` and `templates` (see EvalConfig) where they are set, else what the
-/// data brings, else a default. Throws UserError when there are not as many names as classes.
+/// The prompts of a data set: `class_names` and `templates` (see EvalConfig) if set, else those of the data,
+/// else a default. Throws UserError if the number of names differs from the number of classes.
 ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
                                   const std::optional<std::string>& templates);
 
-/// Classification of the usable images of a source by the mean features of every class's prompts.
+/// Classifies the usable images of a source by the mean features of each class's prompts.
 ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
                                    const std::shared_ptr<const LabeledSource>& source,
                                    const ZeroShotPrompts& prompts, const EncodeOptions& options);
 
-/// A contrastive loss and what it was measured on.
+/// A loss and the data it was measured on.
 struct LossResult {
   double loss = 0;              ///< mean over the batches
-  std::int64_t batch_size = 0;  ///< pairs in each batch: as asked for, or all where there are fewer
+  std::int64_t batch_size = 0;  ///< pairs per batch: as requested, or all if there are fewer
   std::int64_t num_batches = 0;
   std::int64_t num_pairs = 0;  ///< in all batches
 };
 
-/// Mean of the objective over consecutive whole batches of `loss_batch_size` pairs, in their order and with
-/// first captions; pairs of a last, smaller batch are left out. Where there are fewer pairs than one batch,
-/// all of them are the batch. Computed on the encoder's device with its model's temperature. Retrieval counts
-/// fully, whatever its warm-up. Throws UserError where a batch has fewer than two pairs.
-LossResult evaluate_loss(const PairFeatures& pairs, const FeatureEncoder& encoder,
-                         const ContrastiveObjective& objective, std::int64_t loss_batch_size);
+/// Mean of the model's loss over consecutive full batches of `loss_batch_size` pairs, in order and with first
+/// captions; a last, smaller batch is dropped. If there are fewer pairs than one batch, they form a single
+/// batch. Computed on the model's device. Throws UserError if a batch has too few pairs for the loss.
+LossResult evaluate_loss(const PairFeatures& pairs, FeatureModel& model, std::int64_t loss_batch_size);
+
+/// {"loss", ...}, {"loss_batch_size", ...}, {"num_batches", ...}, {"num_pairs", ...}.
+NamedNumbers named_numbers(const LossResult& result);
 
 }  // namespace cloob

@@ -1,63 +1,61 @@
-// From files and captions to features, with a trained model.
+// Encodes image files and captions with a trained model.
 //
 // Shapes: N images, M texts, D features.
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cloob/data/data_config.h"
 #include "cloob/data/source.h"
+#include "cloob/device/autocast.h"
 #include "cloob/image/image_config.h"
-#include "cloob/model/dual_encoder.h"
-#include "cloob/nn/autocast.h"
+#include "cloob/model/feature_model.h"
 #include "cloob/report/progress.h"
 #include "cloob/text/tokenizer.h"
 
 namespace cloob {
 
-/// How evaluation computes; nothing here changes what is measured but for rounding.
+/// How evaluation computes; except for max_samples and rounding this does not affect the results.
 struct EncodeOptions {
   Precision precision = Precision::fp32;
   std::int64_t batch_size = 64;
-  DataConfig data;  ///< threads, prefetching, max_bad_share, max_image_pixels
-  /// Called after every batch. May throw to give up, when the program is asked to stop.
+  DataConfig data;  ///< threads, prefetching, max_bad_share and max_image_pixels are used
+  /// At most this many images, evenly spaced over the source; unset: all.
+  std::optional<std::int64_t> max_samples = std::nullopt;
+  /// Called after every batch. May throw to abort, for example when the program is asked to stop.
   std::function<void(const Progress& progress)> report = {};
 };
 
 /// Features of the usable images of a source.
 struct ImageFeatures {
-  at::Tensor features_ND;                          ///< float32 on the CPU, rows of length 1
-  std::vector<std::int64_t> indices;               ///< of each row, its number in the source
-  std::vector<std::vector<std::string>> captions;  ///< of each row, all there are
+  at::Tensor features_ND;                          ///< float32 on the CPU, L2-normalized rows
+  std::vector<std::int64_t> indices;               ///< for each row, its index in the source
+  std::vector<std::vector<std::string>> captions;  ///< for each row, all of its captions
 };
 
-/// A model together with what turns files and captions into its input.
+/// A model with the preprocessing that turns image files and captions into its inputs.
 class FeatureEncoder {
  public:
-  /// The model is used as it is at each call, in evaluation mode; it may be trained between calls.
-  FeatureEncoder(DualEncoder model, c10::Device device, const ImageConfig& image,
-                 std::shared_ptr<const Tokenizer> tokenizer);
+  /// `model` must outlive this. Throws UserError if the tokenizer has more tokens than the model.
+  FeatureEncoder(FeatureModel& model, const ImageConfig& image, std::shared_ptr<const Tokenizer> tokenizer);
 
-  /// Throws UserError when too many images are unusable.
+  /// Throws UserError if too many images are unusable.
   ImageFeatures encode_images(std::shared_ptr<const Source> source, const EncodeOptions& options) const;
-  /// (M, D), float32 on the CPU, rows of length 1.
+  /// (M, D), float32 on the CPU, L2-normalized rows.
   at::Tensor encode_texts(std::span<const std::string> texts, const EncodeOptions& options) const;
 
-  /// Another handle of the same model.
-  DualEncoder model() const { return model_; }
-  c10::Device device() const { return device_; }
+  FeatureModel& model() const { return model_; }
 
  private:
-  DualEncoder model_;
-  c10::Device device_;
+  FeatureModel& model_;
   ImageConfig image_;
   std::shared_ptr<const Tokenizer> tokenizer_;
 };

@@ -14,44 +14,44 @@ namespace cloob {
 /// Fractions, 0 to 1.
 struct ZeroShotMetrics {
   double acc1 = 0;
-  std::optional<double> acc5;        ///< Nothing with fewer than 5 classes.
-  double mean_per_class_recall = 0;  ///< Over the classes that occur among the labels.
+  std::optional<double> acc5;        ///< Nullopt with fewer than 5 classes.
+  double mean_per_class_recall = 0;  ///< Over the classes that occur in the labels.
   std::int64_t num_samples = 0;
 };
 
-/// Counts hits of a classifier, batch by batch. Of classes with the same score the one with the lower index
-/// is first.
+/// Accumulates the accuracy of a classifier over batches. Classes with equal scores are ranked by index.
 class ZeroShotMeter {
  public:
   /// Needs num_classes >= 1.
   explicit ZeroShotMeter(std::int64_t num_classes);
 
-  /// `scores_BK` is (batch, classes), the greatest of a row is the answer; `labels` holds the right class of
-  /// each row. Throws UserError when a label is no class or a score is not finite.
+  /// `scores_BK` is (batch, classes), the largest score of a row is the prediction; `labels` are the correct
+  /// classes of the rows. Throws UserError if a label is not a valid class or a score is not finite.
   void add(const at::Tensor& scores_BK, std::span<const std::int64_t> labels);
 
-  /// Throws UserError when nothing was added.
+  /// Throws UserError if nothing was added.
   ZeroShotMetrics metrics() const;
 
  private:
   struct ClassCounts {
     std::int64_t num_samples = 0;
-    std::int64_t num_right = 0;
+    std::int64_t num_correct = 0;
   };
   std::vector<ClassCounts> classes_;
-  std::int64_t num_in_first_5_ = 0;
+  std::int64_t num_in_top_5_ = 0;
 };
 
-/// The vectors of K classes from the features of their T prompts: the normalised mean of the normalised
-/// features. (K, T, D) -> (K, D).
+/// The classifier weights of K classes from the features of their T prompts: the normalized mean of the
+/// normalized features. (K, T, D) -> (K, D).
 at::Tensor zero_shot_classifier(const at::Tensor& prompt_features_KTD);
 
-/// Classifies N images, a block at a time, by the products of their features with the vectors of the classes.
+/// Classifies N images by the inner products of their features with the classifier weights, one block of
+/// images at a time.
 ZeroShotMetrics zero_shot_metrics(const at::Tensor& image_features_ND, const at::Tensor& classifier_KD,
                                   std::span<const std::int64_t> labels);
 
-/// {"acc1", ...}, {"acc5", ...}, {"mean_per_class_recall", ...}, {"num_samples", ...}; no acc5 is NaN, in
-/// JSON null.
+/// {"acc1", ...}, {"acc5", ...}, {"mean_per_class_recall", ...}, {"num_samples", ...}; a missing acc5 is NaN,
+/// which is null in JSON.
 NamedNumbers named_numbers(const ZeroShotMetrics& metrics);
 
 }  // namespace cloob

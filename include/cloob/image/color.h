@@ -1,4 +1,4 @@
-// Changes of colour on 8-bit RGB pictures, as Pillow and torchvision make them.
+// Colour adjustments of 8-bit RGB images, as in Pillow and torchvision.
 #pragma once
 
 #include <array>
@@ -10,27 +10,27 @@ namespace cloob {
 
 /// Multiplies all channels.
 void adjust_brightness(ImageU8& image, double factor);
-/// Blends with the picture's mean grey: 0 is flat, 1 changes nothing.
+/// Blends with the image's mean grey level: 0 gives a flat image, 1 changes nothing.
 void adjust_contrast(ImageU8& image, double factor);
-/// Blends with the picture's grey version: 0 is grey, 1 changes nothing.
+/// Blends with the greyscale image: 0 is grey, 1 changes nothing.
 void adjust_saturation(ImageU8& image, double factor);
-/// Turns hues by `shift` of the colour circle, in [-0.5, 0.5]; through 8-bit HSV, so even 0 changes pixels a
-/// little.
+/// Rotates hues by the fraction `shift` of the colour circle, in [-0.5, 0.5]; goes through 8-bit HSV, so that
+/// even 0 changes pixels slightly.
 void adjust_hue(ImageU8& image, double shift);
 /// Pillow's luma (ITU-R 601-2) in all three channels.
 void to_grayscale(ImageU8& image);
 
 enum class ColorOperation { brightness, contrast, saturation, hue };
 
-/// One draw of the jitter: operations in the order in which they are applied.
+/// One random draw of the colour jitter: operations in the order in which they are applied.
 struct ColorJitter {
   std::array<ColorOperation, 4> order;
   std::array<double, 4> factors;  ///< indexed by ColorOperation
-  std::array<bool, 4> enabled;    ///< likewise; a strength of 0 leaves its operation out
+  std::array<bool, 4> enabled;    ///< likewise; a strength of 0 disables its operation
 };
 
-/// Strengths of brightness, contrast, saturation, hue: factors from [max(0, 1 - b), 1 + b], the shift from
-/// [-h, h].
+/// `strengths` are those of brightness, contrast, saturation and hue: factors are drawn from [max(0, 1 - b),
+/// 1 + b], the hue shift from [-h, h].
 ColorJitter draw_color_jitter(const std::array<double, 4>& strengths, RandomStream& stream);
 
 void apply_color_jitter(ImageU8& image, const ColorJitter& jitter);

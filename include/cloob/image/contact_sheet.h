@@ -1,4 +1,4 @@
-// A page of training pictures with their captions, to see with one look what a model is fed.
+// A page of training images with their captions, to see at a glance what the model is trained on.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +11,8 @@
 
 namespace cloob {
 
-/// Draws up to `max_images` of `images_BCHW` (float, normalised by the means and deviations of `config`) in a
-/// grid, each with its caption wrapped below. Captions are drawn in ASCII; every other character shows as
-/// '?'.
+/// Draws up to `max_images` of `images_BCHW` (float, normalised by the mean and std of `config`) in a grid,
+/// each with its wrapped caption below. Captions are drawn in ASCII; every other character is shown as '?'.
 ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string> captions,
                       const ImageConfig& config, int max_images);
 

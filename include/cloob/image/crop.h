@@ -1,4 +1,4 @@
-// Which part of a picture is used, as pure functions of its size and, in training, of random numbers.
+// Crops and resizes of images, as pure functions of the image size and, in training, of random numbers.
 #pragma once
 
 #include <functional>
@@ -13,16 +13,16 @@ namespace cloob {
 using UniformSource = std::function<double()>;
 
 struct CropRanges {
-  double min_scale, max_scale;  ///< share of the picture's area
-  double min_ratio, max_ratio;  ///< width by height
+  double min_scale, max_scale;  ///< fraction of the image's area
+  double min_ratio, max_ratio;  ///< width / height
 };
 
-/// The box of torchvision's RandomResizedCrop: up to ten draws of area and log aspect ratio, the first that
-/// fits gets a random place; after ten, the largest central box whose ratio is allowed. Draws in the order
-/// area, ratio, then top, left.
-PixelBox random_resized_crop_box(ImageSize picture, const CropRanges& ranges, const UniformSource& uniform);
+/// The box of torchvision's RandomResizedCrop: up to ten draws of area and log aspect ratio, the first box
+/// that fits is placed at random; after ten failures, the largest centred box of an allowed ratio. Draws in
+/// the order area, ratio, then top, left.
+PixelBox random_resized_crop_box(ImageSize image, const CropRanges& ranges, const UniformSource& uniform);
 
-/// Where the evaluation modes put the picture: resize by `plan`, then place the result at (left, top) of the
+/// How evaluation makes an image square: resize by `plan`, then place the result at (left, top) of the
 /// square.
 struct EvalPlacement {
   ResizePlan plan;
@@ -30,8 +30,8 @@ struct EvalPlacement {
   int top = 0;
 };
 
-/// open_clip's evaluation: shortest (longer side truncated, centre cut with ties to even), longest (sides
-/// rounded with ties to even, at least 1; centred) and squash.
-EvalPlacement eval_placement(ImageSize picture, int image_size, ResizeMode mode, ResampleFilter filter);
+/// open_clip's evaluation: shortest (longer side truncated, centre crop rounded with ties to even), longest
+/// (sides rounded with ties to even, at least 1; centred) and squash.
+EvalPlacement eval_placement(ImageSize image, int image_size, ResizeMode mode, ResampleFilter filter);
 
 }  // namespace cloob

@@ -1,10 +1,9 @@
-// From the bytes of a JPEG, PNG, WebP or BMP file to pixels, equal to Pillow's
-// `Image.open(f).convert("RGB")`.
+// Decodes JPEG, PNG, WebP and BMP files to the same pixels as Pillow's `Image.open(f).convert("RGB")`.
 //
-// EXIF orientation is ignored, alpha is dropped without compositing, grey and palette pictures become RGB,
-// CMYK is converted as Pillow does it (Adobe's inverted inks included), an animation gives its first frame.
-// Damage inside the data that the codec can step over is no error, as in Pillow. One deviation: 16-bit grey
-// keeps its upper 8 bits, where Pillow turns everything above 255 white. Nothing here prints.
+// EXIF orientation is ignored, alpha is dropped without compositing, grey and palette images become RGB, CMYK
+// is converted as in Pillow (including Adobe's inverted inks), an animation gives its first frame. Damaged
+// data that the codec can skip is not an error, as in Pillow. One deviation: 16-bit grey keeps its upper 8
+// bits, where Pillow saturates everything above 255 to white. Nothing is printed.
 #pragma once
 
 #include <array>
@@ -22,10 +21,10 @@
 namespace cloob {
 
 enum class DecodeErrorKind {
-  not_an_image,        ///< the first bytes belong to no image format
-  unsupported_format,  ///< an image format that is not read here, such as GIF or TIFF
-  truncated,           ///< the file ends before the picture does
-  corrupt,             ///< the codec gave up
+  not_an_image,        ///< the first bytes match no image format
+  unsupported_format,  ///< an image format that is not supported, such as GIF or TIFF
+  truncated,           ///< the file ends before the end of the image
+  corrupt,             ///< the codec failed
   too_large,           ///< more than kMaxImagePixels
 };
 template <>
@@ -39,7 +38,7 @@ struct EnumNames<DecodeErrorKind> {
   }};
 };
 
-/// A picture that cannot be decoded. One line, without the file's name.
+/// An image that cannot be decoded. The message is one line without the file's name.
 class DecodeError : public std::runtime_error {
  public:
   DecodeError(DecodeErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -49,28 +48,29 @@ class DecodeError : public std::runtime_error {
   DecodeErrorKind kind_;
 };
 
-/// Where Pillow suspects a decompression bomb; callers set a lower limit with `image_size_of`.
+/// The limit above which Pillow suspects a decompression bomb; callers enforce a lower one with
+/// `image_size_of`.
 inline constexpr std::int64_t kMaxImagePixels = 178'956'970;
 
-/// "JPEG", "PNG", "WebP" or "BMP", by the first bytes. Throws DecodeError for any other.
+/// "JPEG", "PNG", "WebP" or "BMP", judging by the first bytes. Throws DecodeError for anything else.
 std::string_view image_format_of(std::span<const std::byte> bytes);
 
-/// Width and height from the header alone, without decoding. Throws DecodeError.
+/// Height and width, read from the header without decoding. Throws DecodeError.
 ImageSize image_size_of(std::span<const std::byte> bytes);
 
-/// The picture as RGB, a JPEG at 1/`reduction` of its size (1, 2, 4 or 8; sides are rounded up) by inverse
-/// transforms of fewer points; other formats at full size. Throws DecodeError. Thread-safe.
+/// The image as RGB: a JPEG at 1/`reduction` of its size (1, 2, 4 or 8; sides are rounded up), using smaller
+/// inverse transforms; other formats at full size. Throws DecodeError. Thread-safe.
 ImageU8 decode_image_reduced(std::span<const std::byte> bytes, int reduction, PixelMemory memory = {});
 
-/// The picture as RGB. Throws DecodeError. Thread-safe.
+/// The image as RGB. Throws DecodeError. Thread-safe.
 ImageU8 decode_image(std::span<const std::byte> bytes, PixelMemory memory = {});
 
-/// The picture in the mode that the file has (palette indices already looked up, grey already RGB), for
-/// callers that resample before they convert to RGB, as the references' CSV loaders do. Throws DecodeError.
+/// The image in the pixel mode of the file (palette indices already looked up, grey already RGB), for callers
+/// that resample before they convert to RGB, as the references' CSV loaders do. Throws DecodeError.
 /// Thread-safe.
 ImageU8 decode_image_as_stored(std::span<const std::byte> bytes, PixelMemory memory = {});
 
-/// Drops alpha, converts CMYK; RGB comes back as it is.
+/// Drops alpha and converts CMYK; RGB is returned unchanged.
 ImageU8 to_rgb(ImageU8 image);
 
 }  // namespace cloob

@@ -1,4 +1,4 @@
-// RGB pictures to PNG and JPEG files.
+// Encodes RGB images as PNG and JPEG.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Pictures in memory, and sizes and boxes in pixels.
+// Images in memory, and sizes and boxes in pixels.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct PixelBox {
   bool operator==(const PixelBox&) const = default;
 };
 
-/// A rectangle whose borders may lie within pixels.
+/// A rectangle whose borders may lie inside pixels.
 struct FractionalBox {
   double left = 0.0;
   double top = 0.0;
@@ -30,16 +30,16 @@ struct FractionalBox {
   double height = 0.0;
 };
 
-/// What the channels of a picture mean, which decides how it is resampled before it becomes RGB.
+/// Meaning of the channels, which determines how an image is resampled before it becomes RGB.
 enum class PixelMode {
   rgb,      ///< 3 channels
-  indexed,  ///< 3 channels that came from a palette or from one bit: colours must not be mixed
+  indexed,  ///< 3 channels from a palette or a 1-bit image: colours must not be blended
   rgba,     ///< 4 channels, alpha not premultiplied
   cmyk,     ///< 4 channels, 255 is full ink
 };
 
-/// 8-bit pixels, row by row, channels interleaved (HWC). `mode` is rgb for every picture of this room but
-/// those that `decode_image_as_stored` returns.
+/// 8-bit pixels in row-major order, channels interleaved (HWC). `mode` is rgb except for images returned by
+/// `decode_image_as_stored`.
 struct ImageU8 {
   int height = 0;
   int width = 0;
@@ -55,11 +55,11 @@ struct ImageU8 {
   std::uint8_t* row(int y) { return pixels.data() + static_cast<std::size_t>(y) * row_bytes(); }
 };
 
-/// Pixels of an earlier picture, whose memory the next one takes over: fresh pages of a large picture cost as
-/// much time as decoding into them.
+/// Pixels of an earlier image, whose memory is reused for the next one: page faults in new memory for a large
+/// image cost as much time as decoding into it.
 using PixelMemory = std::vector<std::uint8_t>;
 
-/// A picture of zeros, or of whatever `memory` holds.
+/// An image of zeros, or with the previous content of `memory`.
 ImageU8 make_image(ImageSize size, PixelMode mode, PixelMemory memory = {});
 
 }  // namespace cloob

@@ -64,60 +64,57 @@ struct ImageConfig {
 
   static constexpr auto fields() {
     return std::tuple(
-        field(
-            "mean", &ImageConfig::mean,
-            "Mean of red, green and blue (of 0 to 1), subtracted from every pixel. The default is OpenAI's.",
-            Range{0.0, 1.0}),
-        field("std", &ImageConfig::std,
-              "Standard deviation of red, green and blue, by which pixels are then divided. The default is "
+        field("mean", &ImageConfig::mean,
+              "Mean of red, green and blue (in [0, 1]), subtracted from every pixel. The default is "
               "OpenAI's.",
+              Range{0.0, 1.0}),
+        field("std", &ImageConfig::std,
+              "Standard deviation of red, green and blue, by which pixels are divided after subtracting "
+              "the mean. The default is OpenAI's.",
               Range{1e-6, 1e6}),
         field("decode", &ImageConfig::decode,
-              "How training decodes JPEGs. exact: in full, equal to Pillow. scaled: at a half, a quarter or "
-              "an eighth of "
-              "their size where the crop is then still as large as the model's input, which is faster and a "
-              "little softer. "
-              "Evaluation is always exact."),
+              "How training decodes JPEGs. exact: at full size, equal to Pillow. scaled: at a half, a "
+              "quarter or an eighth of their size if the crop is then still as large as the model's "
+              "input, which is faster and slightly blurrier. Evaluation is always exact."),
         field("interpolation", &ImageConfig::interpolation,
-              "Filter of every resize, antialiased as in Pillow. random draws bicubic or bilinear for each "
-              "training picture, and evaluates with bicubic."),
+              "Filter of every resize, antialiased as in Pillow. random draws bicubic or bilinear for "
+              "each training image, and evaluates with bicubic."),
         field("resize_mode", &ImageConfig::resize_mode,
-              "How evaluation makes a picture square. shortest: the shorter side becomes image_size and the "
-              "centre is cut out; longest: the longer side becomes image_size and the rest is filled; "
-              "squash: the aspect ratio is given up."),
-        field("fill_color", &ImageConfig::fill_color,
-              "Grey level around the picture with resize_mode longest.", Range{0, 255}),
+              "How evaluation makes an image square. shortest: resizes the shorter side to image_size and "
+              "crops the centre; longest: resizes the longer side to image_size and fills the rest; "
+              "squash: resizes without keeping the aspect ratio."),
+        field("fill_color", &ImageConfig::fill_color, "Grey level around the image with resize_mode longest.",
+              Range{0, 255}),
         field("train_crop", &ImageConfig::train_crop,
-              "How a training picture is cut. random_resized: a random box (crop_scale, crop_ratio) becomes "
-              "the square; random_crop: the whole picture is squashed to squash_size and a random square is "
-              "cut out; evaluation: as in evaluation, the same in every epoch."),
+              "How a training image is cropped. random_resized: a random box (crop_scale, crop_ratio) is "
+              "resized to the square; random_crop: the entire image is squashed to squash_size and a "
+              "random square is cropped; evaluation: as in evaluation, the same in every epoch."),
         field("crop_scale", &ImageConfig::crop_scale,
-              "Smallest and largest share of the picture's area that a random_resized box covers.",
+              "Minimum and maximum fraction of the image's area that a random_resized box covers.",
               Range{0.0, 1.0}),
         field("crop_ratio", &ImageConfig::crop_ratio,
-              "Smallest and largest aspect ratio (width by height) of a random_resized box.",
+              "Minimum and maximum aspect ratio (width / height) of a random_resized box.",
               Range{0.01, 100.0}),
-        field(
-            "squash_size", &ImageConfig::squash_size,
-            "Side in pixels of the square that random_crop cuts from; unset means image_size plus a seventh "
-            "of it (73 for 64, 256 for 224).",
-            Range{1, 65536}),
+        field("squash_size", &ImageConfig::squash_size,
+              "Side in pixels of the square that random_crop crops from; unset means image_size plus a "
+              "seventh of it (73 for 64, 256 for 224).",
+              Range{1, 65536}),
         field("horizontal_flip_probability", &ImageConfig::horizontal_flip_probability,
-              "Probability that a training picture is mirrored. Wrong for captions that say left and right.",
+              "Probability that a training image is mirrored. Wrong for captions that mention left and "
+              "right.",
               Range{0.0, 1.0}),
-        field(
-            "color_jitter", &ImageConfig::color_jitter,
-            "Strengths of brightness, contrast, saturation and hue jitter in training; empty means none. A "
-            "strength b draws a factor from [max(0, 1 - b), 1 + b]; the fourth is the largest turn of hues, "
-            "at most 0.5, half the colour circle.",
-            Range{0.0, 100.0}),
+        field("color_jitter", &ImageConfig::color_jitter,
+              "Strengths of brightness, contrast, saturation and hue jitter in training; empty means "
+              "none. A strength b draws a factor from [max(0, 1 - b), 1 + b]; the fourth is the maximum "
+              "hue rotation, at most 0.5, half the colour circle.",
+              Range{0.0, 100.0}),
         field("color_jitter_probability", &ImageConfig::color_jitter_probability,
-              "Probability that the colours of a training picture are jittered.", Range{0.0, 1.0}),
+              "Probability that the colours of a training image are jittered.", Range{0.0, 1.0}),
         field("gray_scale_probability", &ImageConfig::gray_scale_probability,
-              "Probability that a training picture loses its colours.", Range{0.0, 1.0}),
+              "Probability that a training image is converted to greyscale.", Range{0.0, 1.0}),
         field("resize_before_rgb", &ImageConfig::resize_before_rgb,
-              "Resample before converting to RGB, as the references do for CSV data: palette pictures by "
-              "nearest neighbour, alpha premultiplied. Only to repeat a published run."));
+              "Resample before converting to RGB, as the references do for CSV data: palette images by "
+              "nearest neighbour, alpha premultiplied. Only to reproduce a published run."));
   }
   /// Throws UserError for lists of the wrong length or order and for settings that contradict each other.
   void validate() const;

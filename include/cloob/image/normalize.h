@@ -1,4 +1,4 @@
-// From 8-bit pixels to the floats that an image tower reads.
+// Converts 8-bit pixels to the floats that an image tower takes as input.
 #pragma once
 
 #include <array>
@@ -8,13 +8,14 @@
 
 namespace cloob {
 
-/// (level / 255 - mean) / deviation by channel, in single precision and in this order, as torchvision
-/// computes it: the floats are the same to the last bit. Thread-safe.
+/// (level / 255 - mean) / deviation for each channel, in single precision and in this order, which is bit for
+/// bit what torchvision computes. Thread-safe.
 class Normalizer {
  public:
   Normalizer(std::span<const double, 3> mean, std::span<const double, 3> deviation);
 
-  /// Takes a row of RGB apart: reds go to `out`, greens and blues to `out` + `plane` and `out` + 2 `plane`.
+  /// Splits a row of RGB into planes: red goes to `out`, green and blue to `out` + `plane` and `out` + 2
+  /// `plane`.
   void operator()(std::span<const std::uint8_t> rgb, float* out, std::size_t plane) const;
 
  private:

@@ -1,4 +1,4 @@
-// From a decoded picture to the float square that an image tower reads.
+// Converts a decoded image to the square of floats that an image tower takes as input.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@
 
 namespace cloob {
 
-/// A pure function of the picture and the random stream; thread-safe.
+/// A pure function of the image and the random stream; thread-safe.
 class ImageTransform {
  public:
   virtual ~ImageTransform() = default;
 
-  /// Writes 3 x image_size x image_size normalised floats (CHW). Leaves `chw` partly written when it throws.
+  /// Writes 3 x image_size x image_size normalised floats (CHW). `chw` may be partly written when it throws.
   virtual void operator()(const ImageU8& image, RandomStream& stream, std::span<float> chw) const = 0;
 
   int image_size() const { return image_size_; }
@@ -40,21 +40,21 @@ class ImageTransform {
   Normalizer normalize_;
 };
 
-/// Random crop, then flip, colour jitter and grey as the settings say.
+/// Random crop, then flip, colour jitter and greyscale, as configured.
 class TrainTransform final : public ImageTransform {
  public:
   /// Throws UserError when squash_size is smaller than the square.
   TrainTransform(const ImageConfig& config, std::int64_t image_size);
   void operator()(const ImageU8& image, RandomStream& stream, std::span<float> chw) const override;
 
-  // The two halves of it, for those who decode in between.
-  /// Draws the crop of a picture.
-  ResizePlan draw_plan(ImageSize picture, RandomStream& stream) const;
-  /// Runs the plan, and draws and does the rest.
+  // The two halves of operator(), for callers that decode in between.
+  /// Draws the crop of an image.
+  ResizePlan draw_plan(ImageSize image, RandomStream& stream) const;
+  /// Executes the plan, then draws and applies the rest.
   void apply(const ImageU8& image, ResizePlan plan, RandomStream& stream, std::span<float> chw) const;
 };
 
-/// Resize and centre as `resize_mode` says. Draws nothing from the stream.
+/// Resizes and centres according to `resize_mode`. Draws nothing from the stream.
 class EvalTransform final : public ImageTransform {
  public:
   EvalTransform(const ImageConfig& config, std::int64_t image_size);

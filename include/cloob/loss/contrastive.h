@@ -2,7 +2,11 @@
 // can be differentiated once. No B x N matrix is ever held: forward and backward go through tiles of it,
 // `tile` rows and columns each (0: see tile_side).
 //
-// Shapes: B rows of this process, N rows of all processes, D features.
+// With several ranks each adds up the terms of its own anchors over the samples of all, and the losses of the
+// ranks add up to the loss of all pairs, however many anchors each of them has. A rank without anchors has the
+// loss 0, whose backward pass runs and gives gradients of 0.
+//
+// Shapes: B anchors of this rank, N samples of all ranks, D features.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,32 +17,31 @@ namespace cloob {
 
 /// InfoNCE of rows of one kind against rows of another, s = inv_tau:
 ///
-///   mean_i [ logsumexp_j(s a_i.b_j) - s a_i.b_i ]
+///   (1/N) sum_i [ logsumexp_j(s a_i.b_j) - s a_i.b_i ]
 ///
 /// `anchor_BD` holds rows `first_row` to `first_row + B` of the anchors; its row i is paired with row
-/// `first_row + i` of `sample_ND`. The mean of the values over processes of equal B is the loss over all N
-/// rows. `inv_tau` is a scalar tensor; gradients flow to all three tensors. Throws UserError when there is no
-/// pair.
+/// `first_row + i` of `sample_ND`, so that the sum of the values over ranks is the loss of all N pairs.
+/// `inv_tau` is a scalar tensor; gradients flow to all three tensors. Throws UserError when there is no pair.
 at::Tensor info_nce(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
                     std::int64_t first_row, std::int64_t tile = 0);
 
 /// InfoLOOB (leave one out bound) with the leading temperature of the authors' code, s = inv_tau:
 ///
-///   (1/s) mean_i [ logsumexp_{j != i}(s a_i.b_j) - s a_i.b_i ]
+///   (1/(s N)) sum_i [ logsumexp_{j != i}(s a_i.b_j) - s a_i.b_i ]
 ///
 /// The positive is left out of the denominator exactly, so the value can be negative. Arguments as for
 /// `info_nce`. Throws UserError when there are fewer than two pairs: a single one has no negatives.
 at::Tensor info_loob(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
                      std::int64_t first_row, std::int64_t tile = 0);
 
-/// info_nce(x, y) + info_nce(y, x), and the same of info_loob, for the rows of one process: both directions
+/// info_nce(x, y) + info_nce(y, x), and the same of info_loob, where one rank has all rows: both directions
 /// share every similarity.
-at::Tensor info_nce_both_ways(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
+at::Tensor symmetric_info_nce(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
                               std::int64_t tile = 0);
-at::Tensor info_loob_both_ways(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
+at::Tensor symmetric_info_loob(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
                                std::int64_t tile = 0);
 
-/// One direction over all rows of one process.
+/// One direction where one rank has all rows.
 inline at::Tensor info_nce(const at::Tensor& anchor_ND, const at::Tensor& sample_ND,
                            const at::Tensor& inv_tau) {
   return info_nce(anchor_ND, sample_ND, inv_tau, /*first_row=*/0);

@@ -1,4 +1,4 @@
-// Both towers and the temperature: what is trained, saved and evaluated.
+// Both towers and the temperature: the model that is trained, saved and evaluated.
 //
 // Shapes: B batch, C channels, H W image, L tokens, D features (embed_dim).
 #pragma once
@@ -8,53 +8,58 @@
 
 #include <cstdint>
 
+#include "cloob/base/trained_parameter.h"
 #include "cloob/model/image_encoder.h"
 #include "cloob/model/model_config.h"
 #include "cloob/model/text_encoder.h"
 
 namespace cloob {
 
-/// An image tower and a text tower with one feature space, and the learned temperature of their similarities.
+/// An image tower and a text tower with a shared feature space, and the temperature of their similarities.
 ///
-/// Parameters and buffers are named as in open_clip's CLIP class: the image tower's under `visual`, the text
-/// tower's and `logit_scale` at the root.
+/// Parameters and buffers are named as in open_clip's CLIP class: those of the image tower under `visual`,
+/// those of the text tower and `logit_scale` at the root.
 class DualEncoderImpl : public torch::nn::Module {
  public:
-  /// The config must be valid. `inv_tau` is 1 until it is set or loaded.
+  /// `config` must be valid. `inv_tau` is 1 until it is set or loaded.
   DualEncoderImpl(const ModelConfig& config, Initializer initializer);
 
-  /// Whether the backward pass computes the blocks of both towers again instead of keeping what is in them:
+  /// Whether the backward pass recomputes the blocks of both towers instead of storing their activations:
   /// less memory, about a third more time.
-  void set_recompute(bool recompute);
+  void set_gradient_checkpointing(bool enabled);
 
-  /// From now on the tower's weights get no gradient and it runs as in evaluation, whatever `train` says.
+  /// Freezes a tower: its weights get no gradients and it stays in evaluation mode, regardless of `train`.
   void freeze_image();
   void freeze_text();
-  /// Stores the weights of matrix products and convolutions in this type. Embeddings, whose gradients sum up
-  /// many rows, and all vectors stay as they are; open_clip's convert_weights_to_lp also converts the biases.
+  /// Stores the weights of matrix products and convolutions in this dtype. Embeddings, whose gradients are
+  /// sums over many rows, and all vectors keep their dtype; open_clip's convert_weights_to_lp also converts
+  /// the biases.
   void store_matrices_as(at::ScalarType type);
   void train(bool on = true) override;
 
-  /// (B, 3, image_size, image_size) -> (B, D), rows of length 1, float32 or wider whatever the towers compute
-  /// in.
+  /// (B, 3, image_size, image_size) -> (B, D), L2-normalized rows, at least float32 in any compute precision.
   torch::Tensor encode_image(const torch::Tensor& images_BCHW);
-  /// int64 ids (B, L) with L <= context_length and the place of each text's end token (B) -> (B, D), rows of
-  /// length 1, float32 or wider.
+  /// int64 ids (B, L) with L <= context_length and the position of each text's end token (B) -> (B, D),
+  /// L2-normalized rows, at least float32.
   torch::Tensor encode_text(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
-  /// The same features by work of the same shape for all lengths of texts, see TextEncoder::forward_padded.
+  /// The same features from work whose shapes do not depend on the lengths of the texts, see
+  /// TextEncoderImpl::forward_padded.
   torch::Tensor encode_padded_text(const torch::Tensor& tokens_BL,
                                    const torch::Tensor& end_positions_B) const;
 
-  /// exp(logit_scale), a scalar, with a gradient when it is learned.
+  /// exp(logit_scale), a scalar, differentiable if it is learned.
   torch::Tensor inv_tau() const;
   void set_inv_tau(double inv_tau, bool learned);
-  /// The logarithm of the inverse temperature, the parameter `logit_scale`.
+  /// The parameter `logit_scale`, the logarithm of the inverse temperature.
   const torch::Tensor& logit_scale() const { return logit_scale_; }
+
+  /// All parameters by name, with their tower and layer.
+  TrainedParameters trained_parameters() const;
 
   const ModelConfig& config() const { return config_; }
 
  private:
-  void require_texts(const torch::Tensor& tokens_BL) const;
+  void check_texts(const torch::Tensor& tokens_BL) const;
 
   ModelConfig config_;
   ImageEncoder image_encoder_;

@@ -6,16 +6,16 @@
 
 namespace cloob {
 
-/// Floating-point operations of one forward pass of one sample, two for each multiply-add.
+/// Floating-point operations of the forward pass of one sample; a multiply-add counts as two.
 ///
-/// Convolutions, matrix products and attention are counted, as profilers do, and masked positions with them.
-/// A training step costs three times as much: the backward pass computes gradients of inputs and of weights.
+/// Counts convolutions, matrix products and attention, masked positions included, as profilers do. A training
+/// step costs three times as much: the backward pass computes the gradients of inputs and of weights.
 struct Flops {
   std::int64_t image = 0;
-  std::int64_t text = 0;  ///< of a text that fills the context
+  std::int64_t text = 0;  ///< for a text of context_length tokens
 };
 
-/// The config must be valid.
+/// `config` must be valid.
 Flops count_flops(const ModelConfig& config);
 
 }  // namespace cloob

@@ -1,4 +1,4 @@
-// The image towers: pixels in, features of the shared space out, not yet normalised.
+// The image towers: from pixels to features of the shared space, before normalization.
 //
 // Shapes: B batch, C channels, H W image, D features (embed_dim).
 #pragma once
@@ -6,6 +6,7 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -17,24 +18,31 @@
 
 namespace cloob {
 
+/// Parameters of a tower by depth: element 0 holds the embeddings or the stem, element n the n-th block or
+/// ResNet stage. Parameters that are in none of them come after the last.
+using ParametersByLayer = std::vector<std::vector<torch::Tensor>>;
+
 class ImageEncoderImpl : public torch::nn::Module {
  public:
   /// (B, 3, image_size, image_size) -> (B, embed_dim).
   virtual torch::Tensor forward(const torch::Tensor& images_BCHW) = 0;
-  /// Whether the backward pass computes blocks again instead of keeping what is in them.
-  virtual void set_recompute(bool recompute) = 0;
+  /// Whether the backward pass recomputes the blocks instead of storing their activations.
+  virtual void set_gradient_checkpointing(bool enabled) = 0;
+  virtual ParametersByLayer parameters_by_layer() const = 0;
 };
 TORCH_MODULE(ImageEncoder);
 
-/// The encoder that `config.image.kind` names. The config must be valid.
+/// Creates the encoder that `config.image.kind` names. `config` must be valid.
 ImageEncoder make_image_encoder(const ModelConfig& config, Initializer& initializer);
 
-/// CLIP's ResNet: a stem of three convolutions, pooling instead of strides, attention pooling at the end.
+/// CLIP's ResNet: a stem of three convolutions, average pooling instead of strided convolutions, attention
+/// pooling at the end.
 class ModifiedResNetImpl final : public ImageEncoderImpl {
  public:
   ModifiedResNetImpl(const ImageEncoderConfig& config, std::int64_t embed_dim, Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& images_BCHW) override;
-  void set_recompute(bool recompute) override { recompute_ = recompute; }
+  void set_gradient_checkpointing(bool enabled) override { gradient_checkpointing_ = enabled; }
+  ParametersByLayer parameters_by_layer() const override;
 
  private:
   torch::Tensor stem(const torch::Tensor& images_BCHW);
@@ -45,19 +53,23 @@ class ModifiedResNetImpl final : public ImageEncoderImpl {
   BatchNorm2d norm2_;
   Conv2d conv3_;
   BatchNorm2d norm3_;
-  std::vector<Bottleneck> blocks_;
+  std::vector<Bottleneck> blocks_;  ///< of all stages
+  std::vector<std::size_t> blocks_of_stage_;
   AttentionPool pool_{nullptr};
-  bool recompute_ = false;
+  bool gradient_checkpointing_ = false;
 };
 TORCH_MODULE(ModifiedResNet);
 
-/// A transformer over patches and a class token, whose last state is projected.
+/// A transformer over a class token and patches; the final state of the class token is projected.
 class VisionTransformerImpl final : public ImageEncoderImpl {
  public:
   VisionTransformerImpl(const ImageEncoderConfig& config, Activation activation, std::int64_t embed_dim,
                         Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& images_BCHW) override;
-  void set_recompute(bool recompute) override { transformer_->set_recompute(recompute); }
+  void set_gradient_checkpointing(bool enabled) override {
+    transformer_->set_gradient_checkpointing(enabled);
+  }
+  ParametersByLayer parameters_by_layer() const override;
 
  private:
   torch::Tensor drop_patches(const torch::Tensor& embedded_BLD) const;

@@ -1,4 +1,4 @@
-// The text tower: token ids in, features of the shared space out, not yet normalised.
+// The text tower: from token ids to features of the shared space, before normalization.
 //
 // Shapes: B batch, L tokens, D features.
 #pragma once
@@ -7,6 +7,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "cloob/model/model_config.h"
 #include "cloob/nn/layers.h"
@@ -18,19 +19,21 @@ namespace cloob {
 class TextEncoderImpl : public torch::nn::Module {
  public:
   TextEncoderImpl(const ModelConfig& config, Initializer& initializer);
-  /// int64 ids (B, L) with L <= context_length, and for each text the place of its end token (B) -> (B,
-  /// embed_dim). What stands behind the end token has no influence and costs nothing. Both may lie on the CPU
-  /// whatever the device, which spares waiting for it.
+  /// int64 ids (B, L) with L <= context_length, and the position of each text's end token (B) -> (B,
+  /// embed_dim). Tokens after the end token have no influence and cost nothing. Both inputs may be on the CPU
+  /// for any device, which avoids a synchronization.
   torch::Tensor forward(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
-  /// The same features from work whose shapes do not depend on the lengths of texts: padding is computed too.
-  /// Both inputs lie on the tower's device.
+  /// The same features from work whose shapes do not depend on the lengths of the texts: padding is computed
+  /// too. Both inputs must be on the tower's device.
   torch::Tensor forward_padded(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
 
-  /// Whether the backward pass computes blocks again instead of keeping what is in them.
-  void set_recompute(bool recompute) { transformer_->set_recompute(recompute); }
+  /// Whether the backward pass recomputes the blocks instead of storing their activations.
+  void set_gradient_checkpointing(bool enabled) { transformer_->set_gradient_checkpointing(enabled); }
 
-  /// Registers the tower's tensors in `root`, under the names that they have here: files hold them at their
-  /// root.
+  /// Parameters by depth, as for an image tower (ParametersByLayer).
+  std::vector<std::vector<torch::Tensor>> parameters_by_layer() const;
+
+  /// Registers the tower's tensors in `root` under the same names: weights files have them at the root.
   void register_in(torch::nn::Module& root) const;
 
  private:

@@ -1,36 +1,25 @@
-// Weights by name: out of a model, into a model, and what their shapes say about the architecture.
+// The weights of a model by name.
 #pragma once
 
-#include <cstdint>
+#include <string>
 
 #include "cloob/base/named_tensors.h"
 #include "cloob/model/dual_encoder.h"
-#include "cloob/model/model_config.h"
 
 namespace cloob {
 
-/// All parameters and buffers under open_clip's names. They share the model's memory: copy what must outlive
-/// a step.
-NamedTensors weights_of(const DualEncoder& model);
+/// All parameters and buffers of a module by name. They share the module's memory: copy anything that must
+/// outlive a step.
+NamedTensors weights_of(const torch::nn::Module& module);
+inline NamedTensors weights_of(const DualEncoder& model) { return weights_of(*model); }
 
-/// Overwrites all parameters and buffers, converted to the model's type and device.
-///
-/// Names must match exactly. Position embeddings for another image size or context length are resampled
-/// first, as open_clip does. Throws UserError that lists what is missing, unexpected or of another shape; the
-/// model is unchanged then. `source` is what the message calls the weights, a file name for example.
+/// Overwrites all parameters and buffers of a module, converted to their dtypes and device. Names must match
+/// exactly. Throws UserError that lists missing and unexpected tensors and mismatched shapes, and then leaves
+/// the module unchanged. `source` is the name of the weights in that message, such as a file name.
+void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source);
+
+/// The same for open_clip's names; position embeddings for a different image size or context length are
+/// resampled first, as in open_clip.
 void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source);
-
-/// The architecture that tensors under open_clip's names have. Heads are taken to be 64 wide, as in all
-/// published models. The activation cannot be seen: it is left at its default, set it. Throws UserError that
-/// names what is missing.
-ModelConfig infer_model_config(const NamedTensors& weights);
-
-struct ParameterCount {
-  std::int64_t image = 0;
-  std::int64_t text = 0;
-  std::int64_t total = 0;  ///< both towers and the temperature
-};
-/// Counted without allocating the model.
-ParameterCount count_parameters(const ModelConfig& config);
 
 }  // namespace cloob

@@ -10,11 +10,11 @@
 
 namespace cloob {
 
-/// The non-linearity of a transformer's MLPs. It cannot be seen in a weights file, and using the other one
-/// costs accuracy.
+/// The activation function of a transformer's MLPs. It cannot be inferred from a weights file, and using the
+/// wrong one costs accuracy.
 enum class Activation {
   gelu,        ///< x Phi(x), exact
-  quick_gelu,  ///< x sigmoid(1.702 x), which OpenAI's and CLOOB's models use
+  quick_gelu,  ///< x sigmoid(1.702 x), used by OpenAI's and CLOOB's models
 };
 
 template <>

@@ -16,8 +16,8 @@ struct AttentionPoolShape {
   std::int64_t output_width;
 };
 
-/// Pools a feature map by attention: its mean, as the only query, attends to itself and to every place of the
-/// map.
+/// Attention pooling of a feature map: the mean is the only query and attends to itself and to every position
+/// of the map.
 class AttentionPoolImpl : public torch::nn::Module {
  public:
   AttentionPoolImpl(const AttentionPoolShape& shape, Initializer& initializer);

@@ -9,7 +9,7 @@
 
 namespace cloob {
 
-/// Channels that a bottleneck gives over its inner channels.
+/// Ratio of a bottleneck's output channels to its inner channels.
 inline constexpr std::int64_t kBottleneckExpansion = 4;
 
 struct BottleneckShape {
@@ -18,12 +18,12 @@ struct BottleneckShape {
   std::int64_t stride;
 
   std::int64_t out_channels() const { return inner_channels * kBottleneckExpansion; }
-  /// Whether the shortcut needs a convolution to fit the block's output.
+  /// Whether the shortcut needs a convolution to match the shape of the block's output.
   bool has_downsample() const { return stride > 1 || in_channels != out_channels(); }
 };
 
-/// The shortcut of a bottleneck that changes the shape: average pooling, a 1x1 convolution, batch
-/// normalisation.
+/// The shortcut of a bottleneck that changes the shape: average pooling, 1x1 convolution, batch
+/// normalization.
 class DownsampleImpl : public torch::nn::Module {
  public:
   DownsampleImpl(const BottleneckShape& shape, Initializer& initializer);
@@ -36,9 +36,11 @@ class DownsampleImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Downsample);
 
-/// The residual block of CLIP's ResNets. Convolutions never stride: an average pool after the 3x3 one does.
+/// The residual block of CLIP's ResNets. Downsampling is done by average pooling after the 3x3 convolution
+/// instead of strided convolutions.
 ///
-/// The gain of the last normalisation starts at 0, so that a fresh block passes its shortcut on.
+/// The gain of the last batch norm is initialized to 0, so that a new block is the identity up to its
+/// shortcut.
 class BottleneckImpl : public torch::nn::Module {
  public:
   BottleneckImpl(const BottleneckShape& shape, Initializer& initializer);

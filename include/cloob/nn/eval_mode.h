@@ -4,7 +4,7 @@
 
 namespace cloob {
 
-/// Switches a module to evaluation for the lifetime of the object, then back to what it was.
+/// Puts a module into evaluation mode for the lifetime of the object, then restores its previous mode.
 class EvalMode {
  public:
   explicit EvalMode(torch::nn::Module& module) : module_(module), was_training_(module.is_training()) {

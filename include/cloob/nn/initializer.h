@@ -1,4 +1,4 @@
-// Where the parameters of a model under construction come from.
+// Creates the parameters of a model under construction.
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -9,38 +9,38 @@
 
 namespace cloob {
 
-/// Makes the parameters of a model: drawn from a seed, without values because they will be loaded, or shapes
-/// alone.
+/// Creates the parameters of a model: random from a seed, uninitialized because they will be loaded, or
+/// shapes only.
 ///
-/// Every layer asks for its parameters in the order in which it registers them, so the same seed gives the
-/// same model, bit for bit, whatever the number of threads. Tensors are float32; move the finished model to
-/// its device.
+/// Every layer creates its parameters in the order in which it registers them, so the same seed gives the
+/// same model, bit for bit, for any number of threads. Tensors are float32; move the finished model to its
+/// device.
 class Initializer {
  public:
-  static Initializer drawn(std::uint64_t seed);
-  /// On the CPU, values undefined.
-  static Initializer unset();
-  /// On the meta device: costs no memory, for counting.
+  static Initializer random(std::uint64_t seed);
+  /// On the CPU; the values are undefined.
+  static Initializer uninitialized();
+  /// On the meta device: takes no memory, for counting parameters.
   static Initializer shapes_only();
 
-  /// From now on `uniform` and `normal` give numbers that half precision can hold, as the published CLOOB
-  /// code does.
+  /// From now on `uniform` and `normal` round to values that fp16 can represent, as in the published CLOOB
+  /// code.
   void round_to_fp16(bool enabled) { round_to_fp16_ = enabled; }
 
   /// Weights and biases in [-bound, bound).
   at::Tensor uniform(at::IntArrayRef shape, double bound);
-  /// Weights of mean zero.
+  /// Weights with mean zero.
   at::Tensor normal(at::IntArrayRef shape, double standard_deviation);
-  /// Like `normal`, but never rounded: class, token and position embeddings.
+  /// Like `normal`, but never rounded: for class, token and position embeddings.
   at::Tensor embedding(at::IntArrayRef shape, double standard_deviation);
-  /// Gains, zero biases and the statistics of batch normalisation.
+  /// For gains, zero biases and the statistics of batch normalization.
   at::Tensor constant(at::IntArrayRef shape, double value) const;
-  /// An int64 zero.
+  /// An int64 scalar of value zero.
   at::Tensor counter() const;
 
  private:
   Initializer(c10::Device device, std::optional<at::Generator> generator);
-  at::Tensor rounded(const at::Tensor& drawn) const;
+  at::Tensor rounded(const at::Tensor& weight) const;
 
   c10::Device device_;
   std::optional<at::Generator> generator_;

@@ -1,7 +1,6 @@
-// The layers that hold parameters. Names of parameters and buffers are those of the peers' weights files.
-//
-// They do what LibTorch's own layers of these names do, but take their parameters from an Initializer: each
-// weight is drawn once, from the model's own generator, and a model can be built without values. Shapes: B
+// The layers that have parameters. Parameters and buffers are named as in open_clip's weights files. They
+// compute the same as LibTorch's layers of the same names, but get their parameters from an Initializer: each
+// weight is drawn once, from the model's own generator, and a model can be built uninitialized. Shapes: B
 // batch, L tokens, D features, C channels, H W image.
 #pragma once
 
@@ -15,7 +14,7 @@
 
 namespace cloob {
 
-/// How a linear layer starts: by default weight and bias in +-1/sqrt(in_features).
+/// Initialization of a linear layer; by default weight and bias are uniform in +-1/sqrt(in_features).
 struct LinearInit {
   std::optional<double> weight_std;  ///< the weight is drawn from N(0, weight_std^2) instead
   bool zero_bias = false;
@@ -41,7 +40,8 @@ struct ConvShape {
   std::int64_t padding = 0;
 };
 
-/// A square convolution without bias. The weight starts in +-1/sqrt(in_channels kernel^2).
+/// A convolution with a square kernel and no bias. The initial weight is uniform in +-1/sqrt(in_channels
+/// kernel^2).
 class Conv2dImpl : public torch::nn::Module {
  public:
   Conv2dImpl(const ConvShape& shape, Initializer& initializer);
@@ -54,17 +54,8 @@ class Conv2dImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Conv2d);
 
-/// While one of these lives, batch norms on this thread leave their running statistics as they are: for a
-/// forward pass that is made a second time.
-class KeepRunningStatistics {
- public:
-  KeepRunningStatistics();
-  ~KeepRunningStatistics();
-  KeepRunningStatistics(const KeepRunningStatistics&) = delete;
-  KeepRunningStatistics& operator=(const KeepRunningStatistics&) = delete;
-};
-
-/// Batch normalisation with running statistics (momentum 0.1, eps 1e-5). Bias 0, gain `initial_gain`.
+/// Batch normalization with running statistics (momentum 0.1, eps 1e-5). Initial bias 0, initial gain
+/// `initial_gain`. In training mode, throws UserError if a channel has a single value.
 class BatchNorm2dImpl : public torch::nn::Module {
  public:
   BatchNorm2dImpl(std::int64_t channels, double initial_gain, Initializer& initializer);
@@ -79,8 +70,8 @@ class BatchNorm2dImpl : public torch::nn::Module {
 };
 TORCH_MODULE(BatchNorm2d);
 
-/// Layer normalisation of the last dimension (eps 1e-5), in float32 or wider whatever the input is, cast back
-/// to the input's type.
+/// Layer normalization of the last dimension (eps 1e-5), computed in at least float32 and cast back to the
+/// input's dtype.
 class LayerNormImpl : public torch::nn::Module {
  public:
   LayerNormImpl(std::int64_t width, Initializer& initializer);
@@ -92,11 +83,11 @@ class LayerNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(LayerNorm);
 
-/// A table of token embeddings, from N(0, std^2).
+/// A table of token embeddings, initialized from N(0, std^2).
 class EmbeddingImpl : public torch::nn::Module {
  public:
   EmbeddingImpl(std::int64_t num_rows, std::int64_t width, double std, Initializer& initializer);
-  /// int64 of any shape (...) -> (..., width).
+  /// int64 ids of any shape (...) -> (..., width).
   torch::Tensor forward(const torch::Tensor& ids_BL) const;
 
  private:

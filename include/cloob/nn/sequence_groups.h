@@ -1,4 +1,4 @@
-// Sequences of different lengths in one matrix, one behind the other and without padding.
+// Sequences of different lengths packed into one matrix, without padding.
 //
 // Shapes: T tokens of all sequences, N sequences, D features.
 #pragma once
@@ -10,21 +10,21 @@
 
 namespace cloob {
 
-/// Sequences of one length that follow each other.
+/// Consecutive sequences of the same length.
 struct SequenceGroup {
   std::int64_t count;
   std::int64_t length;
 };
 using SequenceGroups = std::vector<SequenceGroup>;
 
-/// The token of every sequence that its features are read from.
+/// Which token of a sequence its features are taken from.
 enum class PooledToken { first, last };
 
-/// (T, D) -> for each group (count, length, D), views.
+/// (T, D) -> a view (count, length, D) for each group.
 std::vector<at::Tensor> split_tokens(const at::Tensor& x_TD, const SequenceGroups& groups);
-/// (N, D) -> for each group (count, D), views.
+/// (N, D) -> a view (count, D) for each group.
 std::vector<at::Tensor> split_sequences(const at::Tensor& x_ND, const SequenceGroups& groups);
-/// What belongs to the groups, one behind the other; not copied where there is one group.
+/// Concatenates the tensors of the groups; a single group is not copied.
 at::Tensor join_groups(const std::vector<at::Tensor>& parts);
 
 /// (T, D) -> (N, D).

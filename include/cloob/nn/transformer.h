@@ -1,4 +1,5 @@
-// The transformer of both towers: pre-norm residual blocks of self-attention and an MLP four times as wide.
+// The transformer of both towers: pre-norm residual blocks of self-attention and an MLP of four times the
+// width.
 //
 // Shapes: T tokens of all sequences, N sequences, D features (the width).
 #pragma once
@@ -17,10 +18,10 @@
 
 namespace cloob {
 
-/// Width of the MLP over the width of the residual stream.
+/// Ratio of the MLP's width to the width of the residual stream.
 inline constexpr std::int64_t kMlpRatio = 4;
 
-/// Standard deviations of a block's weight matrices; an unset one means LibTorch's default distribution.
+/// Initial standard deviations of a block's weight matrices; unset means LibTorch's default distribution.
 struct BlockStds {
   std::optional<double> in_proj;
   std::optional<double> out_proj;
@@ -36,14 +37,13 @@ struct BlockShape {
   BlockStds weight_stds;
 };
 
-/// Attention of a sequence to itself; the weights of queries, keys and values are packed into one, in that
-/// order.
+/// Self-attention; the weights of queries, keys and values are packed into one matrix, in that order.
 class SelfAttentionImpl : public torch::nn::Module {
  public:
   SelfAttentionImpl(const BlockShape& shape, Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& x_TD, const SequenceGroups& groups) const;
-  /// What the pooled tokens alone attend to: (N, D). A causal sequence is pooled at its last token, which
-  /// sees all.
+  /// The outputs of the pooled tokens only, (N, D). A causal sequence must be pooled at its last token, which
+  /// attends to all others.
   torch::Tensor forward_pooled(const torch::Tensor& x_TD, const SequenceGroups& groups,
                                PooledToken pooled) const;
 
@@ -72,8 +72,8 @@ class ResidualAttentionBlockImpl : public torch::nn::Module {
  public:
   ResidualAttentionBlockImpl(const BlockShape& shape, Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& x_TD, const SequenceGroups& groups) const;
-  /// The pooled rows of `forward`, (N, D), without the others: every token gives its key and its value, the
-  /// rest of the block is computed for the pooled ones.
+  /// Only the pooled rows of `forward`, (N, D): keys and values are computed for every token, the rest of the
+  /// block only for the pooled ones.
   torch::Tensor forward_pooled(const torch::Tensor& x_TD, const SequenceGroups& groups,
                                PooledToken pooled) const;
 
@@ -88,18 +88,22 @@ TORCH_MODULE(ResidualAttentionBlock);
 class TransformerImpl : public torch::nn::Module {
  public:
   TransformerImpl(const BlockShape& shape, std::int64_t layers, Initializer& initializer);
-  /// (T, D) -> the states of the pooled tokens behind the last block, (N, D).
+  /// (T, D) -> the states of the pooled tokens after the last block, (N, D).
   torch::Tensor forward(torch::Tensor x_TD, const SequenceGroups& groups, PooledToken pooled) const;
-  /// (T, D) -> the states of all tokens there, (T, D).
+  /// (T, D) -> the states of all tokens after the last block, (T, D).
   torch::Tensor forward_all(torch::Tensor x_TD, const SequenceGroups& groups) const;
-  /// Whether the backward pass computes blocks again instead of keeping what is in them.
-  void set_recompute(bool recompute) { recompute_ = recompute; }
+  /// Whether the backward pass recomputes the blocks instead of storing their activations.
+  void set_gradient_checkpointing(bool enabled) { gradient_checkpointing_ = enabled; }
+  std::size_t num_blocks() const { return blocks_.size(); }
+  std::vector<torch::Tensor> parameters_of_block(std::size_t block) const {
+    return blocks_[block]->parameters();
+  }
 
  private:
   torch::Tensor run_blocks(torch::Tensor x_TD, const SequenceGroups& groups, std::size_t count) const;
 
   std::vector<ResidualAttentionBlock> blocks_;
-  bool recompute_ = false;
+  bool gradient_checkpointing_ = false;
 };
 TORCH_MODULE(Transformer);
 

@@ -1,4 +1,4 @@
-// What is minimised: InfoNCE or InfoLOOB of the features or of what is retrieved for them.
+// The training objective: InfoNCE or InfoLOOB on the features or on the patterns retrieved for them.
 //
 // Shapes: B pairs of this process, N of all processes, D features.
 #pragma once
@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "cloob/base/gather.h"
+#include "cloob/base/collectives.h"
 #include "cloob/base/named_tensors.h"
 #include "cloob/objective/objective_config.h"
 #include "cloob/objective/objective_system.h"
@@ -16,54 +16,58 @@
 
 namespace cloob {
 
-struct ObjectiveOutput {
-  at::Tensor loss;  ///< scalar, fp32 or wider, with gradients
-};
-
-/// The contrastive objective of paired image and text features (Fuerst et al., CLOOB, eqs. 1-3 for the
-/// retrieved one).
+/// The contrastive objective of paired image and text features (with retrieval: Fuerst et al., CLOOB, eqs.
+/// 1-3).
 ///
-/// With X, Y the image and text features, U_x, U_y retrieved from the images and V_x, V_y from the texts (for
-/// the image and for the text):
+/// X and Y are the image and text features, U_x and U_y the patterns that images and texts retrieve from the
+/// images, V_x and V_y those that they retrieve from the texts:
 ///   CLIP                 (nce(X, Y) + nce(Y, X)) / 2
 ///   InfoNCE + Hopfield   (nce(U_x, U_y) + nce(V_y, V_x)) / 2
 ///   InfoLOOB             loob(X, Y) + loob(Y, X)
 ///   CLOOB                loob(U_x, U_y) + loob(V_y, V_x)
 class ContrastiveObjective {
  public:
-  /// A contrastive objective of a single pair has nothing to contrast it with.
-  static constexpr std::int64_t kFewestPairs = 2;
+  /// A single pair has no negatives.
+  static constexpr std::int64_t kMinPairs = 2;
 
   /// The learned beta, if any, lives on `device`.
   ContrastiveObjective(const LossConfig& loss, const RetrievalConfig& retrieval, c10::Device device);
 
-  /// The objective of `image_BD` and `text_BD`, L2-normalised rows of which row i of both is a pair, at
-  /// optimizer step `step` (from 0; it matters only during `retrieval.warmup_steps`).
-  ///
-  /// With several processes every one computes its own rows, and the mean over processes of equal B is the
-  /// objective of all pairs. Throws UserError when there are fewer than two pairs.
-  ObjectiveOutput evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD, const at::Tensor& inv_tau,
-                           const Gather& gather, std::int64_t step) const;
+  /// The objective of L2-normalized features whose i-th rows form a pair, all of them in this process: a
+  /// differentiable scalar in at least fp32. `retrieved_fraction` is the weight of the retrieved pattern
+  /// relative to the feature itself (see `retrieved_fraction_at`). Throws UserError if there are fewer than
+  /// two pairs.
+  at::Tensor evaluate(const at::Tensor& image_ND, const at::Tensor& text_ND, const at::Tensor& inv_tau,
+                      double retrieved_fraction = 1) const;
 
-  /// From which step on `evaluate` does not depend on the step.
+  /// This rank's part of the objective over the pairs of all ranks: the sum of these values over ranks is the
+  /// objective, and the sum of their gradients its gradient. `image_BD` and `text_BD` are the rows of this
+  /// rank, possibly none.
+  at::Tensor evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD, const at::Tensor& inv_tau,
+                      const Collectives& collectives, double retrieved_fraction = 1) const;
+
+  /// The fraction at an optimizer step: rises during `retrieval.warmup_steps` and is 1 from
+  /// `first_steady_step` on.
+  double retrieved_fraction_at(std::int64_t step) const;
   std::int64_t first_steady_step() const {
     return retrieval_.kind == RetrievalKind::none ? 0 : retrieval_.warmup_steps;
   }
 
   ObjectiveSystem system() const { return system_of(loss_.kind, retrieval_.kind); }
-  /// Inverse temperature of the retrieval, a scalar with gradient when it is learned.
+  /// Inverse temperature of the retrieval, a scalar, differentiable if it is learned.
   at::Tensor beta() const;
 
-  /// What the optimizer has to train: "log_beta" when beta is learned, else nothing.
+  /// The parameters to train and to save: "log_beta" if beta is learned, otherwise none.
   NamedTensors parameters() const;
-  /// The same tensors, for a checkpoint.
-  NamedTensors state() const { return parameters(); }
-  /// Copies values saved by `state`. Throws UserError when names or shapes do not match.
+  /// Restores saved `parameters`. Throws UserError if names or shapes do not match.
   void load_state(const NamedTensors& state);
 
  private:
+  /// The loss of one direction, from this rank's rows to those of all ranks.
+  at::Tensor directed_loss(const at::Tensor& anchor_BD, const GatheredRows& samples,
+                           const at::Tensor& inv_tau) const;
   at::Tensor retrieve(const at::Tensor& state_BD, const at::Tensor& stored_ND) const;
-  at::Tensor of_directions(const at::Tensor& sum) const;
+  at::Tensor combine_directions(const at::Tensor& sum) const;
 
   LossConfig loss_;
   RetrievalConfig retrieval_;

@@ -1,4 +1,4 @@
-// One objective on given features: value, gradients, time and memory. Behind `cloob bench loss`.
+// Value, gradients, time and memory of an objective on given features, for `cloob bench loss`.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +11,9 @@ namespace cloob {
 
 struct LossBenchmark {
   ObjectiveSystem objective;
-  at::Tensor image_ND;  ///< L2-normalised rows
+  at::Tensor image_ND;  ///< L2-normalized rows
   at::Tensor text_ND;
-  double beta;  ///< of the Hopfield retrieval, where the objective has one
+  double beta;  ///< of the Hopfield retrieval, if the objective has one
   double inv_tau;
 };
 
@@ -22,22 +22,21 @@ struct LossBenchmarkResult {
   double grad_norm_image;  ///< Frobenius norm of the gradient with respect to `image_ND`
   double grad_norm_text;
   double seconds;   ///< of one forward and backward pass
-  double peak_gib;  ///< growth of the peak resident memory during it
+  double peak_gib;  ///< increase of the peak resident memory during it
 };
 
-/// Two independent matrices of unit rows, (batch, dim) in fp32, the same for the same seed.
+/// Two independent matrices of unit rows, (batch, dim) in fp32, deterministic for a seed.
 struct RandomFeatures {
   at::Tensor image_ND;
   at::Tensor text_ND;
 };
 RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::uint64_t seed);
 
-/// Evaluates the objective and its gradients once, after a small run that starts threads and libraries.
-/// Throws UserError when the features are not two floating-point matrices of equal size with at least two
-/// rows, or an inverse temperature is not greater than 0.
+/// Evaluates the objective and its gradients once, after a small warm-up run. Throws UserError if the
+/// features are not two floating-point matrices of equal size with at least two rows, or if an inverse
+/// temperature is not greater than 0.
 ///
-/// Where the kernel does not let a process reset its peak, an earlier and higher peak is counted in
-/// `peak_gib`.
+/// If the kernel does not let a process reset its peak memory, `peak_gib` includes an earlier, higher peak.
 LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark);
 
 }  // namespace cloob

@@ -19,7 +19,7 @@ struct EnumNames<LossKind> {
       {{"info_nce", LossKind::info_nce}, {"info_loob", LossKind::info_loob}}};
 };
 
-/// Section `loss`. The defaults are CLIP's, as open_clip has them.
+/// Section `loss`. The defaults are CLIP's, as in open_clip.
 struct LossConfig {
   LossKind kind = LossKind::info_nce;
   double inv_tau = 1.0 / 0.07;
@@ -32,27 +32,23 @@ struct LossConfig {
     using C = LossConfig;
     return std::tuple(
         field("kind", &C::kind,
-              "info_nce is CLIP's loss, the mean of both directions; info_loob leaves the matching pair out "
-              "of the "
-              "denominator, is divided by inv_tau and sums both directions, as CLOOB does."),
+              "info_nce is CLIP's loss, the mean of both directions; info_loob excludes the matching pair "
+              "from the denominator, is divided by inv_tau and sums both directions, as in CLOOB."),
         field("inv_tau", &C::inv_tau,
-              "Inverse temperature: what cosine similarities are multiplied by, at the start of training or, "
-              "where it is not "
-              "learned, throughout. CLIP starts from 1 / 0.07; CLOOB's recipe for Conceptual Captions keeps "
-              "30.",
+              "Inverse temperature: the factor on cosine similarities, at the start of training or, if it is "
+              "not learned, throughout. CLIP starts from 1 / 0.07; CLOOB's recipe for Conceptual Captions "
+              "fixes it at 30.",
               Range{1e-2, 1e4}),
         field("learn_inv_tau", &C::learn_inv_tau,
-              "Whether inv_tau is learned, in log space. CLIP learns it, CLOOB keeps it fixed."),
+              "Whether inv_tau is learned, in log space. It is learned in CLIP and fixed in CLOOB."),
         field("inv_tau_min", &C::inv_tau_min, "Lower bound of inv_tau, applied after every optimizer step.",
               Range{1e-2, 1e4}),
         field("inv_tau_max", &C::inv_tau_max, "Upper bound of inv_tau, applied after every optimizer step.",
               Range{1e-2, 1e4}),
         field("tile_size", &C::tile_size,
-              "Similarities of loss and retrieval are computed in squares of so many rows and columns, so "
-              "that no "
-              "matrix of all pairs is held; 0 takes 1024, or less where memory is short. It changes rounding "
-              "and "
-              "speed, nothing else.",
+              "Loss and retrieval compute similarities in square tiles of this many rows and columns, so "
+              "that the matrix of all pairs is never materialized; 0 means 1024, or less if memory is short. "
+              "Affects only rounding and speed.",
               Range{0, 1e6}));
   }
 

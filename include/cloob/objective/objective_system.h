@@ -1,4 +1,4 @@
-// The two-by-two grid of objectives and the short names of its corners.
+// The two-by-two grid of objectives and the short names of its cells.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace cloob {
 
-/// A corner of the grid `loss.kind` x `retrieval.kind`.
+/// A cell of the grid `loss.kind` x `retrieval.kind`.
 enum class ObjectiveSystem { clip, cloob, info_loob, info_nce_hopfield };
 
 template <>
@@ -51,7 +51,7 @@ constexpr ObjectiveSystem system_of(LossKind loss, RetrievalKind retrieval) {
   return loss == LossKind::info_nce ? ObjectiveSystem::info_nce_hopfield : ObjectiveSystem::cloob;
 }
 
-/// Settings that differ from their defaults but change nothing under the chosen kinds, each with the reason,
+/// Settings that differ from their defaults but have no effect with the chosen kinds, each with the reason,
 /// for example "retrieval.beta (retrieval.kind is none)".
 std::vector<std::string> settings_without_effect(const LossConfig& loss, const RetrievalConfig& retrieval);
 

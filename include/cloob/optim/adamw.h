@@ -6,39 +6,43 @@
 #include <vector>
 
 #include "cloob/base/named_tensors.h"
+#include "cloob/base/trained_parameter.h"
 #include "cloob/optim/optim_config.h"
 #include "cloob/optim/parameter_groups.h"
 #include "cloob/optim/reference.h"
 
 namespace cloob {
 
-/// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019), one fused kernel for each group of
-/// parameters with one weight decay and learning rate.
+/// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019), one fused kernel per group of parameters
+/// with the same weight decay and learning rate.
 ///
-/// Trains the parameters that require gradients; the tensors are shared with the model. Everything about a
-/// parameter is kept under its name, so neither the order of parameters nor that of the groups matters to a
-/// checkpoint. A parameter narrower than float32 has a float32 master copy here, which is what is updated:
-/// most updates are smaller than what bf16 can add to a weight.
+/// Updates the parameters that require gradients; the tensors are shared with the model. All state is stored
+/// under parameter names, so checkpoints do not depend on the order of parameters or groups. A parameter in
+/// lower precision has a float32 master copy here, which receives the updates: most updates are too small to
+/// change a bf16 weight.
 class AdamW {
  public:
-  /// Throws UserError when no parameter requires a gradient.
-  AdamW(const NamedTensors& parameters, const OptimizerConfig& config, Reference reference);
+  /// Throws UserError if no parameter requires a gradient.
+  AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference);
 
-  /// One update in place with this learning rate, of which towers and layers take their parts. Parameters
-  /// without a gradient keep their value and their state.
-  void step(double lr);
+  /// One in-place update with this learning rate, which is scaled per tower and layer. Parameters without a
+  /// gradient keep their values and their state.
+  ///
+  /// `skip`, if defined, is a float32 scalar on the parameters' device: if it is 1, all values and state are
+  /// left unchanged, without synchronizing with the host.
+  void step(double lr, const at::Tensor& skip = {});
 
   /// Drops all gradients.
   void zero_grad();
 
-  /// The parameters that are trained.
-  const NamedTensors& parameters() const { return parameters_; }
+  /// The trained parameters.
+  const TrainedParameters& parameters() const { return parameters_; }
 
-  /// "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every parameter, "NAME.master" of narrow ones. The
-  /// tensors are the live ones: save them before the next step, or copy.
+  /// "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every parameter, and "NAME.master" of those in
+  /// lower precision. The tensors are not copies: save or copy them before the next step.
   NamedTensors state() const;
 
-  /// Copies a saved state in. Throws UserError, and changes nothing, when names or shapes differ from this
+  /// Restores a saved state. Throws UserError, and changes nothing, if names or shapes differ from this
   /// model's.
   void load_state(const NamedTensors& state);
 
@@ -46,7 +50,7 @@ class AdamW {
   struct Slot {
     std::string name;
     at::Tensor parameter;
-    at::Tensor master;  // the parameter itself where that is wide enough
+    at::Tensor master;  // the parameter itself if it is at least fp32
     at::Tensor exp_avg;
     at::Tensor exp_avg_sq;
     at::Tensor step;  // fp32 scalar, the number of updates so far
@@ -58,11 +62,11 @@ class AdamW {
   };
   Group make_group(const ParameterGroup& group) const;
   struct Lists;
-  void update(const Group& group, double lr) const;
-  void update(const Lists& lists, double weight_decay, double lr) const;
+  void update(const Group& group, double lr, const at::Tensor& skip) const;
+  void update(const Lists& lists, double weight_decay, double lr, const at::Tensor& skip) const;
 
   OptimizerConfig config_;
-  NamedTensors parameters_;
+  TrainedParameters parameters_;
   std::vector<Group> groups_;
 };
 

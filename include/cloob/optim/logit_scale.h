@@ -12,10 +12,10 @@ struct LogitScaleBounds {
   double high;
 };
 
-/// [ln min, ln max]; CLOOB's code writes ln 100 as 4.6052, so there both are rounded to four decimals.
+/// [ln min, ln max]; CLOOB's code writes ln 100 as 4.6052, so for `cloob` both are rounded to four decimals.
 LogitScaleBounds logit_scale_bounds(double inv_tau_min, double inv_tau_max, Reference reference);
 
-/// Moves the scale into its bounds in place, without a gradient. To be called after every optimizer step.
+/// Clamps the scale to its bounds in place, without a gradient. Call it after every optimizer step.
 void clamp_logit_scale(const at::Tensor& logit_scale, const LogitScaleBounds& bounds);
 
 }  // namespace cloob

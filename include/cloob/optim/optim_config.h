@@ -13,7 +13,7 @@
 
 namespace cloob {
 
-/// Sections `optimizer.image` and `optimizer.text`: what one tower does otherwise than the rest.
+/// Sections `optimizer.image` and `optimizer.text`: settings of one tower.
 struct TowerOptimizerConfig {
   bool frozen = false;
   std::optional<double> lr = std::nullopt;
@@ -23,19 +23,19 @@ struct TowerOptimizerConfig {
     using C = TowerOptimizerConfig;
     return std::tuple(
         field("frozen", &C::frozen,
-              "Whether the tower keeps its weights (locked-image tuning, Zhai et al., 2022). A frozen tower "
-              "runs as in evaluation: batch norms use their running statistics, no patches are dropped."),
+              "Whether the tower is not trained (locked-image tuning, Zhai et al., 2022). A frozen tower "
+              "runs in evaluation mode: batch norms use their running statistics, no patches are dropped."),
         field("lr", &C::lr, "Peak learning rate of the tower. Unset: optimizer.lr.", Range{0.0, 10.0}),
         field("layer_decay", &C::layer_decay,
               "Factor on the learning rate for each layer further from the output (Clark et al., 2020; Bao "
-              "et al., 2022): the projection has the full rate, the last block this part of it, the "
-              "embeddings the least. A ResNet's layers are its stem and its four stages.",
+              "et al., 2022): the projection has the full rate, the last block this fraction of it, the "
+              "embeddings the lowest. A ResNet's layers are its stem and its four stages.",
               Range{1e-6, 1.0}));
   }
 };
 static_assert(lists_every_member<TowerOptimizerConfig>);
 
-/// Section `optimizer.spike_guard`: steps that would do harm are left out.
+/// Section `optimizer.spike_guard`: skips harmful steps.
 struct SpikeGuardConfig {
   bool enabled = false;
   double max_norm_ratio = 10.0;
@@ -45,15 +45,15 @@ struct SpikeGuardConfig {
     using C = SpikeGuardConfig;
     return std::tuple(
         field("enabled", &C::enabled,
-              "Whether a step whose loss or gradient is not finite, or whose gradient norm is an outlier, is "
-              "skipped and counted. Otherwise a loss or gradient that is not finite ends the run."),
+              "Whether to skip and count steps whose loss or gradient is not finite, or whose gradient norm "
+              "is an outlier. Otherwise a loss or gradient that is not finite ends the run."),
         field("max_norm_ratio", &C::max_norm_ratio,
-              "A gradient norm is an outlier above this many times the running average of the norms before "
-              "it, once 20 steps were taken.",
+              "A gradient norm is an outlier if it exceeds this multiple of the running average of the "
+              "previous norms, once 20 steps have been accepted.",
               Range{1.0, 1e6}),
         field("rollback_after_steps", &C::rollback_after_steps,
-              "Skipped steps in a row after which the weights and the optimizer go back to the newest "
-              "checkpoint from before them; the data and the schedule go on.",
+              "Number of consecutive skipped steps after which the weights and the optimizer are rolled back "
+              "to the newest checkpoint from before them; the data and the schedule continue.",
               Range{1, 1e6}));
   }
 };
@@ -79,33 +79,31 @@ struct OptimizerConfig {
         field("beta1", &C::beta1, "Decay rate of AdamW's mean of gradients.", Range{0.0, 0.999999}),
         field("beta2", &C::beta2,
               "Decay rate of AdamW's mean of squared gradients. The reference codes use 0.999 for ResNets "
-              "and 0.98 for "
-              "vision transformers.",
+              "and 0.98 for vision transformers.",
               Range{0.0, 0.999999}),
         field("eps", &C::eps,
               "Added to AdamW's denominator. The reference codes use 1e-8 for ResNets and 1e-6 for vision "
               "transformers.",
               Range{1e-30, 1.0}),
         field("weight_decay", &C::weight_decay,
-              "Decoupled weight decay, multiplied by the learning rate at every step. `reference` decides "
-              "which tensors are "
-              "exempt.",
+              "Decoupled weight decay, multiplied by the learning rate at every step. `reference` determines "
+              "which tensors are exempt.",
               Range{0.0, 10.0}),
         field("grad_clip_norm", &C::grad_clip_norm,
-              "Scales all gradients down so that their joint L2 norm is at most this. Unset: no clipping.",
+              "Maximum joint L2 norm of all gradients, which are scaled down to it. Unset: no clipping.",
               Range{1e-12, 1e12}),
         field(
             "ema_decay", &C::ema_decay,
-            "Keeps an exponential moving average of the weights with this decay a step, 0.9999 for example "
-            "(less in the first steps: (1 + step) / (10 + step)). Evaluations use the averaged weights, and "
-            "a checkpoint's weights are these; a learned beta has no average. Unset: no average.",
+            "Keeps an exponential moving average of the weights with this decay per step, for example 0.9999 "
+            "(less in the first steps: (1 + step) / (10 + step)). Evaluations and the weights in checkpoints "
+            "use the average; a learned beta is not averaged. Unset: no average.",
             Range{0.0, 0.9999999}),
-        field("image", &C::image, "What the image tower does otherwise."),
-        field("text", &C::text, "What the text tower does otherwise."),
-        field("spike_guard", &C::spike_guard, "What happens to steps that would do harm."));
+        field("image", &C::image, "Settings of the image tower."),
+        field("text", &C::text, "Settings of the text tower."),
+        field("spike_guard", &C::spike_guard, "Skipping of harmful steps."));
   }
 
-  /// Throws UserError when nothing is left to train, or a tower's learning rate cannot follow the schedule.
+  /// Throws UserError if both towers are frozen, or a tower's learning rate cannot follow the schedule.
   void validate() const;
 };
 static_assert(lists_every_member<OptimizerConfig>);
@@ -134,33 +132,31 @@ struct ScheduleConfig {
     using C = ScheduleConfig;
     return std::tuple(
         field("kind", &C::kind,
-              "After warm-up: cosine falls to 0 at the last step, cosine_restarts does so several times, "
-              "constant stays, "
-              "constant_cooldown stays and falls at the end."),
+              "After warm-up: cosine decays to 0 at the last step, cosine_restarts does so several times, "
+              "constant stays at the peak, constant_cooldown stays at the peak and decays at the end."),
         field("warmup_steps", &C::warmup_steps,
               "Optimizer steps over which the learning rate rises linearly to its peak.", Range{0, 1e9}),
         field("restart_cycles", &C::restart_cycles,
-              "For cosine_restarts: how many times the learning rate falls from its peak to 0.",
+              "For cosine_restarts: how many times the learning rate decays from its peak to 0.",
               Range{1, 1e6}),
         field("cooldown_steps", &C::cooldown_steps,
-              "For constant_cooldown: optimizer steps at the end over which the learning rate falls.",
+              "For constant_cooldown: optimizer steps at the end over which the learning rate decays.",
               Range{0, 1e9}),
         field("cooldown_end_lr", &C::cooldown_end_lr,
-              "For constant_cooldown: the learning rate that the cooldown ends with.", Range{0.0, 10.0}),
+              "For constant_cooldown: the learning rate at the end of the cooldown.", Range{0.0, 10.0}),
         field("cooldown_power", &C::cooldown_power,
-              "For constant_cooldown: power of the remaining share of the cooldown; 1 falls linearly.",
+              "For constant_cooldown: exponent of the remaining fraction of the cooldown; 1 decays linearly.",
               Range{1e-3, 100.0}));
   }
 
-  /// Throws UserError when constant_cooldown has no cooldown.
+  /// Throws UserError if constant_cooldown has no cooldown steps.
   void validate() const;
 };
 static_assert(lists_every_member<ScheduleConfig>);
 
 /// Settings that differ from their defaults but belong to another `schedule.kind`, each with the reason.
 std::vector<std::string> settings_without_effect(const ScheduleConfig& schedule);
-/// Settings that differ from their defaults but belong to something that is switched off, each with the
-/// reason.
+/// Settings that differ from their defaults but belong to a disabled feature, each with the reason.
 std::vector<std::string> settings_without_effect(const OptimizerConfig& optimizer);
 
 }  // namespace cloob

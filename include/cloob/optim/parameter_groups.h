@@ -1,50 +1,37 @@
-// Which parameter belongs where: weight decay by reference code, learning rates by tower and layer. All by
-// name.
+// Groups of parameters: weight decay as in the chosen reference, learning rates by tower and layer.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "cloob/base/named_tensors.h"
+#include "cloob/base/trained_parameter.h"
 #include "cloob/optim/optim_config.h"
 #include "cloob/optim/reference.h"
 
 namespace cloob {
 
-/// Whether weight decay applies to a parameter, by its name (open_clip's) and number of dimensions.
+/// Whether weight decay applies to a parameter.
 ///
-/// open_clip: tensors of two dimensions and more. CLOOB: everything whose name holds none of "bn", "ln",
-/// "bias", so also the gains of the batch norms in shortcuts ("downsample.1.weight"), 1-d embeddings and a
-/// learned `logit_scale`, which that code calls `logit_inv_tau` and therefore fails to exempt. A learned
-/// `log_beta` never decays.
-bool has_weight_decay(std::string_view name, std::int64_t num_dimensions, Reference reference);
+/// open_clip: tensors with at least two dimensions. cloob selects by name, as CLOOB's code does: all
+/// parameters whose names contain none of "bn", "ln", "bias". That includes the gains of batch norms in
+/// shortcuts ("downsample.1.weight"), 1-d embeddings and a learned `logit_scale`, which CLOOB's code calls
+/// `logit_inv_tau` and therefore fails to exempt.
+bool has_weight_decay(std::string_view name, const TrainedParameter& parameter, Reference reference);
 
-/// The part of the model that a parameter belongs to.
-enum class Tower { image, text, shared };
-
-/// `visual.*` is the image tower; scales and beta are shared; all else is the text tower.
-Tower tower_of(std::string_view name);
-
-/// How far a parameter lies from the input of its tower: 0 for embeddings and a ResNet's stem, n for the n-th
-/// block or ResNet stage, nothing for what comes behind the last of them (final norm, projection, attention
-/// pool).
-std::optional<std::int64_t> layer_of(std::string_view name);
-
-/// Parameters that are updated alike.
+/// Parameters with the same weight decay and learning rate.
 struct ParameterGroup {
   double weight_decay = 0;
   double lr_scale = 1;  ///< factor on the learning rate
   std::vector<std::string> names;
 };
 
-/// The names of the parameters that require gradients, in groups of one weight decay and learning rate.
+/// Groups the parameters that require gradients by weight decay and learning rate.
 ///
-/// The rate of a layer is its tower's times `layer_decay` to the power of the layers between it and the
-/// output, as in BEiT's code (Bao et al., 2022).
-std::vector<ParameterGroup> group_parameters(const NamedTensors& parameters, const OptimizerConfig& config,
-                                             Reference reference);
+/// The learning rate of a layer is that of its tower times `layer_decay` to the power of its distance from
+/// the output, as in BEiT's code (Bao et al., 2022).
+std::vector<ParameterGroup> group_parameters(const TrainedParameters& parameters,
+                                             const OptimizerConfig& config, Reference reference);
 
 }  // namespace cloob

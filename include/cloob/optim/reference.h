@@ -8,8 +8,8 @@
 
 namespace cloob {
 
-/// Whose training conventions are followed, where the two codes differ: which tensors decay, the form of the
-/// warm-up and the upper bound of the scale. The top-level setting `reference`.
+/// Whose training conventions to follow where the two codes differ: which tensors decay, the form of the
+/// warm-up and the bounds of the scale. The top-level setting `reference`.
 enum class Reference { open_clip, cloob };
 
 template <>

@@ -7,32 +7,32 @@
 
 namespace cloob {
 
-/// Tells steps that would do harm: a loss or gradient norm that is not finite, or a norm far above those of
-/// the steps before.
+/// Detects harmful steps: a loss or gradient norm that is not finite, or a norm far above those of previous
+/// steps.
 ///
-/// The average is an exponential one over about 100 accepted steps. Nothing but what is not finite counts as
-/// a spike before 20 steps were accepted.
+/// Norms are compared with an exponential moving average over about 100 accepted steps. Before 20 steps have
+/// been accepted, only non-finite values count as spikes.
 class SpikeGuard {
  public:
   explicit SpikeGuard(const SpikeGuardConfig& config);
 
-  /// Whether to take step number `step`; counts it.
+  /// Whether to take step number `step`; records the result.
   bool accepts(std::int64_t step, double loss, double gradient_norm);
 
-  /// What a norm has to exceed to be a spike, now; infinity as long as too few steps were accepted.
+  /// The current threshold above which a norm is a spike; infinity while too few steps have been accepted.
   double largest_norm() const;
   std::int64_t skipped() const { return skipped_; }
-  /// Since the last step that was taken.
+  /// Consecutive skipped steps since the last accepted one.
   std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
-  /// The first of these; meaningless when there are none.
+  /// The first of these; meaningless if there are none.
   std::int64_t first_skipped_step() const { return first_skipped_step_; }
 
-  /// Forgets the steps in a row, after the weights have gone back.
-  void restart_row() { skipped_in_a_row_ = 0; }
+  /// Resets the count of consecutive skipped steps, after the weights were rolled back.
+  void reset_skipped_in_a_row() { skipped_in_a_row_ = 0; }
 
-  /// Copies, fp64 scalars.
+  /// Copies, as fp64 scalars.
   NamedTensors state() const;
-  /// Throws UserError when something is missing.
+  /// Throws UserError if something is missing.
   void load_state(const NamedTensors& state);
 
  private:

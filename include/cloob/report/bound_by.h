@@ -1,4 +1,4 @@
-// What a training loop waits for.
+// What limits the speed of a training loop.
 #pragma once
 
 #include <array>
@@ -16,12 +16,12 @@ struct EnumNames<BoundBy> {
       {{"data", BoundBy::data}, {"compute", BoundBy::compute}, {"balanced", BoundBy::balanced}}};
 };
 
-/// What bounds a loop that waits for data `data_wait` of its time, and finds `ready_share` of the batches
-/// that can be made ready ahead waiting for it, both 0 to 1.
+/// The bound of a loop that spends the fraction `data_wait` of its time waiting for data, and on average
+/// finds the fraction `ready_fraction` of the prefetch queue filled; both in [0, 1].
 ///
-/// `data`: it waits a tenth of its time or more. `compute`: it waits less, and at least half of the batches
-/// are there. `balanced`: it waits less, and fewer are there: the data just keeps up. A short wait alone
-/// means nothing, because to hand over a batch that is there takes time, too.
-BoundBy find_bound(double data_wait, double ready_share);
+/// `data`: it waits for at least a tenth of its time. `compute`: it waits less, and at least half of the
+/// queue is filled. `balanced`: it waits less, and less of the queue is filled: the data just keeps up. A
+/// short wait alone means nothing, because taking a ready batch from the queue takes time, too.
+BoundBy find_bound(double data_wait, double ready_fraction);
 
 }  // namespace cloob

@@ -1,4 +1,4 @@
-// A report as one HTML file that needs nothing else: curves as inline SVG, pictures inside, light and dark.
+// A report as one self-contained HTML file: curves as inline SVG, embedded images, light and dark mode.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@ namespace cloob {
 
 struct ChartPoint {
   double x = 0;
-  double y = 0;  ///< Not finite: a gap in the curve.
+  double y = 0;  ///< A gap in the curve if not finite.
 };
 
-/// One curve. Curves of the same name have the same colour in all charts of a report.
+/// One curve. Curves with the same name have the same colour in all charts of a report.
 struct ChartSeries {
   std::string name;
   std::vector<ChartPoint> points;
 };
 
-/// A level to compare with, such as chance: a dashed line with its name.
+/// A reference level, such as chance: a labelled dashed line.
 struct ChartLevel {
   std::string name;
   double y = 0;
@@ -38,22 +38,22 @@ struct Chart {
 };
 
 enum class HistogramScale {
-  whole,  ///< of whole numbers: no bar is narrower than one
+  whole,  ///< for integers: no bar is narrower than one
   linear,
-  logarithmic,  ///< of numbers above zero
+  logarithmic,  ///< for positive numbers
 };
 
-/// How often which numbers occur, as bars. A long thin end is drawn as one bar.
+/// Frequencies of numbers, as bars. A long sparse tail is drawn as one bar.
 struct Histogram {
   std::string title;
   std::string x_label;
   std::string y_label;
   HistogramScale scale = HistogramScale::whole;
-  std::map<double, std::int64_t> counts;  ///< Number -> how often; at least one.
+  std::map<double, std::int64_t> counts;  ///< Number -> frequency; at least one entry.
   std::string note = {};                  ///< Shown below; may be empty.
 };
 
-/// Things that were noticed, each as a line of its own with a few smaller ones below.
+/// Observations, each with a headline and a few smaller lines below.
 struct ReportNotes {
   struct Note {
     std::string headline;
@@ -63,19 +63,19 @@ struct ReportNotes {
   std::vector<Note> notes;
 };
 
-/// Pictures side by side, as many in a row as the window takes.
+/// Images in a grid, as many per row as fit the window.
 struct ReportGallery {
   struct Item {
     std::string jpeg;  ///< The content of a JPEG file.
     std::string caption;
-    std::string note;  ///< In small letters below it.
+    std::string note;  ///< Shown in small print below it.
   };
   std::string title;
   std::string note;
   std::vector<Item> items;
 };
 
-/// Every row has as many cells as the header. The first column is text, the others are read as figures.
+/// Every row has as many cells as the header. The first column is text, the others are formatted as numbers.
 struct ReportTable {
   std::string title;
   std::vector<std::string> header;
@@ -83,13 +83,13 @@ struct ReportTable {
   std::string note = {};  ///< Shown below; may be empty.
 };
 
-struct ReportPicture {
+struct ReportImage {
   std::string title;
   std::string note;
   std::string png;  ///< The content of a PNG file.
 };
 
-/// Shown in this order: notes, tables, charts, histograms, galleries, pictures. All text is plain text, not
+/// Shown in this order: notes, tables, charts, histograms, galleries, images. All text is plain text, not
 /// HTML.
 struct HtmlReport {
   std::string title;
@@ -99,10 +99,10 @@ struct HtmlReport {
   std::vector<Chart> charts;
   std::vector<Histogram> histograms = {};
   std::vector<ReportGallery> galleries = {};
-  std::vector<ReportPicture> pictures;
+  std::vector<ReportImage> pictures;
 };
 
-/// `metric` over the samples seen, from the records that have it.
+/// The curve of `metric` over the samples seen, from the records that contain it.
 ChartSeries metric_curve(const std::string& name, const std::vector<MetricsRecord>& records,
                          std::string_view metric);
 

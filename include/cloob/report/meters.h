@@ -1,4 +1,4 @@
-// Running figures of a training loop.
+// Running measurements of a training loop.
 #pragma once
 
 #include <cstdint>
@@ -7,32 +7,32 @@
 
 namespace cloob {
 
-/// How fast training goes, over the steps of the last `window_seconds` (always at least the last step).
+/// Measures training speed over the steps of the last `window_seconds` (always at least the last step).
 ///
-/// Times are those of the steps themselves, so evaluations and saves between steps do not lower the rates.
+/// Only the time of the steps counts, so evaluations and saves between steps do not lower the rates.
 class StepMeter {
  public:
   explicit StepMeter(double window_seconds) : window_seconds_(window_seconds) {}
 
   /// One step.
   struct Step {
-    double seconds = 0;              ///< in all
-    double data_seconds = 0;         ///< of these, waiting for the batch
-    std::int64_t num_samples = 0;    ///< that it learned from
-    std::int64_t ready_batches = 0;  ///< that were waiting when it began
+    double seconds = 0;              ///< total duration
+    double data_seconds = 0;         ///< part of it spent waiting for the batch
+    std::int64_t num_samples = 0;    ///< samples it was trained on
+    std::int64_t ready_batches = 0;  ///< batches that were ready when it began
   };
   void add(const Step& step);
 
-  /// Whether no step was added yet.
+  /// Whether no step has been added yet.
   bool empty() const { return steps_.empty(); }
-  /// These four need at least one step.
+  /// The following five need at least one step.
   double samples_per_second() const;
   double seconds_per_step() const;
   double data_seconds_per_step() const;
   double ready_batches_per_step() const;
-  /// Share of the time spent waiting for data, 0 to 1; needs at least one step.
+  /// Fraction of the time spent waiting for data.
   double data_wait() const;
-  /// What `num_steps` more steps will take at this speed; nothing before the first step.
+  /// Estimated time for `num_steps` more steps; nullopt before the first step.
   std::optional<double> seconds_for(std::int64_t num_steps) const;
 
  private:

@@ -1,4 +1,4 @@
-// The file metrics.jsonl of a run: one JSON object a line, in the order of the steps.
+// The files metrics.jsonl and evaluations.jsonl of a run: one JSON object per line, ordered by step.
 #pragma once
 
 #include <cstdint>
@@ -12,24 +12,27 @@
 
 namespace cloob {
 
-/// What is known after one step. docs/metrics.md lists the names.
+/// Measurements after one step. docs/metrics.md lists the names.
 struct MetricsRecord {
-  std::int64_t step = 0;          ///< Optimizer steps done.
-  double epoch = 0;               ///< Passes over the data done, with the fraction of the one in progress.
+  std::int64_t step = 0;          ///< Optimizer steps completed.
+  double epoch = 0;               ///< Passes over the data, including the fraction of the current one.
   std::int64_t samples_seen = 0;  ///< Pairs taken from the data so far.
-  double time_s = 0;     ///< Seconds of work so far; the pause between a stop and a resume does not count.
-  NamedNumbers metrics;  ///< For example {"train/loss", 2.3}.
+  double time_s = 0;              ///< Seconds of work so far, without the pause between a stop and a resume.
+  NamedNumbers metrics;           ///< For example {"train/loss", 2.3}.
   std::vector<std::pair<std::string, std::string>> words = {};  ///< For example {"data/bound_by", "compute"}.
 };
 
-/// RUN_DIR/metrics.jsonl.
+/// RUN_DIR/metrics.jsonl: all metrics of a run by step.
 std::filesystem::path metrics_path(const std::filesystem::path& run_dir);
+/// RUN_DIR/evaluations.jsonl: one line per evaluation and step, with the word "evaluation" and the number
+/// "seconds".
+std::filesystem::path evaluations_path(const std::filesystem::path& run_dir);
 
-/// Appends records to RUN_DIR/metrics.jsonl. Each line is handed to the system in one piece as soon as it is
-/// written, so a killed run loses nothing. Not thread-safe. Throws UserError (disk full and the like).
+/// Appends records to one of these files. Each line is passed to the system immediately and in one write, so
+/// a killed run loses nothing. Not thread-safe. Throws UserError (for example when the disk is full).
 class MetricsWriter {
  public:
-  explicit MetricsWriter(const std::filesystem::path& run_dir);
+  explicit MetricsWriter(const std::filesystem::path& file);
   ~MetricsWriter();
   MetricsWriter(const MetricsWriter&) = delete;
   MetricsWriter& operator=(const MetricsWriter&) = delete;
@@ -41,13 +44,12 @@ class MetricsWriter {
   std::unique_ptr<class AppendFile> file_;
 };
 
-/// Makes the file end where a run resumed after `step` continues it: drops, atomically, everything from the
-/// first line that is beyond `step`, half written or unreadable. Returns the number of lines dropped; without
-/// a file, 0.
-std::int64_t drop_metrics_after(const std::filesystem::path& run_dir, std::int64_t step);
+/// Truncates the file for a run that resumes after `step`: atomically drops everything from the first line
+/// that is beyond `step`, incomplete or unreadable. Returns the number of lines dropped, 0 without a file.
+std::int64_t drop_metrics_after(const std::filesystem::path& file, std::int64_t step);
 
-/// All records of RUN_DIR/metrics.jsonl; null becomes NaN. A last line without its newline is a line in the
-/// making and is left out. Throws UserError that names file and line where a line is not such a record.
-std::vector<MetricsRecord> read_metrics(const std::filesystem::path& run_dir);
+/// All records of a file; null becomes NaN. A last line without a newline is still being written and is
+/// skipped. Throws UserError that names file and line when a line is not a valid record.
+std::vector<MetricsRecord> read_metrics(const std::filesystem::path& file);
 
 }  // namespace cloob

@@ -6,14 +6,13 @@
 
 namespace cloob {
 
-/// Numbers by name, in the order in which they are written: the metrics of one step, the result of an
-/// evaluation.
+/// Numbers by name, in output order: the metrics of one step, the result of an evaluation.
 using NamedNumbers = std::vector<std::pair<std::string, double>>;
 
-/// One JSON object on one line, keys in the given order.
+/// A JSON object on one line, keys in the given order.
 ///
-/// Every number is printed with the fewest digits that read back as the same double; whole numbers have no
-/// fraction. JSON knows neither NaN nor infinity: both are written as null.
+/// Every number is printed with the fewest digits that parse back to the same double; integers have no
+/// fraction. JSON has neither NaN nor infinity: both are written as null.
 std::string to_json(const NamedNumbers& numbers);
 
 }  // namespace cloob

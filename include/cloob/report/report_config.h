@@ -22,7 +22,7 @@ struct EnumNames<ProgressStyle> {
        {"none", ProgressStyle::none}}};
 };
 
-/// What a run tells about itself while it trains.
+/// What a run reports about its training.
 struct ReportConfig {
   std::int64_t every_steps = 10;
   bool tensorboard = true;
@@ -30,23 +30,21 @@ struct ReportConfig {
   ProgressStyle progress = ProgressStyle::auto_;
 
   static constexpr auto fields() {
-    return std::tuple(field("every_steps", &ReportConfig::every_steps,
-                            "Optimizer steps between two lines of metrics.jsonl, between two points in "
-                            "TensorBoard and between two "
-                            "plain lines of progress. On a GPU every report waits for the device, so small "
-                            "values cost speed.",
-                            Range{1, 1e9}),
-                      field("tensorboard", &ReportConfig::tensorboard,
-                            "Also write the metrics as TensorBoard event files, into the folder tensorboard "
-                            "of the run folder."),
-                      field("contact_sheet", &ReportConfig::contact_sheet,
-                            "Write the images of the first batch with their captions, as the model sees "
-                            "them, to first_batch.png in "
-                            "the run folder."),
-                      field("progress", &ReportConfig::progress,
-                            "How progress is shown on standard error: a bar that is redrawn in place, plain "
-                            "lines, nothing, or auto: "
-                            "a bar on a terminal and lines otherwise."));
+    return std::tuple(
+        field("every_steps", &ReportConfig::every_steps,
+              "Optimizer steps between two lines of metrics.jsonl, two points in TensorBoard and two "
+              "plain progress lines. On a GPU every report synchronizes with the device, so small values "
+              "reduce speed.",
+              Range{1, 1e9}),
+        field("tensorboard", &ReportConfig::tensorboard,
+              "Also write the metrics as TensorBoard event files to the folder tensorboard of the run "
+              "folder."),
+        field("contact_sheet", &ReportConfig::contact_sheet,
+              "Write the images of the first batch with their captions, as the model sees "
+              "them, to first_batch.png in the run folder."),
+        field("progress", &ReportConfig::progress,
+              "How progress is shown on standard error: a bar that is redrawn in place, plain lines, "
+              "none, or auto: a bar on a terminal and lines otherwise."));
   }
 };
 static_assert(lists_every_member<ReportConfig>);

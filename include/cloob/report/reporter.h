@@ -12,21 +12,25 @@
 
 namespace cloob {
 
-/// Writes what a run measures into its folder: metrics.jsonl and, when wanted, tensorboard/. Not thread-safe.
+/// Writes the metrics of a run into its folder: metrics.jsonl, evaluations.jsonl and, if enabled,
+/// tensorboard/. Not thread-safe.
 class Reporter {
  public:
-  /// `run_dir` must exist. A run resumed after step s gives s; what the stopped run wrote about later steps
-  /// is dropped.
+  /// `run_dir` must exist. `resumed_after_step` is set for a resumed run; what the interrupted run wrote
+  /// about later steps is dropped.
   Reporter(const ReportConfig& config, const std::filesystem::path& run_dir,
            std::optional<std::int64_t> resumed_after_step);
 
   void write(const MetricsRecord& record);
+  /// Writes a line of evaluations.jsonl.
+  void write_evaluation(const MetricsRecord& record);
 
-  /// A picture for TensorBoard; `png` is the content of a PNG file.
+  /// An image for TensorBoard; `png` is the content of a PNG file.
   void write_image(std::int64_t step, const std::string& tag, std::string_view png);
 
  private:
   MetricsWriter metrics_;
+  MetricsWriter evaluations_;
   std::optional<TensorBoardWriter> tensorboard_;
 };
 

@@ -11,13 +11,13 @@
 
 namespace cloob {
 
-/// Writes one TensorBoard event file. Each call reaches the file before it returns, so `tensorboard --logdir`
-/// follows a run live and a killed run loses nothing. Not thread-safe. Throws UserError (disk full and the
-/// like).
+/// Writes one TensorBoard event file. Each call writes to the file before it returns, so `tensorboard
+/// --logdir` can follow a run live and a killed run loses nothing. Not thread-safe. Throws UserError (for
+/// example when the disk is full).
 class TensorBoardWriter {
  public:
-  /// Opens a new file in `folder`, which is created when absent. A run resumed after step s gives s:
-  /// TensorBoard then forgets what the files of the stopped run say about later steps.
+  /// Opens a new file in `folder`, which is created if missing. With `resumed_after_step`, TensorBoard
+  /// discards what the files of the interrupted run contain about later steps.
   TensorBoardWriter(const std::filesystem::path& folder, std::optional<std::int64_t> resumed_after_step);
   ~TensorBoardWriter();
   TensorBoardWriter(const TensorBoardWriter&) = delete;

@@ -10,7 +10,7 @@
 
 namespace cloob {
 
-/// What stands between the features and the loss.
+/// The retrieval between the features and the loss.
 enum class RetrievalKind { none, hopfield };
 
 template <>
@@ -32,26 +32,22 @@ struct RetrievalConfig {
     return std::tuple(
         field("kind", &C::kind,
               "none compares the features themselves (CLIP, InfoLOOB); hopfield replaces every feature by "
-              "what a modern "
-              "Hopfield network, filled with the features of the batch, retrieves for it (CLOOB)."),
+              "the pattern that a modern Hopfield network storing the features of the batch retrieves for it "
+              "(CLOOB)."),
         field("beta", &C::beta,
-              "Inverse temperature of the retrieval: the smaller, the more stored features are averaged. "
-              "CLOOB's recipe for "
-              "Conceptual Captions uses 8; its code's own default is 14.3.",
+              "Inverse temperature of the retrieval: smaller values average more stored features. CLOOB's "
+              "recipe for Conceptual Captions uses 8; the default of its code is 14.3.",
               Range{1e-3, 1e4}),
         field("learn_beta", &C::learn_beta,
-              "Whether beta is learned, starting from the value given, in log space."),
+              "Whether beta is learned, in log space, starting from the given value."),
         field("update_steps", &C::update_steps,
-              "How often a pattern is replaced by the softmax average of the stored ones before the result "
-              "is normalised. "
-              "CLOOB uses 1, which hopfield-layers calls update_steps_max=0.",
+              "Number of Hopfield updates (softmax averages of the stored patterns) before the result is "
+              "normalized. CLOOB uses 1, which hopfield-layers calls update_steps_max=0.",
               Range{1, 100}),
         field("warmup_steps", &C::warmup_steps,
-              "Optimizer steps over which the retrieved pattern is blended in, linearly from the feature "
-              "itself. 0 is as "
-              "published; a few hundred steps help on small data, where fresh features lie so close together "
-              "that "
-              "retrieval makes them all the same.",
+              "Optimizer steps over which the loss input is blended linearly from the feature to the "
+              "retrieved pattern. 0 is as published; a few hundred steps help on small data, where initial "
+              "features are so close together that retrieval makes them all the same.",
               Range{0, 1e9}));
   }
 };

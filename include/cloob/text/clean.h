@@ -6,18 +6,18 @@
 
 namespace cloob {
 
-/// Cleans a caption as open_clip 3.3 does for the CLIP vocabulary: ftfy's default fixes, HTML references
-/// twice, runs of white space to one blank, none at the ends, lower case. Pure ASCII without '&' and control
-/// characters takes a short way that gives the same text.
+/// Cleans a caption as open_clip 3.3 does for the CLIP vocabulary: ftfy's default fixes, HTML unescaping
+/// twice, runs of whitespace collapsed to one space and stripped at the ends, lower case. Pure ASCII without
+/// '&' and control characters takes a fast path that gives the same text.
 ///
-/// Missing on purpose: ftfy's repair of mojibake (UTF-8 that was once read as another encoding). Such
-/// captions keep their broken characters. Bytes that are not UTF-8 become U+FFFD, as Python's
-/// decode(errors="replace") has it. Characters newer than the Unicode version of the installed utf8proc are
-/// kept, in neither upper nor lower case.
+/// Missing on purpose: ftfy's repair of mojibake (UTF-8 that was once decoded with another encoding). Such
+/// captions keep their broken characters. Invalid UTF-8 becomes U+FFFD, as with Python's
+/// decode(errors="replace"). Characters newer than the Unicode version of the installed utf8proc are kept
+/// unchanged, without lower-casing.
 std::string clean_caption(std::string_view caption);
 
-/// Runs of white space (what Python's str.split takes for it) to one blank, none at the ends, and nothing
-/// else; bytes that are not UTF-8 become U+FFFD.
+/// Only collapses runs of whitespace (as Python's str.split defines it) to one space and strips the ends;
+/// invalid UTF-8 becomes U+FFFD.
 std::string collapse_whitespace(std::string_view text);
 
 }  // namespace cloob

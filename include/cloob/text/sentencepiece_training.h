@@ -33,34 +33,32 @@ struct SentencePieceTrainingConfig {
     return std::tuple(
         field("model_type", &SentencePieceTrainingConfig::model_type,
               "How the vocabulary is chosen: unigram starts from many pieces and drops the least useful "
-              "ones, bpe starts "
-              "from characters and merges the most frequent pairs."),
+              "ones, bpe starts from characters and merges the most frequent pairs."),
         field("vocab_size", &SentencePieceTrainingConfig::vocab_size,
-              "Number of tokens, with the padding, unknown, start and end tokens (ids 0 to 3) counted.",
+              "Number of tokens, including the padding, unknown, start and end tokens (ids 0 to 3).",
               Range{8, 1'000'000}),
         field("character_coverage", &SentencePieceTrainingConfig::character_coverage,
-              "Share of the characters of all captions that get tokens of their own; rarer ones become the "
-              "unknown token. "
-              "1 keeps every character, however rare.",
+              "Fraction of all characters in the captions that the vocabulary covers; rarer characters "
+              "become the unknown token. 1 keeps every character, however rare.",
               Range{0.98, 1.0}),
         field("lower_case", &SentencePieceTrainingConfig::lower_case,
               "Whether the model folds captions to lower case, as CLIP's tokenizer does."),
         field("max_captions", &SentencePieceTrainingConfig::max_captions,
-              "At most so many captions are used, evenly spread over those given; memory and time grow with "
-              "them.",
+              "Maximum number of captions used, spread evenly over those given; memory and time grow with "
+              "it.",
               Range{1, 100'000'000}));
   }
 };
 static_assert(lists_every_member<SentencePieceTrainingConfig>);
 
-/// Reads text files with one caption a line. Lines without a caption are left out.
+/// Reads text files with one caption per line; empty lines are skipped.
 std::vector<std::string> read_caption_lines(std::span<const std::filesystem::path> files);
 
 /// Trains a model and writes it to `output`. The same captions give the same bytes on every machine with the
-/// same sentencepiece. Captions of more than 4,192 bytes are left out.
+/// same version of sentencepiece. Captions of more than 4,192 bytes are skipped.
 ///
-/// Throws UserError when there are no captions, when they cannot fill the vocabulary or when it cannot hold
-/// their characters, and when `output` cannot be written, which is found out before the training.
+/// Throws UserError when there are no captions, when they cannot fill the vocabulary or their characters do
+/// not fit into it, and when `output` cannot be written, which is checked before the training.
 void train_sentencepiece(std::span<const std::string> captions, const SentencePieceTrainingConfig& config,
                          const std::filesystem::path& output);
 

@@ -1,4 +1,4 @@
-// Settings of the section `text`.
+// The settings section `text`.
 #pragma once
 
 #include <array>
@@ -35,27 +35,22 @@ struct TextConfig {
   static constexpr auto fields() {
     return std::tuple(
         field("tokenizer", &TextConfig::tokenizer,
-              "How captions become tokens: clip is CLIP's byte-pair encoding with open_clip's cleaning of "
-              "captions (all "
-              "of it but the repair of mojibake), sentencepiece is the model in model_file, which normalises "
-              "captions by "
-              "its own rules."),
+              "How captions are tokenized: clip is CLIP's byte-pair encoding with open_clip's cleaning of "
+              "captions (except for the repair of mojibake), sentencepiece is the model in model_file, which "
+              "normalises captions by its own rules."),
         field("model_file", &TextConfig::model_file,
-              "The sentencepiece model, needed when tokenizer is sentencepiece. `cloob tokenizer train` "
-              "makes one; any "
-              "model that defines a start (bos) and an end (eos) token works."),
+              "The sentencepiece model, required when tokenizer is sentencepiece. `cloob tokenizer train` "
+              "creates one; any model that defines a start (bos) and an end (eos) token works."),
         field("vocabulary_file", &TextConfig::vocabulary_file,
-              "The byte-pair merges, gzipped, in the format of CLIP's file, used when tokenizer is clip. "
-              "Empty means the "
-              "CLIP vocabulary that comes with the program."),
+              "Gzipped byte-pair merges in the format of CLIP's file, used when tokenizer is clip. Empty "
+              "means the CLIP vocabulary that is installed with the program."),
         field("truncation", &TextConfig::truncation,
-              "What happens to a caption with more tokens than the context length: keep_end cuts it and puts "
-              "the end "
-              "token last, cut repeats the CLOOB authors' code, which loses the end token and pools at the "
-              "largest token "
-              "that is left, which is the start token, so that all long captions get the same features."));
+              "What happens to a caption with more tokens than the context length: keep_end truncates it and "
+              "makes the end token the last one; cut reproduces the CLOOB authors' code, which drops the end "
+              "token and pools at the largest remaining token, the start token, so that all long captions "
+              "get the same features."));
   }
-  /// Throws UserError when the settings do not fit together.
+  /// Throws UserError when the settings contradict each other.
   void validate() const;
 };
 static_assert(lists_every_member<TextConfig>);

@@ -1,4 +1,4 @@
-// Captions to tokens.
+// Tokenization of captions.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,25 +17,25 @@ namespace cloob {
 struct EncodedText {
   std::vector<std::int64_t> ids;  // start token ... end token, no padding
   std::int64_t end_position = 0;  // where the text encoder pools: an index into `ids`
-  bool is_empty = false;          // cleaning left nothing of the text: only the start and end token
+  bool is_empty = false;          // nothing is left of the text after cleaning: only start and end token
 };
 
-/// Turns captions into token ids. Thread-safe: one tokenizer serves all threads.
+/// Converts captions to token ids. Thread-safe: one tokenizer serves all threads.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// At most `context_length` ids, at least one. Bytes that are not UTF-8 count as U+FFFD.
+  /// Between 1 and `context_length` ids. Invalid UTF-8 is treated as U+FFFD.
   virtual EncodedText encode(std::string_view text, std::int64_t context_length) const = 0;
 
-  /// The text that ids stand for, for people: without the start token and without everything from the end
-  /// token on.
+  /// The text of a sequence of ids, for display: without the start token and without the end token and
+  /// everything after it.
   virtual std::string decode(std::span<const std::int64_t> ids) const = 0;
 
   virtual std::int64_t vocab_size() const = 0;
 
-  /// What fills a row behind the end. Any id of the vocabulary would do: the text encoder is causal and pools
-  /// at `end_position`, so nothing that counts ever looks at it.
+  /// Fills a row after the end token. Any id of the vocabulary would do: the text encoder is causal and pools
+  /// at `end_position`, so padding never affects the result.
   virtual std::int64_t pad_id() const = 0;
 };
 
@@ -44,14 +44,15 @@ struct TokenBatch {
   at::Tensor end_positions_B;  // int64
 };
 
-/// The columns up to the last end token: (B, L) -> (B, l), a view. The text encoder is causal and pools at
-/// the end token, so what stands behind is work for nothing.
+/// The columns up to the last end token of the batch: (B, L) -> (B, l), a view. The text encoder is causal
+/// and pools at the end token, so later columns would be wasted computation.
 at::Tensor without_padding(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
 
 TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
                         std::int64_t context_length);
 
-/// Reads the vocabulary or the model. Throws UserError when a file is missing or broken, or a setting is.
+/// Reads the vocabulary or the model. Throws UserError when a file is missing or damaged, or a setting is
+/// invalid.
 std::shared_ptr<const Tokenizer> make_tokenizer(const TextConfig& config);
 
 }  // namespace cloob

@@ -1,4 +1,4 @@
-// Where a run begins: afresh, or at a checkpoint.
+// Where a run starts: from the beginning, or from a checkpoint.
 #pragma once
 
 #include <filesystem>
@@ -6,32 +6,32 @@
 #include <string>
 
 #include "cloob/checkpoint/checkpoint.h"
-#include "cloob/train/run_config.h"
-#include "cloob/train/run_directory.h"
+#include "cloob/run/run_config.h"
+#include "cloob/run/run_directory.h"
 
 namespace cloob {
 
-/// What becomes of a run that the folder already holds, once everything that can fail has been opened.
+/// What to do with a run that the folder already contains, after everything that can fail has been opened.
 enum class ExistingRun {
-  keep,                 ///< there is none, or it is the one that goes on
-  remove_measurements,  ///< it was stopped before its first checkpoint and starts again
+  keep,                 ///< there is none, or it is the one to continue
+  remove_measurements,  ///< it was stopped before its first checkpoint and is restarted
   remove                ///< it is replaced
 };
 
 struct ResumePlan {
   ExistingRun existing = ExistingRun::keep;
-  /// The checkpoint folder to go on from; nothing starts afresh.
+  /// The checkpoint folder to resume from; nullopt starts from the beginning.
   std::optional<std::filesystem::path> checkpoint;
 };
 
-/// What `--resume none|auto|PATH` and `--overwrite` mean for a run folder. `auto` takes its newest
-/// checkpoint, and starts from the beginning where it has none. A path may name an older checkpoint of this
-/// run, whose newer ones are then dropped, or one of another run. Throws UserError, above all when the folder
-/// holds a run and nothing says what to do.
+/// Resolves `--resume none|auto|PATH` and `--overwrite` for a run folder. `auto` uses its newest checkpoint,
+/// or starts from the beginning if it has none. PATH may be an older checkpoint of this run, in which case
+/// newer ones are removed, or a checkpoint of another run. Throws UserError, in particular if the folder
+/// contains a run and neither option says what to do with it.
 ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume, bool overwrite);
 
-/// Reads the plan's checkpoint, if it has one, and warns about settings that have changed since it was
-/// written. A precision that `config` leaves open becomes the checkpoint's.
+/// Loads the plan's checkpoint, if it has one, and warns about settings that have changed since it was
+/// written. An unset precision in `config` is set to the checkpoint's.
 std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunConfig& config);
 
 }  // namespace cloob

@@ -7,10 +7,10 @@ namespace cloob {
 
 inline constexpr std::array<int, 3> kStopSignals = {SIGINT, SIGTERM, SIGHUP};
 
-/// Turns SIGINT, SIGTERM and SIGHUP (a lost terminal) into a request to stop at the next step boundary, for
-/// as long as it lives.
+/// Turns SIGINT, SIGTERM and SIGHUP (terminal closed) into a request to stop at the next step boundary, for
+/// the lifetime of the object.
 ///
-/// A second signal ends the process at once, as if it had never been caught. One instance at a time.
+/// A second signal terminates the process immediately. Only one instance may exist at a time.
 class StopSignal {
  public:
   StopSignal();
@@ -18,7 +18,7 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  /// The signal that asked for a stop, or 0.
+  /// The signal that requested the stop, or 0.
   static int received();
 
  private:

@@ -1,102 +1,110 @@
-// One optimizer step of one model: stations 5 to 10 of a batch's way (docs/architecture.md).
+// One training step of a task, in two halves: gradients and update.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 
+#include "cloob/base/collectives.h"
 #include "cloob/base/named_tensors.h"
-#include "cloob/data/batch.h"
-#include "cloob/model/dual_encoder.h"
-#include "cloob/objective/contrastive_objective.h"
+#include "cloob/data/loader/batch.h"
+#include "cloob/device/streams.h"
 #include "cloob/optim/adamw.h"
 #include "cloob/optim/gradients.h"
-#include "cloob/optim/logit_scale.h"
 #include "cloob/optim/loss_scaler.h"
 #include "cloob/optim/spike_guard.h"
-#include "cloob/optim/weight_average.h"
-#include "cloob/train/run_config.h"
+#include "cloob/optim/weight_ema.h"
+#include "cloob/run/run_config.h"
+#include "cloob/task/training_task.h"
 
 namespace cloob {
 
 class StepGradients;
 
-/// What became of a step: `overflowed` in fp16, which lowers the loss scale, or `skipped` by the spike guard.
-/// Both leave the weights as they were, the latter also the running statistics.
-enum class StepOutcome { taken, overflowed, skipped };
-
-/// What one step leaves behind; its tensors lie on the device.
+/// The results of one step; its tensors are on the device.
 struct StepReport {
-  at::Tensor loss;
+  at::Tensor loss;     ///< over the batches of all ranks
+  NamedScalars terms;  ///< of the loss
   GradientNorms norms;
   double lr = 0;
-  std::int64_t num_pairs = 0;
-  StepOutcome outcome = StepOutcome::taken;
+  bool is_skipped = false;  ///< by the spike guard: weights and running statistics are unchanged
 };
 
-/// A model with everything that it takes to train it.
+/// A task with everything needed to train it.
+///
+/// The host does not synchronize with the device, in any precision: the check for finite loss and gradients
+/// runs on the device, an update with non-finite values changes nothing, and the host learns about it one
+/// step later (immediately on the CPU). A spike guard decides on the host and synchronizes once per step.
 class TrainStep {
  public:
-  /// `model` lies on `device`. Throws UserError when nothing of it can be trained.
-  TrainStep(const RunConfig& config, DualEncoder model, c10::Device device);
+  /// `task`, whose tensors are on `device`, and `collectives` must outlive this. Throws UserError if there is
+  /// nothing to train.
+  TrainStep(const TrainConfig& config, const OptimizerConfig& optimizer, Reference reference,
+            TrainingTask& task, const Collectives& collectives, c10::Device device);
   ~TrainStep();
-  TrainStep(const TrainStep&) = delete;  // its gradients refer to its objective
+  TrainStep(const TrainStep&) = delete;  // gradients_ refers to scaler_
   TrainStep& operator=(const TrainStep&) = delete;
 
-  /// Trains on a batch of at least `ContrastiveObjective::kFewestPairs` pairs. `step` counts optimizer steps
-  /// from 0. Throws UserError, and leaves the weights as they were, when training has become unstable and no
-  /// spike guard looks after it.
-  /// `meanwhile` is called while a GPU computes.
-  StepReport run(const Batch& batch, std::int64_t step, double lr,
-                 const std::function<void()>& meanwhile = {});
-  /// Whether `run` wants the images of a batch on the CPU.
-  bool reads_images() const;
+  /// Computes the loss and the gradients of a batch, which may have no rows on this rank. `step` counts
+  /// optimizer steps from 0.
+  void forward_backward(const Batch& batch, std::int64_t step);
+  /// Updates the weights from the gradients. Without a spike guard, throws UserError if training has become
+  /// unstable; the weights are then those before the step that the message names.
+  StepReport update(double lr);
+  /// Waits until the last update is known to be valid; throws like `update`. Call it before weights are saved
+  /// or evaluated.
+  void settle();
 
-  const DualEncoder& model() const { return model_; }
-  const ContrastiveObjective& objective() const { return objective_; }
-  /// fp16's loss scale; nothing in another precision.
+  /// Whether `forward_backward` needs the images of a batch on the host.
+  bool reads_images_on_host() const;
+
+  /// The loss scale in fp16, otherwise nullopt. Synchronizes with the device.
   std::optional<double> loss_scale() const;
-  /// Nothing unless `optimizer.spike_guard.enabled`.
+  /// Nullopt unless `optimizer.spike_guard.enabled`.
   const std::optional<SpikeGuard>& spike_guard() const { return spike_guard_; }
 
-  /// What to evaluate, and to hand to others: the averaged weights where there is an average, otherwise the
-  /// live ones.
+  /// The weights to evaluate and to publish: the weight average if there is one, otherwise the live weights.
   NamedTensors weights() const;
-  /// Makes the model use `weights()` as long as the result lives; nothing to do without an average.
+  /// Makes the task use `weights()` for the lifetime of the result; null without an average.
   std::unique_ptr<BorrowedWeights> use_weights_to_evaluate();
 
-  /// What a checkpoint holds beside `weights()`: "optimizer.NAME", "objective.NAME", "scaler.NAME",
-  /// "spike_guard.NAME", "average.NAME" and, where the live weights are not `weights()`, "live.NAME". Mostly
-  /// the live tensors.
+  /// The state that a checkpoint needs in addition to `weights()`: "optimizer.NAME", the task's state,
+  /// "scaler.NAME", "spike_guard.NAME", "average.NAME" and, with an average, the live weights as "live.NAME".
+  /// Mostly not copies.
   NamedTensors state() const;
-  /// Copies saved weights and a saved state in; tensors under other names are left alone. Without a saved
-  /// average, one begins at the weights. A temperature that is not learned stays that of the settings. Throws
-  /// UserError when something is missing or of another shape.
+  /// Restores saved weights and a saved state; other names in `state` are ignored. Without a saved average, a
+  /// new one starts from the weights. Throws UserError if something is missing or has a different shape.
   void load_state(const NamedTensors& weights, const NamedTensors& state);
-  /// The same, after a number of skipped steps: what was counted since then stays.
+  /// The same after skipped steps, but keeps the current counts of the spike guard.
   void roll_back(const NamedTensors& weights, const NamedTensors& state);
 
  private:
-  bool is_harmful(const StepReport& report, std::int64_t step);
-  void update_weights(StepReport& report, std::int64_t step);
-  void lower_or_raise_scale(std::int64_t step);
+  enum class Verdict { take, overflow, skip };
+  NamedTensors buffers() const;
+  void reduce_gradients();
+  Verdict judge(const StepReport& report, const at::Tensor& overflow);
+  void take_step(const StepReport& report, const at::Tensor& skip);
 
   std::optional<double> grad_clip_norm_;
   std::optional<double> ema_decay_;
-  std::optional<double> fixed_inv_tau_;
-  LogitScaleBounds logit_scale_bounds_;
-  DualEncoder model_;
-  ContrastiveObjective objective_;
-  NamedTensors parameters_;
+  c10::Device device_;
+  TrainingTask& task_;
+  const Collectives& collectives_;
+  TrainedParameters parameters_;
   AdamW optimizer_;
   std::optional<LossScaler> scaler_;
   std::optional<SpikeGuard> spike_guard_;
-  std::optional<WeightAverage> average_;
+  std::optional<WeightEma> average_;
   std::unique_ptr<StepGradients> gradients_;
+
+  std::int64_t step_ = 0;        ///< of the last forward_backward
+  LossOutput output_;            ///< of the last forward_backward
+  NamedTensors buffers_before_;  ///< only with a spike guard
+  HostNumbers numbers_;          ///< of the last update, until `settle`
+  std::int64_t numbers_step_ = 0;
 };
 
 }  // namespace cloob

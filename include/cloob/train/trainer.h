@@ -1,121 +1,118 @@
-// Trains one model: the loop, and the state that lets it go on where it stopped.
+// Trains one task: the training loop, and how a run starts, resumes and ends.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "cloob/base/collectives.h"
 #include "cloob/base/timer.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/checkpoint_store.h"
-#include "cloob/data/bad_samples.h"
-#include "cloob/data/loader.h"
-#include "cloob/data/source.h"
-#include "cloob/nn/streams.h"
-#include "cloob/report/bound_by.h"
-#include "cloob/report/meters.h"
-#include "cloob/report/metrics.h"
-#include "cloob/report/progress.h"
-#include "cloob/report/reporter.h"
+#include "cloob/device/streams.h"
+#include "cloob/eval/suite.h"
+#include "cloob/run/run_config.h"
+#include "cloob/run/run_directory.h"
+#include "cloob/task/training_task.h"
 #include "cloob/text/tokenizer.h"
 #include "cloob/train/resume.h"
-#include "cloob/train/run_config.h"
-#include "cloob/train/run_directory.h"
 #include "cloob/train/train_step.h"
-#include "cloob/train/validation.h"
 
 namespace cloob {
 
+class BatchFeed;
+class RunLog;
+class RunSchedule;
 class StepProfile;
+struct DeliveredBatch;
+struct RunProgress;
 
 /// How a run ended.
 struct RunResult {
-  std::int64_t steps = 0;  ///< optimizer steps since the very beginning
+  std::int64_t steps = 0;  ///< optimizer steps since the start of the run, over all restarts
   int stop_signal = 0;     ///< the signal that stopped it before its end, or 0
 };
 
-/// Everything that one training run is made of.
+/// The starting point of a run.
+struct RunStart {
+  const RunDirectory* directory = nullptr;  ///< on rank 0, the only one that writes; null on other ranks
+  ExistingRun existing = ExistingRun::keep;
+  std::optional<Checkpoint> resumed;
+};
+
+/// A training run on one rank.
 class Trainer {
  public:
-  /// Opens the data, builds the model, goes on from `resumed` if that is given, and only then touches what
-  /// the folder holds, as `existing` says. Throws UserError.
-  Trainer(const RunConfig& config, const RunDirectory& directory, ExistingRun existing,
-          const std::optional<Checkpoint>& resumed);
+  /// Opens the data, creates the task that `config.task` names, restores `start.resumed` if there is one, and
+  /// only then modifies the content of the folder according to `start.existing`. `config`, the folder and
+  /// `collectives` must outlive this. Throws UserError.
+  Trainer(const RunConfig& config, const RunStart& start, const Collectives& collectives);
+  /// The same for a given task.
+  Trainer(const RunConfig& config, const RunStart& start, const Collectives& collectives,
+          std::unique_ptr<TrainingTask> task);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;  // its members refer to each other
+  Trainer& operator=(const Trainer&) = delete;
 
-  /// Lets `run` profile this many steps of its first ones, print a table and write `trace.json`.
+  /// Makes `run` profile this many of its first steps, print a table and write `trace.json`.
   void profile_steps(std::int64_t num_steps);
 
-  /// Trains to the end of the schedule, or until SIGINT or SIGTERM, and saves. Throws UserError when training
-  /// becomes unstable, when too much of the data is unusable, and when a checkpoint or a report cannot be
-  /// written.
+  /// Trains to the end of the schedule, or until a stop signal, and saves. Throws UserError if training
+  /// becomes unstable, if too many samples are unusable, or if a checkpoint or a report cannot be written.
   RunResult run();
 
  private:
-  // What getting its batch was like.
-  struct DataDelivery {
-    double wait_seconds = 0;
-    std::int64_t ready_batches = 0;  // before it
-  };
-
-  RunResult train();
-  bool step();
-  void copy_next_images();
-  void skip(const Batch& batch);
-  void after_skipped_step(const StepReport& report);
-  void roll_back();
-  void count(const Batch& batch);
-  void observe(const StepReport& report, double step_seconds, const DataDelivery& data);
-  void write_metrics(const StepReport& report);
-  void show_progress();
-  BadSampleCounts bad_samples() const;
-  BoundBy bound_by() const;
-  void add_data_metrics(MetricsRecord& record) const;
-  void write_data_report() const;
-  void write_data_report_after_failure() const;
-  bool validate();
-  NamedNumbers measure();
-  void save();
-  TrainingState restore(const Checkpoint& checkpoint);
-  RunPosition position() const;
+  // Start of a run.
+  void restore(const Checkpoint& checkpoint);
+  void seed_random_numbers() const;
+  void broadcast_weights();
+  void claim_folder(const RunStart& start);
   void describe_device() const;
   void warn_of_odd_settings() const;
-  void write_contact_sheet(const Batch& batch);
 
+  // The training loop.
+  RunResult train();
+  int train_steps();
+  void begin_epoch_if_due();
+  void step(const DeliveredBatch& delivered, const Timer& timer);
+  void skip(const Batch& batch);
+  void count(const Batch& batch);
+  bool evaluate();
+  std::vector<EvaluationResult> measure(const std::vector<const SuiteEntry*>& due);
+  void save();
+  void roll_back();
+
+  RunProgress progress() const;
+  RunPosition position() const;
   bool evaluation_is_due() const;
-  bool save_is_due() const;
-  bool at_end_of_epoch(std::int64_t every_epochs) const;
-  MetricsRecord record(NamedNumbers metrics) const;
+  bool save_is_due(bool by_clock) const;
 
-  RunConfig config_;
-  const RunDirectory& directory_;
+  const RunConfig& config_;
+  const Collectives& collectives_;
+  const RunDirectory* directory_;
   c10::Device device_;
   ComputeStream compute_stream_;
-  BackgroundCopy image_copy_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string tokenizer_model_;  ///< the file's bytes, for checkpoints; empty with CLIP's tokenizer
-  Loader loader_;
+  std::unique_ptr<BatchFeed> feed_;
+  std::unique_ptr<TrainingTask> task_;
   TrainStep train_step_;
-  Validation validation_;
-  // Before `state_`, whose `restore` sets them.
-  at::Tensor loss_sum_;  ///< fp64, on the device: of the steps since the last report
-  std::int64_t loss_count_ = 0;
-  std::int64_t rolled_back_at_ = -1;  ///< the step at which the weights last went back, -1 if never
+  EvaluationSuite suite_;
+  FeatureEncoder encoder_;
+
   TrainingState state_;
-  const TrainingState earlier_;  ///< the state at the beginning of this process
-  std::int64_t total_steps_;
-  // From here on the run's folder is written to.
-  CheckpointStore checkpoints_;
-  Reporter reporter_;
-  ProgressDisplay progress_;
-  StepMeter meter_;
-  std::optional<double> shown_loss_;
+  std::int64_t begun_epoch_ = -1;     ///< the last one that was announced to the task
+  std::int64_t rolled_back_at_ = -1;  ///< the step at which the weights were last rolled back, -1 if never
+  std::unique_ptr<RunSchedule> schedule_;
+  std::unique_ptr<CheckpointStore> checkpoints_;  ///< on rank 0
+  std::unique_ptr<RunLog> log_;                   ///< on rank 0
+  std::unique_ptr<StepProfile> profile_;          ///< null without profiling
   Timer since_save_;
   std::int64_t saved_step_ = -1;
-  std::shared_ptr<StepProfile> profile_;  ///< null without one
 };
 
 }  // namespace cloob

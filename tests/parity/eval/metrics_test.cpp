@@ -1,4 +1,5 @@
-// Against numbers of open_clip_train, clip_benchmark, scikit-learn and numpy (tools/goldens/make_eval.py).
+// Metrics against values of open_clip_train, clip_benchmark, scikit-learn and numpy
+// (tools/goldens/make_eval.py).
 #include <ATen/Functions.h>
 
 #include <cmath>
@@ -24,7 +25,7 @@ void append_numbers(const Json& nested, std::vector<double>& numbers) {
   for (const Json& part : nested) append_numbers(part, numbers);
 }
 
-// Nested lists of numbers.
+// A tensor from nested lists of numbers.
 at::Tensor tensor_of(const Json& nested) {
   std::vector<std::int64_t> sizes;
   for (const Json* level = &nested; level->is_array(); level = &level->front()) {
@@ -52,12 +53,12 @@ void expect_equal(const NamedNumbers& actual, const Json& expected) {
 class RetrievalParity : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(RetrievalParity, EqualsTheReferences) {
-  const Json& one = golden().at("retrieval").at(GetParam());
-  const auto image_of_text = one.at("image_of_text").get<std::vector<std::int64_t>>();
+  const Json& test_case = golden().at("retrieval").at(GetParam());
+  const auto image_of_text = test_case.at("image_of_text").get<std::vector<std::int64_t>>();
   for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
-    const RetrievalMetrics metrics = retrieval_metrics(tensor_of(one.at("images")).to(type),
-                                                       tensor_of(one.at("texts")).to(type), image_of_text);
-    expect_equal(named_numbers(metrics), one.at("expected"));
+    const RetrievalMetrics metrics = retrieval_metrics(
+        tensor_of(test_case.at("images")).to(type), tensor_of(test_case.at("texts")).to(type), image_of_text);
+    expect_equal(named_numbers(metrics), test_case.at("expected"));
   }
 }
 INSTANTIATE_TEST_SUITE_P(Cases, RetrievalParity, ::testing::Values("pairs", "captions", "ties", "published"));
@@ -65,18 +66,18 @@ INSTANTIATE_TEST_SUITE_P(Cases, RetrievalParity, ::testing::Values("pairs", "cap
 class ZeroShotParity : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ZeroShotParity, EqualsTheReferences) {
-  const Json& one = golden().at("zero_shot").at(GetParam());
+  const Json& test_case = golden().at("zero_shot").at(GetParam());
   const ZeroShotMetrics metrics =
-      zero_shot_metrics(tensor_of(one.at("images")), tensor_of(one.at("classifier")),
-                        one.at("labels").get<std::vector<std::int64_t>>());
-  expect_equal(named_numbers(metrics), one.at("expected"));
+      zero_shot_metrics(tensor_of(test_case.at("images")), tensor_of(test_case.at("classifier")),
+                        test_case.at("labels").get<std::vector<std::int64_t>>());
+  expect_equal(named_numbers(metrics), test_case.at("expected"));
 }
 INSTANTIATE_TEST_SUITE_P(Cases, ZeroShotParity, ::testing::Values("ten_classes", "three_classes"));
 
 TEST(ZeroShotClassifier, EqualsClipBenchmarks) {
-  const Json& one = golden().at("classifier");
-  testing::expect_close(zero_shot_classifier(tensor_of(one.at("prompts"))), tensor_of(one.at("expected")), 0,
-                        1e-12);
+  const Json& test_case = golden().at("classifier");
+  testing::expect_close(zero_shot_classifier(tensor_of(test_case.at("prompts"))),
+                        tensor_of(test_case.at("expected")), 0, 1e-12);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Decoded pixels against Pillow's.
+// Parity of decoded pixels with Pillow.
 #include "cloob/image/decode.h"
 
 #include "parity/image/golden.h"
@@ -7,7 +7,7 @@ namespace cloob {
 namespace {
 
 using testing::golden_file;
-using testing::golden_picture;
+using testing::golden_image;
 using testing::golden_tensors;
 using testing::level_difference;
 
@@ -15,7 +15,7 @@ TEST(DecodeParity, EveryFileEqualsPillow) {
   std::size_t num_files = 0;
   for (const auto& [name, expected] : golden_tensors("decoded.safetensors")) {
     if (name == "png_grey_16_bit.png") continue;
-    EXPECT_EQ(level_difference(golden_picture(name, /*as_stored=*/false), expected), 0.0) << name;
+    EXPECT_EQ(level_difference(golden_image(name, /*as_stored=*/false), expected), 0.0) << name;
     ++num_files;
   }
   EXPECT_GE(num_files, 30u);
@@ -24,9 +24,9 @@ TEST(DecodeParity, EveryFileEqualsPillow) {
 TEST(DecodeParity, DeepGreyKeepsItsUpperBitsWherePillowSaturates) {
   const at::Tensor pillow = golden_tensors("decoded.safetensors").at("png_grey_16_bit.png");
   EXPECT_GE(pillow.eq(255).sum().item<std::int64_t>() * 100, 90 * pillow.numel());
-  // The file's upper bytes are the red channel of the picture behind png_rgb.png.
-  const ImageU8 grey = golden_picture("png_grey_16_bit.png", /*as_stored=*/false);
-  const ImageU8 color = golden_picture("png_rgb.png", /*as_stored=*/false);
+  // The upper bytes of the file are the red channel of png_rgb.png.
+  const ImageU8 grey = golden_image("png_grey_16_bit.png", /*as_stored=*/false);
+  const ImageU8 color = golden_image("png_rgb.png", /*as_stored=*/false);
   ASSERT_EQ(grey.size(), color.size());
   for (std::size_t i = 0; i < grey.pixels.size(); ++i)
     ASSERT_EQ(grey.pixels[i], color.pixels[i / 3 * 3]) << i;

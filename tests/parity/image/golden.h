@@ -1,4 +1,4 @@
-// The picture files and expected pixels of tests/golden/image (tools/goldens/make_image.py).
+// Image files and expected pixels of tests/golden/image (tools/goldens/make_image.py).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -19,7 +19,7 @@ inline std::span<const std::byte> as_bytes(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-inline ImageU8 golden_picture(const std::string& name, bool as_stored) {
+inline ImageU8 golden_image(const std::string& name, bool as_stored) {
   const std::string file = golden_file(name);
   return as_stored ? decode_image_as_stored(as_bytes(file)) : decode_image(as_bytes(file));
 }
@@ -28,7 +28,7 @@ inline NamedTensors golden_tensors(const std::string& name) {
   return read_safetensors(golden_path("image/" + name)).tensors;
 }
 
-/// Largest difference in grey levels; a failure where the shapes differ.
+/// Maximum difference in levels; a test failure when the shapes differ.
 inline double level_difference(const ImageU8& actual, const at::Tensor& expected_HWC) {
   EXPECT_EQ(expected_HWC.sizes(), (at::IntArrayRef{actual.height, actual.width, 3}));
   if (expected_HWC.numel() != static_cast<std::int64_t>(actual.pixels.size())) return INFINITY;

@@ -1,4 +1,5 @@
-// Crops, evaluation transforms and colour changes against torchvision and open_clip on Pillow pictures.
+// Parity of crops, evaluation transforms and colour adjustments with torchvision and open_clip on Pillow
+// images.
 #include <nlohmann/json.hpp>
 
 #include "cloob/image/color.h"
@@ -11,7 +12,7 @@ namespace cloob {
 namespace {
 
 using nlohmann::json;
-using testing::golden_picture;
+using testing::golden_image;
 using testing::level_difference;
 
 template <class E>
@@ -32,7 +33,7 @@ class PreprocessParity : public ::testing::Test {
   const NamedTensors expected = testing::golden_tensors("preprocessed.safetensors");
 };
 
-TEST_F(PreprocessParity, EvaluationEqualsOpenClipToTheFloat) {
+TEST_F(PreprocessParity, EvaluationEqualsOpenClipBitForBit) {
   for (const json& test : cases["eval"]) {
     ImageConfig config;
     config.resize_mode = enum_value<ResizeMode>(test["resize_mode"]);
@@ -41,7 +42,7 @@ TEST_F(PreprocessParity, EvaluationEqualsOpenClipToTheFloat) {
     const EvalTransform transform(config, test["size"].get<std::int64_t>());
     at::Tensor chw = at::full({3, transform.image_size(), transform.image_size()}, NAN);
     RandomStream unused(RandomUse::augmentation, {});
-    transform(golden_picture(test["file"], test["resize_before_rgb"]), unused,
+    transform(golden_image(test["file"], test["resize_before_rgb"]), unused,
               {chw.data_ptr<float>(), transform.num_floats()});
     const double difference = (chw - expected.at(test["expected"])).abs().max().item<double>();
     EXPECT_EQ(difference, 0.0) << test.dump();
@@ -50,26 +51,26 @@ TEST_F(PreprocessParity, EvaluationEqualsOpenClipToTheFloat) {
 
 TEST_F(PreprocessParity, ResizedCropsEqualTorchvision) {
   for (const json& test : cases["crop"]) {
-    const ImageU8 picture = golden_picture(test["file"], test["resize_before_rgb"]);
+    const ImageU8 image = golden_image(test["file"], test["resize_before_rgb"]);
     const int size = test["size"];
-    ResizePlan plan = resize_whole(picture.size(), {size, size}, filter_of(test));
+    ResizePlan plan = resize_whole(image.size(), {size, size}, filter_of(test));
     plan.crop = {test["box"][0], test["box"][1], test["box"][2], test["box"][3]};
-    EXPECT_EQ(level_difference(resize(picture, plan), expected.at(test["expected"])), 0.0) << test.dump();
+    EXPECT_EQ(level_difference(resize(image, plan), expected.at(test["expected"])), 0.0) << test.dump();
   }
 }
 
-TEST_F(PreprocessParity, ColorChangesEqualTorchvision) {
-  const ImageU8 picture = golden_picture("source_colors.png", /*as_stored=*/false);
+TEST_F(PreprocessParity, ColorAdjustmentsEqualTorchvision) {
+  const ImageU8 image = golden_image("source_colors.png", /*as_stored=*/false);
   const std::map<std::string, void (*)(ImageU8&, double)> adjust = {{"brightness", adjust_brightness},
                                                                     {"contrast", adjust_contrast},
                                                                     {"saturation", adjust_saturation},
                                                                     {"hue", adjust_hue}};
   for (const json& test : cases["jitter"]) {
-    ImageU8 changed = picture;
+    ImageU8 changed = image;
     for (const json& operation : test["operations"]) adjust.at(operation[0])(changed, operation[1]);
     EXPECT_EQ(level_difference(changed, expected.at(test["expected"])), 0.0) << test.dump();
   }
-  ImageU8 grey = picture;
+  ImageU8 grey = image;
   to_grayscale(grey);
   EXPECT_EQ(level_difference(grey, expected.at("grey")), 0.0);
 }

@@ -7,8 +7,11 @@
 
 #include "cloob/base/files.h"
 #include "cloob/config/config.h"
+#include "cloob/model/dual_encoder.h"
 #include "cloob/model/flops.h"
+#include "cloob/model/infer_config.h"
 #include "cloob/model/weights.h"
+#include "cloob/nn/initializer.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -49,7 +52,7 @@ INSTANTIATE_TEST_SUITE_P(Published, Architecture,
                            return name;
                          });
 
-/// The counts that are published with CLOOB.
+/// The parameter counts published with CLOOB.
 TEST(Architectures, HavePublishedSizes) {
   EXPECT_EQ(count_parameters(read_model("RN50")).total, 102'007'137);
   EXPECT_EQ(count_parameters(read_model("RN101")).total, 119'688'033);
@@ -72,7 +75,7 @@ TEST(Architectures, NameTheirTensorsAsOpenClipDoes) {
   }
 }
 
-TEST(Architectures, AreFoundAgainInTheirTensors) {
+TEST(Architectures, AreInferredFromTheirTensors) {
   for (const std::string name :
        {"RN50", "RN101", "RN50x4", "RN50x16", "ViT-S-32", "ViT-S-16", "ViT-B-32", "ViT-B-16", "ViT-L-14"}) {
     const ModelConfig config = read_model(name);

@@ -1,4 +1,4 @@
-// Numbers that golden scripts and tests both compute from a name, so that no file has to hold them.
+// Values that both the golden scripts and the tests compute from a name, so that they need not be stored.
 #pragma once
 
 #include <ATen/ATen.h>

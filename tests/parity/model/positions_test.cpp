@@ -19,7 +19,7 @@ TEST(PositionResampling, EqualsOpenClips) {
   }
 }
 
-TEST(PositionResampling, KeepsWhatFits) {
+TEST(PositionResampling, LeavesTablesOfTheRightSizeUnchanged) {
   const NamedTensors golden = read_safetensors(testing::golden_path("model/positions.safetensors")).tensors;
   EXPECT_TRUE(resample_image_positions(golden.at("image"), 3).is_same(golden.at("image")));
   EXPECT_TRUE(resample_text_positions(golden.at("text"), 10).is_same(golden.at("text")));

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "cloob/checkpoint/safetensors.h"
+#include "cloob/device/autocast.h"
 #include "cloob/model/weights.h"
-#include "cloob/nn/autocast.h"
 #include "formula.h"
 #include "support/support.h"
 
@@ -43,7 +43,7 @@ struct Case {
   bool train;
 };
 
-void PrintTo(const Case& the_case, std::ostream* out) { *out << the_case.golden; }
+void PrintTo(const Case& test_case, std::ostream* out) { *out << test_case.golden; }
 
 struct Results {
   at::Tensor image_features;
@@ -56,7 +56,7 @@ class Towers : public ::testing::TestWithParam<Case> {
   Towers()
       : golden_(
             read_safetensors(testing::golden_path("model/" + GetParam().golden + ".safetensors")).tensors),
-        model_(GetParam().config, Initializer::unset()) {
+        model_(GetParam().config, Initializer::uninitialized()) {
     NamedTensors weights = weights_of(model_);
     for (auto& [name, tensor] : weights) {
       tensor = tensor.scalar_type() == at::kLong ? at::zeros_like(tensor)
@@ -66,7 +66,7 @@ class Towers : public ::testing::TestWithParam<Case> {
     model_->train(GetParam().train);
   }
 
-  /// CLIP's loss: the mean of the cross-entropies of rows and of columns.
+  /// CLIP's loss: the mean of the cross-entropies over rows and over columns.
   Results run(at::ScalarType type) {
     model_->to(type);
     const std::int64_t size = GetParam().config.image.image_size;
@@ -88,7 +88,8 @@ class Towers : public ::testing::TestWithParam<Case> {
     testing::expect_relative_norm(results.loss, golden_.at("loss"), tolerance, "loss");
   }
 
-  /// Gradients without the attention keys' biases, whose true value is zero: what is there is rounding.
+  /// Leaves out the biases of attention keys: their exact gradient is zero, so the computed one is rounding
+  /// error.
   void expect_gradients(double tolerance) const {
     std::int64_t num_compared = 0;
     for (const auto& parameter : model_->named_parameters()) {
@@ -104,7 +105,7 @@ class Towers : public ::testing::TestWithParam<Case> {
         actual = without_keys(actual);
         expected = without_keys(expected);
       }
-      EXPECT_GT(expected.norm().item<double>(), 0) << name << " has no influence: the test compares nothing";
+      EXPECT_GT(expected.norm().item<double>(), 0) << name << " has a zero gradient: nothing is compared";
       testing::expect_relative_norm(actual, expected, tolerance, name);
       ++num_compared;
     }
@@ -122,7 +123,7 @@ class Towers : public ::testing::TestWithParam<Case> {
   DualEncoder model_;
 };
 
-TEST_P(Towers, GiveOpenClipsFeaturesAndGradients) {
+TEST_P(Towers, MatchOpenClipsFeaturesAndGradients) {
   const Results results = run(at::kFloat);
   expect_features(results, 1e-5);
   results.loss.backward();
@@ -130,14 +131,14 @@ TEST_P(Towers, GiveOpenClipsFeaturesAndGradients) {
   if (GetParam().train) expect_buffers(1e-5);
 }
 
-TEST_P(Towers, GiveTheSameInFloat64ToTheLastDigitsOfTheGolden) {
+TEST_P(Towers, MatchInFloat64ToTheLastDigitsOfTheGolden) {
   const Results results = run(at::kDouble);
   expect_features(results, 1e-7);
   results.loss.backward();
   expect_gradients(1e-6);
 }
 
-TEST_P(Towers, ComeCloseUnderAutocast) {
+TEST_P(Towers, AreCloseUnderAutocast) {
   const auto results = [&] {
     const Autocast autocast(at::kCPU, Precision::bf16);
     return run(at::kFloat);

@@ -11,37 +11,33 @@
 namespace cloob {
 namespace {
 
-// Rounding of gradients to fp32 in the file is the largest error.
+// The largest error is the rounding of gradients to fp32 in the golden file.
 constexpr double kTolerance = 1e-6;
 
 struct Case {
   LossConfig loss;
   RetrievalConfig retrieval;
   at::Tensor log_inv_tau;
-  std::int64_t step = 0;
+  double retrieved_fraction = 1;
 };
 
-// The settings of a case "info_nce-hopfield-3": names from its label, numbers from the file.
+// The settings of a case such as "info_nce-hopfield-3": kinds from its label, numbers from the file.
 Case read_case(const std::string& label, const at::Tensor& settings) {
   const std::vector<std::string> words = split(label, '-');
   const auto number = [&](std::int64_t index) { return settings[index].item<double>(); };
-  Case made;
-  made.loss.kind = words.at(0) == "info_nce" ? LossKind::info_nce : LossKind::info_loob;
-  made.retrieval.kind = words.at(1) == "none" ? RetrievalKind::none : RetrievalKind::hopfield;
-  made.log_inv_tau = at::scalar_tensor(number(0), at::kDouble).log().requires_grad_();
-  made.retrieval.beta = number(1);
-  made.retrieval.update_steps = static_cast<std::int64_t>(number(2));
-  // Shares of the golden are quarters; step k of a warm-up of four steps has share k / 4.
-  if (number(3) < 1) {
-    made.retrieval.warmup_steps = 4;
-    made.step = static_cast<std::int64_t>(4 * number(3));
-  }
-  return made;
+  Case result;
+  result.loss.kind = words.at(0) == "info_nce" ? LossKind::info_nce : LossKind::info_loob;
+  result.retrieval.kind = words.at(1) == "none" ? RetrievalKind::none : RetrievalKind::hopfield;
+  result.log_inv_tau = at::scalar_tensor(number(0), at::kDouble).log().requires_grad_();
+  result.retrieval.beta = number(1);
+  result.retrieval.update_steps = static_cast<std::int64_t>(number(2));
+  result.retrieved_fraction = number(3);
+  return result;
 }
 
 at::Tensor evaluate(const Case& test, const at::Tensor& image, const at::Tensor& text,
                     const ContrastiveObjective& objective) {
-  return objective.evaluate(image, text, test.log_inv_tau.exp(), SingleProcess(), test.step).loss;
+  return objective.evaluate(image, text, test.log_inv_tau.exp(), test.retrieved_fraction);
 }
 
 void expect_case(const std::string& label, const NamedTensors& golden) {
@@ -63,7 +59,7 @@ void expect_case(const std::string& label, const NamedTensors& golden) {
   const ContrastiveObjective learned(test.loss, test.retrieval, at::kCPU);
   evaluate(test, image, text, learned).backward();
   const at::Tensor gradient = learned.parameters().at("log_beta").grad();
-  // log_beta is fp32, as every parameter.
+  // log_beta is fp32, like every parameter.
   testing::expect_close(gradient, expected("grad_log_beta"), 1e-5, 1e-9, "log_beta");
 }
 

@@ -1,4 +1,4 @@
-// Against files made by TensorBoard's own protobufs and record writer (tools/goldens/make_report.py).
+// Parity with files written by TensorBoard's own protobufs and record writer (tools/goldens/make_report.py).
 #include <limits>
 
 #include "cloob/base/files.h"
@@ -8,7 +8,7 @@
 namespace cloob {
 namespace {
 
-TEST(EventEncoding, EqualsTensorBoardsOwnWriterByteForByte) {
+TEST(EventEncoding, EqualsTensorBoardsWriterByteForByte) {
   constexpr double kWallTime = 1700000000.25;
   const std::string png = read_file(testing::golden_path("report/picture.png"));
   const std::vector<std::string> events = {

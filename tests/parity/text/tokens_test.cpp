@@ -1,4 +1,5 @@
-// Token ids of open_clip 3.3.0 for strings of every kind, and Python's view of every code point.
+// Parity with the token ids of open_clip 3.3.0 for texts of every kind, and with Python's properties of every
+// code point.
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -42,7 +43,7 @@ INSTANTIATE_TEST_SUITE_P(Texts, OpenClipTokens,
 
 class PythonUnicode : public ::testing::Test {
  protected:
-  // The code points of a list [first, last, first, last, ...].
+  // The code points of a list of ranges [first, last, first, last, ...].
   std::vector<bool> set(const char* name) const {
     std::vector<bool> members(0x110000);
     const auto bounds = golden_.at(name).get<std::vector<std::size_t>>();
@@ -52,7 +53,7 @@ class PythonUnicode : public ::testing::Test {
     return members;
   }
 
-  // Compares on every code point that Python 3.11 knows; surrogates are no characters.
+  // Compares on every code point that is assigned in Python 3.11, without surrogates.
   template <class Predicate>
   void expect_same_set(const char* name, Predicate predicate) const {
     const std::vector<bool> expected = set(name), unassigned = set("unassigned");
@@ -65,7 +66,7 @@ class PythonUnicode : public ::testing::Test {
     EXPECT_EQ(different, 0) << name;
   }
 
-  // Compares a mapping, identity where the golden file has no entry.
+  // Compares a mapping that is the identity for characters without an entry in the golden file.
   template <class Mapping>
   void expect_same_mapping(const char* name, Mapping mapping) const {
     std::map<char32_t, std::u32string> expected;
@@ -78,8 +79,8 @@ class PythonUnicode : public ::testing::Test {
     for (char32_t c = 0; c < 0x110000; ++c) {
       if (unassigned[c] || (c >= 0xD800 && c <= 0xDFFF)) continue;
       const auto entry = expected.find(c);
-      const std::u32string image = entry == expected.end() ? std::u32string(1, c) : entry->second;
-      if (mapping({&c, 1}) != image && ++different <= 5)
+      const std::u32string mapped = entry == expected.end() ? std::u32string(1, c) : entry->second;
+      if (mapping({&c, 1}) != mapped && ++different <= 5)
         ADD_FAILURE() << name << ": U+" << std::hex << unsigned{c};
     }
     EXPECT_EQ(different, 0) << name;

@@ -17,7 +17,7 @@
 namespace cloob {
 namespace {
 
-TEST(RandomStream, DependsOnItsKeyAlone) {
+TEST(RandomStream, DependsOnlyOnItsKey) {
   RandomStream first(RandomUse::augmentation, {1, 2, 3});
   RandomStream second(RandomUse::augmentation, {1, 2, 3});
   RandomStream other_use(RandomUse::caption_choice, {1, 2, 3});
@@ -47,7 +47,7 @@ TEST(RandomStream, IsUniformInTheUnitInterval) {
   EXPECT_NEAR(sum / 20000, 0.5, 0.01);
 }
 
-TEST(Text, FormatsNumbersForPeople) {
+TEST(Text, FormatsNumbersForReading) {
   EXPECT_EQ(with_thousands(1234567), "1,234,567");
   EXPECT_EQ(with_thousands(-1234), "-1,234");
   EXPECT_EQ(with_thousands(-123), "-123");
@@ -58,7 +58,7 @@ TEST(Text, FormatsNumbersForPeople) {
             "a\\x00\\x1b[2J\\x7f\n\tb\xc3\xa9");
 }
 
-TEST(Text, PrintsDoublesShortAndExact) {
+TEST(Text, PrintsDoublesShortestAndExact) {
   EXPECT_EQ(shortest(2e-4), "0.0002");
   EXPECT_EQ(shortest(0.1), "0.1");
   EXPECT_EQ(shortest(5e-9), "5e-9");
@@ -66,7 +66,7 @@ TEST(Text, PrintsDoublesShortAndExact) {
   EXPECT_EQ(shortest(0), "0");
 }
 
-TEST(Text, ParsesWholeNumbersOnly) {
+TEST(Text, RejectsPartialNumbers) {
   EXPECT_EQ(parse_integer("12"), 12);
   EXPECT_EQ(parse_integer("+12"), 12);
   EXPECT_FALSE(parse_integer("12x"));
@@ -76,21 +76,21 @@ TEST(Text, ParsesWholeNumbersOnly) {
   EXPECT_EQ(parse_double("1e-3"), 1e-3);
 }
 
-TEST(Text, SuggestsOnlyNearMatches) {
+TEST(Text, SuggestsOnlyCloseMatches) {
   const std::vector<std::string> names = {"warmup_steps", "weight_decay", "lr"};
   EXPECT_EQ(closest_match("warmup_step", names), "warmup_steps");
   EXPECT_EQ(closest_match("wieght_decay", names), "weight_decay");
   EXPECT_FALSE(closest_match("temperature", names));
 }
 
-TEST(UnitRows, HaveLengthOneInFullPrecision) {
+TEST(UnitRows, HaveUnitNormInFullPrecision) {
   const at::Tensor rows = at::tensor({3.0, 4.0, 0.0, 0.0, 0.0, -2.0}, at::kDouble).reshape({3, 2});
   const at::Tensor expected = at::tensor({0.6, 0.8, 0.0, 0.0, 0.0, -1.0}, at::kDouble).reshape({3, 2});
   EXPECT_TRUE(at::allclose(unit_rows(rows), expected, 0, 1e-15));
   EXPECT_EQ(unit_rows(rows.to(at::kBFloat16)).scalar_type(), at::kFloat);
 }
 
-TEST(Files, AtomicWriteReplacesTheOldContentAndLeavesNothingBeside) {
+TEST(Files, AtomicWriteReplacesOldContentAndLeavesNoTemporaryFile) {
   const testing::TempDir folder;
   write_file_atomically(folder / "a", "old");
   write_file_atomically(folder / "a", "new");
@@ -98,12 +98,12 @@ TEST(Files, AtomicWriteReplacesTheOldContentAndLeavesNothingBeside) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
-TEST(Files, AtomicWriteReplacesTheFileBehindALink) {
+TEST(Files, AtomicWriteReplacesTheTargetOfALink) {
   const testing::TempDir folder;
   std::filesystem::create_directory(folder / "inner");
   std::filesystem::create_symlink("inner/link", folder / "link");
   std::filesystem::create_symlink("file", folder / "inner" / "link");
-  for (const char* content : {"made", "replaced"}) {
+  for (const char* content : {"created", "replaced"}) {
     write_file_atomically(folder / "link", content);
     EXPECT_EQ(read_file(folder / "inner" / "file"), content);
     EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
@@ -112,7 +112,7 @@ TEST(Files, AtomicWriteReplacesTheFileBehindALink) {
   }
 }
 
-TEST(Files, AtomicWriteGoesThroughAPipe) {
+TEST(Files, AtomicWriteWritesToAPipe) {
   const testing::TempDir folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
   const int descriptor = ::open((folder / "pipe").c_str(), O_RDWR | O_NONBLOCK);
@@ -125,14 +125,15 @@ TEST(Files, AtomicWriteGoesThroughAPipe) {
   ::close(descriptor);
 }
 
-// /dev/stdout is a link to such a name.
-TEST(Files, AtomicWriteGoesThroughAnOpenFileAtItsEnd) {
+// /dev/stdout is a link to such a path.
+TEST(Files, AtomicWriteAppendsToAnOpenFile) {
   const testing::TempDir folder;
   write_file_atomically(folder / "a", "one ");
   const int descriptor = ::open((folder / "a").c_str(), O_RDWR);
   ASSERT_GE(descriptor, 0);
-  for (const char* place : {"/proc/self/fd/", "/dev/fd/"}) {
-    if (std::filesystem::exists(place)) write_file_atomically(place + std::to_string(descriptor), "two ");
+  for (const char* fd_folder : {"/proc/self/fd/", "/dev/fd/"}) {
+    if (!std::filesystem::exists(fd_folder)) continue;
+    write_file_atomically(fd_folder + std::to_string(descriptor), "two ");
   }
   std::array<char, 32> content{};
   EXPECT_GT(::pread(descriptor, content.data(), content.size() - 1, 0), 4);

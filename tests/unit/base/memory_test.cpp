@@ -10,33 +10,33 @@ namespace {
 
 constexpr std::uint64_t kMebibyte = 1 << 20;
 
-// The address sanitizer keeps freed memory for a while.
+// The address sanitizer delays the reuse of freed memory.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr bool kFreedMemoryIsGone = false;
+constexpr bool kFreedMemoryIsReturned = false;
 #else
-constexpr bool kFreedMemoryIsGone = true;
+constexpr bool kFreedMemoryIsReturned = true;
 #endif
 
-// Memory counts once it is written to.
+// Pages count as resident once they are written to.
 std::vector<std::byte> occupy(std::uint64_t bytes) { return std::vector<std::byte>(bytes, std::byte{1}); }
 
-TEST(RssBytes, GrowWithWhatIsHeldAndThePeakRemains) {
+TEST(RssBytes, GrowWithAllocationsAndKeepThePeak) {
   const std::uint64_t before = current_rss_bytes();
   {
     const std::vector<std::byte> held = occupy(64 * kMebibyte);
     EXPECT_GT(current_rss_bytes(), before + 60 * kMebibyte);
   }
-  if (kFreedMemoryIsGone) {
+  if (kFreedMemoryIsReturned) {
     EXPECT_LT(current_rss_bytes(), before + 32 * kMebibyte);
   }
   EXPECT_GT(peak_rss_bytes(), before + 60 * kMebibyte);
 }
 
-TEST(ResetPeakRss, ForgetsAnEarlierPeak) {
+TEST(ResetPeakRss, DiscardsAnEarlierPeak) {
   occupy(64 * kMebibyte);
   const std::uint64_t peak = peak_rss_bytes();
   if (!reset_peak_rss()) GTEST_SKIP() << "the kernel does not permit a reset";
-  if (kFreedMemoryIsGone) {
+  if (kFreedMemoryIsReturned) {
     EXPECT_LT(peak_rss_bytes(), peak - 32 * kMebibyte);
   }
 }

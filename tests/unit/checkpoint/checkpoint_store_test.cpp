@@ -72,7 +72,7 @@ TEST(CheckpointStore, KeepsTheNewest) {
   EXPECT_THAT(names_in(folder.path()), ElementsAre("step_00000004", "step_00000005"));
 }
 
-TEST(CheckpointStore, KeepsTheBestHoweverOld) {
+TEST(CheckpointStore, KeepsTheBestRegardlessOfAge) {
   const TempDir folder;
   CheckpointStore store(folder.path(), keep(1, "val/R@1"));
   for (const auto& [step, value] : {std::pair(1, 0.2), {2, 0.5}, {3, 0.5}, {4, NAN}, {5, 0.1}}) {
@@ -85,7 +85,7 @@ TEST(CheckpointStore, KeepsTheBestHoweverOld) {
   EXPECT_EQ(load_training_state(folder / "best").step, 6);
 }
 
-TEST(CheckpointStore, KnowsThatSmallLossesAndRanksAreBest) {
+TEST(CheckpointStore, MinimizesLossesAndRanksByDefault) {
   const auto best_of = [](const std::string& metric, std::optional<BestMode> mode) {
     const TempDir folder;
     CheckpointConfig config = keep(1, metric);
@@ -105,7 +105,7 @@ TEST(CheckpointStore, KnowsThatSmallLossesAndRanksAreBest) {
   EXPECT_EQ(best_of("val/image_to_text_R@1", std::nullopt), 1);
 }
 
-TEST(CheckpointStore, KeepsTheSmallestWhereThatIsBest) {
+TEST(CheckpointStore, KeepsTheSmallestWithModeMin) {
   const TempDir folder;
   CheckpointConfig config = keep(1, "val/R@1");
   config.best_mode = BestMode::min;
@@ -115,14 +115,14 @@ TEST(CheckpointStore, KeepsTheSmallestWhereThatIsBest) {
   EXPECT_THAT(steps_in(folder.path()), ElementsAre(2, 3));
 }
 
-TEST(CheckpointStore, LeavesCheckpointsWithoutTheMetricOut) {
+TEST(CheckpointStore, IgnoresCheckpointsWithoutTheMetric) {
   const TempDir folder;
   CheckpointStore store(folder.path(), keep(1, "val/loss"));
   store.save(sample_checkpoint(1));
   EXPECT_THAT(names_in(folder.path()), ElementsAre("step_00000001"));
 }
 
-TEST(CheckpointStore, ForgetsTheBestWhenNothingIsBestAnyMore) {
+TEST(CheckpointStore, RemovesTheLinkToTheBestWhenThereIsNoneAnyMore) {
   const TempDir folder;
   CheckpointStore(folder.path(), keep(1, "val/R@1")).save(sample_checkpoint(1));
   CheckpointStore(folder.path(), keep(1, "")).save(sample_checkpoint(2));
@@ -145,7 +145,7 @@ TEST(CheckpointStore, ReplacesACheckpointOfTheSameStep) {
   EXPECT_EQ(load_training_state(folder / "step_00000001").metrics.at("val/R@1"), 0.7);
 }
 
-TEST(CheckpointStore, PutsBackWhatACrashedSaveHadMovedAside) {
+TEST(CheckpointStore, RestoresACheckpointThatAnInterruptedSaveHadMovedAside) {
   const TempDir folder;
   CheckpointStore(folder.path(), keep(1, "")).save(sample_checkpoint(1));
   fs::rename(folder / "step_00000001", folder / ".replacing_step_00000001");
@@ -154,7 +154,7 @@ TEST(CheckpointStore, PutsBackWhatACrashedSaveHadMovedAside) {
   expect_is_sample(load_checkpoint(folder / "step_00000001", kEverything));
 }
 
-TEST(CheckpointStore, RemovesWhatCrashedSavesLeftAndNothingElse) {
+TEST(CheckpointStore, RemovesOnlyRemainsOfInterruptedSaves) {
   const TempDir folder;
   for (const char* name :
        {".saving_step_00000007", ".removing_step_00000001", "step_7", "step_notes", "mine"}) {
@@ -165,7 +165,7 @@ TEST(CheckpointStore, RemovesWhatCrashedSavesLeftAndNothingElse) {
   EXPECT_THAT(names_in(folder.path()), ElementsAre("mine", "step_7", "step_notes"));
 }
 
-TEST(CheckpointStore, IgnoresADamagedCheckpointWhenItLooksForTheBest) {
+TEST(CheckpointStore, IgnoresADamagedCheckpointWhenSearchingTheBest) {
   const TempDir folder;
   CheckpointStore store(folder.path(), keep(2, "val/R@1"));
   store.save(with_metric(1, 0.9));
@@ -174,10 +174,10 @@ TEST(CheckpointStore, IgnoresADamagedCheckpointWhenItLooksForTheBest) {
   EXPECT_EQ(load_training_state(folder / "best").step, 2);
 }
 
-// What the action reports in a child process: empty for success, otherwise the message of the UserError.
+// Runs the action in a child process; returns an empty text, or the message of the exception that it throws.
 std::string in_child(const std::function<void()>& action) {
-  int ends[2];
-  if (::pipe(ends) != 0) return "no pipe";
+  int pipe_ends[2];
+  if (::pipe(pipe_ends) != 0) return "no pipe";
   const pid_t child = ::fork();
   if (child == 0) {
     std::string report;
@@ -186,25 +186,25 @@ std::string in_child(const std::function<void()>& action) {
     } catch (const std::exception& error) {
       report = error.what();
     }
-    const ssize_t written = ::write(ends[1], report.data(), report.size());
+    const ssize_t written = ::write(pipe_ends[1], report.data(), report.size());
     ::_exit(written == static_cast<ssize_t>(report.size()) ? 0 : 1);
   }
-  ::close(ends[1]);
+  ::close(pipe_ends[1]);
   std::string report(4096, '\0');
-  const ssize_t count = ::read(ends[0], report.data(), report.size());
-  ::close(ends[0]);
+  const ssize_t count = ::read(pipe_ends[0], report.data(), report.size());
+  ::close(pipe_ends[0]);
   ::waitpid(child, nullptr, 0);
   report.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
   return report;
 }
 
-TEST(CheckpointStore, SaysWhichFolderItMayNotUse) {
-  if (::getuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
-  const TempDir folder;  // for its owner alone
+TEST(CheckpointStore, NamesTheFolderWithoutPermission) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root to change the user";
+  const TempDir folder;  // accessible only to its owner
   write_checkpoint(folder / "step_00000001", sample_checkpoint(1));
   const auto as_nobody = [](const std::function<void()>& action) {
     return in_child([&] {
-      if (::setuid(65534) != 0) throw std::runtime_error("cannot become nobody");
+      if (::setuid(65534) != 0) throw std::runtime_error("cannot change the user to nobody");
       action();
     });
   };
@@ -219,28 +219,28 @@ TEST(CheckpointStore, SaysWhichFolderItMayNotUse) {
 TEST(CheckpointStore, LosesNothingOnAFullDisk) {
   const TempDir folder;
   const testing::SmallDisk disk(folder / "disk", "1m");
-  if (!disk.mounted()) GTEST_SKIP() << "may not mount a small file system";
+  if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system";
   CheckpointStore store(folder / "disk" / "checkpoints", keep(0, ""));
   store.save(sample_checkpoint(1));
   Checkpoint large = sample_checkpoint(2);
   large.weights["large"] = at::zeros({500'000});
   expect_user_error([&] { store.save(large); },
                     {".saving_step_00000002/weights.safetensors", "No space left on device",
-                     "a checkpoint needs 1.9 MiB and", "are free in", "make room"});
+                     "a checkpoint needs 1.9 MiB and", "are free in", "free space there"});
   EXPECT_THAT(names_in(folder / "disk" / "checkpoints"), ElementsAre("step_00000001"));
   expect_is_sample(load_checkpoint(folder / "disk" / "checkpoints" / "step_00000001", kEverything));
-  store.save(sample_checkpoint(3));  // the room that the failed one took is free again
+  store.save(sample_checkpoint(3));  // the space of the failed save is free again
   EXPECT_THAT(steps_in(folder / "disk" / "checkpoints"), ElementsAre(1, 3));
 }
 
 TEST(CheckpointStore, LosesNothingWhenTheDiskFillsAtAnyByte) {
   const TempDir folder;
   const testing::SmallDisk disk(folder / "disk", "1m");
-  if (!disk.mounted()) GTEST_SKIP() << "may not mount a small file system";
+  if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system";
   CheckpointStore store(folder / "disk" / "checkpoints", keep(1, ""));
   store.save(sample_checkpoint(1));
   const fs::path filler = folder / "disk" / "filler";
-  int num_saved = 1, num_refused = 0;
+  int num_saved = 1, num_failed = 0;
   for (std::uintmax_t free_pages = 0; free_pages < 12; ++free_pages) {
     fs::remove(filler);
     const auto free = fs::space(folder / "disk").available;
@@ -249,7 +249,7 @@ TEST(CheckpointStore, LosesNothingWhenTheDiskFillsAtAnyByte) {
       store.save(sample_checkpoint(num_saved + 1));
       ++num_saved;
     } catch (const UserError& error) {
-      ++num_refused;
+      ++num_failed;
       EXPECT_THAT(error.what(), HasSubstr("No space left on device"));
     }
     EXPECT_THAT(steps_in(folder / "disk" / "checkpoints"), ElementsAre(num_saved));
@@ -257,10 +257,10 @@ TEST(CheckpointStore, LosesNothingWhenTheDiskFillsAtAnyByte) {
         load_checkpoint(list_checkpoints(folder / "disk" / "checkpoints").back().path, kEverything));
   }
   EXPECT_GT(num_saved, 2);
-  EXPECT_GT(num_refused, 2);
+  EXPECT_GT(num_failed, 2);
 }
 
-// Saves one checkpoint after the other, with rotation, until it is killed.
+// Saves one checkpoint after another, with pruning, until it is killed.
 [[noreturn]] void save_until_killed(const fs::path& folder) {
   CheckpointStore store(folder, keep(2, "val/R@1"));
   const auto entries = list_checkpoints(folder);
@@ -268,22 +268,22 @@ TEST(CheckpointStore, LosesNothingWhenTheDiskFillsAtAnyByte) {
     store.save(sample_checkpoint(step));
 }
 
-TEST(CheckpointStore, SurvivesKillingAtAnyMoment) {
+TEST(CheckpointStore, SurvivesBeingKilledAtAnyMoment) {
   const TempDir folder;
   const fs::path checkpoints = folder / "checkpoints";
   RandomStream random(RandomUse::synthetic_data, {1});
   std::int64_t last_step = 0;
-  std::uint64_t longest_us = 40'000;
+  std::uint64_t max_delay_us = 40'000;
   for (int round = 0; round < 40 || (last_step <= 10 && round < 400); ++round) {
     const pid_t child = ::fork();
     if (child == 0) save_until_killed(checkpoints);
-    ::usleep(static_cast<useconds_t>(1000 + random.below(longest_us)));
+    ::usleep(static_cast<useconds_t>(1000 + random.below(max_delay_us)));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     const auto entries = list_checkpoints(checkpoints);
-    // On a busy machine a round may end before its saves do, so the next ones take longer.
+    // On a busy machine a round may end before its first save does, so the next rounds run longer.
     const bool advanced = !entries.empty() && entries.back().step > last_step;
-    if (!advanced) longest_us = std::min<std::uint64_t>(longest_us * 11 / 10, 900'000);
+    if (!advanced) max_delay_us = std::min<std::uint64_t>(max_delay_us * 11 / 10, 900'000);
     if (entries.empty()) continue;
     ASSERT_GE(entries.back().step, last_step);
     last_step = entries.back().step;

@@ -23,7 +23,7 @@ using testing::write_quickly;
 
 constexpr auto kEverything = CheckpointPart::everything;
 
-TEST(Checkpoint, GivesBackWhatWasWritten) {
+TEST(Checkpoint, RoundTrips) {
   const TempDir folder;
   write_checkpoint(folder / "a", sample_checkpoint(123));
   const Checkpoint read = load_checkpoint(folder / "a", kEverything);
@@ -32,7 +32,7 @@ TEST(Checkpoint, GivesBackWhatWasWritten) {
   EXPECT_EQ(load_training_state(folder / "a").step, 123);
 }
 
-TEST(Checkpoint, HoldsExamplesThatAreNoUtf8) {
+TEST(Checkpoint, SupportsExamplesWithInvalidUtf8) {
   const TempDir folder;
   Checkpoint checkpoint = sample_checkpoint(1);
   checkpoint.state.bad_samples_by_kind = {{"no_image", {.count = 2, .examples = {"\xff.tar"}}}};
@@ -41,7 +41,7 @@ TEST(Checkpoint, HoldsExamplesThatAreNoUtf8) {
   EXPECT_EQ(read, (Tally{.count = 2, .examples = {"\xef\xbf\xbd.tar"}}));
 }
 
-TEST(Checkpoint, LeavesTheTrainingStateOutWhenOnlyWeightsAreWanted) {
+TEST(Checkpoint, SkipsTheTrainingStateWhenOnlyWeightsAreRequested) {
   const TempDir folder;
   write_checkpoint(folder / "a", sample_checkpoint(1));
   std::filesystem::remove(folder / "a" / "training.safetensors");
@@ -50,21 +50,21 @@ TEST(Checkpoint, LeavesTheTrainingStateOutWhenOnlyWeightsAreWanted) {
                     {"training.safetensors", "No such file"});
 }
 
-TEST(Checkpoint, GivesTheObjectiveWithoutReadingTheOptimizersState) {
+TEST(Checkpoint, ReadsTheObjectiveWithoutTheOptimizerState) {
   const TempDir folder;
   Checkpoint checkpoint = sample_checkpoint(1);
   checkpoint.training["objective.log_beta"] = at::full({}, 2.5);
   write_checkpoint(folder / "a", checkpoint);
   const auto training_file = folder / "a" / "training.safetensors";
-  const std::string whole = read_file(training_file);
-  write_quickly(training_file, whole.substr(0, whole.size() - 1) + "x");  // in the random numbers' state
+  const std::string original = read_file(training_file);
+  write_quickly(training_file, original.substr(0, original.size() - 1) + "x");  // in the RNG state
   expect_user_error([&] { load_checkpoint(folder / "a", kEverything); }, {"checksum"});
 
   const Checkpoint read = load_checkpoint(folder / "a", CheckpointPart::weights_and_objective);
   testing::expect_same_tensors(read.weights, checkpoint.weights);
   testing::expect_same_tensors(read.training, {{"objective.log_beta", at::full({}, 2.5)}});
 
-  write_quickly(training_file, whole.substr(0, whole.size() - 1));
+  write_quickly(training_file, original.substr(0, original.size() - 1));
   expect_user_error([&] { load_checkpoint(folder / "a", CheckpointPart::weights_and_objective); },
                     {"truncated"});
   std::filesystem::remove(training_file);
@@ -81,12 +81,12 @@ TEST(Checkpoint, MayHaveNoTrainingState) {
   EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights_and_objective).training.empty());
 }
 
-TEST(Checkpoint, IsReadWholeThroughALinkThatMoves) {
+TEST(Checkpoint, IsReadConsistentlyThroughALinkThatMoves) {
   const TempDir folder;
   for (const int step : {1, 2}) write_checkpoint(folder / std::to_string(step), sample_checkpoint(step));
   std::filesystem::create_directory_symlink("1", folder / "best");
   std::atomic<bool> stop = false;
-  // The link goes to ever new checkpoints, and the one before is removed at once.
+  // The link is moved to new checkpoints continually, and the previous one is removed immediately.
   std::thread mover([&] {
     for (int round = 0; !stop; ++round) {
       const auto old = std::filesystem::read_symlink(folder / "best");
@@ -106,7 +106,7 @@ TEST(Checkpoint, IsReadWholeThroughALinkThatMoves) {
   mover.join();
 }
 
-TEST(Checkpoint, KeepsMetricsThatAreNotFiniteAsNan) {
+TEST(Checkpoint, LoadsNonFiniteMetricsAsNan) {
   const TempDir folder;
   Checkpoint checkpoint = sample_checkpoint(1);
   checkpoint.state.metrics = {{"a", INFINITY}, {"b", 0.1}, {"c", NAN}};
@@ -117,7 +117,7 @@ TEST(Checkpoint, KeepsMetricsThatAreNotFiniteAsNan) {
   EXPECT_TRUE(std::isnan(metrics.at("c")));
 }
 
-TEST(Checkpoint, GivesTheSameBytesEveryTime) {
+TEST(Checkpoint, IsWrittenDeterministically) {
   const TempDir folder;
   for (const char* name : {"a", "b"}) write_checkpoint(folder / name, sample_checkpoint(5));
   for (const char* name : {"weights.safetensors", "training.safetensors", "config.yaml", "state.json"}) {
@@ -125,23 +125,23 @@ TEST(Checkpoint, GivesTheSameBytesEveryTime) {
   }
 }
 
-TEST(Checkpoint, IsNotWrittenOverWhatIsThere) {
+TEST(Checkpoint, IsNeverOverwritten) {
   const TempDir folder;
   write_checkpoint(folder / "a", sample_checkpoint(1));
-  expect_user_error([&] { write_checkpoint(folder / "a", sample_checkpoint(2)); }, {"exists already"});
+  expect_user_error([&] { write_checkpoint(folder / "a", sample_checkpoint(2)); }, {"already exists"});
   EXPECT_EQ(load_training_state(folder / "a").step, 1);
   write_checkpoint(folder / "new" / "b" / "", sample_checkpoint(3));
   EXPECT_EQ(load_training_state(folder / "new" / "b").step, 3);
 }
 
-// Reads the checkpoint 'step_00000002' after a change to one of its files, beside a whole 'step_00000001'.
+// Reads the checkpoint 'step_00000002' with a modified file, next to an intact 'step_00000001'.
 class DamagedCheckpoint : public ::testing::Test {
  protected:
   DamagedCheckpoint() {
     write_checkpoint(folder_ / "step_00000001", sample_checkpoint(1));
     write_checkpoint(damaged_, sample_checkpoint(2));
   }
-  void expect_refused(std::initializer_list<std::string> parts) const {
+  void expect_rejected(std::initializer_list<std::string> parts) const {
     expect_user_error([&] { load_checkpoint(damaged_, kEverything); }, parts);
   }
 
@@ -149,65 +149,66 @@ class DamagedCheckpoint : public ::testing::Test {
   const std::filesystem::path damaged_ = folder_ / "step_00000002";
 };
 
-TEST_F(DamagedCheckpoint, IsRefusedAtEveryTruncation) {
+TEST_F(DamagedCheckpoint, IsRejectedAtEveryTruncation) {
   for (const char* name : {"weights.safetensors", "training.safetensors", "config.yaml", "state.json"}) {
-    const std::string whole = read_file(damaged_ / name);
-    const std::size_t stride = std::max<std::size_t>(1, whole.size() / 150);
-    for (std::size_t length = 0; length < whole.size() - 1; length += stride) {
+    const std::string original = read_file(damaged_ / name);
+    const std::size_t stride = std::max<std::size_t>(1, original.size() / 150);
+    for (std::size_t length = 0; length < original.size() - 1; length += stride) {
       SCOPED_TRACE(std::string(name) + " " + std::to_string(length));
-      write_quickly(damaged_ / name, whole.substr(0, length));
-      expect_refused({(damaged_ / name).string(), "newest whole checkpoint beside it is", "step_00000001'"});
+      write_quickly(damaged_ / name, original.substr(0, length));
+      expect_rejected(
+          {(damaged_ / name).string(), "newest intact checkpoint next to it is", "step_00000001'"});
     }
-    write_quickly(damaged_ / name, whole);
+    write_quickly(damaged_ / name, original);
   }
   expect_is_sample(load_checkpoint(damaged_, kEverything));
 }
 
-TEST_F(DamagedCheckpoint, IsRefusedAtEveryFlippedByte) {
+TEST_F(DamagedCheckpoint, IsRejectedAtEveryFlippedByte) {
   for (const char* name : {"weights.safetensors", "training.safetensors", "config.yaml", "state.json"}) {
-    const std::string whole = read_file(damaged_ / name);
-    const std::size_t stride = std::max<std::size_t>(1, whole.size() / 150);
-    for (std::size_t place = 0; place < whole.size(); place += stride) {
-      std::string flipped = whole;
-      flipped[place] = static_cast<char>(flipped[place] ^ 2);
-      // White space of the JSON text may turn into other white space.
+    const std::string original = read_file(damaged_ / name);
+    const std::size_t stride = std::max<std::size_t>(1, original.size() / 150);
+    for (std::size_t index = 0; index < original.size(); index += stride) {
+      std::string flipped = original;
+      flipped[index] = static_cast<char>(flipped[index] ^ 2);
+      // Whitespace of the JSON text may turn into other whitespace.
       if (name == std::string("state.json") && nlohmann::json::accept(flipped) &&
-          nlohmann::json::parse(flipped) == nlohmann::json::parse(whole)) {
+          nlohmann::json::parse(flipped) == nlohmann::json::parse(original)) {
         continue;
       }
-      SCOPED_TRACE(std::string(name) + " " + std::to_string(place));
+      SCOPED_TRACE(std::string(name) + " " + std::to_string(index));
       write_quickly(damaged_ / name, flipped);
-      expect_refused({"step_00000002"});
+      expect_rejected({"step_00000002"});
     }
-    write_quickly(damaged_ / name, whole);
+    write_quickly(damaged_ / name, original);
   }
 }
 
 TEST_F(DamagedCheckpoint, IsDescribedInOneLine) {
-  const std::string whole = read_file(damaged_ / "weights.safetensors");
-  write_quickly(damaged_ / "weights.safetensors", whole.substr(0, 900));
-  expect_refused(
+  const std::string original = read_file(damaged_ / "weights.safetensors");
+  write_quickly(damaged_ / "weights.safetensors", original.substr(0, 900));
+  expect_rejected(
       {"step_00000002/weights.safetensors' is truncated: it has 900 bytes and 1,", "were written"});
-  write_quickly(damaged_ / "weights.safetensors", whole + "x");
-  expect_refused({"is damaged: it has 1,"});
+  write_quickly(damaged_ / "weights.safetensors", original + "x");
+  expect_rejected({"is damaged: it has 1,"});
   std::filesystem::remove(damaged_ / "state.json");
-  expect_refused({"step_00000002/state.json", "No such file"});
+  expect_rejected({"step_00000002/state.json", "No such file"});
 }
 
-TEST_F(DamagedCheckpoint, SaysWhenThereIsNoOther) {
+TEST_F(DamagedCheckpoint, ReportsThatThereIsNoOtherCheckpoint) {
   std::filesystem::remove_all(folder_ / "step_00000001");
   write_quickly(damaged_ / "config.yaml", "");
-  expect_refused({"config.yaml' is truncated", "no whole checkpoint beside it"});
+  expect_rejected({"config.yaml' is truncated", "no intact checkpoint next to it"});
 }
 
-TEST_F(DamagedCheckpoint, PassesOverAnotherDamagedOne) {
+TEST_F(DamagedCheckpoint, SkipsOtherDamagedCheckpoints) {
   write_checkpoint(folder_ / "step_00000003", sample_checkpoint(3));
   write_quickly(folder_ / "step_00000003" / "config.yaml", "");
   write_quickly(damaged_ / "config.yaml", "");
-  expect_refused({"step_00000001'"});
+  expect_rejected({"step_00000001'"});
 }
 
-TEST(CheckpointFormat, OfANewerProgramIsRefused) {
+TEST(CheckpointFormat, OfANewerProgramIsRejected) {
   const TempDir folder;
   write_checkpoint(folder / "a", sample_checkpoint(1));
   auto json = nlohmann::json::parse(read_file(folder / "a" / "state.json"));
@@ -238,9 +239,9 @@ TEST(CheckpointFormat, HasChecksumsInHexadecimal) {
   }
 }
 
-// Written by the first program that had format 1; every later program must read it. CLOOB_UPDATE_GOLDEN
-// writes it where it is missing, never over an old one.
-TEST(CheckpointFormat, OneIsStillRead) {
+// Written by the first program with format 1; every later program must read it. CLOOB_UPDATE_GOLDEN writes it
+// if it is missing, but never overwrites it.
+TEST(CheckpointFormat, Version1IsStillRead) {
   const std::filesystem::path golden = testing::golden_path("checkpoint/format_1");
   if (std::getenv("CLOOB_UPDATE_GOLDEN") != nullptr && !std::filesystem::exists(golden)) {
     write_checkpoint(golden, testing::sample_checkpoint(42));
@@ -269,7 +270,7 @@ class ResolveCheckpoint : public ::testing::Test {
   const std::filesystem::path newest_ = run_ / "checkpoints" / "step_00000002";
 };
 
-TEST_F(ResolveCheckpoint, TakesACheckpointARunOrAName) {
+TEST_F(ResolveCheckpoint, AcceptsACheckpointARunOrAName) {
   const auto first = run_ / "checkpoints" / "step_00000001";
   expect_found(first, first);
   expect_found(first / "", first);
@@ -282,21 +283,22 @@ TEST_F(ResolveCheckpoint, TakesACheckpointARunOrAName) {
   expect_found(run_ / "checkpoints" / "best", run_ / "checkpoints" / "best");
 }
 
-TEST_F(ResolveCheckpoint, TakesAWeightsFile) {
+TEST_F(ResolveCheckpoint, AcceptsAWeightsFile) {
   const auto weights = newest_ / "weights.safetensors";
   EXPECT_EQ(resolve_checkpoint(weights).kind, CheckpointLocation::Kind::weights_file);
   EXPECT_EQ(resolve_checkpoint(weights).path, weights);
 }
 
-TEST_F(ResolveCheckpoint, SaysWhatItFoundInstead) {
+TEST_F(ResolveCheckpoint, ReportsWhatItFoundInstead) {
   expect_user_error([&] { resolve_checkpoint(folder_ / "absent"); }, {"absent' does not exist"});
   expect_user_error([&] { resolve_checkpoint(run_ / "best"); },
                     {"no best checkpoint", "run/latest' is the newest"});
-  expect_user_error([&] { resolve_checkpoint(folder_.path()); }, {"neither a checkpoint", "it holds 'run'"});
+  expect_user_error([&] { resolve_checkpoint(folder_.path()); },
+                    {"neither a checkpoint", "it contains 'run'"});
   std::filesystem::create_directories(folder_ / "empty" / "checkpoints");
-  expect_user_error([&] { resolve_checkpoint(folder_ / "empty"); }, {"it holds 'checkpoints'"});
-  expect_user_error([&] { resolve_checkpoint(folder_ / "empty" / "checkpoints"); }, {"it holds nothing"});
-  expect_user_error([&] { resolve_checkpoint(folder_ / "empty" / "latest"); }, {"holds no checkpoint"});
+  expect_user_error([&] { resolve_checkpoint(folder_ / "empty"); }, {"it contains 'checkpoints'"});
+  expect_user_error([&] { resolve_checkpoint(folder_ / "empty" / "checkpoints"); }, {"it contains nothing"});
+  expect_user_error([&] { resolve_checkpoint(folder_ / "empty" / "latest"); }, {"contains no checkpoint"});
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 namespace cloob::testing {
 
-/// Writes a file that need not survive a power cut: thousands of them take no time. An old one is removed
-/// first, since some file systems write to the disk when a file is cut to nothing and filled again.
+/// Writes a file without syncing, which is fast enough for thousands of files. An existing file is removed
+/// first, because some file systems sync a file that is truncated and rewritten.
 inline void write_quickly(const std::filesystem::path& path, const std::string& content) {
   std::filesystem::remove(path);
   std::ofstream(path, std::ios::binary) << content;

@@ -24,8 +24,8 @@ struct Case {
 
 class ImportWeights : public ::testing::TestWithParam<Case> {};
 
-// Every golden file holds the same toy model, whatever its names, types and wrappings.
-TEST_P(ImportWeights, GivesOpenClipsNamesAndFullPrecision) {
+// Every golden file contains the same toy model, with different names, types and wrappers.
+TEST_P(ImportWeights, UsesOpenClipsNamesAndFullPrecision) {
   const ImportedWeights imported = import_weights(golden(GetParam().file));
   const NamedTensors expected = read_safetensors(golden("weights.safetensors")).tensors;
   EXPECT_EQ(imported.source, GetParam().source);
@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(Files, ImportWeights,
                                            Case{"openai_scripted.pt", WeightSource::openai, "quick_gelu"},
                                            Case{"openai_traced.pt", WeightSource::openai, "quick_gelu"}));
 
-TEST(ImportWeights, KeepsThePlainValuesBesideTheStateDict) {
+TEST(ImportWeights, KeepsScalarsAndStringsNextToTheStateDict) {
   const ImportedWeights cloob = import_weights(golden("cloob.pt"));
   EXPECT_EQ(cloob.metadata,
             (std::map<std::string, std::string>{
@@ -57,10 +57,10 @@ TEST(ImportWeights, KeepsThePlainValuesBesideTheStateDict) {
   EXPECT_THAT(cloob.notes, ElementsAre(HasSubstr("retrieval.beta = 7.38906")));
   const ImportedWeights training = import_weights(golden("open_clip_training.pt"));
   EXPECT_EQ(training.metadata.at("epoch"), "7");
-  EXPECT_THAT(training.notes, ElementsAre(HasSubstr("'optimizer' beside"), HasSubstr("'scaler' beside")));
+  EXPECT_THAT(training.notes, ElementsAre(HasSubstr("'optimizer' next to"), HasSubstr("'scaler' next to")));
 }
 
-TEST(ImportWeights, TakesTheActivationFromTheFileWhereItSaysOne) {
+TEST(ImportWeights, TakesTheActivationFromTheMetadata) {
   const TempDir folder;
   write_safetensors(folder / "x", read_safetensors(golden("weights.safetensors")).tensors,
                     {{"activation", "quick_gelu"}});
@@ -75,7 +75,7 @@ TEST(ImportWeights, AcceptsALogitScaleOfOneElement) {
   EXPECT_EQ(import_weights(folder / "x").tensors.at("logit_scale").dim(), 0);
 }
 
-void expect_refused_with(const std::string& extra_name, std::initializer_list<std::string> parts) {
+void expect_rejected_with(const std::string& extra_name, std::initializer_list<std::string> parts) {
   const TempDir folder;
   NamedTensors tensors = read_safetensors(golden("weights.safetensors")).tensors;
   tensors[extra_name] = at::ones({2});
@@ -83,33 +83,33 @@ void expect_refused_with(const std::string& extra_name, std::initializer_list<st
   expect_user_error([&] { import_weights(folder / "x"); }, parts);
 }
 
-TEST(ImportWeights, NamesTheFamilyThatItDoesNotSupport) {
-  expect_refused_with("visual.trunk.pos_embed",
-                      {"holds a timm image tower (tensor 'visual.trunk.pos_embed')", "supported"});
-  expect_refused_with("text_decoder.text_projection", {"a CoCa model"});
-  expect_refused_with("logit_bias", {"a SigLIP model"});
-  expect_refused_with("text.transformer.embeddings.word_embeddings.weight", {"a Hugging Face text tower"});
-  expect_refused_with("text.proj.0.weight", {"a Hugging Face text tower"});
-  expect_refused_with("module.text.blocks.0.norm1.weight", {"newer kind"});
-  expect_refused_with("vision_model.embeddings.class_embedding", {"Hugging Face's transformers"});
-  expect_refused_with("visual.transformer.resblocks.0.ls_1.gamma", {"LayerScale"});
-  expect_refused_with("visual.transformer.resblocks.0.attn.ln_q.weight", {"extra norms"});
-  expect_refused_with("visual.head.weight", {"no supported CLIP model has, 1 of 18: 'visual.head.weight'"});
+TEST(ImportWeights, NamesUnsupportedFamilies) {
+  expect_rejected_with("visual.trunk.pos_embed",
+                       {"contains a timm image tower (tensor 'visual.trunk.pos_embed')", "supported"});
+  expect_rejected_with("text_decoder.text_projection", {"a CoCa model"});
+  expect_rejected_with("logit_bias", {"a SigLIP model"});
+  expect_rejected_with("text.transformer.embeddings.word_embeddings.weight", {"a Hugging Face text tower"});
+  expect_rejected_with("text.proj.0.weight", {"a Hugging Face text tower"});
+  expect_rejected_with("module.text.blocks.0.norm1.weight", {"newer kind"});
+  expect_rejected_with("vision_model.embeddings.class_embedding", {"Hugging Face's transformers"});
+  expect_rejected_with("visual.transformer.resblocks.0.ls_1.gamma", {"LayerScale"});
+  expect_rejected_with("visual.transformer.resblocks.0.attn.ln_q.weight", {"extra norms"});
+  expect_rejected_with("visual.head.weight", {"no supported CLIP model has, 1 of 18: 'visual.head.weight'"});
 }
 
-TEST(ImportWeights, RefusesATensorUnderTwoNames) {
-  expect_refused_with("logit_inv_tau", {"'logit_scale' under two names"});
-  expect_refused_with("module.logit_scale", {"'logit_scale' under two names"});
+TEST(ImportWeights, RejectsATensorUnderTwoNames) {
+  expect_rejected_with("logit_inv_tau", {"'logit_scale' under two names"});
+  expect_rejected_with("module.logit_scale", {"'logit_scale' under two names"});
 }
 
-TEST(ImportWeights, SaysWhatAFileHoldsInsteadOfWeights) {
+TEST(ImportWeights, ReportsWhatAFileContainsInsteadOfWeights) {
   expect_user_error([] { import_weights(golden("values.pt")); },
                     {"that no supported CLIP model has, 1 of 1: 'tensor'"});
   expect_user_error([] { import_weights(golden("strided.pt")); }, {"15 of 15", ", ..."});
   const TempDir folder;
   write_safetensors(folder / "x", {{"logit_scale", at::ones({})}}, {});
   expect_user_error([&] { import_weights(folder / "x"); },
-                    {"no whole CLIP model", "'visual.conv1.weight' is missing"});
+                    {"not a complete CLIP model", "'visual.conv1.weight' is missing"});
 }
 
 }  // namespace

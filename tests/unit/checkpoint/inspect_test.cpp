@@ -30,7 +30,7 @@ TEST(Inspect, DescribesAWeightsFile) {
   EXPECT_THAT(text, HasSubstr("F32      [2, 3, 1, 1]\n"));
 }
 
-TEST(Inspect, TellsTheFormatsApart) {
+TEST(Inspect, DistinguishesFormats) {
   EXPECT_EQ(Json::parse(inspect_as_json(golden("openai_traced.pt"))).at("format"), "TorchScript");
   EXPECT_EQ(Json::parse(inspect_as_json(golden("weights.safetensors"))).at("format"), "safetensors");
 }
@@ -50,7 +50,7 @@ TEST(Inspect, DescribesACheckpointAndItsRun) {
   EXPECT_THAT(text, HasSubstr("training state: 2 tensors"));
 }
 
-TEST(Inspect, DescribesWhatCannotBeImported) {
+TEST(Inspect, DescribesFilesThatCannotBeImported) {
   const Json json = Json::parse(inspect_as_json(golden("strided.pt")));
   EXPECT_THAT(json.at("not_importable"), HasSubstr("no supported CLIP model"));
   EXPECT_EQ(json.at("tensors").at("half").at("dtype"), "F16");

@@ -1,4 +1,4 @@
-// Pickles, and files of torch.save around them, put together by hand.
+// Handmade pickles, and torch.save files that contain them.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ std::string joined(const Parts&... parts) {
   return result;
 }
 
-/// A number in so many bytes, the lowest first.
+/// A number in `num_bytes` bytes, lowest byte first.
 inline std::string little_endian(std::uint64_t number, int num_bytes) {
   std::string bytes;
   for (int i = 0; i < num_bytes; ++i) bytes += static_cast<char>(i < 8 ? number >> (8 * i) & 0xff : 0);
@@ -35,7 +35,7 @@ inline std::string repeated(std::string_view code, int times) {
 
 inline std::string text(std::string_view value) { return joined("X", little_endian(value.size(), 4), value); }
 
-/// The storage `key` as so many floats.
+/// The storage `key` with `count` floats.
 inline std::string storage(std::string_view key, char count) {
   return joined("(", text("storage"), "ctorch\nFloatStorage\n", text(key), text("cpu"), "K",
                 std::string_view(&count, 1), "tQ");
@@ -47,7 +47,7 @@ inline std::string tensor(std::string_view offset, std::string_view sizes, std::
                 "t\x89}tR");
 }
 
-/// Writes a file of torch.save with such a pickle and a storage 'w' of 40 bytes.
+/// Writes a file like torch.save's with this pickle and a storage 'w' of 40 bytes.
 inline void write_torch_file(const std::filesystem::path& path, const std::string& pickle) {
   const std::map<std::string, std::string> entries = {{"archive/data.pkl", pickle},
                                                       {"archive/data/w", std::string(40, '\0')}};
@@ -55,12 +55,12 @@ inline void write_torch_file(const std::filesystem::path& path, const std::strin
   for (const auto& [name, content] : entries) {
     FileDigest digest;
     digest.update(std::as_bytes(std::span(content.data(), content.size())));
-    const std::string facts = joined(little_endian(20, 6), little_endian(0x210000, 4),
-                                     little_endian(digest.crc32, 4), little_endian(content.size(), 4),
-                                     little_endian(content.size(), 4), little_endian(name.size(), 4));
-    directory += joined("PK\1\2", little_endian(20, 2), facts, little_endian(0, 10),
+    const std::string header = joined(little_endian(20, 6), little_endian(0x210000, 4),
+                                      little_endian(digest.crc32, 4), little_endian(content.size(), 4),
+                                      little_endian(content.size(), 4), little_endian(name.size(), 4));
+    directory += joined("PK\1\2", little_endian(20, 2), header, little_endian(0, 10),
                         little_endian(archive.size(), 4), name);
-    archive += joined("PK\3\4", facts, name, content);
+    archive += joined("PK\3\4", header, name, content);
   }
   write_quickly(path,
                 joined(archive, directory, "PK\5\6", little_endian(0, 4), little_endian(entries.size(), 2),

@@ -23,7 +23,7 @@ namespace {
 using testing::expect_user_error;
 using testing::TempDir;
 
-// A file of a header as given and so many bytes after it.
+// A file with the given header, followed by `data_bytes` bytes.
 std::string file_bytes(const std::string& header, std::size_t data_bytes) {
   std::string bytes(8, '\0');
   const std::uint64_t length = header.size();
@@ -31,7 +31,7 @@ std::string file_bytes(const std::string& header, std::size_t data_bytes) {
   return bytes + header + std::string(data_bytes, '\1');
 }
 
-void expect_refused(const std::string& content, std::initializer_list<std::string> parts) {
+void expect_rejected(const std::string& content, std::initializer_list<std::string> parts) {
   const TempDir folder;
   testing::write_quickly(folder / "x.safetensors", content);
   expect_user_error([&] { read_safetensors(folder / "x.safetensors"); }, parts);
@@ -87,7 +87,7 @@ TEST(Safetensors, ReadsEveryTypeThatPythonWrites) {
   }
 }
 
-TEST(Safetensors, GivesBackWhatWasWritten) {
+TEST(Safetensors, RoundTrips) {
   const TempDir folder;
   NamedTensors tensors = {
       {"transposed", at::randn({3, 5}).t()},       {"bool", at::randn({7}) > 0},
@@ -100,13 +100,13 @@ TEST(Safetensors, GivesBackWhatWasWritten) {
   EXPECT_EQ(file.metadata, metadata);
 }
 
-TEST(Safetensors, HoldsNoTensorsAtAll) {
+TEST(Safetensors, MayHaveNoTensors) {
   const TempDir folder;
   write_safetensors(folder / "x", {}, {});
   EXPECT_TRUE(read_safetensors(folder / "x").tensors.empty());
 }
 
-TEST(Safetensors, PlacesTensorsAlignedAndTheSameEveryTime) {
+TEST(Safetensors, AlignsTensorsDeterministically) {
   const TempDir folder;
   write_safetensors(folder / "x", {{"a", at::ones({3}, at::kByte)}, {"b", at::ones({1}, at::kDouble)}},
                     {{"k", "v"}});
@@ -118,7 +118,7 @@ TEST(Safetensors, PlacesTensorsAlignedAndTheSameEveryTime) {
   EXPECT_EQ(read_file(folder / "x"), file_bytes(header + padding, 0) + one + "\1\1\1");
 }
 
-TEST(Safetensors, ReplacesAFileThatIsBeingRead) {
+TEST(Safetensors, CanReplaceAFileThatWasRead) {
   const TempDir folder;
   write_safetensors(folder / "x", {{"a", at::ones({1000})}}, {});
   const at::Tensor before = read_safetensors(folder / "x").tensors.at("a");
@@ -126,7 +126,7 @@ TEST(Safetensors, ReplacesAFileThatIsBeingRead) {
   EXPECT_EQ(before.sum().item<float>(), 1000);
 }
 
-TEST(Safetensors, ReadsOnlyTheNamesThatBeginInAWay) {
+TEST(Safetensors, ReadsOnlyNamesWithThePrefix) {
   const TempDir folder;
   const NamedTensors tensors = {{"a", at::ones({1})}, {"b.x", at::zeros({2})}, {"b.y", at::ones({3})}};
   write_safetensors(folder / "x", tensors, {});
@@ -135,7 +135,7 @@ TEST(Safetensors, ReadsOnlyTheNamesThatBeginInAWay) {
   EXPECT_TRUE(read_safetensors(folder / "x", "c").empty());
 }
 
-TEST(Safetensors, WritesTheFileBehindALink) {
+TEST(Safetensors, WritesTheTargetOfALink) {
   const TempDir folder;
   write_safetensors(folder / "x", {{"a", at::ones({1})}}, {});
   std::filesystem::create_symlink("x", folder / "link");
@@ -144,86 +144,87 @@ TEST(Safetensors, WritesTheFileBehindALink) {
   EXPECT_TRUE(read_safetensors(folder / "x").tensors.contains("b"));
 }
 
-TEST(Safetensors, RefusesEveryTruncation) {
+TEST(Safetensors, RejectsEveryTruncation) {
   const TempDir folder;
   write_safetensors(folder / "x", {{"a", at::ones({5})}, {"b", at::ones({2}, at::kLong)}}, {{"k", "v"}});
-  const std::string whole = read_file(folder / "x");
-  for (std::size_t length = 0; length < whole.size(); ++length) {
+  const std::string original = read_file(folder / "x");
+  for (std::size_t length = 0; length < original.size(); ++length) {
     SCOPED_TRACE(length);
-    testing::write_quickly(folder / "y", whole.substr(0, length));
+    testing::write_quickly(folder / "y", original.substr(0, length));
     expect_user_error([&] { read_safetensors(folder / "y"); }, {(folder / "y").string()});
   }
-  expect_refused(whole.substr(0, whole.size() - 1),
-                 {"x.safetensors' is truncated", "36 bytes", "35", "again"});
+  expect_rejected(original.substr(0, original.size() - 1),
+                  {"x.safetensors' is truncated", "36 bytes", "35", "again"});
 }
 
 TEST(Safetensors, NeverCrashesOnAFlippedByte) {
   const TempDir folder;
   write_safetensors(folder / "x", {{"a", at::ones({2, 2})}, {"b", at::ones({2}, at::kBool)}}, {{"k", "v"}});
-  const std::string whole = read_file(folder / "x");
-  int refused = 0;
-  for (std::size_t place = 0; place < whole.size(); ++place) {
+  const std::string original = read_file(folder / "x");
+  int num_rejected = 0;
+  for (std::size_t index = 0; index < original.size(); ++index) {
     for (const int bit : {0, 3, 7}) {
-      std::string damaged = whole;
-      damaged[place] = static_cast<char>(damaged[place] ^ (1 << bit));
+      std::string damaged = original;
+      damaged[index] = static_cast<char>(damaged[index] ^ (1 << bit));
       testing::write_quickly(folder / "y", damaged);
       try {
         read_safetensors(folder / "y");
       } catch (const UserError& error) {
-        ++refused;
+        ++num_rejected;
         EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
       }
     }
   }
-  EXPECT_GT(refused, 100);
+  EXPECT_GT(num_rejected, 100);
 }
 
-TEST(Safetensors, RefusesFilesOfAnotherKind) {
-  expect_refused("", {"not a safetensors file", "0 bytes"});
-  expect_refused(std::string("PK\3\4") + std::string(100, 'x'), {"not a safetensors file", "header in JSON"});
-  expect_refused(file_bytes("{\"a\": tru", 0), {"header is not JSON"});
-  expect_refused(file_bytes("{\"a\":[[[[1]]]]}", 0), {"nested too deeply"});
-  expect_refused(file_bytes("{\"a\":1e999}", 0), {"holds a number that is out of range"});
+TEST(Safetensors, RejectsFilesOfOtherFormats) {
+  expect_rejected("", {"not a safetensors file", "0 bytes"});
+  expect_rejected(std::string("PK\3\4") + std::string(100, 'x'), {"not a safetensors file", "JSON header"});
+  expect_rejected(file_bytes("{\"a\": tru", 0), {"header is not JSON"});
+  expect_rejected(file_bytes("{\"a\":[[[[1]]]]}", 0), {"nested too deeply"});
+  expect_rejected(file_bytes("{\"a\":1e999}", 0), {"contains a number that is out of range"});
   expect_user_error([] { read_safetensors("/nowhere/x.safetensors"); },
                     {"/nowhere/x.safetensors", "No such file"});
 }
 
-TEST(Safetensors, RefusesTensorsThatDoNotFitTheirBytes) {
+TEST(Safetensors, RejectsTensorsThatDoNotMatchTheirBytes) {
   const auto one = [](const std::string& value) { return file_bytes("{\"t\":" + value + "}", 8); };
-  expect_refused(one(entry("F32", "[3]", "[0,8]")), {"'t' has 8 bytes", "needs 12"});
-  expect_refused(one(entry("F32", "[2]", "[8,0]")), {"'t'", "needs 8"});
-  expect_refused(one(entry("F32", "[1]", "[0,4]")), {"4 bytes follow its last tensor"});
-  expect_refused(one(entry("F32", "[1]", "[4,8]")), {"'t' begins at byte 4"});
-  expect_refused(one(entry("F32", "[4]", "[0,16]")), {"truncated", "16 bytes", "there are 8"});
-  expect_refused(one(entry("F32", "[4294967296,4294967296,4]", "[0,8]")), {"'t' has more elements than fit"});
-  expect_refused(one(entry("F32", "[4294967296,4294967296,4294967296,0]", "[0,0]")),
-                 {"'t' has more elements"});
-  expect_refused(one(entry("F32", "[-2]", "[0,8]")), {"shape of tensor 't' holds '-2'"});
-  expect_refused(one(entry("F32", "[2.0]", "[0,8]")), {"shape of tensor 't' holds '2.0'"});
-  expect_refused(one(entry("F32", "[18446744073709551615]", "[0,8]")), {"holds '18446744073709551615'"});
-  expect_refused(one(entry("F31", "[2]", "[0,8]")), {"'t' has the type 'F31'"});
-  expect_refused(one(entry("BOOL", "[8]", "[0,8]") + ",\"u\":" + entry("BOOL", "[1]", "[7,8]")),
-                 {"'u' begins at byte 7"});
-  expect_refused(one("{\"dtype\":\"F32\"}"), {"'t' needs exactly dtype, shape and data_offsets"});
+  expect_rejected(one(entry("F32", "[3]", "[0,8]")), {"'t' has 8 bytes", "needs 12"});
+  expect_rejected(one(entry("F32", "[2]", "[8,0]")), {"'t'", "needs 8"});
+  expect_rejected(one(entry("F32", "[1]", "[0,4]")), {"4 bytes follow its last tensor"});
+  expect_rejected(one(entry("F32", "[1]", "[4,8]")), {"'t' begins at byte 4"});
+  expect_rejected(one(entry("F32", "[4]", "[0,16]")), {"truncated", "16 bytes", "there are 8"});
+  expect_rejected(one(entry("F32", "[4294967296,4294967296,4]", "[0,8]")),
+                  {"'t' has more elements than fit"});
+  expect_rejected(one(entry("F32", "[4294967296,4294967296,4294967296,0]", "[0,0]")),
+                  {"'t' has more elements"});
+  expect_rejected(one(entry("F32", "[-2]", "[0,8]")), {"shape of tensor 't' contains '-2'"});
+  expect_rejected(one(entry("F32", "[2.0]", "[0,8]")), {"shape of tensor 't' contains '2.0'"});
+  expect_rejected(one(entry("F32", "[18446744073709551615]", "[0,8]")), {"contains '18446744073709551615'"});
+  expect_rejected(one(entry("F31", "[2]", "[0,8]")), {"'t' has the type 'F31'"});
+  expect_rejected(one(entry("BOOL", "[8]", "[0,8]") + ",\"u\":" + entry("BOOL", "[1]", "[7,8]")),
+                  {"'u' begins at byte 7"});
+  expect_rejected(one("{\"dtype\":\"F32\"}"), {"'t' needs exactly dtype, shape and data_offsets"});
 }
 
-TEST(Safetensors, RefusesDuplicateNames) {
+TEST(Safetensors, RejectsDuplicateNames) {
   const std::string tensor = "\"t\":" + entry("F32", "[2]", "[0,8]");
-  expect_refused(file_bytes("{" + tensor + "," + tensor + "}", 8), {"has 't' twice"});
+  expect_rejected(file_bytes("{" + tensor + "," + tensor + "}", 8), {"has 't' twice"});
 }
 
-TEST(Safetensors, RefusesTruthValuesThatAreNeither) {
+TEST(Safetensors, RejectsInvalidBooleans) {
   std::string content = file_bytes("{\"t\":" + entry("BOOL", "[2]", "[0,2]") + "}", 2);
   content.back() = '\2';
-  expect_refused(content, {"'t' holds a truth value that is neither 0 nor 1"});
+  expect_rejected(content, {"'t' contains a boolean that is neither 0 nor 1"});
 }
 
-TEST(Safetensors, KeepsMessagesOnOneLineWhateverTheNames) {
+TEST(Safetensors, KeepsMessagesOnOneLineForAnyNames) {
   const std::string name = "a\\nb\\u001b[31m" + std::string(500, 'x');
-  expect_refused(file_bytes("{\"" + name + "\":1}", 0), {"'a?b?[31mxxx", "...' needs exactly"});
+  expect_rejected(file_bytes("{\"" + name + "\":1}", 0), {"'a?b?[31mxxx", "...' needs exactly"});
 }
 
-TEST(Safetensors, LeavesTheOldFileWhenTheNewOneCannotBeWritten) {
+TEST(Safetensors, KeepsTheOldFileWhenTheNewOneCannotBeWritten) {
   const TempDir folder;
   write_safetensors(folder / "x", {{"a", at::ones({2})}}, {});
   expect_user_error([&] { write_safetensors(folder / "x" / "y", {}, {}); }, {"Not a directory"});

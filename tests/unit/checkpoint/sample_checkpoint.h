@@ -8,7 +8,7 @@
 
 namespace cloob::testing {
 
-/// A checkpoint of a few kilobytes whose every part depends on its step.
+/// A checkpoint of a few kilobytes in which every part depends on the step.
 inline Checkpoint sample_checkpoint(std::int64_t step) {
   const auto value = static_cast<double>(step);
   Checkpoint checkpoint;
@@ -41,7 +41,7 @@ inline void expect_same_tensors(const NamedTensors& actual, const NamedTensors& 
   }
 }
 
-/// That `actual` is the whole sample of its step.
+/// Expects `actual` to be the complete sample checkpoint of its step.
 inline void expect_is_sample(const Checkpoint& actual) {
   const Checkpoint expected = sample_checkpoint(actual.state.step);
   expect_same_tensors(actual.weights, expected.weights);

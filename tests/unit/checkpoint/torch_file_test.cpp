@@ -21,14 +21,14 @@ using testing::TempDir;
 
 std::filesystem::path golden(const std::string& name) { return testing::golden_path("checkpoint/" + name); }
 
-// A file that can be read and has something else in it than the test asks for.
+// The file was read but does not contain the value that the test expects.
 struct UnexpectedValue : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 const PickleNode& node(const PickleValue& value, Kind kind) {
   const PickleNode* const found = as_node(value, kind);
-  if (!found) throw UnexpectedValue("a value of another kind");
+  if (!found) throw UnexpectedValue("the value is of another kind");
   return *found;
 }
 
@@ -44,11 +44,11 @@ at::Tensor load(const TorchFile& file, const PickleValue& value) {
 
 std::int64_t integer(const PickleValue& value) { return std::get<std::int64_t>(value); }
 
-void expect_refused(const std::filesystem::path& path, std::initializer_list<std::string> parts) {
+void expect_rejected(const std::filesystem::path& path, std::initializer_list<std::string> parts) {
   expect_user_error([&] { const TorchFile file(path); }, parts);
 }
 
-TEST(TorchFile, ReadsTensorsHoweverTheyLieInTheirStorage) {
+TEST(TorchFile, ReadsTensorsOfAnyOffsetAndStrides) {
   const TorchFile file(golden("strided.pt"));
   const NamedTensors expected = read_safetensors(golden("strided.safetensors")).tensors;
   const PickleNode& root = node(file.root(), Kind::dictionary);
@@ -68,7 +68,7 @@ TEST(TorchFile, SharesTheMemoryOfTensorsThatSharedIt) {
   EXPECT_EQ(loaded.at("row").data_ptr(), loaded.at("plain")[2].data_ptr());
 }
 
-TEST(TorchFile, KeepsNoMemoryOfTheTensorsThatItLoads) {
+TEST(TorchFile, KeepsNoReferenceToLoadedTensors) {
   const TorchFile file(golden("strided.pt"));
   at::Tensor plain = load(file, at_key(node(file.root(), Kind::dictionary), "plain"));
   const auto memory = plain.storage().getWeakStorageImpl();
@@ -78,7 +78,7 @@ TEST(TorchFile, KeepsNoMemoryOfTheTensorsThatItLoads) {
 
 class TorchFileValues : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(TorchFileValues, AreWhatPythonSaved) {
+TEST_P(TorchFileValues, EqualThoseSavedByPython) {
   const TorchFile file(golden(GetParam()));
   EXPECT_FALSE(file.is_torchscript());
   const PickleNode& root = node(file.root(), Kind::dictionary);
@@ -130,34 +130,35 @@ TEST(TorchFile, ReadsTorchScriptObjectsAsAttributes) {
   }
 }
 
-TEST(TorchFile, RefusesEverythingThatIsNotData) {
-  expect_refused(golden("calls_os_system.pt"),
-                 {"calls_os_system.pt' asks for 'posix.system'", "not data", "not read"});
-  expect_refused(golden("calls_eval.pt"), {"'__builtin__.eval'"});
-  expect_refused(golden("calls_getattr_inside.pt"), {"'__builtin__.getattr'"});
-  expect_refused(golden("calls_by_stack_global.pt"), {"'posix.system'"});
-  expect_refused(golden("asks_for_a_class.pt"), {"'__main__.Calls'"});
-  expect_refused(golden("whole_module.pt"), {"'torch.nn.modules.linear.Linear'", "save its state_dict"});
+TEST(TorchFile, RejectsEverythingThatIsNotData) {
+  expect_rejected(golden("calls_os_system.pt"),
+                  {"calls_os_system.pt' references 'posix.system'", "not data", "not read"});
+  expect_rejected(golden("calls_eval.pt"), {"'__builtin__.eval'"});
+  expect_rejected(golden("calls_getattr_inside.pt"), {"'__builtin__.getattr'"});
+  expect_rejected(golden("calls_by_stack_global.pt"), {"'posix.system'"});
+  expect_rejected(golden("asks_for_a_class.pt"), {"'__main__.Calls'"});
+  expect_rejected(golden("whole_module.pt"),
+                  {"'torch.nn.modules.linear.Linear'", "save only its state_dict"});
 }
 
-TEST(TorchFile, SaysHowToConvertOldFormats) {
-  expect_refused(golden("legacy.pt"), {"before PyTorch 1.6", "torch.save(torch.load("});
-  expect_refused(golden("big_endian.pt"), {"byte order 'big'"});
+TEST(TorchFile, ExplainsHowToConvertOldFormats) {
+  expect_rejected(golden("legacy.pt"), {"before PyTorch 1.6", "torch.save(torch.load("});
+  expect_rejected(golden("big_endian.pt"), {"byte order 'big'"});
 }
 
-TEST(TorchFile, SaysWhatOtherFilesAre) {
+TEST(TorchFile, DescribesOtherFiles) {
   const TempDir folder;
   testing::write_quickly(folder / "empty", "");
   testing::write_quickly(folder / "text", "hello");
-  expect_refused(folder / "empty", {"neither safetensors nor an archive", "it is empty"});
-  expect_refused(folder / "text", {"neither safetensors nor an archive"});
-  expect_refused(folder / "absent", {"absent'", "No such file"});
-  expect_refused(folder.path(), {"Is a directory"});
+  expect_rejected(folder / "empty", {"neither a safetensors file nor an archive", "it is empty"});
+  expect_rejected(folder / "text", {"neither a safetensors file nor an archive"});
+  expect_rejected(folder / "absent", {"absent'", "No such file"});
+  expect_rejected(folder.path(), {"Is a directory"});
 }
 
-// Opens a changed file and loads all its tensors; whether that was refused. Nothing but a UserError may come
-// out.
-bool is_refused(const std::filesystem::path& path) {
+// Opens a modified file and loads all its tensors; returns whether that was rejected. Only a UserError may be
+// thrown.
+bool is_rejected(const std::filesystem::path& path) {
   try {
     const TorchFile file(path);
     for (const auto& entry : node(file.root(), Kind::dictionary).entries) {
@@ -173,25 +174,25 @@ bool is_refused(const std::filesystem::path& path) {
   }
 }
 
-TEST(TorchFile, RefusesEveryTruncation) {
+TEST(TorchFile, RejectsEveryTruncation) {
   const TempDir folder;
-  const std::string whole = read_file(golden("strided.pt"));
-  for (std::size_t length = 0; length < whole.size(); length += 7) {
-    testing::write_quickly(folder / "x", whole.substr(0, length));
-    EXPECT_TRUE(is_refused(folder / "x")) << length;
+  const std::string original = read_file(golden("strided.pt"));
+  for (std::size_t length = 0; length < original.size(); length += 7) {
+    testing::write_quickly(folder / "x", original.substr(0, length));
+    EXPECT_TRUE(is_rejected(folder / "x")) << length;
   }
-  testing::write_quickly(folder / "x", whole.substr(0, whole.size() / 2));
-  expect_refused(folder / "x", {"truncated or damaged", "again"});
+  testing::write_quickly(folder / "x", original.substr(0, original.size() / 2));
+  expect_rejected(folder / "x", {"truncated or damaged", "again"});
 }
 
-TEST(TorchFile, NoticesEveryFlippedByteOfATensor) {
+TEST(TorchFile, DetectsEveryFlippedByteOfATensor) {
   const TempDir folder;
-  const std::string whole = read_file(golden("strided.pt"));
-  const std::size_t place = whole.find(std::string("\0\0\x80\x3f\0\0\0\x40", 8));  // 1.0f, 2.0f
-  ASSERT_NE(place, std::string::npos);
+  const std::string original = read_file(golden("strided.pt"));
+  const std::size_t index = original.find(std::string("\0\0\x80\x3f\0\0\0\x40", 8));  // 1.0f, 2.0f
+  ASSERT_NE(index, std::string::npos);
   for (std::size_t i = 0; i < 8; ++i) {
-    std::string damaged = whole;
-    damaged[place + i] = static_cast<char>(damaged[place + i] ^ 4);
+    std::string damaged = original;
+    damaged[index + i] = static_cast<char>(damaged[index + i] ^ 4);
     testing::write_quickly(folder / "x", damaged);
     const TorchFile file(folder / "x");
     const PickleValue& tensor = at_key(node(file.root(), Kind::dictionary), "plain");
@@ -202,12 +203,12 @@ TEST(TorchFile, NoticesEveryFlippedByteOfATensor) {
 TEST(TorchFile, NeverCrashesOnADamagedArchive) {
   const TempDir folder;
   for (const char* name : {"strided.pt", "values_protocol_5.pt", "openai_scripted.pt"}) {
-    const std::string whole = read_file(golden(name));
-    for (std::size_t place = 0; place < whole.size(); place += 11) {
-      std::string damaged = whole;
-      damaged[place] = static_cast<char>(damaged[place] ^ (1 << (place % 8)));
+    const std::string original = read_file(golden(name));
+    for (std::size_t index = 0; index < original.size(); index += 11) {
+      std::string damaged = original;
+      damaged[index] = static_cast<char>(damaged[index] ^ (1 << (index % 8)));
       testing::write_quickly(folder / "x", damaged);
-      is_refused(folder / "x");
+      is_rejected(folder / "x");
     }
   }
 }

@@ -18,17 +18,14 @@ class Output : public ::testing::Test {
     return folder_ / name;
   }
   void expect_read(const std::string& output, const std::string& input) const {
-    testing::expect_user_error(
-        [&] {
-          require_output(output, {"", "other.txt", input});
-        },
-        {output, "is read by this command"});
+    testing::expect_user_error([&] { require_output(output, {"", "other.txt", input}); },
+                               {output, "is read by this command"});
   }
 
   testing::TempDir folder_;
 };
 
-TEST_F(Output, IsNoneOfTheInputs) {
+TEST_F(Output, MustNotBeAnInput) {
   const std::string table = file("dev.tsv");
   expect_read(table, table);
   fs::create_directory(folder_ / "x");
@@ -41,7 +38,7 @@ TEST_F(Output, IsNoneOfTheInputs) {
   EXPECT_NO_THROW(require_output("/dev/null", {"/dev/null"}));
 }
 
-TEST_F(Output, IsNoneOfTheFilesThatAPatternNames) {
+TEST_F(Output, MustNotMatchAnInputPattern) {
   const std::string shard = file("train/00007.tar");
   const std::string folder = folder_.path();
   for (const std::string& pattern :
@@ -53,16 +50,16 @@ TEST_F(Output, IsNoneOfTheFilesThatAPatternNames) {
   EXPECT_NO_THROW(require_output(shard, {folder + "/val/{00000..00009}.tar", folder + "/train/1*.tar"}));
 }
 
-TEST_F(Output, LiesInNoCheckpointAndReplacesNothingThatARunKeeps) {
+TEST_F(Output, MustNotBeInACheckpointOrReplaceAFileOfARun) {
   file("run/checkpoints/step_1/state.json");
   const std::string weights = file("run/checkpoints/step_1/weights.safetensors");
   for (const char* name : {"weights.safetensors", "new.json"}) {
     testing::expect_user_error([&] { require_output(folder_ / "run/checkpoints/step_1" / name, {}); },
-                               {"lies in the checkpoint", "step_1'"});
+                               {"is inside the checkpoint", "step_1'"});
   }
   fs::create_directory_symlink("checkpoints/step_1", folder_ / "run/best");
   testing::expect_user_error([&] { require_output(folder_ / "run/best/weights.safetensors", {}); },
-                             {"lies in the checkpoint"});
+                             {"is inside the checkpoint"});
   for (const char* name : {"config.yaml", "metrics.jsonl", "data_report.json", "first_batch.png"}) {
     testing::expect_user_error([&] { require_output(folder_ / "run" / name, {}); },
                                {name, "belongs to the run"});
@@ -71,7 +68,7 @@ TEST_F(Output, LiesInNoCheckpointAndReplacesNothingThatARunKeeps) {
   EXPECT_NO_THROW(require_output(folder_ / "run/zero_shot.json", {folder_ / "run"}));
 }
 
-TEST_F(Output, NeedsAFolder) {
+TEST_F(Output, NeedsAnExistingFolder) {
   testing::expect_user_error([&] { require_output(folder_ / "no/r.json", {}); }, {"there is no folder"});
 }
 

@@ -36,7 +36,7 @@ struct OptimizerConfig {
         field("lr", &OptimizerConfig::lr, "Peak learning rate, reached after warm-up.", Range{0.0, 1.0}),
         field("weight_decay", &OptimizerConfig::weight_decay, "Decay of weight matrices."),
         field("warmup_steps", &OptimizerConfig::warmup_steps, "Steps of warm-up.", Range{0, 1'000'000}),
-        field("grad_clip_norm", &OptimizerConfig::grad_clip_norm, "Largest norm; null: no clipping.",
+        field("grad_clip_norm", &OptimizerConfig::grad_clip_norm, "Maximum norm; null: no clipping.",
               Range{.low = 0}));
   }
   void validate() const {
@@ -51,11 +51,12 @@ struct CropConfig {
   bool antialias = true;
 
   static constexpr auto fields() {
-    return std::tuple(field("scale", &CropConfig::scale, "Share of the area, from and to.", Range{0, 1}),
-                      field("antialias", &CropConfig::antialias, "Whether to filter when shrinking (a|b)."));
+    return std::tuple(
+        field("scale", &CropConfig::scale, "Fraction of the area, lowest and highest.", Range{0, 1}),
+        field("antialias", &CropConfig::antialias, "Whether to filter when shrinking (a|b)."));
   }
   void validate() const {
-    if (scale.size() == 2 && scale[0] > scale[1]) throw UserError("the smaller share comes first");
+    if (scale.size() == 2 && scale[0] > scale[1]) throw UserError("the smaller fraction comes first");
   }
   bool operator==(const CropConfig&) const = default;
 };
@@ -87,8 +88,8 @@ struct DataConfig {
         field("shards", &DataConfig::shards, "Tar files."),
         field("root", &DataConfig::root, "Folder that relative paths start from."),
         field("kinds", &DataConfig::kinds, "Losses to measure."),
-        field("flags", &DataConfig::flags, "Truth values."),
-        field("shuffle", &DataConfig::shuffle, "Whether to shuffle; null: as the source says."));
+        field("flags", &DataConfig::flags, "Booleans."),
+        field("shuffle", &DataConfig::shuffle, "Whether to shuffle; null: as the source does."));
   }
   bool operator==(const DataConfig&) const = default;
 };
@@ -101,7 +102,7 @@ struct ExampleConfig {
   DataConfig data;
 
   static constexpr auto fields() {
-    return std::tuple(field("loss", &ExampleConfig::loss, "What is minimised."),
+    return std::tuple(field("loss", &ExampleConfig::loss, "The loss to minimize."),
                       field("optimizer", &ExampleConfig::optimizer, "How weights change."),
                       field("image", &ExampleConfig::image, "From files to tensors."),
                       field("data", &ExampleConfig::data, "Where pairs come from."));
@@ -123,7 +124,7 @@ inline ExampleConfig read_text(std::string_view text, const std::vector<std::str
 
 inline ExampleConfig read_text(std::string_view text) { return read_text(text, {}); }
 
-/// What the UserError says that `action` throws; empty when it throws none.
+/// The message of the UserError that `action` throws; empty when it throws none.
 template <class Action>
 std::string error_of(Action&& action) {
   try {

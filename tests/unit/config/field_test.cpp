@@ -16,7 +16,7 @@ struct Inner {
   std::optional<double> number;
 };
 
-// Counting must not be misled by members that are built from anything, nor by structs within.
+// Counting must not be misled by members that can be built from anything, nor by nested structs.
 struct Texts {
   std::string a, b;
 };
@@ -72,7 +72,7 @@ struct NameTwice {
   }
 };
 
-TEST(ListsEveryMember, HoldsOnlyWhenEachMemberHasANameOfItsOwn) {
+TEST(ListsEveryMember, IsTrueOnlyWhenEachMemberHasAUniqueName) {
   EXPECT_TRUE(lists_every_member<Complete>);
   EXPECT_FALSE(lists_every_member<MemberMissing>);
   EXPECT_FALSE(lists_every_member<MemberTwice>);

@@ -9,7 +9,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-TEST(Overrides, WinOverTheFileAndLaterOnesOverEarlier) {
+TEST(Overrides, OverrideTheFileAndEarlierOverrides) {
   const ExampleConfig config = read_text("optimizer: {lr: 0.1, weight_decay: 0.2}\n",
                                          {"--optimizer.lr", "0.3", "--loss=info_nce", "--optimizer.lr=0.4"});
   EXPECT_EQ(config.optimizer.lr, 0.4);
@@ -17,7 +17,7 @@ TEST(Overrides, WinOverTheFileAndLaterOnesOverEarlier) {
   EXPECT_EQ(config.loss, LossKind::info_nce);
 }
 
-TEST(Overrides, TakeListsWithOrWithoutBrackets) {
+TEST(Overrides, AcceptListsWithOrWithoutBrackets) {
   for (const char* list : {"[0.1, 0.2]", "0.1,0.2", " 0.1 , 0.2 "}) {
     EXPECT_THAT(read_text("", {"--image.crop.scale", list}).image.crop.scale, ElementsAre(0.1, 0.2)) << list;
   }
@@ -26,19 +26,19 @@ TEST(Overrides, TakeListsWithOrWithoutBrackets) {
   EXPECT_THAT(read_text("", {"--image.crop.scale="}).image.crop.scale, IsEmpty());
 }
 
-TEST(Overrides, DoNotSplitWithinBraces) {
+TEST(Overrides, DoNotSplitInsideBraces) {
   EXPECT_THAT(read_text("", {"--data.shards", "{00..12}.tar,b-{x,{y,z}}.tar"}).data.shards,
               ElementsAre("{00..12}.tar", "b-{x,{y,z}}.tar"));
   EXPECT_THAT(read_text("", {"--data.shards", "['a,b', c]"}).data.shards, ElementsAre("a,b", "c"));
 }
 
-TEST(Overrides, TakeTextAsItStands) {
+TEST(Overrides, TakeTextLiterally) {
   for (const char* text : {"{a: [", "# no comment", "null", "a: b", "'quoted'", "", "-1"}) {
     EXPECT_EQ(read_text("", {"--data.train", text}).data.train, text);
   }
 }
 
-TEST(Overrides, UnsetOptionalsByNull) {
+TEST(Overrides, UnsetOptionalsWithNull) {
   EXPECT_EQ(read_text("data: {root: /a}", {"--data.root", "null"}).data.root, std::nullopt);
   EXPECT_EQ(
       read_text("optimizer: {grad_clip_norm: 1}", {"--optimizer.grad_clip_norm=~"}).optimizer.grad_clip_norm,
@@ -46,16 +46,12 @@ TEST(Overrides, UnsetOptionalsByNull) {
   EXPECT_EQ(read_text("data: {root: /a}", {"--data.root="}).data.root, "");
 }
 
-TEST(Overrides, AreWhereABrokenRuleIsSoughtFirst) {
+TEST(Overrides, AreTheFirstOriginOfABrokenConstraint) {
   EXPECT_EQ(
-      error_of([] {
-        read_text("optimizer: {warmup_steps: 5}", {"--data.train", "none"});
-      }),
-      "command line: optimizer.warmup_steps has no meaning without data.train (optimizer.warmup_steps is "
-      "set at run.yaml:1:27)");
-  EXPECT_EQ(error_of([] {
-              read_text("optimizer: {grad_clip_norm: null}", {"--optimizer.lr", "0.9"});
-            }),
+      error_of([] { read_text("optimizer: {warmup_steps: 5}", {"--data.train", "none"}); }),
+      "command line: optimizer.warmup_steps has no meaning without data.train (optimizer.warmup_steps is set "
+      "at run.yaml:1:27)");
+  EXPECT_EQ(error_of([] { read_text("optimizer: {grad_clip_norm: null}", {"--optimizer.lr", "0.9"}); }),
             "command line: optimizer.lr above 0.5 needs optimizer.grad_clip_norm");
 }
 
@@ -66,7 +62,7 @@ struct Mistake {
 
 class BadOverride : public ::testing::TestWithParam<Mistake> {};
 
-TEST_P(BadOverride, IsOneLineThatSaysWhat) {
+TEST_P(BadOverride, GivesOneLineWithTheReason) {
   EXPECT_EQ(error_of([&] { read_text("optimizer: {lr: 0.1}", GetParam().arguments); }), GetParam().message);
 }
 
@@ -82,12 +78,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "command line: unexpected 'x', settings are given as --section.key VALUE"},
         Mistake{{"--loss"},
                 "command line: --loss has no value, write --loss VALUE (or --loss=VALUE for a value that "
-                "begins with "
-                "--)"},
+                "begins with --)"},
         Mistake{{"--loss", "--optimizer.lr", "1"},
                 "command line: --loss has no value, write --loss VALUE (or --loss=VALUE for a value that "
-                "begins with "
-                "--)"},
+                "begins with --)"},
         Mistake{{"--data.train", "caf\xe9"}, "command line: the value of --data.train is not valid UTF-8"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -95,12 +89,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mistake{{"--optimizer", "3"},
                 "command line: 'optimizer' is a section, set one of its settings: lr, weight_decay, "
-                "warmup_steps, "
-                "grad_clip_norm (--optimizer.lr VALUE)"},
+                "warmup_steps, grad_clip_norm (--optimizer.lr VALUE)"},
         Mistake{{"--image.crop={}"},
                 "command line: 'image.crop' is a section, set one of its settings: scale, antialias "
-                "(--image.crop.scale "
-                "VALUE)"},
+                "(--image.crop.scale VALUE)"},
         Mistake{
             {"--optimizer.warmup-steps", "3"},
             "command line: unknown setting 'optimizer.warmup-steps', did you mean 'optimizer.warmup_steps'?"},
@@ -123,15 +115,13 @@ INSTANTIATE_TEST_SUITE_P(
                 "warm-up.)"},
         Mistake{{"--optimizer.lr="},
                 "command line: optimizer.lr has no value, must be a number in [0, 1] (Peak learning rate, "
-                "reached after "
-                "warm-up.)"},
+                "reached after warm-up.)"},
         Mistake{{"--optimizer.lr", "[1]"},
                 "command line: optimizer.lr is '[1]', must be a number in [0, 1] (Peak learning rate, "
-                "reached after "
-                "warm-up.)"},
-        Mistake{
-            {"--image.crop.scale", "1,2"},
-            "command line: image.crop.scale[1] is 2, must be in [0, 1] (Share of the area, from and to.)"},
+                "reached after warm-up.)"},
+        Mistake{{"--image.crop.scale", "1,2"},
+                "command line: image.crop.scale[1] is 2, must be in [0, 1] (Fraction of the area, lowest and "
+                "highest.)"},
         Mistake{{"--image.crop.scale", "[1, 2"},
                 "command line: image.crop.scale is '[1, 2', which is not a list: write '[a, b]' or a,b"},
         Mistake{{"--loss", "infoloob"},
@@ -143,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Mistake{{"--optimizer.lr", "0.9"},
                               "command line: optimizer.lr above 0.5 needs optimizer.grad_clip_norm"},
                       Mistake{{"--image.crop.scale", "1,0.5"},
-                              "command line: the smaller share comes first"}));
+                              "command line: the smaller fraction comes first"}));
 
 }  // namespace
 }  // namespace cloob::testing

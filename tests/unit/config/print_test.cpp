@@ -30,7 +30,7 @@ TEST(PrintConfig, WritesEverySetting) {
             "  shuffle: null\n");
 }
 
-TEST(SettingValues, AreThoseThatAreWrittenByTheirDottedNames) {
+TEST(SettingValues, AreThePrintedValuesByDottedName) {
   const auto values = setting_values(ExampleConfig{});
   EXPECT_EQ(values.size(), setting_names<ExampleConfig>().size());
   EXPECT_EQ(values.at("optimizer.lr"), "0.0005");
@@ -38,7 +38,7 @@ TEST(SettingValues, AreThoseThatAreWrittenByTheirDottedNames) {
   EXPECT_EQ(values.at("data.train"), "\"\"");
 }
 
-TEST(PrintConfig, SaysWhereValuesWereSet) {
+TEST(PrintConfig, CommentsWhereValuesWereSet) {
   ConfigSource source = ConfigSource::from_text(
       "image: {crop: {scale: [0.25, 0.75]}}\ndata: {train: " + std::string(80, 'x') + "}\n", "run.yaml");
   source.add_overrides({{"loss", "info_nce"}});
@@ -51,7 +51,7 @@ TEST(PrintConfig, SaysWhereValuesWereSet) {
   EXPECT_EQ(read_text(text), config);
 }
 
-TEST(PrintConfig, ReadsBackToTheSameNumbers) {
+TEST(PrintConfig, RoundTripsNumbers) {
   constexpr double kTiny = std::numeric_limits<double>::denorm_min();
   for (const double number :
        {0.0, 1e-8, 2e-4, 1.0 / 3, 98765.4321, 1e9, 1.7976931348623157e308, kTiny, -1e22,
@@ -65,7 +65,7 @@ TEST(PrintConfig, ReadsBackToTheSameNumbers) {
   EXPECT_EQ(read_text(print_config(config)), config);
 }
 
-// Text of every kind that YAML could take for something else.
+// Texts of every kind that YAML could parse as something else.
 const std::vector<std::string> kTexts = {"",
                                          " ",
                                          " a",
@@ -172,7 +172,7 @@ const std::vector<std::string> kTexts = {"",
                                          "%YAML 1.2",
                                          "pipe:cat a | b"};
 
-TEST(PrintConfig, ReadsBackToTheSameText) {
+TEST(PrintConfig, RoundTripsText) {
   for (const std::string& text : kTexts) {
     ExampleConfig config;
     config.data.train = text;
@@ -182,7 +182,7 @@ TEST(PrintConfig, ReadsBackToTheSameText) {
   }
 }
 
-TEST(PrintConfig, ReadsBackToTheSameLists) {
+TEST(PrintConfig, RoundTripsLists) {
   ExampleConfig config;
   config.data.kinds = {LossKind::info_nce, LossKind::info_loob};
   config.data.flags = {true, false, true};
@@ -203,7 +203,7 @@ TEST(YamlText, IsQuotedOnlyWhereNeeded) {
   EXPECT_EQ(yaml_text("a,b", /*in_list=*/true), "\"a,b\"");
 }
 
-TEST(YamlText, RefusesWhatIsNotUtf8) { EXPECT_THROW(yaml_text("caf\xe9", /*in_list=*/false), UserError); }
+TEST(YamlText, RejectsInvalidUtf8) { EXPECT_THROW(yaml_text("caf\xe9", /*in_list=*/false), UserError); }
 
 }  // namespace
 }  // namespace cloob::testing

@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-TEST(ReadConfig, LeavesDefaultsWhereNothingIsSet) {
+TEST(ReadConfig, KeepsDefaultsWhenNothingIsSet) {
   for (const char* text :
        {"", "# nothing\n", "~", "{}", "optimizer:\n", "optimizer:\nimage:\n  crop: ~\ndata: {}\n"}) {
     EXPECT_EQ(read_text(text), ExampleConfig{}) << text;
@@ -52,12 +52,12 @@ TEST(ReadConfig, ReadsEveryType) {
   EXPECT_EQ(config.data.shuffle, false);
 }
 
-TEST(ReadConfig, TakesAnUnquotedNumberForTextAsItIsWritten) {
+TEST(ReadConfig, ReadsAnUnquotedNumberLiterallyAsText) {
   EXPECT_EQ(read_text("data: {train: 007}").data.train, "007");
   EXPECT_EQ(read_text("data: {train: true}").data.train, "true");
 }
 
-TEST(ReadConfig, TakesAScalarForAListOfOne) {
+TEST(ReadConfig, AcceptsAScalarAsAListOfOneElement) {
   EXPECT_THAT(read_text("data: {shards: a.tar}").data.shards, ElementsAre("a.tar"));
   EXPECT_THAT(read_text("data: {shards: []}").data.shards, IsEmpty());
 }
@@ -77,7 +77,7 @@ struct Mistake {
 
 class BadFile : public ::testing::TestWithParam<Mistake> {};
 
-TEST_P(BadFile, IsOneLineThatSaysWhereAndWhat) {
+TEST_P(BadFile, GivesOneLineWithLocationAndReason) {
   EXPECT_EQ(error_of([&] { read_text(GetParam().text); }), GetParam().message);
 }
 
@@ -91,16 +91,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "run.yaml:1:1: unknown setting 'optimiser', did you mean 'optimizer'?"},
         Mistake{"optimizer:\n  momentum: 3\n",
                 "run.yaml:2:3: unknown setting 'optimizer.momentum', 'optimizer' has lr, weight_decay, "
-                "warmup_steps, "
-                "grad_clip_norm"},
+                "warmup_steps, grad_clip_norm"},
         Mistake{"zzzzzzz: 3\n",
                 "run.yaml:1:1: unknown setting 'zzzzzzz', the top level has loss, optimizer, image, data"},
         Mistake{"image:\n  antialias: true\n",
                 "run.yaml:2:3: unknown setting 'image.antialias', did you mean 'image.crop.antialias'?"},
         Mistake{"optimizer.lr: 1\n",
-                "run.yaml:1:1: 'optimizer.lr' with dots is for the command line, in a file sections are "
-                "nested: write "
-                "'optimizer:' and the rest below it, indented"},
+                "run.yaml:1:1: the dotted name 'optimizer.lr' is for the command line only, in a file "
+                "sections are nested: write 'optimizer:' and the rest below it, indented"},
         Mistake{"data:\n  train: a\n  root: b\n  train: c\n",
                 "run.yaml:4:3: 'train' is set twice, first at run.yaml:2:3"},
         Mistake{"image: {crop: {scale: 1, scale: 1}}",
@@ -116,25 +114,25 @@ INSTANTIATE_TEST_SUITE_P(
                 "run.yaml:2:7: optimizer.lr is 3, must be in [0, 1] (Peak learning rate, reached after "
                 "warm-up.)"},
         Mistake{"optimizer: {grad_clip_norm: -1}",
-                "run.yaml:1:29: optimizer.grad_clip_norm is -1, must be at least 0 (Largest norm; null: no "
+                "run.yaml:1:29: optimizer.grad_clip_norm is -1, must be at least 0 (Maximum norm; null: no "
                 "clipping.)"},
         Mistake{"image: {size: 2000000000}",
                 "run.yaml:1:15: image.size is 2000000000, must be at most 1e9 (Side in pixels.)"},
         Mistake{
             "image:\n  crop:\n    scale: [0.5, 1.5]\n",
-            "run.yaml:3:18: image.crop.scale[1] is 1.5, must be in [0, 1] (Share of the area, from and to.)"},
+            "run.yaml:3:18: image.crop.scale[1] is 1.5, must be in [0, 1] (Fraction of the area, lowest and "
+            "highest.)"},
         Mistake{
             "loss: infoloob\n",
             "run.yaml:1:7: loss is 'infoloob', must be one of info_nce|info_loob, did you mean 'info_loob'?"},
         Mistake{"loss: x\n", "run.yaml:1:7: loss is 'x', must be one of info_nce|info_loob"},
         Mistake{"loss:\n",
-                "run.yaml:1:1: loss has no value, must be one of info_nce|info_loob (What is minimised.)"},
+                "run.yaml:1:1: loss has no value, must be one of info_nce|info_loob (The loss to minimize.)"},
         Mistake{"data: {kinds: [info_nce, 3]}",
                 "run.yaml:1:26: data.kinds[1] is 3, must be one of info_nce|info_loob"},
         Mistake{"optimizer: {lr: fast}",
                 "run.yaml:1:17: optimizer.lr is 'fast', must be a number in [0, 1] (Peak learning rate, "
-                "reached after "
-                "warm-up.)"},
+                "reached after warm-up.)"},
         Mistake{
             "optimizer: {weight_decay: '3'}",
             "run.yaml:1:27: optimizer.weight_decay is the quoted text '3', must be a number (Decay of weight "
@@ -154,20 +152,16 @@ INSTANTIATE_TEST_SUITE_P(
             "warm-up.)"},
         Mistake{"optimizer: {warmup_steps: 1_000}",
                 "run.yaml:1:27: optimizer.warmup_steps is '1_000', must be a whole number in [0, 1000000] "
-                "(Steps of "
-                "warm-up.)"},
+                "(Steps of warm-up.)"},
         Mistake{"optimizer: {grad_clip_norm: {a: 1}}",
                 "run.yaml:1:29: optimizer.grad_clip_norm is a map, must be a number at least 0 or null "
-                "(Largest norm; "
-                "null: no clipping.)"},
+                "(Maximum norm; null: no clipping.)"},
         Mistake{"image: {crop: {antialias: yes}}",
                 "run.yaml:1:27: image.crop.antialias is 'yes', must be true or false (Whether to filter when "
-                "shrinking "
-                "(a|b).)"},
+                "shrinking (a|b).)"},
         Mistake{"image: {crop: {scale: }}",
                 "run.yaml:1:16: image.crop.scale has no value, must be a list, each element a number in [0, "
-                "1] (Share "
-                "of the area, from and to.)"},
+                "1] (Fraction of the area, lowest and highest.)"},
         Mistake{"data:\n  train:\n", "run.yaml:2:3: data.train has no value, must be text (Training pairs.)"},
         Mistake{"data: {shards: {a: 1}}",
                 "run.yaml:1:16: data.shards is a map, must be a list, each element text (Tar files.)"},
@@ -187,9 +181,9 @@ INSTANTIATE_TEST_SUITE_P(
                               "(data.train is set at run.yaml:1:15)"},
                       // The message names no setting.
                       Mistake{"image:\n  crop:\n    antialias: true\n    scale: [1, 0.5]\n",
-                              "run.yaml:3:5: the smaller share comes first"}));
+                              "run.yaml:3:5: the smaller fraction comes first"}));
 
-TEST(Origins, NameTheLastPlaceThatSetAValue) {
+TEST(Origins, NameTheLastLocationThatSetAValue) {
   ConfigSource source =
       ConfigSource::from_text("loss: info_nce\noptimizer:\n  lr: 0.1\n  grad_clip_norm:\n", "run.yaml");
   source.add_overrides({{"optimizer.lr", "0.2"}, {"image.size", "64"}});

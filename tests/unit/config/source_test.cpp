@@ -35,7 +35,7 @@ class Include : public ::testing::Test {
   Origins origins_;
 };
 
-TEST_F(Include, LiesBelowTheFileAndIsFoundRelativeToIt) {
+TEST_F(Include, IsOverriddenByTheFileAndFoundRelativeToIt) {
   const std::string base =
       write("model/base.yaml", "optimizer: {lr: 0.1, warmup_steps: 7}\ndata: {shards: [a, b]}\n");
   const std::string run =
@@ -49,7 +49,7 @@ TEST_F(Include, LiesBelowTheFileAndIsFoundRelativeToIt) {
                                {"data.shards", run + ":4:16"}}));
 }
 
-TEST_F(Include, LetsLaterFilesWin) {
+TEST_F(Include, LetsLaterFilesOverrideEarlierOnes) {
   write("a.yaml", "optimizer: {lr: 0.1, weight_decay: 1}\n");
   write("b.yaml", "optimizer: {lr: 0.2}\n");
   const ExampleConfig config =
@@ -59,20 +59,20 @@ TEST_F(Include, LetsLaterFilesWin) {
   EXPECT_EQ(config.image.size, 1);
 }
 
-TEST_F(Include, KeepsWhatAnEmptySectionDoesNotChange) {
+TEST_F(Include, IsNotChangedByAnEmptySection) {
   write("a.yaml", "optimizer: {lr: 0.1}\n");
   EXPECT_EQ(read(write("run.yaml", "include: [a.yaml]\noptimizer:\n"), origins_).optimizer.lr, 0.1);
   EXPECT_EQ(read(write("none.yaml", "include:\nimage: {size: 5}\n"), origins_).image.size, 5);
 }
 
-TEST_F(Include, GoesOneLevelDeep) {
+TEST_F(Include, IsOnlyOneLevelDeep) {
   write("b.yaml", "loss: info_nce\n");
   write("a.yaml", "loss: info_nce\ninclude: b.yaml\n");
   EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
             "a.yaml:2:1: an included file may not include others (it is included at run.yaml:1:10)");
 }
 
-TEST_F(Include, RefusesCycles) {
+TEST_F(Include, RejectsCycles) {
   write("a.yaml", "include: run.yaml\n");
   EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
             "a.yaml:1:1: an included file may not include others (it is included at run.yaml:1:10)");
@@ -80,7 +80,7 @@ TEST_F(Include, RefusesCycles) {
             "self.yaml:1:11: the file includes itself");
 }
 
-TEST_F(Include, NamesThePlaceOfABadPath) {
+TEST_F(Include, NamesTheLocationOfABadPath) {
   EXPECT_EQ(error(write("run.yaml", "include: nowhere.yaml\n")),
             "run.yaml:1:10: cannot open 'nowhere.yaml': No such file or directory");
   EXPECT_EQ(error(write("list.yaml", "include: [[a]]\n")),
@@ -89,7 +89,7 @@ TEST_F(Include, NamesThePlaceOfABadPath) {
             "map.yaml:1:10: include must be a path or a list of paths");
 }
 
-TEST_F(Include, ReportsMistakesInTheIncludedFile) {
+TEST_F(Include, ReportsErrorsInTheIncludedFile) {
   write("a.yaml", "optimizer: {lr: 3}\n");
   EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
             "a.yaml:1:17: optimizer.lr is 3, must be in [0, 1] (Peak learning rate, reached after warm-up.)");
@@ -105,7 +105,7 @@ TEST_F(Include, IsNotASetting) {
       "grad_clip_norm");
 }
 
-TEST(ConfigSource, SaysWhichFileCannotBeRead) {
+TEST(ConfigSource, NamesTheFileThatCannotBeRead) {
   const TempDir folder;
   const std::string missing = folder / "x.yaml";
   expect_user_error([&] { ConfigSource::from_file(folder.path()); },
@@ -113,7 +113,7 @@ TEST(ConfigSource, SaysWhichFileCannotBeRead) {
   expect_user_error([&] { ConfigSource::from_file(missing); }, {missing, "No such file or directory"});
 }
 
-TEST(ConfigSource, SaysWhereListsGoTooDeep) {
+TEST(ConfigSource, NamesTheLocationOfTooDeepNesting) {
   EXPECT_THAT(error_of([] { read_text("data: " + std::string(3000, '[')); }),
               ::testing::AllOf(::testing::StartsWith("run.yaml:1:"), ::testing::HasSubstr("too deep")));
 }
@@ -125,15 +125,15 @@ struct Mistake {
 
 class BadYaml : public ::testing::TestWithParam<Mistake> {};
 
-TEST_P(BadYaml, IsOneLineThatSaysWhereAndWhat) {
+TEST_P(BadYaml, GivesOneLineWithLocationAndReason) {
   EXPECT_EQ(error_of([&] { read_text(GetParam().text); }), GetParam().message);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Source, BadYaml,
     ::testing::Values(
-        Mistake{"- a\n- b\n", "run.yaml:1:1: the file must hold settings ('name: value'), found a list"},
-        Mistake{"\nhello\n", "run.yaml:2:1: the file must hold settings ('name: value'), found text"},
+        Mistake{"- a\n- b\n", "run.yaml:1:1: the file must contain settings ('name: value'), found a list"},
+        Mistake{"\nhello\n", "run.yaml:2:1: the file must contain settings ('name: value'), found text"},
         Mistake{"loss: info_nce\n---\nloss: info_nce\n",
                 "run.yaml:2:1: a second document begins here, only one is allowed"},
         Mistake{"optimizer:\n\tlr: 1\n", "run.yaml:2:4: indented with a tab: use spaces"},
@@ -142,30 +142,24 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"data: {train: a\n", "run.yaml:2:1: a '{' is not closed with '}'"},
         Mistake{"data:\n  shards: [a, b\n  train: c\n", "run.yaml:3:8: a list is not closed with ']'"},
         Mistake{"data:\n  train: a: b\n",
-                "run.yaml:2:11: a ':' where no setting can begin: check the indentation, or put text that "
-                "holds ': ' in "
-                "quotes"},
+                "run.yaml:2:11: unexpected ':': check the indentation, or quote text that contains ': '"},
         Mistake{"data:\n  train: 'a' b\n",
-                "run.yaml:2:14: this line does not belong to the settings above it: check "
-                "the indentation"},
+                "run.yaml:2:14: this line does not belong to the settings above it: check the indentation"},
         Mistake{"data:\n  train: @a\n",
-                "run.yaml:2:10: this character cannot begin a value: put the text in quotes"},
-        Mistake{"loss: info_nce\n]\n", "run.yaml:2:1: a ']' or '}' that closes nothing"},
+                "run.yaml:2:10: a value cannot begin with this character: quote the text"},
+        Mistake{"loss: info_nce\n]\n", "run.yaml:2:1: unmatched ']' or '}'"},
         Mistake{"data: {train: \"\\q\"}", "run.yaml:1:18: unknown escape character: q"},
         Mistake{"data:\n  train: \"a\\\"\n",
                 "run.yaml:2:10: the text that begins here is not closed with \""},
         Mistake{"data:\n  train: 'a''\n", "run.yaml:2:10: the text that begins here is not closed with '"},
         Mistake{"loss: &x info_nce\n",
                 "run.yaml:1:7: anchors (&name) are not supported, write the value out where it is needed"},
-        Mistake{
-            "loss: *x\n",
-            "run.yaml:1:7: aliases (*name) are not supported: write the value out, or put text in quotes"},
-        Mistake{
-            "data: {train: !!str 5}",
-            "run.yaml:1:15: tags (!name) are not supported; text that looks like a number goes in quotes"},
-        Mistake{
-            "data: {train: ! 5}",
-            "run.yaml:1:15: tags (!name) are not supported; text that looks like a number goes in quotes"},
+        Mistake{"loss: *x\n",
+                "run.yaml:1:7: aliases (*name) are not supported: write the value out, or quote the text"},
+        Mistake{"data: {train: !!str 5}",
+                "run.yaml:1:15: tags (!name) are not supported; quote text that looks like a number"},
+        Mistake{"data: {train: ! 5}",
+                "run.yaml:1:15: tags (!name) are not supported; quote text that looks like a number"},
         Mistake{"data:\n  train: caf\xe9\n",
                 "run.yaml:2:13: the file is not valid UTF-8 here, save it as UTF-8"},
         Mistake{"data:\n  train: a\x04\n", "run.yaml:2:11: a control character, which YAML does not allow"}));

@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(BadKind, EveryKindHasANameOfItsOwn) {
+TEST(BadKind, EveryKindHasItsOwnName) {
   std::set<std::string> ids;
   for (std::size_t i = 0; i < kNumBadKinds; ++i) {
     const std::string id = bad_kind_id(static_cast<BadKind>(i));

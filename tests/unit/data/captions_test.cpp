@@ -1,4 +1,4 @@
-#include "data/captions.h"
+#include "cloob/data/captions.h"
 
 #include <map>
 #include <span>
@@ -8,7 +8,7 @@
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/source.h"
 #include "support/support.h"
-#include "test_files.h"
+#include "support/test_files.h"
 
 namespace cloob {
 namespace {
@@ -23,7 +23,7 @@ WeightedCaptions captions_of(const std::string& value) {
   return captions_in_json(std::as_bytes(std::span(text)), "c");
 }
 
-TEST(CaptionsInJson, TakesListsWithoutWeightsAsTheyStand) {
+TEST(CaptionsInJson, KeepsTheOrderOfListsWithoutWeights) {
   for (const auto& [value, expected] : std::map<std::string, std::vector<std::string>>{
            {R"("z")", {"z"}}, {R"(["z", "a", " b "])", {"z", "a", "b"}}, {"[]", {}}, {"null", {}}}) {
     const WeightedCaptions captions = captions_of(value);
@@ -33,8 +33,8 @@ TEST(CaptionsInJson, TakesListsWithoutWeightsAsTheyStand) {
 }
 
 TEST(CaptionsInJson, PutsTheHeaviestFirst) {
-  const WeightedCaptions list = captions_of(
-      R"([{"caption": "light", "weight": 0.5}, "plain", {"caption": "heavy", "weight": 2}, {"caption": "one"}])");
+  const WeightedCaptions list = captions_of(R"([{"caption": "light", "weight": 0.5}, "plain", )"
+                                            R"({"caption": "heavy", "weight": 2}, {"caption": "one"}])");
   EXPECT_THAT(list.captions, ElementsAre("heavy", "plain", "one", "light"));
   EXPECT_THAT(list.weights, ElementsAre(2, 1, 1, 0.5));
   const WeightedCaptions object = captions_of(R"({"a dog": 1, "a brown dog": 3.5, "": 9})");
@@ -42,13 +42,13 @@ TEST(CaptionsInJson, PutsTheHeaviestFirst) {
   EXPECT_THAT(object.weights, ElementsAre(3.5, 1));
 }
 
-TEST(CaptionsInJson, RefusesWeightsThatAreNone) {
+TEST(CaptionsInJson, RejectsInvalidWeights) {
   for (const std::string weight : {"0", "-1", "\"2\"", "null", "true", "[1]", "1e+300"}) {
     for (const std::string& value :
          {"{\"a\": " + weight + "}", "[{\"caption\": \"a\", \"weight\": " + weight + "}]"}) {
       try {
         captions_of(value);
-        ADD_FAILURE() << value << " is taken";
+        ADD_FAILURE() << value << " is accepted";
       } catch (const BadSample& bad) {
         EXPECT_EQ(bad.kind(), BadKind::no_caption);
         EXPECT_THAT(bad.what(), HasSubstr("a weight in 'c' in the .json member is " + weight)) << value;
@@ -57,13 +57,13 @@ TEST(CaptionsInJson, RefusesWeightsThatAreNone) {
   }
 }
 
-TEST(CaptionsInJson, RefusesAlternativesWithoutAText) {
+TEST(CaptionsInJson, RejectsEntriesWithoutText) {
   for (const std::string value : {R"([{"text": "a"}])", R"([{"caption": 3}])", "[[\"a\"]]", "true"}) {
     EXPECT_THROW(captions_of(value), BadSample) << value;
   }
 }
 
-TEST(TarSource, HandsOnTheWeightsOfCaptions) {
+TEST(TarSource, ReturnsTheWeightsOfCaptions) {
   const testing::TempDir folder;
   const auto path = testing::write_tar(
       folder / "0.tar", {{"a.jpg", "A"}, {"a.json", R"({"c": {"a dog": 1, "a brown dog": 3}})"}});

@@ -1,4 +1,4 @@
-#include "data/choose_caption.h"
+#include "cloob/data/captions.h"
 
 #include <map>
 #include <string>
@@ -7,9 +7,9 @@
 
 #include "cloob/base/error.h"
 #include "cloob/data/bad_samples.h"
-#include "cloob/data/loader.h"
+#include "cloob/data/loader/loader.h"
 #include "cloob/text/tokenizer.h"
-#include "number_source.h"
+#include "support/number_source.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -37,21 +37,21 @@ TEST(ChooseCaption, DrawsInProportionToTheWeights) {
   EXPECT_NEAR(counts[2], 1000, 150);
 }
 
-TEST(ChooseCaption, DrawsAsAlwaysWithoutWeights) {
+TEST(ChooseCaption, DrawsUniformlyWithoutWeights) {
   const RawSample sample = sample_with({"a", "b", "c"});
   for (std::uint64_t i = 0; i < 100; ++i) {
     EXPECT_EQ(choose_caption(sample, stream_of(i)), stream_of(i).below(3));
   }
 }
 
-TEST(ChooseCaption, StaysInsideWhateverTheWeights) {
+TEST(ChooseCaption, StaysInRangeForExtremeWeights) {
   const RawSample sample = sample_with({"a", "b", "c"}, {1e12, 1e12, 1e-300});
   for (std::uint64_t i = 0; i < 1000; ++i) EXPECT_LT(choose_caption(sample, stream_of(i)), 3u);
   const RawSample uneven = sample_with({"a", "b"}, {1});
   EXPECT_THROW(choose_caption(uneven, stream_of(0)), InternalError);
 }
 
-TEST(ThrowEmptyAfterCleaning, ShowsWhatCannotBeSeen) {
+TEST(ThrowEmptyAfterCleaning, ShowsInvisibleCharacters) {
   try {
     throw_empty_after_cleaning("\xe2\x80\x8b\xff&nbsp;");
   } catch (const BadSample& bad) {
@@ -60,7 +60,7 @@ TEST(ThrowEmptyAfterCleaning, ShowsWhatCannotBeSeen) {
   }
 }
 
-// Gives sample 5 captions that cleaning makes empty.
+// Sample 5 has a caption that is empty after cleaning.
 class PartlyEmptySource final : public Source {
  public:
   std::int64_t size() const override { return numbers_.size(); }
@@ -75,7 +75,7 @@ class PartlyEmptySource final : public Source {
   testing::NumberSource numbers_{8};
 };
 
-TEST(ThrowEmptyAfterCleaning, LeavesThePlaceInTheBatchEmpty) {
+TEST(ThrowEmptyAfterCleaning, SkipsTheSampleInTheBatch) {
   const Preprocess preprocess = with_text(testing::number_preprocess(), make_tokenizer({}), 16);
   Loader loader(std::make_shared<PartlyEmptySource>(), preprocess, testing::training_options(8));
   const Batch batch = loader.next();

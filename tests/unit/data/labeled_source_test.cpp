@@ -3,7 +3,7 @@
 #include "cloob/base/error.h"
 #include "cloob/data/bad_samples.h"
 #include "support/support.h"
-#include "test_files.h"
+#include "support/test_files.h"
 
 namespace cloob {
 namespace {
@@ -15,7 +15,7 @@ using testing::write_tar;
 using testing::write_text;
 using Names = std::vector<std::string>;
 
-TEST(LabeledFolder, SortsClassesByTheNamesOfTheirFolders) {
+TEST(LabeledFolder, SortsClassesByFolderName) {
   const TempDir folder;
   write_text(folder / "red_circle/2.jpg", "r2");
   write_text(folder / "red_circle/1.PNG", "r1");
@@ -33,7 +33,7 @@ TEST(LabeledFolder, SortsClassesByTheNamesOfTheirFolders) {
   }
 }
 
-TEST(LabeledFolder, TakesNamesAndPromptsFromFiles) {
+TEST(LabeledFolder, ReadsNamesAndPromptsFromFiles) {
   const TempDir folder;
   write_text(folder / "n01/1.jpg", "1");
   write_text(folder / "n02/1.jpg", "2");
@@ -46,11 +46,11 @@ TEST(LabeledFolder, TakesNamesAndPromptsFromFiles) {
   expect_user_error([&] { open_labeled_source(folder.path(), "test", 1); }, {"names 1 classes", "2 folders"});
 }
 
-TEST(LabeledFolder, RefusesFoldersWithoutImages) {
+TEST(LabeledFolder, RejectsFoldersWithoutImages) {
   const TempDir folder;
   std::filesystem::create_directories(folder / "empty");
   expect_user_error([&] { open_labeled_source(folder.path(), "test", 1); },
-                    {"has no image", "clip-benchmark"});
+                    {"has no images", "clip-benchmark"});
   expect_user_error([&] { open_labeled_source(folder / "none", "test", 1); }, {"none' is not a folder"});
 }
 
@@ -79,7 +79,7 @@ TEST(ClipBenchmarkFolder, ReadsImagesAndLabels) {
   EXPECT_THROW(source->read(3), BadSample);
 }
 
-TEST(ClipBenchmarkFolder, SaysWhatIsWrong) {
+TEST(ClipBenchmarkFolder, ReportsErrors) {
   const TempDir folder;
   for (const std::string label : {"2", "-1", "cat"}) {
     write_clip_benchmark(folder, label);
@@ -93,7 +93,7 @@ TEST(ClipBenchmarkFolder, SaysWhatIsWrong) {
   expect_user_error([&] { open_labeled_source(folder.path(), "test", 1); }, {"2.tar'", "No such file"});
   write_text(folder / "test/nshards.txt", "many\n");
   expect_user_error([&] { open_labeled_source(folder.path(), "test", 1); },
-                    {"nshards.txt' has to hold the number"});
+                    {"nshards.txt' must hold the number"});
 }
 
 }  // namespace

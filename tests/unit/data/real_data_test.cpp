@@ -1,8 +1,8 @@
-// The data beside the project, where it is there.
+// Tests with the data sets beside the project, skipped if they are missing.
 #include <set>
 
 #include "cloob/data/labeled_source.h"
-#include "cloob/data/loader.h"
+#include "cloob/data/loader/loader.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -39,35 +39,35 @@ TEST_F(RealData, ReadsTheFlickr8kShardsWithAllCaptions) {
   EXPECT_EQ(loader.epochs_done(), 1);
 }
 
-TEST_F(RealData, ScaledDecodingComesCloseToExact) {
+TEST_F(RealData, ScaledDecodingIsCloseToExact) {
   const auto source = make_source({}, {(root_ / "flickr8k" / "dev.tsv").string()}, Purpose::evaluation);
   ImageConfig exact, scaled;
   exact.mean = scaled.mean = {0, 0, 0};
   exact.std = scaled.std = {1, 1, 1};
   scaled.decode = Decoding::scaled;
   constexpr std::int64_t kSide = 64;
-  const Preprocess in_full = make_image_preprocess(exact, Purpose::training, kSide, 1'000'000);
+  const Preprocess full = make_image_preprocess(exact, Purpose::training, kSide, 1'000'000);
   const Preprocess reduced = make_image_preprocess(scaled, Purpose::training, kSide, 1'000'000);
   double sum = 0;
-  constexpr std::int64_t kPictures = 100;
-  for (std::int64_t index = 0; index < kPictures; ++index) {
+  constexpr std::int64_t kImages = 100;
+  for (std::int64_t index = 0; index < kImages; ++index) {
     const RawSample sample = source->read(index);
     std::vector<float> expected(3 * kSide * kSide), actual(expected.size());
     const auto seed = static_cast<std::uint64_t>(index);
     RandomStream first(RandomUse::augmentation, {seed}), second(RandomUse::augmentation, {seed});
-    in_full.image(sample.image_bytes, first, expected);
+    full.image(sample.image_bytes, first, expected);
     reduced.image(sample.image_bytes, second, actual);
     EXPECT_EQ(first.next(), second.next()) << "both draw the same numbers";
     for (std::size_t i = 0; i < actual.size(); ++i)
       sum += std::abs(static_cast<double>(actual[i] - expected[i]));
   }
-  const double grey_levels = 255 * sum / static_cast<double>(3 * kSide * kSide * kPictures);
+  const double grey_levels = 255 * sum / static_cast<double>(3 * kSide * kSide * kImages);
   EXPECT_LT(grey_levels, 2.0);
   EXPECT_GT(grey_levels, 0.1) << "nothing was scaled";
   RecordProperty("grey_levels", std::to_string(grey_levels));
 }
 
-TEST_F(RealData, GroupsTheFlickr8kDevelopmentTableByImage) {
+TEST_F(RealData, GroupsTheFlickr8kDevTableByImage) {
   const auto table = (root_ / "flickr8k" / "dev.tsv").string();
   EXPECT_EQ(make_source({}, {table}, Purpose::training)->size(), 5000);
   const auto source = make_source({}, {table}, Purpose::evaluation);

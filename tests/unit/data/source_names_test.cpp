@@ -1,8 +1,8 @@
-#include "data/source_names.h"
+#include "cloob/data/source_names.h"
 
 #include "cloob/base/error.h"
 #include "support/support.h"
-#include "test_files.h"
+#include "support/test_files.h"
 
 namespace cloob {
 namespace {
@@ -10,7 +10,7 @@ namespace {
 using testing::TempDir;
 using Names = std::vector<std::string>;
 
-TEST(ExpandBraces, WorksAsAShellDoes) {
+TEST(ExpandBraces, WorksLikeAShell) {
   const std::vector<std::pair<std::string, Names>> cases = {
       {"a.tar", {"a.tar"}},
       {"{0..2}", {"0", "1", "2"}},
@@ -33,7 +33,7 @@ TEST(ExpandBraces, WorksAsAShellDoes) {
   for (const auto& [pattern, names] : cases) EXPECT_EQ(expand_braces(pattern), names) << pattern;
 }
 
-TEST(ExpandBraces, RefusesAbsurdNumbers) {
+TEST(ExpandBraces, RejectsTooManyNames) {
   testing::expect_user_error([] { expand_braces("{0..9999999999}"); }, {"more than 1,000,000 names"});
   testing::expect_user_error([] { expand_braces("{0..9999}{0..9999}"); }, {"more than 1,000,000 names"});
 }
@@ -51,23 +51,20 @@ TEST(ExpandSourceNames, ExpandsGlobsByNameAndKeepsTheOrderOfTheList) {
   EXPECT_EQ(names, (Names{"b10.tar", "b2.tar", "a.tar", "[x].tar"}));
 }
 
-TEST(ExpandSourceNames, SaysWhatIsMissing) {
+TEST(ExpandSourceNames, ReportsMissingSources) {
   const TempDir folder;
   testing::write_text(folder / "0.tar", "");
   const std::string root = folder.path().string();
   testing::expect_user_error([&] { expand_source_names({root + "/1.tar"}); }, {"/1.tar' does not exist"});
   testing::expect_user_error([] { expand_source_names({"s3://shards/1.tar"}); }, {"s3://", "'pipe:COMMAND'"});
-  testing::expect_user_error([] { expand_source_names({"http:///1.tar"}); }, {"names no server"});
-  testing::expect_user_error([] { expand_source_names({""}); }, {"no name"});
+  testing::expect_user_error([] { expand_source_names({"http:///1.tar"}); }, {"has no host name"});
+  testing::expect_user_error([] { expand_source_names({""}); }, {"name is empty"});
   testing::expect_user_error([&] { expand_source_names({root + "/{0..3}.tar"}); },
-                             {"/1.tar' does not exist", "{0..3}.tar' asks for it", "'*.tar'"});
+                             {"/1.tar' does not exist", "{0..3}.tar' expands to it", "'*.tar'"});
   testing::expect_user_error([&] { expand_source_names({root + "/x*.tar"}); },
                              {"no file matches '", "/x*.tar'"});
-  testing::expect_user_error(
-      [&] {
-        expand_source_names({root + "/0.tar", root + "/*.tar"});
-      },
-      {"/0.tar' is named twice"});
+  testing::expect_user_error([&] { expand_source_names({root + "/0.tar", root + "/*.tar"}); },
+                             {"/0.tar' is named twice"});
 }
 
 }  // namespace

@@ -11,10 +11,10 @@
 #include "cloob/base/log.h"
 #include "cloob/base/random.h"
 #include "cloob/data/bad_samples.h"
-#include "data/shard_index.h"
-#include "data/shard_walk.h"
+#include "cloob/data/tar/shard_index.h"
+#include "data/tar/shard_walk.h"
 #include "support/support.h"
-#include "test_files.h"
+#include "support/test_files.h"
 
 namespace cloob {
 namespace {
@@ -50,7 +50,7 @@ DataConfig with_json(const std::string& field) {
   return config;
 }
 
-TEST(SplitMemberName, CutsAtTheFirstDotOfTheFileName) {
+TEST(SplitMemberName, SplitsAtTheFirstDotOfTheFileName) {
   const std::vector<std::tuple<std::string, std::string, std::string>> cases = {
       {"a.jpg", "a", "jpg"},          {"v1.0/a.JPG", "v1.0/a", "jpg"},
       {"a.b.Txt", "a", "b.txt"},      {"noextension", "noextension", ""},
@@ -81,7 +81,7 @@ TEST(TarSource, GroupsMembersByKey) {
   EXPECT_EQ(source->describe(2), (folder / "1.tar").string() + ", sample 0");
 }
 
-TEST(TarSource, KnowsWhichMembersItsSamplesHave) {
+TEST(TarSource, CountsMemberKinds) {
   const TempDir folder;
   write_tar(folder / "0.tar",
             {{"a.jpg", "A"}, {"a.txt", "a"}, {"b.txt", "b"}, {"b.jpg", "B"}, {"c.txt", "c"}});
@@ -95,7 +95,7 @@ TEST(TarSource, KnowsWhichMembersItsSamplesHave) {
   EXPECT_EQ(open_source(folder / "t.csv")->member_kinds(), Kinds());
 }
 
-TEST(TarSource, TakesTheMemberThatIsNamedFirst) {
+TEST(TarSource, PrefersTheMemberThatIsListedFirst) {
   const TempDir folder;
   const auto path =
       write_tar(folder / "0.tar", {{"a.jpg", "J"}, {"a.png", "P"}, {"a.txt", "t"}, {"a.cap", "c"}});
@@ -125,7 +125,7 @@ TEST(TarSource, ReadsCaptionsFromJsonAndLines) {
   expect_bad(*open_source(path), 1, BadKind::no_caption, "the caption of 'b' is empty");
 }
 
-TEST(TarSource, SaysWhatASampleLacks) {
+TEST(TarSource, ReportsWhatASampleLacks) {
   const TempDir folder;
   const auto path = write_tar(folder / "0.tar", {{"ok.jpg", "A"},
                                                  {"ok.json", R"({"caption": "x"})"},
@@ -145,9 +145,9 @@ TEST(TarSource, SaysWhatASampleLacks) {
   EXPECT_EQ(source->read(0).captions, Captions{"x"});
   expect_bad(*source, 1, BadKind::no_image, "'b' has .json");
   expect_bad(*source, 2, BadKind::no_caption, "'c' has .jpg .txt");
-  expect_bad(*source, 3, BadKind::no_caption, "no JSON object");
+  expect_bad(*source, 3, BadKind::no_caption, "not a JSON object");
   expect_bad(*source, 4, BadKind::no_caption, "has no 'caption'");
-  expect_bad(*source, 5, BadKind::no_caption, "no text and no list of texts");
+  expect_bad(*source, 5, BadKind::no_caption, "neither a string nor a list of strings");
   expect_bad(*source, 6, BadKind::no_caption, "is empty");
 }
 
@@ -163,9 +163,9 @@ Members five_samples() {
 // Each sample takes 512 + 1024 bytes for its image and 512 + 512 for its caption.
 constexpr std::size_t kSampleBytes = 2560;
 
-TEST(TarSource, UsesWhatComesBeforeTheDamageAndCountsTheRestAsOne) {
+TEST(TarSource, UsesSamplesBeforeTruncationAndCountsTheRestAsOne) {
   const TempDir folder;
-  const std::string whole = read_file(write_tar(folder / "whole.tar", five_samples()));
+  const std::string intact = read_file(write_tar(folder / "whole.tar", five_samples()));
   write_tar(folder / "9.tar", {{"z.jpg", "Z"}, {"z.txt", "of z"}});
   const auto expect_usable = [&](const std::string& content, std::int64_t usable,
                                  const std::string& message) {
@@ -178,13 +178,14 @@ TEST(TarSource, UsesWhatComesBeforeTheDamageAndCountsTheRestAsOne) {
     expect_bad(*source, usable, BadKind::broken_shard, message);
     EXPECT_EQ(source->read(usable + 1).key, "z");
   };
-  expect_usable(whole.substr(0, 2 * kSampleBytes + 900), 2, "it ends inside the member 'c.jpg' at byte 5120");
-  expect_usable(whole.substr(0, 2 * kSampleBytes + 1600), 2, "it ends inside the header at byte 6656");
-  expect_usable(whole.substr(0, 3 * kSampleBytes + 20), 3, "it ends inside the header at byte 7680");
+  expect_usable(intact.substr(0, 2 * kSampleBytes + 900), 2,
+                "it ends inside the member 'c.jpg' at byte 5120");
+  expect_usable(intact.substr(0, 2 * kSampleBytes + 1600), 2, "it ends inside the header at byte 6656");
+  expect_usable(intact.substr(0, 3 * kSampleBytes + 20), 3, "it ends inside the header at byte 7680");
   expect_usable("", 0, "it is empty (0 bytes)");
 }
 
-TEST(TarSource, GoesOnBehindABrokenHeader) {
+TEST(TarSource, ContinuesAfterABrokenHeader) {
   const TempDir folder;
   std::string damaged = read_file(write_tar(folder / "0.tar", five_samples()));
   damaged[3 * kSampleBytes + 150] = '9';
@@ -200,7 +201,7 @@ TEST(TarSource, ReportsShardsThatChangeOrVanishDuringARun) {
   const TempDir folder;
   const auto path = write_tar(folder / "0.tar", five_samples());
   const auto source = open_source(path);
-  const std::string whole = read_file(path);
+  const std::string intact = read_file(path);
   std::filesystem::resize_file(path, 3 * kSampleBytes);
   EXPECT_EQ(source->read(1).key, "b");
   expect_bad(*source, 4, BadKind::unreadable, "0.tar' ends at byte");
@@ -209,29 +210,29 @@ TEST(TarSource, ReportsShardsThatChangeOrVanishDuringARun) {
   expect_bad(*other, 0, BadKind::unreadable, "1.tar': No such file");
 }
 
-TEST(TarSource, RefusesWhatIsNoTarFile) {
+TEST(TarSource, RejectsFilesThatAreNotTar) {
   const TempDir folder;
   write_text(folder / "a.tar", std::string(2000, 'x'));
   expect_user_error([&] { open_source(folder / "a.tar"); }, {"a.tar' is not a tar file", "byte 0"});
   write_text(folder / "b.tar", "\x1f\x8b" + std::string(2000, 'x'));
-  expect_user_error([&] { open_source(folder / "b.tar"); }, {"b.tar' is compressed by gzip", "unpack"});
+  expect_user_error([&] { open_source(folder / "b.tar"); }, {"b.tar' is gzip-compressed", "decompress"});
   std::filesystem::create_directory(folder / "c.tar");
   expect_user_error([&] { open_source(folder / "c.tar"); }, {"c.tar'", "Is a directory"});
 }
 
-TEST(TarSource, SaysAtOnceWhyNoSampleIsUsable) {
+TEST(TarSource, ReportsOnOpeningWhyNoSampleIsUsable) {
   const TempDir folder;
   const auto wrong =
       write_tar(folder / "0.tar", {{"a.input.jpg", "A"}, {"a.cap", "a"}, {"b.input.jpg", "B"}});
   expect_user_error([&] { open_source(wrong); },
-                    {"0.tar' has no usable sample: each needs .jpg or .jpeg or .png or .webp and .txt",
+                    {"0.tar' has no usable samples: each needs .jpg or .jpeg or .png or .webp and .txt",
                      ".cap (1), .input.jpg (2)", "set data.webdataset.image_members"});
   const auto apart =
       write_tar(folder / "1.tar", {{"a.jpg", "A"}, {"b.jpg", "B"}, {"a.txt", "a"}, {"b.txt", "b"}});
-  expect_user_error([&] { open_source(apart); }, {"but not side by side"});
+  expect_user_error([&] { open_source(apart); }, {"but not together"});
   const auto none = write_tar(folder / "2.tar", {});
   expect_user_error([&] { open_source(none, with_json("caption")); },
-                    {"and .json, the member suffixes are none"});
+                    {"and .json, but the member suffixes are none"});
 }
 
 TEST(ShardIndex, FindsEverySampleOfRandomLayouts) {
@@ -266,7 +267,7 @@ TEST(ShardIndex, FindsEverySampleOfRandomLayouts) {
   }
 }
 
-TEST(TarSource, ReadsMoreShardsThanMayBeOpen) {
+TEST(TarSource, ReadsMoreShardsThanItKeepsOpen) {
   const TempDir folder;
   for (int shard = 0; shard < 300; ++shard) {
     write_tar(folder / fmt::format("{:03}.tar", shard), {{"a.jpg", std::to_string(shard)}, {"a.txt", "x"}});
@@ -329,14 +330,14 @@ TEST(CsvSource, ReportsBadSamplesByKind) {
   expect_bad(*source, 3, BadKind::no_caption, "empty");
 }
 
-TEST(CsvSource, SaysAtOnceWhereItLookedForImages) {
+TEST(CsvSource, ReportsOnOpeningWhereItLookedForImages) {
   const TempDir folder;
   const auto path = write_text(folder / "t.csv", "filepath,title\nimg/a.jpg,x\nimg/b.jpg,x\n");
   expect_user_error([&] { open_source(path); },
-                    {"not one of 2 images", (folder / "img/a.jpg").string(), "set data.image_root"});
+                    {"none of the 2 images", (folder / "img/a.jpg").string(), "set data.image_root"});
 }
 
-TEST(MakeSource, JoinsTablesAndKnowsFormatsByTheirNames) {
+TEST(MakeSource, ConcatenatesTablesAndDetectsFormatsByName) {
   const TempDir folder;
   write_text(folder / "a.jpg", "A");
   write_text(folder / "1.csv", "filepath,title\na.jpg,1\n");
@@ -356,10 +357,10 @@ TEST(MakeSource, JoinsTablesAndKnowsFormatsByTheirNames) {
   EXPECT_EQ(open_source(folder / "table.txt", csv)->read_captions(0), Captions{"4"});
   write_tar(folder / "s.tar", {{"a.jpg", "A"}, {"a.txt", "x"}});
   expect_user_error([&] { open_source(folder / "{1.csv,s.tar}"); }, {"different formats"});
-  expect_user_error([&] { make_source({}, {}, Purpose::training); }, {"no data is named"});
+  expect_user_error([&] { make_source({}, {}, Purpose::training); }, {"no data is given"});
 }
 
-TEST(MakeImageFileSource, ReadsFilesInTheirOrder) {
+TEST(MakeImageFileSource, ReadsFilesInOrder) {
   const TempDir folder;
   write_text(folder / "b.jpg", "B");
   const auto source = make_image_file_source({folder / "b.jpg", folder / "a.jpg"});

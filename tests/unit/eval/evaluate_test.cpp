@@ -8,6 +8,7 @@
 #include "cloob/data/bad_samples.h"
 #include "cloob/image/encode.h"
 #include "support/support.h"
+#include "unit/eval/scaled_model.h"
 #include "unit/model/tiny_models.h"
 
 namespace cloob {
@@ -15,7 +16,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Pictures of one colour each, with two captions; counts how often an image is read.
+// Images of a single color with two captions each; counts how many images are read.
 class ColorSource final : public Source {
  public:
   explicit ColorSource(std::int64_t size, std::int64_t broken = -1) : size_(size), broken_(broken) {}
@@ -45,7 +46,7 @@ class ColorSource final : public Source {
   std::int64_t broken_;
 };
 
-// A token a letter.
+// One token per letter.
 class LetterTokenizer final : public Tokenizer {
  public:
   EncodedText encode(std::string_view text, std::int64_t) const override {
@@ -67,44 +68,41 @@ class Evaluate : public ::testing::Test {
     return encode_pairs(encoder_, source, captions, options_);
   }
 
-  FeatureEncoder encoder_{testing::drawn(testing::tiny_vit(), 3), at::kCPU, ImageConfig{},
-                          std::make_shared<LetterTokenizer>()};
-  ContrastiveObjective objective_{LossConfig{}, RetrievalConfig{}, at::kCPU};
+  testing::ScaledModel model_{testing::random_model(testing::tiny_vit(), 3)};
+  FeatureEncoder encoder_{model_, ImageConfig{}, std::make_shared<LetterTokenizer>()};
   EncodeOptions options_{.precision = Precision::fp32, .batch_size = 4, .data = {}};
 };
 
-TEST_F(Evaluate, OneReadingOfTheImagesServesRetrievalAndLoss) {
+TEST_F(Evaluate, ReadsImagesOnceForRetrievalAndLoss) {
   const auto source = std::make_shared<ColorSource>(10);
   const PairFeatures pairs = encode(source, EvalCaptions::all);
   EXPECT_EQ(source->num_reads, 10);
   EXPECT_THAT(pairs.image_of_text, ElementsAre(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9));
   EXPECT_EQ(named_numbers(evaluate_retrieval(pairs)),
             named_numbers(evaluate_retrieval(encode(source, EvalCaptions::all))));
-  // The second captions play no part in the loss.
-  EXPECT_EQ(evaluate_loss(pairs, encoder_, objective_, 5).loss,
-            evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 5).loss);
+  // The loss ignores second captions.
+  EXPECT_EQ(evaluate_loss(pairs, model_, 5).loss,
+            evaluate_loss(encode(source, EvalCaptions::first), model_, 5).loss);
 }
 
-TEST_F(Evaluate, TheLossIsTheMeanOverWholeBatchesOfPairs) {
+TEST_F(Evaluate, TheLossIsTheMeanOverFullBatches) {
   const PairFeatures pairs = encode(std::make_shared<ColorSource>(10), EvalCaptions::first);
-  const LossResult result = evaluate_loss(pairs, encoder_, objective_, 4);
+  const LossResult result = evaluate_loss(pairs, model_, 4);
   EXPECT_EQ(result.batch_size, 4);
   EXPECT_EQ(result.num_batches, 2);
   EXPECT_EQ(result.num_pairs, 8);
   double expected = 0;
   for (const std::int64_t first : {0, 4}) {
-    expected += objective_
-                    .evaluate(pairs.image_ND.narrow(0, first, 4), pairs.text_MD.narrow(0, first, 4),
-                              encoder_.model()->inv_tau(), SingleProcess(), 0)
-                    .loss.item<double>() /
+    expected += model_.pair_loss(pairs.image_ND.narrow(0, first, 4), pairs.text_MD.narrow(0, first, 4))
+                    .item<double>() /
                 2;
   }
   EXPECT_DOUBLE_EQ(result.loss, expected);
 }
 
-TEST_F(Evaluate, TheLossOfFewerPairsThanABatchSaysHowManyTheyAre) {
+TEST_F(Evaluate, TheLossOfFewerPairsThanABatchUsesAllOfThem) {
   const auto source = std::make_shared<ColorSource>(6, /*broken=*/2);
-  const LossResult result = evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 100);
+  const LossResult result = evaluate_loss(encode(source, EvalCaptions::first), model_, 100);
   EXPECT_EQ(result.batch_size, 5);
   EXPECT_EQ(result.num_batches, 1);
   EXPECT_EQ(result.num_pairs, 5);
@@ -112,12 +110,20 @@ TEST_F(Evaluate, TheLossOfFewerPairsThanABatchSaysHowManyTheyAre) {
 
 TEST_F(Evaluate, ALossNeedsTwoUsablePairs) {
   const auto source = std::make_shared<ColorSource>(2, /*broken=*/0);
-  testing::expect_user_error(
-      [&] { evaluate_loss(encode(source, EvalCaptions::first), encoder_, objective_, 16); },
-      {"1 usable pairs", "2"});
+  testing::expect_user_error([&] { evaluate_loss(encode(source, EvalCaptions::first), model_, 16); },
+                             {"1 usable pairs", "2"});
 }
 
-TEST_F(Evaluate, ProgressSaysWhatItCounts) {
+TEST_F(Evaluate, MaxSamplesSelectsEvenlySpacedImages) {
+  const auto source = std::make_shared<ColorSource>(10);
+  options_.max_samples = 4;
+  EXPECT_THAT(encoder_.encode_images(source, options_).indices, ElementsAre(0, 2, 5, 7));
+  EXPECT_EQ(source->num_reads, 4);
+  options_.max_samples = 100;
+  EXPECT_EQ(encoder_.encode_images(source, options_).indices.size(), 10U);
+}
+
+TEST_F(Evaluate, ReportsProgressWithUnits) {
   std::vector<std::string> seen;
   options_.report = [&](const Progress& progress) {
     seen.push_back(progress.unit + " " + std::to_string(progress.step) + "/" +

@@ -38,7 +38,7 @@ TEST_F(Prompts, JsonHoldsOneListOrListsByDataSet) {
   testing::expect_user_error([&] { load_class_names(many + ":pet"); },
                              {"'pet'", "did you mean 'pets'?", "pets, cars"});
   testing::expect_user_error([&] { load_class_names(many); }, {"say which one", "many.json:NAME"});
-  testing::expect_user_error([&] { load_class_names(many + ":odd"); }, {"many.json:odd", "list of texts"});
+  testing::expect_user_error([&] { load_class_names(many + ":odd"); }, {"many.json:odd", "list of strings"});
   testing::expect_user_error([&] { load_class_names(file("one.json", "[\"a\"]") + ":x"); },
                              {"leave out ':x'"});
   testing::expect_user_error([&] { load_class_names(file("bad.json", "[1]")); }, {"bad.json[0]", "found 1"});
@@ -69,7 +69,7 @@ TEST_F(Prompts, TemplatesAreTheLinesOfAFileWithAPlaceholderEach) {
 
 TEST_F(Prompts, EveryPlaceholderIsFilled) {
   EXPECT_EQ(fill_template("a {c}, a type of {}.", "cat"), "a cat, a type of cat.");
-  EXPECT_EQ(fill_template("{c}", "{c} {}"), "{c} {}");  // what was filled in is not read again
+  EXPECT_EQ(fill_template("{c}", "{c} {}"), "{c} {}");  // inserted text is not expanded again
   EXPECT_EQ(fill_template(default_templates().at(0), "cat"), "a photo of a cat.");
 }
 

@@ -16,7 +16,7 @@ using Labels = std::vector<std::int64_t>;
 TEST(ZeroShotMeter, CountsHitsAndAveragesRecallOverTheClassesThatOccur) {
   ZeroShotMeter meter(/*num_classes=*/6);
   const at::Tensor scores = at::eye(6);
-  meter.add(scores.slice(0, 0, 3), Labels{0, 0, 2});  // two of three right
+  meter.add(scores.slice(0, 0, 3), Labels{0, 0, 2});  // two of three correct
   meter.add(scores.slice(0, 3, 4), Labels{0});        // wrong
   const ZeroShotMetrics metrics = meter.metrics();
   EXPECT_DOUBLE_EQ(metrics.acc1, 0.5);
@@ -25,14 +25,14 @@ TEST(ZeroShotMeter, CountsHitsAndAveragesRecallOverTheClassesThatOccur) {
   EXPECT_EQ(metrics.num_samples, 4);
 }
 
-TEST(ZeroShotMeter, PutsTheLowerOfEqualClassesFirst) {
+TEST(ZeroShotMeter, RanksEqualScoresByIndex) {
   ZeroShotMeter meter(/*num_classes=*/6);
   meter.add(at::zeros({6, 6}), Labels{0, 1, 2, 3, 4, 5});
   EXPECT_DOUBLE_EQ(meter.metrics().acc1, 1.0 / 6);
   EXPECT_DOUBLE_EQ(meter.metrics().acc5.value(), 5.0 / 6);
 }
 
-TEST(ZeroShotMeter, HasNoTopFiveBelowFiveClasses) {
+TEST(ZeroShotMeter, HasNoAcc5WithFewerThanFiveClasses) {
   ZeroShotMeter meter(/*num_classes=*/4);
   meter.add(at::eye(4), Labels{0, 1, 2, 3});
   EXPECT_FALSE(meter.metrics().acc5);
@@ -40,20 +40,20 @@ TEST(ZeroShotMeter, HasNoTopFiveBelowFiveClasses) {
             R"({"acc1": 1, "acc5": null, "mean_per_class_recall": 1, "num_samples": 4})");
 }
 
-TEST(ZeroShotMeter, RefusesLabelsWithoutAName) {
+TEST(ZeroShotMeter, RejectsLabelsWithoutAClassName) {
   ZeroShotMeter meter(/*num_classes=*/2);
   testing::expect_user_error([&] { meter.add(at::eye(2), Labels{0, 2}); }, {"label 2", "2 class names"});
   testing::expect_user_error([&] { meter.add(at::eye(2), Labels{-1, 0}); }, {"label -1"});
 }
 
-TEST(ZeroShotMeter, RefusesScoresThatAreNotFiniteAndNoDataAtAll) {
+TEST(ZeroShotMeter, RejectsNonFiniteScoresAndMissingData) {
   ZeroShotMeter meter(/*num_classes=*/2);
   const at::Tensor scores = at::full({1, 2}, std::numeric_limits<float>::infinity());
   testing::expect_user_error([&] { meter.add(scores, Labels{0}); }, {"not finite"});
   testing::expect_user_error([&] { meter.metrics(); }, {"at least one image"});
 }
 
-TEST(ZeroShotMetrics, AreTheSameInBlocksAsBatchByBatch) {
+TEST(ZeroShotMetrics, AreTheSameInBlocksAndBatches) {
   constexpr std::int64_t kNumClasses = 5000;
   constexpr std::int64_t kNumImages = 4000;  // 20 million scores: two blocks
   at::manual_seed(1);
@@ -73,7 +73,7 @@ TEST(ZeroShotMetrics, AreTheSameInBlocksAsBatchByBatch) {
   EXPECT_NEAR(metrics.acc5.value(), meter.metrics().acc5.value(), 1e-3);
 }
 
-TEST(ZeroShotClassifier, AveragesDirectionsNotLengths) {
+TEST(ZeroShotClassifier, AveragesDirectionsIgnoringNorms) {
   const at::Tensor prompts = at::tensor({100.0, 0.0, 0.0, 1.0}).reshape({1, 2, 2});
   const double half = std::sqrt(0.5);
   testing::expect_close(zero_shot_classifier(prompts), at::tensor({half, half}).reshape({1, 2}), 0, 1e-12);

@@ -16,7 +16,7 @@ Pixels changed(void (*adjust)(ImageU8&, double), double factor, const Pixels& pi
   return image.pixels;
 }
 
-TEST(Color, FactorsMeanWhatTheySay) {
+TEST(Color, AppliesFactors) {
   const Pixels colors{10, 200, 90, 255, 0, 128};
   EXPECT_EQ(changed(adjust_brightness, 0.5, colors), (Pixels{5, 100, 45, 127, 0, 64}));
   EXPECT_EQ(changed(adjust_brightness, 2.0, colors), (Pixels{20, 255, 180, 255, 0, 255}));
@@ -27,7 +27,7 @@ TEST(Color, FactorsMeanWhatTheySay) {
   }
 }
 
-TEST(Color, HueGoesRoundTheCircle) {
+TEST(Color, HueWrapsAround) {
   EXPECT_EQ(changed(adjust_hue, 0.5, {255, 0, 0}), (Pixels{0, 255, 252}));  // 127 of 255 steps
   const Pixels grey{17, 17, 17};
   EXPECT_EQ(changed(adjust_hue, 0.3, grey), grey);
@@ -56,7 +56,7 @@ TEST(ColorJitter, DrawsFactorsFromTheirRangesInEveryOrder) {
   }
 }
 
-TEST(ColorJitter, LeavesOutWhatIsNotEnabled) {
+TEST(ColorJitter, SkipsDisabledOperations) {
   using enum ColorOperation;
   ImageU8 image{1, 1, {100, 50, 20}};
   const ColorJitter jitter{

@@ -8,8 +8,8 @@
 namespace cloob {
 namespace {
 
-// A flat picture of the given grey level, normalised with the default settings.
-at::Tensor flat_pictures(std::int64_t count, double level) {
+// Flat images of the given grey level, normalised with the default settings.
+at::Tensor flat_images(std::int64_t count, double level) {
   const ImageConfig config;
   at::Tensor images = at::empty({count, 3, 8, 8});
   for (std::int64_t c = 0; c < 3; ++c) {
@@ -29,19 +29,19 @@ int count_level(const ImageU8& sheet, int level) {
   return count;
 }
 
-TEST(ContactSheet, ShowsPicturesWithTheirOwnColors) {
+TEST(ContactSheet, ShowsImagesInTheirOriginalColors) {
   const std::vector<std::string> captions(6, "a caption");
-  const ImageU8 one = contact_sheet(flat_pictures(6, 99.0), captions, {}, 1);
-  const ImageU8 six = contact_sheet(flat_pictures(6, 99.0), captions, {}, 6);
+  const ImageU8 one = contact_sheet(flat_images(6, 99.0), captions, {}, 1);
+  const ImageU8 six = contact_sheet(flat_images(6, 99.0), captions, {}, 6);
   EXPECT_GT(count_level(one, 99), 25'000);
   EXPECT_EQ(count_level(six, 99), 6 * count_level(one, 99));
 }
 
-TEST(ContactSheet, WritesCaptionsAndSurvivesAnyText) {
-  const at::Tensor picture = flat_pictures(1, 200.0);
+TEST(ContactSheet, DrawsCaptionsOfAnyText) {
+  const at::Tensor image = flat_images(1, 200.0);
   const auto sheet = [&](const std::string& caption) {
     const std::vector<std::string> captions{caption};
-    return contact_sheet(picture, captions, {}, 1);
+    return contact_sheet(image, captions, {}, 1);
   };
   EXPECT_NE(sheet("a cat").pixels, sheet("").pixels);
   EXPECT_EQ(sheet("caf\xc3\xa9").pixels, sheet("caf?").pixels);

@@ -11,37 +11,37 @@ constexpr CropRanges kDefault{0.9, 1.0, 3.0 / 4.0, 4.0 / 3.0};
 
 struct CropStatistics {
   double mean_area = 0.0;
-  double whole = 0.0;
+  double full_fraction = 0.0;  // of draws that cover the entire image
 };
 
-CropStatistics draw_crops(ImageSize picture) {
+CropStatistics draw_crops(ImageSize image) {
   RandomStream stream(RandomUse::augmentation, {3});
   CropStatistics statistics;
   constexpr int kDraws = 20'000;
   for (int i = 0; i < kDraws; ++i) {
-    const PixelBox box = random_resized_crop_box(picture, kDefault, [&] { return stream.uniform(); });
+    const PixelBox box = random_resized_crop_box(image, kDefault, [&] { return stream.uniform(); });
     EXPECT_GE(box.left, 0);
     EXPECT_GE(box.top, 0);
-    EXPECT_LE(box.left + box.width, picture.width);
-    EXPECT_LE(box.top + box.height, picture.height);
-    const bool whole = box.width == picture.width && box.height == picture.height;
-    statistics.whole += whole / static_cast<double>(kDraws);
+    EXPECT_LE(box.left + box.width, image.width);
+    EXPECT_LE(box.top + box.height, image.height);
+    const bool is_full = box.width == image.width && box.height == image.height;
+    statistics.full_fraction += is_full / static_cast<double>(kDraws);
     statistics.mean_area +=
-        box.width * static_cast<double>(box.height) / (picture.width * picture.height) / kDraws;
+        box.width * static_cast<double>(box.height) / (image.width * image.height) / kDraws;
   }
   return statistics;
 }
 
-TEST(RandomResizedCrop, CoversTheShareThatTorchvisionCovers) {
+TEST(RandomResizedCrop, CoversTheSameFractionAsTorchvision) {
   const CropStatistics square = draw_crops({224, 224});
   EXPECT_NEAR(square.mean_area, 0.942, 0.003);
-  EXPECT_NEAR(square.whole, 0.11, 0.01);
+  EXPECT_NEAR(square.full_fraction, 0.11, 0.01);
   const CropStatistics wide = draw_crops({384, 512});
   EXPECT_NEAR(wide.mean_area, 0.958, 0.003);
-  EXPECT_NEAR(wide.whole, 0.372, 0.02);
+  EXPECT_NEAR(wide.full_fraction, 0.372, 0.02);
 }
 
-TEST(RandomResizedCrop, TakesTheMiddleOfPicturesThatAreTooWideOrTooTall) {
+TEST(RandomResizedCrop, CentersTheBoxInImagesThatAreTooWideOrTooTall) {
   RandomStream stream(RandomUse::augmentation, {4});
   const UniformSource uniform = [&] { return stream.uniform(); };
   EXPECT_EQ(random_resized_crop_box({341, 512}, kDefault, uniform), (PixelBox{28, 0, 455, 341}));
@@ -49,7 +49,7 @@ TEST(RandomResizedCrop, TakesTheMiddleOfPicturesThatAreTooWideOrTooTall) {
   EXPECT_EQ(random_resized_crop_box({512, 288}, kDefault, uniform), (PixelBox{0, 64, 288, 384}));
 }
 
-TEST(RandomResizedCrop, ReachesEveryPlace) {
+TEST(RandomResizedCrop, ReachesEveryPosition) {
   RandomStream stream(RandomUse::augmentation, {5});
   const CropRanges quarter{0.25, 0.25, 1.0, 1.0};
   std::array<std::array<int, 5>, 5> seen{};
@@ -63,9 +63,9 @@ TEST(RandomResizedCrop, ReachesEveryPlace) {
   }
 }
 
-TEST(EvalPlacement, ShortestTruncatesTheLongSideAndRoundsTheCentreToEven) {
-  const auto place = [](ImageSize picture, int size) {
-    return eval_placement(picture, size, ResizeMode::shortest, ResampleFilter::bicubic).plan;
+TEST(EvalPlacement, ShortestTruncatesTheLongSideAndRoundsTheOffsetToEven) {
+  const auto place = [](ImageSize image, int size) {
+    return eval_placement(image, size, ResizeMode::shortest, ResampleFilter::bicubic).plan;
   };
   EXPECT_EQ(place({427, 640}, 224).resized, (ImageSize{224, 335}));       // 335.7
   EXPECT_EQ(place({427, 640}, 224).window, (PixelBox{56, 0, 224, 224}));  // 55.5 -> 56
@@ -73,7 +73,7 @@ TEST(EvalPlacement, ShortestTruncatesTheLongSideAndRoundsTheCentreToEven) {
   EXPECT_EQ(place({10, 30'000}, 224).resized, (ImageSize{224, 672'000}));
 }
 
-TEST(EvalPlacement, LongestCentresAndNeverLosesASide) {
+TEST(EvalPlacement, LongestCentresAndKeepsAtLeastOnePixel) {
   const EvalPlacement wide = eval_placement({100, 200}, 33, ResizeMode::longest, ResampleFilter::bicubic);
   EXPECT_EQ(wide.plan.resized, (ImageSize{16, 33}));  // 16.5 -> 16
   EXPECT_EQ(wide.left, 0);

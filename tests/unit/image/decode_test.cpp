@@ -31,31 +31,33 @@ DecodeErrorKind failure(std::string_view file) {
   return DecodeErrorKind::not_an_image;
 }
 
-std::string cut(const std::string& file, std::size_t bytes) { return file.substr(0, file.size() - bytes); }
+std::string without_end(const std::string& file, std::size_t bytes) {
+  return file.substr(0, file.size() - bytes);
+}
 
-TEST(Decode, ReportsFilesThatEndTooEarly) {
+TEST(Decode, ReportsTruncatedFiles) {
   for (const std::string name : {"jpeg_420.jpg", "jpeg_progressive.jpg", "jpeg_grey.jpg", "jpeg_cmyk.jpg"}) {
     for (const std::size_t bytes : {1u, 2u, 3u, 50u, 200u}) {
-      EXPECT_EQ(failure(cut(golden(name), bytes)), DecodeErrorKind::truncated)
+      EXPECT_EQ(failure(without_end(golden(name), bytes)), DecodeErrorKind::truncated)
           << name << " without " << bytes;
     }
   }
   for (const std::string name :
        {"png_rgb.png", "png_interlaced.png", "webp_lossy.webp", "webp_lossless.webp", "bmp_rgb.bmp"}) {
-    EXPECT_EQ(failure(cut(golden(name), 100)), DecodeErrorKind::truncated) << name;
+    EXPECT_EQ(failure(without_end(golden(name), 100)), DecodeErrorKind::truncated) << name;
   }
   for (const std::string name : {"jpeg_420.jpg", "png_rgb.png", "webp_lossy.webp", "bmp_rgb.bmp"}) {
     EXPECT_EQ(failure(golden(name).substr(0, 20)), DecodeErrorKind::truncated) << name;
   }
 }
 
-TEST(Decode, NeedsNothingAfterThePixelsOfAPng) {
-  const std::string whole = golden("png_rgb.png");
+TEST(Decode, AcceptsAPngWithoutItsEndChunk) {
+  const std::string file = golden("png_rgb.png");
   constexpr std::size_t kEndChunk = 12;
-  EXPECT_EQ(decode_image(as_bytes(cut(whole, kEndChunk))).pixels, decode_image(as_bytes(whole)).pixels);
+  EXPECT_EQ(decode_image(as_bytes(without_end(file, kEndChunk))).pixels, decode_image(as_bytes(file)).pixels);
 }
 
-TEST(Decode, TellsWhatIsNoPicture) {
+TEST(Decode, RecognizesFilesThatAreNotImages) {
   EXPECT_EQ(failure(""), DecodeErrorKind::not_an_image);
   EXPECT_EQ(failure("<!DOCTYPE html><html>404 Not Found</html>"), DecodeErrorKind::not_an_image);
   EXPECT_EQ(failure("GIF89a\1\0\1\0"), DecodeErrorKind::unsupported_format);
@@ -71,14 +73,14 @@ TEST(Decode, ReportsDamagedData) {
   EXPECT_EQ(failure(webp), DecodeErrorKind::corrupt);
 }
 
-TEST(Decode, RefusesSizesThatWouldExhaustMemory) {
+TEST(Decode, RejectsSizesThatWouldExhaustMemory) {
   std::string png = golden("png_rgb.png");
   png.replace(16, 8, std::string_view("\0\1\0\0\0\1\0\0", 8));  // 65,536 x 65,536
   EXPECT_EQ(failure(png), DecodeErrorKind::too_large);
   EXPECT_THROW(image_size_of(as_bytes(png)), DecodeError);
 }
 
-TEST(Decode, ReadsTheSizeFromTheHeaderAlone) {
+TEST(Decode, ReadsTheSizeFromTheHeader) {
   const ImageSize size{31, 45};
   for (const std::string name :
        {"jpeg_exif_rotated.jpg", "png_rgba.png", "webp_lossy_alpha.webp", "bmp_palette.bmp"}) {
@@ -88,7 +90,7 @@ TEST(Decode, ReadsTheSizeFromTheHeaderAlone) {
   }
 }
 
-TEST(Decode, KnowsTheFormat) {
+TEST(Decode, DetectsTheFormat) {
   EXPECT_EQ(image_format_of(as_bytes(golden("jpeg_exif_rotated.jpg"))), "JPEG");
   EXPECT_EQ(image_format_of(as_bytes(golden("png_rgba.png"))), "PNG");
   EXPECT_EQ(image_format_of(as_bytes(golden("webp_lossy_alpha.webp"))), "WebP");
@@ -96,7 +98,7 @@ TEST(Decode, KnowsTheFormat) {
   EXPECT_THROW(image_format_of(as_bytes("GIF89a")), DecodeError);
 }
 
-TEST(Decode, KeepsModesOnlyWhereAsked) {
+TEST(Decode, KeepsModesOnlyWhenRequested) {
   const auto stored_mode = [](const std::string& name) {
     return decode_image_as_stored(as_bytes(golden(name))).mode;
   };
@@ -109,8 +111,8 @@ TEST(Decode, KeepsModesOnlyWhereAsked) {
   EXPECT_EQ(decode_image(as_bytes(golden("png_rgba.png"))).mode, PixelMode::rgb);
 }
 
-// Whatever is wrong with a file, the answer is a picture or a DecodeError, and standard error stays clean.
-TEST(Decode, SurvivesRandomDamageInSilence) {
+// A damaged file gives an image or a DecodeError, and nothing is printed on standard error.
+TEST(Decode, SurvivesRandomDamageSilently) {
   ::testing::internal::CaptureStderr();
   RandomStream stream(RandomUse::synthetic_data, {1});
   int num_errors = 0;
@@ -131,7 +133,7 @@ TEST(Decode, SurvivesRandomDamageInSilence) {
   EXPECT_GT(num_errors, 100);
 }
 
-TEST(Decode, TakesOverTheMemoryOfAnotherPicture) {
+TEST(Decode, ReusesTheMemoryOfAnotherImage) {
   for (const char* name : {"jpeg_quality_30.jpg", "png_rgba.png", "source_wide.png"}) {
     const ImageU8 fresh = decode_image(as_bytes(golden(name)));
     for (const std::size_t bytes : {std::size_t{1}, fresh.pixels.size(), 5 * fresh.pixels.size()}) {
@@ -142,7 +144,7 @@ TEST(Decode, TakesOverTheMemoryOfAnotherPicture) {
   }
 }
 
-TEST(Decode, ReducesJpegsAndNothingElse) {
+TEST(Decode, ReducesOnlyJpegs) {
   const ImageU8 smooth = resize(decode_image(as_bytes(golden("jpeg_quality_30.jpg"))),
                                 resize_whole(decode_image(as_bytes(golden("jpeg_quality_30.jpg"))).size(),
                                              {301, 403}, ResampleFilter::bicubic));
@@ -163,9 +165,9 @@ TEST(Decode, ReducesJpegsAndNothingElse) {
             decode_image(as_bytes(golden("png_rgba.png"))).pixels);
 }
 
-TEST(Encode, PngKeepsEveryPixelAndJpegComesClose) {
-  const ImageU8 picture = decode_image(as_bytes(golden("source_wide.png")));
-  EXPECT_EQ(decode_image(as_bytes(encode_png(picture))).pixels, picture.pixels);
+TEST(Encode, PngIsLosslessAndJpegIsClose) {
+  const ImageU8 image = decode_image(as_bytes(golden("source_wide.png")));
+  EXPECT_EQ(decode_image(as_bytes(encode_png(image))).pixels, image.pixels);
   const ImageU8 smooth = decode_image(as_bytes(golden("jpeg_quality_30.jpg")));
   const ImageU8 jpeg = decode_image(as_bytes(encode_jpeg(smooth, 95)));
   ASSERT_EQ(jpeg.size(), smooth.size());

@@ -23,7 +23,7 @@ std::vector<std::uint8_t> grey_ramp() {
   return rgb;
 }
 
-// The worst deviation for the fast division is the one whose significand is all ones.
+// The worst case for the fast division is a deviation whose significand is all ones.
 TEST(Normalizer, GivesTorchvisionsFloatsForEveryLevelAndAnySettings) {
   RandomStream random(RandomUse::synthetic_data, {3});
   const std::vector<std::uint8_t> greys = grey_ramp();
@@ -41,7 +41,7 @@ TEST(Normalizer, GivesTorchvisionsFloatsForEveryLevelAndAnySettings) {
   }
 }
 
-TEST(Normalizer, WritesRowsOfEveryWidthAndNothingBeside) {
+TEST(Normalizer, WritesRowsOfEveryWidthAndNothingElse) {
   const std::array<double, 3> mean{0.48145466, 0.4578275, 0.40821073}, deviation{0.27, 0.26, 0.28};
   const Normalizer normalize(mean, deviation);
   RandomStream random(RandomUse::synthetic_data, {4});

@@ -11,7 +11,7 @@ namespace {
 std::vector<std::uint8_t> random_bytes(std::size_t count, std::uint32_t seed) {
   std::mt19937 generator(seed);
   std::vector<std::uint8_t> bytes(count);
-  // Mostly extremes, which are what overflows.
+  // Mostly extreme values, which are the ones that overflow.
   for (std::uint8_t& byte : bytes) {
     const auto draw = static_cast<std::uint32_t>(generator());
     byte = static_cast<std::uint8_t>(draw % 3 == 0 ? 0 : draw % 3 == 1 ? 255 : draw >> 24);
@@ -23,8 +23,9 @@ struct Axis {
   int in_size, out_size, begin, num_outputs;
 };
 
-// The vectors hold exactly what may be read, so that the address sanitizer sees every byte too many.
-TEST(ResampleKernels, RowsAreThoseOfThePlainVersion) {
+// The vectors contain exactly the readable bytes, so that the address sanitizer detects every access beyond
+// them.
+TEST(ResampleKernels, RowsEqualThePlainVersion) {
   constexpr Axis kAxes[] = {{1, 1, 0, 1},       {1, 7, 0, 7},       {5, 3, 1, 2},
                             {224, 224, 0, 224}, {213, 224, 0, 224}, {640, 224, 3, 9},
                             {2000, 3, 0, 3},    {3, 500, 0, 500},   {127, 64, 0, 64}};
@@ -54,7 +55,7 @@ TEST(ResampleKernels, RowsAreThoseOfThePlainVersion) {
   }
 }
 
-TEST(ResampleKernels, ColumnsAreThoseOfThePlainVersion) {
+TEST(ResampleKernels, ColumnsEqualThePlainVersion) {
   KernelScratch scratch;
   std::uint32_t seed = 0;
   for (const std::size_t width : {1u, 15u, 31u, 32u, 33u, 63u, 672u}) {

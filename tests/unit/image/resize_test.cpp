@@ -26,27 +26,27 @@ ImageU8 grey_row(std::initializer_list<std::uint8_t> levels) {
 }
 
 std::vector<int> resized_row(std::initializer_list<std::uint8_t> levels, int width, ResampleFilter filter) {
-  const ImageU8 picture = grey_row(levels);
-  const ImageU8 out = resize(picture, resize_whole(picture.size(), {1, width}, filter));
+  const ImageU8 image = grey_row(levels);
+  const ImageU8 out = resize(image, resize_whole(image.size(), {1, width}, filter));
   std::vector<int> row;
   for (std::size_t i = 0; i < out.pixels.size(); i += 3) row.push_back(out.pixels[i]);
   return row;
 }
 
-TEST(Resize, WeighsNeighboursByTheStretchedTriangle) {
-  // Halving: the triangle reaches two pixels to each side of a centre between pixels; weights 1, 3, 3, 1, cut
-  // and normalised at the border.
+TEST(Resize, WeightsNeighboursByTheStretchedTriangle) {
+  // Halving: the triangle covers two pixels on each side of a centre between pixels; weights 1, 3, 3, 1,
+  // truncated and normalised at the border.
   EXPECT_EQ(resized_row({0, 70, 70, 0}, 2, ResampleFilter::bilinear), (std::vector<int>{40, 40}));
-  // Doubling: the nearer pixel counts three quarters.
+  // Doubling: the nearer pixel has a weight of three quarters.
   EXPECT_EQ(resized_row({0, 100}, 4, ResampleFilter::bilinear), (std::vector<int>{0, 25, 75, 100}));
 }
 
-TEST(Resize, CubicOvershootsAreCut) {
+TEST(Resize, ClampsCubicOvershoots) {
   EXPECT_EQ(resized_row({255, 255, 0, 0}, 8, ResampleFilter::bicubic),
             (std::vector<int>{255, 255, 255, 203, 52, 0, 0, 0}));
 }
 
-TEST(Resize, KeepsAFlatPictureFlat) {
+TEST(Resize, KeepsAFlatImageFlat) {
   ImageU8 flat = make_image({37, 51}, PixelMode::rgb);
   std::ranges::fill(flat.pixels, std::uint8_t{91});
   for (const ImageSize size : {ImageSize{5, 90}, ImageSize{90, 5}, ImageSize{11, 11}, ImageSize{1, 1}}) {
@@ -55,24 +55,24 @@ TEST(Resize, KeepsAFlatPictureFlat) {
   }
 }
 
-TEST(Resize, IsACopyWhenTheSizeStays) {
-  const ImageU8 picture = noise({13, 17}, PixelMode::rgb);
-  EXPECT_EQ(resize(picture, resize_whole(picture.size(), picture.size(), ResampleFilter::bicubic)).pixels,
-            picture.pixels);
+TEST(Resize, IsACopyWhenTheSizeDoesNotChange) {
+  const ImageU8 image = noise({13, 17}, PixelMode::rgb);
+  EXPECT_EQ(resize(image, resize_whole(image.size(), image.size(), ResampleFilter::bicubic)).pixels,
+            image.pixels);
 }
 
 TEST(Resize, MirrorsInEveryMode) {
   for (const PixelMode mode : {PixelMode::rgb, PixelMode::indexed, PixelMode::rgba, PixelMode::cmyk}) {
     for (const ImageSize size : {ImageSize{12, 40}, ImageSize{50, 16}, ImageSize{1, 30}, ImageSize{40, 30}}) {
-      const ImageU8 picture = noise({40, 30}, mode);
-      ResizePlan plan = resize_whole(picture.size(), size, ResampleFilter::bicubic);
-      const ImageU8 straight = resize(picture, plan);
+      const ImageU8 image = noise({40, 30}, mode);
+      ResizePlan plan = resize_whole(image.size(), size, ResampleFilter::bicubic);
+      const ImageU8 original = resize(image, plan);
       plan.mirrored = true;
-      const ImageU8 mirrored = resize(picture, plan);
+      const ImageU8 mirrored = resize(image, plan);
       for (int y = 0; y < size.height; ++y) {
         for (int x = 0; x < size.width; ++x) {
           ASSERT_TRUE(std::equal(mirrored.row(y) + 3 * x, mirrored.row(y) + 3 * x + 3,
-                                 straight.row(y) + 3 * (size.width - 1 - x)))
+                                 original.row(y) + 3 * (size.width - 1 - x)))
               << size.height << " row " << y << " column " << x;
         }
       }
@@ -80,56 +80,57 @@ TEST(Resize, MirrorsInEveryMode) {
   }
 }
 
-// A window must hold exactly the pixels of the whole result, in every mode and in both orders of the passes.
-TEST(Resize, WindowIsPartOfTheWholeResult) {
+// A window must contain exactly the pixels of the full result, in every mode and in both orders of the
+// passes.
+TEST(Resize, WindowIsPartOfTheFullResult) {
   for (const PixelMode mode : {PixelMode::rgb, PixelMode::indexed, PixelMode::rgba, PixelMode::cmyk}) {
     for (const ImageSize size : {ImageSize{12, 40}, ImageSize{50, 16}, ImageSize{33, 21}}) {
-      const ImageU8 picture = noise({40, 30}, mode);
-      ResizePlan plan = resize_whole(picture.size(), size, ResampleFilter::bicubic);
-      const ImageU8 whole = resize(picture, plan);
+      const ImageU8 image = noise({40, 30}, mode);
+      ResizePlan plan = resize_whole(image.size(), size, ResampleFilter::bicubic);
+      const ImageU8 full = resize(image, plan);
       plan.window = {3, 2, 9, 7};
-      const ImageU8 part = resize(picture, plan);
+      const ImageU8 part = resize(image, plan);
       for (int y = 0; y < 7; ++y) {
-        ASSERT_TRUE(std::equal(part.row(y), part.row(y) + 27, whole.row(y + 2) + 9))
+        ASSERT_TRUE(std::equal(part.row(y), part.row(y) + 27, full.row(y + 2) + 9))
             << size.height << " row " << y;
       }
     }
   }
 }
 
-TEST(Resize, SeesNothingOutsideTheCrop) {
-  ImageU8 picture = noise({20, 20}, PixelMode::rgb);
+TEST(Resize, IgnoresPixelsOutsideTheCrop) {
+  ImageU8 image = noise({20, 20}, PixelMode::rgb);
   ResizePlan plan{{5, 6, 8, 9}, {31, 4}, {0, 0, 4, 31}, ResampleFilter::bicubic};
-  const ImageU8 before = resize(picture, plan);
+  const ImageU8 before = resize(image, plan);
   for (int y = 0; y < 20; ++y) {
     for (int x = 0; x < 20; ++x) {
-      if (x < 5 || x >= 13 || y < 6 || y >= 15) std::fill_n(picture.row(y) + 3 * x, 3, std::uint8_t{0});
+      if (x < 5 || x >= 13 || y < 6 || y >= 15) std::fill_n(image.row(y) + 3 * x, 3, std::uint8_t{0});
     }
   }
-  EXPECT_EQ(resize(picture, plan).pixels, before.pixels);
+  EXPECT_EQ(resize(image, plan).pixels, before.pixels);
 }
 
-// The plan on RGB or CMYK as the definition says: two passes of the plain kernels over whole pictures,
-// rounded between.
-ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
+// Reference implementation for RGB and CMYK: two passes of the plain kernels over entire images, rounded in
+// between.
+ImageU8 reference_resize(const ImageU8& image, const ResizePlan& plan) {
   const auto channels = static_cast<std::size_t>(image.channels());
   const auto [crop, size, window, filter, mirrored, no_part] = plan;
   const AxisWeights columns = axis_weights(crop.width, size.width, 0, size.width, filter);
   const AxisWeights rows = axis_weights(crop.height, size.height, 0, size.height, filter);
   KernelScratch scratch;
-  ImageU8 cut = make_image({crop.height, crop.width}, image.mode);
+  ImageU8 cropped = make_image({crop.height, crop.width}, image.mode);
   for (int y = 0; y < crop.height; ++y) {
-    std::copy_n(image.row(crop.top + y) + static_cast<std::size_t>(crop.left) * channels, cut.row_bytes(),
-                cut.row(y));
+    std::copy_n(image.row(crop.top + y) + static_cast<std::size_t>(crop.left) * channels, cropped.row_bytes(),
+                cropped.row(y));
   }
-  const auto across = [&](const ImageU8& in) {
+  const auto horizontal_pass = [&](const ImageU8& in) {
     ImageU8 out = make_image({in.height, size.width}, in.mode);
     for (int y = 0; y < in.height; ++y) {
       resample_row_plain({in.row(y), in.row_bytes()}, in.channels(), columns, out.row(y));
     }
     return out;
   };
-  const auto down = [&](const ImageU8& in) {
+  const auto vertical_pass = [&](const ImageU8& in) {
     ImageU8 out = make_image({size.height, in.width}, in.mode);
     for (int y = 0; y < size.height; ++y) {
       const auto output = static_cast<std::size_t>(y);
@@ -139,14 +140,15 @@ ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
     return out;
   };
   const int lost_rows = crop.height - size.height;
-  const bool rows_first = lost_rows > 0 && lost_rows > 2 * (crop.width - size.width);
-  const ImageU8 whole = rows_first ? across(down(cut)) : down(across(cut));
-  ImageU8 seen = make_image({window.height, window.width}, image.mode);
+  const bool vertical_first = lost_rows > 0 && lost_rows > 2 * (crop.width - size.width);
+  const ImageU8 full =
+      vertical_first ? horizontal_pass(vertical_pass(cropped)) : vertical_pass(horizontal_pass(cropped));
+  ImageU8 visible = make_image({window.height, window.width}, image.mode);
   for (int y = 0; y < window.height; ++y) {
-    std::copy_n(whole.row(window.top + y) + static_cast<std::size_t>(window.left) * channels,
-                seen.row_bytes(), seen.row(y));
+    std::copy_n(full.row(window.top + y) + static_cast<std::size_t>(window.left) * channels,
+                visible.row_bytes(), visible.row(y));
   }
-  ImageU8 rgb = to_rgb(std::move(seen));
+  ImageU8 rgb = to_rgb(std::move(visible));
   for (int y = 0; mirrored && y < rgb.height; ++y) {
     for (int x = 0; x < rgb.width / 2; ++x) {
       std::swap_ranges(rgb.row(y) + 3 * x, rgb.row(y) + 3 * x + 3, rgb.row(y) + 3 * (rgb.width - 1 - x));
@@ -155,36 +157,37 @@ ImageU8 resized_plainly(const ImageU8& image, const ResizePlan& plan) {
   return rgb;
 }
 
-TEST(Resize, EqualsThePlainDefinitionForRandomPlans) {
+TEST(Resize, EqualsTheReferenceForRandomPlans) {
   RandomStream random(RandomUse::synthetic_data, {9});
   const auto draw = [&](int low, int high) {
     return low + static_cast<int>(random.below(static_cast<std::uint64_t>(high - low + 1)));
   };
   for (int trial = 0; trial < 400; ++trial) {
-    const ImageU8 picture =
+    const ImageU8 image =
         noise({draw(1, 70), draw(1, 70)}, trial % 3 == 0 ? PixelMode::cmyk : PixelMode::rgb);
-    ResizePlan plan = resize_whole(picture.size(), {draw(1, 50), draw(1, 50)},
+    ResizePlan plan = resize_whole(image.size(), {draw(1, 50), draw(1, 50)},
                                    trial % 2 == 0 ? ResampleFilter::bilinear : ResampleFilter::bicubic);
-    const auto draw_part = [&](int size, int& begin, int& length) {
+    const auto draw_range = [&](int size, int& begin, int& length) {
       length = draw(1, size);
       begin = draw(0, size - length);
     };
-    draw_part(picture.width, plan.crop.left, plan.crop.width);
-    draw_part(picture.height, plan.crop.top, plan.crop.height);
-    draw_part(plan.resized.width, plan.window.left, plan.window.width);
-    draw_part(plan.resized.height, plan.window.top, plan.window.height);
+    draw_range(image.width, plan.crop.left, plan.crop.width);
+    draw_range(image.height, plan.crop.top, plan.crop.height);
+    draw_range(plan.resized.width, plan.window.left, plan.window.width);
+    draw_range(plan.resized.height, plan.window.top, plan.window.height);
     plan.mirrored = trial % 5 == 0;
-    ASSERT_EQ(resize(picture, plan).pixels, resized_plainly(picture, plan).pixels) << "trial " << trial;
+    ASSERT_EQ(resize(image, plan).pixels, reference_resize(image, plan).pixels) << "trial " << trial;
   }
 }
 
 TEST(Resize, TransparentColorsDoNotBleed) {
-  ImageU8 picture{1, 2, {200, 0, 0, 255, 0, 0, 250, 0}, PixelMode::rgba};  // opaque red beside invisible blue
-  const ImageU8 out = resize(picture, resize_whole(picture.size(), {1, 1}, ResampleFilter::bilinear));
+  ImageU8 image{
+      1, 2, {200, 0, 0, 255, 0, 0, 250, 0}, PixelMode::rgba};  // opaque red next to transparent blue
+  const ImageU8 out = resize(image, resize_whole(image.size(), {1, 1}, ResampleFilter::bilinear));
   EXPECT_EQ(out.pixels, (std::vector<std::uint8_t>{199, 0, 0}));
 }
 
-TEST(Reduction, LeavesTheCropAtLeastAsLargeAsTheResult) {
+TEST(Reduction, KeepsTheCropAtLeastAsLargeAsTheResult) {
   const auto reduction_of = [](int width, int height, ImageSize resized) {
     return largest_reduction({{3, 5, width, height}, resized, {0, 0, 1, 1}, ResampleFilter::bicubic});
   };
@@ -197,7 +200,7 @@ TEST(Reduction, LeavesTheCropAtLeastAsLargeAsTheResult) {
   EXPECT_EQ(reduction_of(448, 224, {100, 224}), 2);
 }
 
-TEST(Reduction, KeepsTheCropToTheFractionOfAPixel) {
+TEST(Reduction, KeepsTheCropWithSubpixelAccuracy) {
   RandomStream random(RandomUse::synthetic_data, {6});
   const auto draw = [&](int low, int high) {
     return low + static_cast<int>(random.below(static_cast<std::uint64_t>(high - low + 1)));
@@ -210,14 +213,14 @@ TEST(Reduction, KeepsTheCropToTheFractionOfAPixel) {
     plan.crop.left = draw(0, full.width - plan.crop.width);
     plan.crop.height = draw(1, full.height);
     plan.crop.top = draw(0, full.height - plan.crop.height);
-    const ResizePlan reduced = on_reduced_picture(plan, reduction);
+    const ResizePlan reduced = on_reduced_image(plan, reduction);
     const PixelBox box = reduced.crop;
     const FractionalBox part = reduced.part.value();
     EXPECT_EQ((box.left + part.left) * reduction, plan.crop.left);
     EXPECT_EQ((box.top + part.top) * reduction, plan.crop.top);
     EXPECT_EQ(part.width * reduction, plan.crop.width);
     EXPECT_EQ(part.height * reduction, plan.crop.height);
-    // Not a pixel more than the part touches, and none outside the reduced picture.
+    // Exactly the pixels that overlap the part, none outside the reduced image.
     ASSERT_TRUE(part.left >= 0.0 && part.left < 1.0 && part.top >= 0.0 && part.top < 1.0);
     ASSERT_EQ(box.width, std::ceil(part.left + part.width));
     ASSERT_EQ(box.height, std::ceil(part.top + part.height));
@@ -226,8 +229,9 @@ TEST(Reduction, KeepsTheCropToTheFractionOfAPixel) {
   }
 }
 
-// On a ramp of ten levels a pixel, an output tells where its centre lies; the outermost ones see the border.
-TEST(Resize, TakesAPartWithBordersWithinPixels) {
+// On a ramp of ten levels per pixel, an output shows the position of its centre, except for the outermost
+// ones, which are affected by the border.
+TEST(Resize, SupportsPartsWithBordersInsidePixels) {
   ImageU8 across = make_image({1, 24}, PixelMode::rgb), down = make_image({24, 1}, PixelMode::rgb);
   for (int i = 0; i < 24; ++i) {
     std::fill_n(across.row(0) + 3 * i, 3, static_cast<std::uint8_t>(10 * i));
@@ -235,10 +239,10 @@ TEST(Resize, TakesAPartWithBordersWithinPixels) {
   }
   ResizePlan plan = resize_whole({8, 192}, {1, 6}, ResampleFilter::bilinear);
   plan.crop = {13, 0, 163, 8};
-  const ImageU8 row = resize(across, on_reduced_picture(plan, 8));
+  const ImageU8 row = resize(across, on_reduced_image(plan, 8));
   plan = resize_whole({192, 8}, {6, 1}, ResampleFilter::bilinear);
   plan.crop = {0, 13, 8, 163};
-  const ImageU8 column = resize(down, on_reduced_picture(plan, 8));
+  const ImageU8 column = resize(down, on_reduced_image(plan, 8));
   for (int i = 1; i < 5; ++i) {
     const double center = 13 / 8.0 + (i + 0.5) * (163 / 8.0) / 6;
     EXPECT_NEAR(row.row(0)[3 * i], 10 * (center - 0.5), 1.0) << i;
@@ -246,14 +250,14 @@ TEST(Resize, TakesAPartWithBordersWithinPixels) {
   }
 }
 
-TEST(Resize, APartOfAllIsAll) {
+TEST(Resize, APartThatCoversTheCropChangesNothing) {
   for (const PixelMode mode : {PixelMode::rgb, PixelMode::rgba}) {
-    const ImageU8 picture = noise({23, 31}, mode);
+    const ImageU8 image = noise({23, 31}, mode);
     for (const ImageSize size : {ImageSize{9, 40}, ImageSize{40, 9}, ImageSize{5, 31}}) {
-      ResizePlan plan = resize_whole(picture.size(), size, ResampleFilter::bicubic);
-      const ImageU8 whole = resize(picture, plan);
+      ResizePlan plan = resize_whole(image.size(), size, ResampleFilter::bicubic);
+      const ImageU8 full = resize(image, plan);
       plan.part = FractionalBox{0.0, 0.0, 31.0, 23.0};
-      EXPECT_EQ(resize(picture, plan).pixels, whole.pixels) << size.width;
+      EXPECT_EQ(resize(image, plan).pixels, full.pixels) << size.width;
     }
   }
 }

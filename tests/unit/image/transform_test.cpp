@@ -24,31 +24,31 @@ std::vector<float> run(const ImageTransform& transform, const ImageU8& image, st
   return chw;
 }
 
-TEST(TrainTransform, DependsOnPictureAndStreamAlone) {
+TEST(TrainTransform, DependsOnlyOnImageAndStream) {
   ImageConfig config;
   config.color_jitter = {0.4, 0.4, 0.4, 0.1};
   config.color_jitter_probability = 0.8;
   config.gray_scale_probability = 0.2;
   config.interpolation = Interpolation::random;
   const TrainTransform transform(config, 16);
-  const ImageU8 picture = noise({40, 30});
-  const std::vector<float> first = run(transform, picture, 1);
+  const ImageU8 image = noise({40, 30});
+  const std::vector<float> first = run(transform, image, 1);
   run(transform, noise({90, 80}), 5);
-  EXPECT_EQ(run(transform, picture, 1), first);
-  EXPECT_NE(run(transform, picture, 2), first);
+  EXPECT_EQ(run(transform, image, 1), first);
+  EXPECT_NE(run(transform, image, 2), first);
 }
 
 TEST(TrainTransform, FlipMirrorsTheSameCrop) {
   ImageConfig config;
-  const ImageU8 picture = noise({40, 30});
-  const std::vector<float> straight = run(TrainTransform(config, 16), picture, 3);
+  const ImageU8 image = noise({40, 30});
+  const std::vector<float> unflipped = run(TrainTransform(config, 16), image, 3);
   config.horizontal_flip_probability = 1.0;
-  const std::vector<float> flipped = run(TrainTransform(config, 16), picture, 3);
+  const std::vector<float> flipped = run(TrainTransform(config, 16), image, 3);
   for (std::size_t i = 0; i < flipped.size(); ++i)
-    ASSERT_EQ(flipped[i], straight[i / 16 * 16 + (15 - i % 16)]) << i;
+    ASSERT_EQ(flipped[i], unflipped[i / 16 * 16 + (15 - i % 16)]) << i;
 }
 
-TEST(TrainTransform, GreyPicturesHaveEqualChannels) {
+TEST(TrainTransform, GreyImagesHaveEqualChannels) {
   ImageConfig config;
   config.gray_scale_probability = 1.0;
   config.mean = {0.5, 0.5, 0.5};
@@ -60,24 +60,24 @@ TEST(TrainTransform, GreyPicturesHaveEqualChannels) {
   }
 }
 
-// squash_size 6 equals the picture's size, so every result is one of the nine 4 x 4 windows of the picture
+// squash_size 6 equals the image's size, so every result is one of the nine 4 x 4 windows of the image
 // itself.
-TEST(TrainTransform, RandomCropReachesEveryWindowOfTheSquashedPicture) {
+TEST(TrainTransform, RandomCropReachesEveryWindowOfTheSquashedImage) {
   ImageConfig config;
   config.train_crop = TrainCrop::random_crop;
   config.squash_size = 6;
   config.mean = {0.0, 0.0, 0.0};
   config.std = {1.0, 1.0, 1.0};
   const TrainTransform transform(config, 4);
-  const ImageU8 picture = noise({6, 6});
+  const ImageU8 image = noise({6, 6});
   std::set<std::pair<int, int>> seen;
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
-    const std::vector<float> chw = run(transform, picture, seed);
+    const std::vector<float> chw = run(transform, image, seed);
     for (int top = 0; top < 3; ++top) {
       for (int left = 0; left < 3; ++left) {
         bool equal = true;
         for (int i = 0; i < 16; ++i) {
-          const std::uint8_t red = picture.row(top + i / 4)[3 * (left + i % 4)];
+          const std::uint8_t red = image.row(top + i / 4)[3 * (left + i % 4)];
           equal = equal && chw[static_cast<std::size_t>(i)] == static_cast<float>(red) / 255.0f;
         }
         if (equal) seen.emplace(top, left);
@@ -87,17 +87,16 @@ TEST(TrainTransform, RandomCropReachesEveryWindowOfTheSquashedPicture) {
   EXPECT_EQ(seen.size(), 9u);
 }
 
-TEST(TrainTransform, SquashSizeDefaultsToASeventhMore) {
+TEST(TrainTransform, SquashSizeDefaultsToImageSizePlusASeventh) {
   ImageConfig config;
   config.train_crop = TrainCrop::random_crop;
   ImageConfig explicit_config = config;
   explicit_config.squash_size = 73;
-  const ImageU8 picture = noise({50, 90});
-  EXPECT_EQ(run(TrainTransform(config, 64), picture, 1),
-            run(TrainTransform(explicit_config, 64), picture, 1));
+  const ImageU8 image = noise({50, 90});
+  EXPECT_EQ(run(TrainTransform(config, 64), image, 1), run(TrainTransform(explicit_config, 64), image, 1));
 }
 
-TEST(TrainTransform, RefusesASquashSizeBelowTheModelsSize) {
+TEST(TrainTransform, RejectsASquashSizeBelowTheImageSize) {
   ImageConfig config;
   config.train_crop = TrainCrop::random_crop;
   config.squash_size = 60;
@@ -120,7 +119,7 @@ TEST(EvalTransform, NormalisesAndFillsTheBorder) {
   }
 }
 
-TEST(ImageConfig, RefusesSettingsThatContradictEachOther) {
+TEST(ImageConfig, RejectsContradictingSettings) {
   const auto expect_error = [](auto change, std::initializer_list<std::string> parts) {
     ImageConfig config;
     change(config);
@@ -128,11 +127,8 @@ TEST(ImageConfig, RefusesSettingsThatContradictEachOther) {
   };
   ImageConfig().validate();
   expect_error([](ImageConfig& c) { c.mean = {0.5}; }, {"image.mean has 1 value, needs 3"});
-  expect_error(
-      [](ImageConfig& c) {
-        c.crop_scale = {1.0, 0.5};
-      },
-      {"image.crop_scale", "smaller value comes first"});
+  expect_error([](ImageConfig& c) { c.crop_scale = {1.0, 0.5}; },
+               {"image.crop_scale", "smaller value must come first"});
   expect_error([](ImageConfig& c) { c.crop_scale = {0.0, 0.5}; }, {"image.crop_scale"});
   expect_error([](ImageConfig& c) { c.squash_size = 73; },
                {"image.squash_size has no effect", "random_crop"});
@@ -141,7 +137,7 @@ TEST(ImageConfig, RefusesSettingsThatContradictEachOther) {
         c.train_crop = TrainCrop::evaluation;
         c.horizontal_flip_probability = 0.5;
       },
-      {"image.horizontal_flip_probability is set", "evaluation draws nothing"});
+      {"image.horizontal_flip_probability is set", "evaluation is not random"});
   expect_error(
       [](ImageConfig& c) {
         c.train_crop = TrainCrop::evaluation;
@@ -149,11 +145,8 @@ TEST(ImageConfig, RefusesSettingsThatContradictEachOther) {
       },
       {"image.decode is scaled", "decodes exactly"});
   expect_error([](ImageConfig& c) { c.color_jitter_probability = 0.8; }, {"image.color_jitter is empty"});
-  expect_error(
-      [](ImageConfig& c) {
-        c.color_jitter = {0.1, 0.1, 0.1, 0.1};
-      },
-      {"color_jitter_probability is 0"});
+  expect_error([](ImageConfig& c) { c.color_jitter = {0.1, 0.1, 0.1, 0.1}; },
+               {"color_jitter_probability is 0"});
   expect_error(
       [](ImageConfig& c) {
         c.color_jitter = {0.1, 0.1, 0.1, 0.7};

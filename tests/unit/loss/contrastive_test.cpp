@@ -3,7 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 #include <limits>
@@ -74,8 +75,8 @@ at::Tensor dense(const at::Tensor& anchor, const at::Tensor& sample, const at::T
   const at::Tensor partners = at::zeros(logits.sizes(), at::kBool);
   partners.diagonal(first_row).fill_(loob);
   const at::Tensor kept = logits.masked_fill(partners, -std::numeric_limits<double>::infinity());
-  const at::Tensor mean = (kept.logsumexp(1) - positives).mean();
-  return loob ? mean / inv_tau : mean;
+  const at::Tensor share = (kept.logsumexp(1) - positives).sum() / sample.size(0);
+  return loob ? share / inv_tau : share;
 }
 
 void expect_same_up_to_gradients(const at::Tensor& actual, const at::Tensor& expected,
@@ -88,7 +89,7 @@ void expect_same_up_to_gradients(const at::Tensor& actual, const at::Tensor& exp
     for (const at::Tensor& leaf : leaves) gradients.push_back(leaf.grad().clone());
   }
   for (std::size_t i = 0; i < leaves.size(); ++i)
-    expect_close(gradients[i], gradients[leaves.size() + i], 1e-10, 1e-12, name);
+    expect_close(gradients[i], gradients[leaves.size() + i], 1e-12, 1e-13, name);
 }
 
 TEST(Contrastive, EqualsTheDenseFormulaForTilesOfAnySize) {
@@ -98,7 +99,7 @@ TEST(Contrastive, EqualsTheDenseFormulaForTilesOfAnySize) {
     const std::string name = fmt::format("tile {}", tile);
     for (const bool loob : {false, true}) {
       const auto one_way = loob ? kLosses[1] : kLosses[0];
-      const auto both_ways = loob ? &info_loob_both_ways : &info_nce_both_ways;
+      const auto both_ways = loob ? &symmetric_info_loob : &symmetric_info_nce;
       const at::Tensor some = x.narrow(0, 0, 4);
       expect_same_up_to_gradients(one_way(some, y, inv_tau, 6, tile), dense(some, y, inv_tau, loob, 6),
                                   {x, y, inv_tau}, name);
@@ -113,7 +114,7 @@ TEST(Contrastive, TilesLoseNothingWhereLogitsAreFarApart) {
   // At this scale a row's logits are up to 200 apart: what is added up first must not be lost, nor the rest.
   const at::Tensor x = random_rows(20, 3, 1).to(at::kFloat), y = random_rows(20, 3, 2).to(at::kFloat);
   for (const bool loob : {false, true}) {
-    const auto both_ways = loob ? &info_loob_both_ways : &info_nce_both_ways;
+    const auto both_ways = loob ? &symmetric_info_loob : &symmetric_info_nce;
     const at::Tensor expected = dense(x.to(at::kDouble), y.to(at::kDouble), scale(100), loob, 0) +
                                 dense(y.to(at::kDouble), x.to(at::kDouble), scale(100), loob, 0);
     for (const std::int64_t tile : {1, 7, 64})
@@ -130,12 +131,44 @@ TEST(Contrastive, OrderOfPairsDoesNotMatter) {
   }
 }
 
-TEST(Contrastive, MeanOverPartsOfTheRowsIsTheWhole) {
-  const at::Tensor anchor = random_rows(8, 4, 1), sample = random_rows(8, 4, 2);
+// The losses of consecutive parts of the anchors, as ranks have them, added up.
+at::Tensor sum_over_parts(Loss loss, const at::Tensor& anchor, const at::Tensor& sample,
+                          const at::Tensor& inv_tau, const std::vector<std::int64_t>& part_sizes) {
+  at::Tensor sum = at::zeros({}, anchor.options());
+  std::int64_t first = 0;
+  for (const std::int64_t size : part_sizes) {
+    sum = sum + loss(anchor.narrow(0, first, size), sample, inv_tau, first, /*tile=*/3);
+    first += size;
+  }
+  return sum;
+}
+
+TEST(Contrastive, PartsOfTheAnchorsAddUpToTheWhole) {
+  const std::vector<std::int64_t> kParts[] = {{4, 4}, {7, 1}, {0, 8}, {2, 5, 1}, {3, 0, 5}};
+  const at::Tensor anchor = random_rows(8, 4, 1).requires_grad_(),
+                   sample = random_rows(8, 4, 2).requires_grad_();
+  const at::Tensor inv_tau = scale(14.3).requires_grad_();
+  for (const std::vector<std::int64_t>& sizes : kParts) {
+    for (const Loss loss : kLosses) {
+      expect_same_up_to_gradients(sum_over_parts(loss, anchor, sample, inv_tau, sizes),
+                                  loss(anchor, sample, inv_tau, 0, 0), {anchor, sample, inv_tau},
+                                  fmt::format("{}", fmt::join(sizes, " + ")));
+    }
+  }
+}
+
+TEST(Contrastive, WithoutAnchorsIsZeroAndHasGradients) {
+  const at::Tensor anchor = at::empty({0, 4}, at::kDouble).requires_grad_(),
+                   sample = random_rows(8, 4, 2).requires_grad_();
+  const at::Tensor inv_tau = scale(14.3).requires_grad_();
   for (const Loss loss : kLosses) {
-    const at::Tensor parts = loss(anchor.narrow(0, 0, 4), sample, scale(14.3), 0, 0) +
-                             loss(anchor.narrow(0, 4, 4), sample, scale(14.3), 4, 0);
-    expect_close(parts / 2, loss(anchor, sample, scale(14.3), 0, 0), 1e-13, 0);
+    const at::Tensor value = loss(anchor, sample, inv_tau, /*first_row=*/5, /*tile=*/3);
+    EXPECT_EQ(value.item<double>(), 0);
+    value.backward();
+    for (const at::Tensor& leaf : {anchor, sample, inv_tau}) {
+      EXPECT_TRUE(at::equal(leaf.grad(), at::zeros_like(leaf)));
+      leaf.mutable_grad().reset();
+    }
   }
 }
 

@@ -3,18 +3,21 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <map>
+#include <optional>
+#include <string>
 
 #include "cloob/base/error.h"
 #include "cloob/base/named_tensors.h"
+#include "cloob/device/autocast.h"
 #include "cloob/model/weights.h"
-#include "cloob/nn/autocast.h"
 #include "support/support.h"
 #include "tiny_models.h"
 
 namespace cloob {
 namespace {
 
-using testing::drawn;
+using testing::random_model;
 using testing::tiny_resnet;
 using testing::tiny_vit;
 
@@ -30,34 +33,34 @@ void expect_unit_rows(const at::Tensor& features) {
   testing::expect_close(features.norm(2, 1), at::ones({4}), 0, 1e-6);
 }
 
-TEST(DualEncoder, GivesUnitRowsInFloat32WhateverItComputesIn) {
+TEST(DualEncoder, ReturnsUnitRowsInFloat32InAnyPrecision) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
-    DualEncoder model = drawn(config, 1);
+    DualEncoder model = random_model(config, 1);
     const at::Tensor pixels = images(config), ids = tokens();
     const at::Tensor image = model->encode_image(pixels), text = model->encode_text(ids, ends());
     expect_unit_rows(image);
     expect_unit_rows(text);
     for (const Precision precision : {Precision::bf16, Precision::fp16}) {
       const Autocast autocast(at::kCPU, precision);
-      const at::Tensor narrow_image = model->encode_image(pixels),
-                       narrow_text = model->encode_text(ids, ends());
-      expect_unit_rows(narrow_image);
-      expect_unit_rows(narrow_text);
-      testing::expect_relative_norm(narrow_image, image, 0.03);
-      testing::expect_relative_norm(narrow_text, text, 0.03);
+      const at::Tensor autocast_image = model->encode_image(pixels),
+                       autocast_text = model->encode_text(ids, ends());
+      expect_unit_rows(autocast_image);
+      expect_unit_rows(autocast_text);
+      testing::expect_relative_norm(autocast_image, image, 0.03);
+      testing::expect_relative_norm(autocast_text, text, 0.03);
     }
   }
 }
 
-TEST(DualEncoder, KeepsFloat64) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(DualEncoder, ComputesInFloat64) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   model->to(at::kDouble);
   EXPECT_EQ(model->encode_image(images(tiny_vit()).to(at::kDouble)).scalar_type(), at::kDouble);
   EXPECT_EQ(model->encode_text(tokens(), ends()).scalar_type(), at::kDouble);
 }
 
-TEST(DualEncoder, IsBlindToWhatStandsBehindTheEndOfAText) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(DualEncoder, IgnoresTokensAfterTheEndOfAText) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   const at::Tensor ids = tokens();
   const at::Tensor short_ends = at::tensor({2, 4, 5, 1}, at::kLong);
   const at::Tensor features = model->encode_text(ids, short_ends);
@@ -67,8 +70,8 @@ TEST(DualEncoder, IsBlindToWhatStandsBehindTheEndOfAText) {
   testing::expect_close(model->encode_text(ids.narrow(1, 0, 6), short_ends), features, 0, 1e-6, "cut");
 }
 
-TEST(DualEncoder, GivesEveryTextOfAMixedBatchWhatItGetsAlone) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(DualEncoder, EncodesATextInAMixedBatchAsOnItsOwn) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   const at::Tensor ids = tokens(), together = model->encode_text(ids, ends());
   for (std::int64_t text = 0; text < ids.size(0); ++text) {
     const at::Tensor alone = model->encode_text(ids.narrow(0, text, 1), ends().narrow(0, text, 1));
@@ -76,8 +79,8 @@ TEST(DualEncoder, GivesEveryTextOfAMixedBatchWhatItGetsAlone) {
   }
 }
 
-TEST(DualEncoder, GivesPaddedTextsTheSameFeaturesAndGradients) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(DualEncoder, PaddedTextsHaveTheSameFeaturesAndGradients) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   model->to(at::kDouble);
   const at::Tensor ids = tokens();
   const auto gradients_of = [&](const at::Tensor& features) {
@@ -92,24 +95,25 @@ TEST(DualEncoder, GivesPaddedTextsTheSameFeaturesAndGradients) {
     testing::expect_close(actual.at(name), gradient, 1e-9, 1e-12, name);
 }
 
-TEST(DualEncoder, RefusesAnEndOutsideOfTheText) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(DualEncoder, RejectsAnEndOutsideOfTheText) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   EXPECT_THROW(model->encode_text(tokens(), at::tensor({2, 4, 10, 7}, at::kLong)), InternalError);
   EXPECT_THROW(model->encode_text(tokens(), at::tensor({2, -1, 9, 7}, at::kLong)), InternalError);
 }
 
-TEST(DualEncoder, DrawsTheSameWeightsFromTheSameSeed) {
+TEST(DualEncoder, HasTheSameInitialWeightsForTheSameSeed) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
-    const NamedTensors first = weights_of(drawn(config, 3)), second = weights_of(drawn(config, 3)),
-                       other = weights_of(drawn(config, 4));
+    const NamedTensors first = weights_of(random_model(config, 3)),
+                       second = weights_of(random_model(config, 3)),
+                       other = weights_of(random_model(config, 4));
     for (const auto& [name, tensor] : first) EXPECT_TRUE(tensor.equal(second.at(name))) << name;
     EXPECT_FALSE(first.at("text_projection").equal(other.at("text_projection")));
     EXPECT_FALSE(first.at("visual.conv1.weight").equal(other.at("visual.conv1.weight")));
   }
 }
 
-TEST(DualEncoder, HoldsItsTemperatureAsALogarithm) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(DualEncoder, StoresItsTemperatureAsALogarithm) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   model->set_inv_tau(30, /*learned=*/false);
   EXPECT_NEAR(model->inv_tau().item<double>(), 30, 1e-4);
   EXPECT_NEAR(weights_of(model).at("logit_scale").item<double>(), std::log(30.0), 1e-6);
@@ -118,16 +122,57 @@ TEST(DualEncoder, HoldsItsTemperatureAsALogarithm) {
   EXPECT_TRUE(model->inv_tau().requires_grad());
 }
 
-TEST(DualEncoder, RefusesImagesOfAnotherSize) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(DualEncoder, RejectsInputsOfTheWrongSize) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   EXPECT_THROW(model->encode_image(at::zeros({1, 3, 32, 32})), InternalError);
   EXPECT_THROW(model->encode_text(at::zeros({1, 11}, at::kLong), at::zeros({1}, at::kLong)), InternalError);
 }
 
-TEST(DualEncoder, MovesBothTowersToAnotherType) {
-  DualEncoder model = drawn(tiny_resnet(), 1);
+TEST(DualEncoder, ConvertsBothTowersToAnotherDtype) {
+  DualEncoder model = random_model(tiny_resnet(), 1);
   model->to(at::kDouble);
   for (const auto& [name, tensor] : weights_of(model)) EXPECT_NE(tensor.scalar_type(), at::kFloat) << name;
+}
+
+using Layers = std::map<std::string, std::optional<std::int64_t>>;
+
+// Also checks that every parameter belongs to the right tower.
+void expect_layers(const DualEncoder& model, const Layers& expected) {
+  const TrainedParameters parameters = model->trained_parameters();
+  EXPECT_EQ(parameters.size(), model->named_parameters().size());
+  for (const auto& [name, parameter] : parameters) {
+    const bool is_image = name.starts_with("visual.");
+    const Tower tower = name == "logit_scale" ? Tower::shared : is_image ? Tower::image : Tower::text;
+    EXPECT_EQ(parameter.tower, tower) << name;
+  }
+  for (const auto& [name, layer] : expected) EXPECT_EQ(parameters.at(name).layer, layer) << name;
+}
+
+TEST(DualEncoder, KnowsTowerAndLayerOfItsParameters) {
+  const Layers text = {{"token_embedding.weight", 0},
+                       {"positional_embedding", 0},
+                       {"transformer.resblocks.0.ln_1.weight", 1},
+                       {"transformer.resblocks.1.attn.in_proj_weight", 2},
+                       {"ln_final.weight", std::nullopt},
+                       {"text_projection", std::nullopt},
+                       {"logit_scale", std::nullopt}};
+  for (const ModelConfig& config : {testing::tiny_vit(), testing::tiny_resnet()})
+    expect_layers(testing::random_model(config, 1), text);
+  expect_layers(testing::random_model(testing::tiny_vit(), 1),
+                {{"visual.conv1.weight", 0},
+                 {"visual.class_embedding", 0},
+                 {"visual.positional_embedding", 0},
+                 {"visual.ln_pre.weight", 0},
+                 {"visual.transformer.resblocks.1.mlp.c_fc.bias", 2},
+                 {"visual.ln_post.bias", std::nullopt},
+                 {"visual.proj", std::nullopt}});
+  expect_layers(testing::random_model(testing::tiny_resnet(), 1),
+                {{"visual.conv3.weight", 0},
+                 {"visual.bn1.weight", 0},
+                 {"visual.layer1.0.conv1.weight", 1},
+                 {"visual.layer1.1.bn2.weight", 1},
+                 {"visual.layer4.0.downsample.0.weight", 4},
+                 {"visual.attnpool.c_proj.weight", std::nullopt}});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The distributions that the reference draws initial weights from.
+// The distributions of the initial weights in the reference code.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -13,8 +13,8 @@ namespace {
 constexpr double kTextWidth = 64;
 constexpr double kTextLayers = 2;
 
-/// Normal, within what 256 or more numbers allow: spread, centre, and tails that a uniform distribution
-/// lacks.
+/// Checks standard deviation, mean, and tails that a uniform distribution lacks, as far as 256 or more
+/// samples allow.
 void expect_normal(const at::Tensor& weight, double std) {
   const double tolerance = 5 / std::sqrt(2.0 * static_cast<double>(weight.numel()));
   EXPECT_NEAR(weight.std().item<double>() / std, 1, tolerance);
@@ -31,7 +31,7 @@ void expect_uniform(const at::Tensor& weight, double bound) {
 void expect_all(const at::Tensor& weight, double value) { EXPECT_TRUE(weight.eq(value).all().item<bool>()); }
 
 TEST(InitialWeights, OfTheTextTower) {
-  const NamedTensors weights = weights_of(testing::drawn(testing::tiny_vit(), 1));
+  const NamedTensors weights = weights_of(testing::random_model(testing::tiny_vit(), 1));
   const double width_std = 1 / std::sqrt(kTextWidth);
   const double branch_std = width_std / std::sqrt(2 * kTextLayers);
   expect_normal(weights.at("token_embedding.weight"), 0.02);
@@ -52,7 +52,7 @@ TEST(InitialWeights, OfTheTextTower) {
 }
 
 TEST(InitialWeights, OfTheVisionTransformer) {
-  const NamedTensors weights = weights_of(testing::drawn(testing::tiny_vit(), 1));
+  const NamedTensors weights = weights_of(testing::random_model(testing::tiny_vit(), 1));
   expect_normal(weights.at("visual.positional_embedding"), 1.0 / 8);
   expect_normal(weights.at("visual.proj"), 1.0 / 8);
   EXPECT_NEAR(weights.at("visual.class_embedding").std().item<double>(), 1.0 / 8, 0.06);
@@ -67,7 +67,7 @@ TEST(InitialWeights, OfTheVisionTransformer) {
 }
 
 TEST(InitialWeights, OfTheResnet) {
-  const NamedTensors weights = weights_of(testing::drawn(testing::tiny_resnet(), 1));
+  const NamedTensors weights = weights_of(testing::random_model(testing::tiny_resnet(), 1));
   expect_uniform(weights.at("visual.conv3.weight"), 1 / std::sqrt(4.0 * 9));
   expect_uniform(weights.at("visual.layer4.0.conv2.weight"), 1 / std::sqrt(64.0 * 9));
   expect_uniform(weights.at("visual.layer2.0.downsample.0.weight"), 1 / std::sqrt(32.0));
@@ -80,7 +80,7 @@ TEST(InitialWeights, OfTheResnet) {
 }
 
 TEST(InitialWeights, OfEveryBottlenecksLastGainAreZero) {
-  const NamedTensors weights = weights_of(testing::drawn(testing::tiny_resnet(), 1));
+  const NamedTensors weights = weights_of(testing::random_model(testing::tiny_resnet(), 1));
   int num_zero = 0;
   for (const auto& [name, weight] : weights) {
     if (!name.ends_with("bn3.weight") || name == "visual.bn3.weight") continue;
@@ -96,7 +96,7 @@ TEST(InitialWeights, OfEveryBottlenecksLastGainAreZero) {
 TEST(InitialWeights, AreRoundedToHalfPrecisionWhereTheReferenceDoes) {
   for (ModelConfig config : {testing::tiny_resnet(), testing::tiny_vit()}) {
     config.round_init_to_fp16 = true;
-    for (const auto& [name, weight] : weights_of(testing::drawn(config, 1))) {
+    for (const auto& [name, weight] : weights_of(testing::random_model(config, 1))) {
       const bool fits = weight.equal(weight.to(at::kHalf).to(weight.scalar_type()));
       EXPECT_EQ(fits, name.find("embedding") == std::string::npos) << name;
     }

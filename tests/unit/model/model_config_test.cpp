@@ -16,7 +16,7 @@ ModelConfig vit() {
   return config;
 }
 
-TEST(ModelConfig, DefaultsAndVisionTransformersAreValid) {
+TEST(ModelConfig, AcceptsDefaultsAndVisionTransformers) {
   ModelConfig().validate();
   vit().validate();
   EXPECT_EQ(ModelConfig().image.grid_size(), 7);
@@ -25,40 +25,37 @@ TEST(ModelConfig, DefaultsAndVisionTransformersAreValid) {
   EXPECT_EQ(vit().image.heads(), 12);
 }
 
-void expect_refused(ModelConfig config, void (*change)(ModelConfig&),
+void expect_invalid(ModelConfig config, void (*change)(ModelConfig&),
                     std::initializer_list<std::string> parts) {
   change(config);
   testing::expect_user_error([&] { config.validate(); }, parts);
 }
 
-TEST(ModelConfig, RefusesWhatAResnetCannotBe) {
-  expect_refused({}, [](ModelConfig& c) { c.image.layers = {12}; },
+TEST(ModelConfig, RejectsInvalidResnets) {
+  expect_invalid({}, [](ModelConfig& c) { c.image.layers = {12}; },
                  {"model.image.layers has 1 numbers", "needs 4"});
-  expect_refused({}, [](ModelConfig& c) { c.image.image_size = 225; },
+  expect_invalid({}, [](ModelConfig& c) { c.image.image_size = 225; },
                  {"model.image.image_size is 225", "32"});
-  expect_refused({}, [](ModelConfig& c) { c.image.width = 63; },
+  expect_invalid({}, [](ModelConfig& c) { c.image.width = 63; },
                  {"model.image.width is 63", "multiple of 2"});
-  expect_refused({}, [](ModelConfig& c) { c.image.patch_size = 16; },
+  expect_invalid({}, [](ModelConfig& c) { c.image.patch_size = 16; },
                  {"model.image.patch_size", "remove it"});
-  expect_refused({}, [](ModelConfig& c) { c.image.head_width = 60; }, {"head_width", "multiple of 60"});
+  expect_invalid({}, [](ModelConfig& c) { c.image.head_width = 60; }, {"head_width", "multiple of 60"});
 }
 
-TEST(ModelConfig, RefusesWhatAVisionTransformerCannotBe) {
-  expect_refused(vit(),
-                 [](ModelConfig& c) {
-                   c.image.layers = {3, 4, 6, 3};
-                 },
+TEST(ModelConfig, RejectsInvalidVisionTransformers) {
+  expect_invalid(vit(), [](ModelConfig& c) { c.image.layers = {3, 4, 6, 3}; },
                  {"model.image.layers has 4 numbers"});
-  expect_refused(vit(), [](ModelConfig& c) { c.image.patch_size.reset(); },
+  expect_invalid(vit(), [](ModelConfig& c) { c.image.patch_size.reset(); },
                  {"model.image.patch_size is missing"});
-  expect_refused(vit(), [](ModelConfig& c) { c.image.patch_size = 15; },
+  expect_invalid(vit(), [](ModelConfig& c) { c.image.patch_size = 15; },
                  {"model.image.image_size is 224", "15"});
-  expect_refused(vit(), [](ModelConfig& c) { c.image.head_width = 100; },
+  expect_invalid(vit(), [](ModelConfig& c) { c.image.head_width = 100; },
                  {"model.image.width is 768", "100"});
 }
 
-TEST(ModelConfig, RefusesATextWidthThatHeadsDoNotDivide) {
-  expect_refused({}, [](ModelConfig& c) { c.text.heads = 7; },
+TEST(ModelConfig, RejectsATextWidthNotDivisibleByHeads) {
+  expect_invalid({}, [](ModelConfig& c) { c.text.heads = 7; },
                  {"model.text.width is 512", "multiple of 7 (model.text.heads)"});
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cloob/base/named_tensors.h"
-#include "cloob/nn/autocast.h"
+#include "cloob/device/autocast.h"
 #include "support/support.h"
 #include "tiny_models.h"
 
@@ -16,14 +16,14 @@ namespace {
 
 using testing::take_gradients;
 
-// Tokens are numbered from 1, so that none is the filler's.
+// Tokens are numbered from 1, so that none equals the filler's token 0.
 PackedTexts pack(const std::vector<std::int64_t>& ends, TextFiller filler) {
   const auto count = static_cast<std::int64_t>(ends.size());
   const at::Tensor tokens = at::arange(1, count * 10 + 1).view({count, 10});
   return pack_texts(tokens, at::tensor(ends), filler, at::kCPU);
 }
 
-TEST(PackTexts, PutsTextsOfOneLengthSideBySide) {
+TEST(PackTexts, GroupsTextsOfEqualLength) {
   const PackedTexts packed = pack({2, 0, 2}, TextFiller::none);
   ASSERT_EQ(packed.groups.size(), 2);
   EXPECT_EQ(packed.groups[0].count, 1);
@@ -35,16 +35,16 @@ TEST(PackTexts, PutsTextsOfOneLengthSideBySide) {
   EXPECT_TRUE(packed.sequence_of_text_B.equal(at::tensor({1, 0, 2}, at::kLong)));
 }
 
-TEST(PackTexts, LeavesTextsOfOneLengthAsTheyAre) {
+TEST(PackTexts, KeepsTheOrderOfTextsOfEqualLength) {
   const PackedTexts packed = pack({4, 4}, TextFiller::to_few_sizes);
   EXPECT_EQ(packed.groups.size(), 1);
   EXPECT_FALSE(packed.sequence_of_text_B.defined());
 }
 
-TEST(PackTexts, FillsUpToFewNumbersOfTokensAtLittleCost) {
+TEST(PackTexts, PadsToFewDistinctTokenCountsAtLittleCost) {
   at::manual_seed(0);
   for (const std::int64_t num_texts : {100, 3000}) {
-    std::set<std::int64_t> numbers;
+    std::set<std::int64_t> token_counts;
     for (int batch = 0; batch < 50; ++batch) {
       const at::Tensor ends = at::randint(4, 10, {num_texts}, at::kLong);
       const std::vector<std::int64_t> list(ends.const_data_ptr<std::int64_t>(),
@@ -62,15 +62,15 @@ TEST(PackTexts, FillsUpToFewNumbersOfTokensAtLittleCost) {
       EXPECT_EQ(in_groups, after);
       EXPECT_TRUE(filled.ids_T.narrow(0, 0, before).equal(plain.ids_T));
       EXPECT_EQ(filled.positions_T.narrow(0, before, after - before).max().item<std::int64_t>(), 0);
-      numbers.insert(after);
+      token_counts.insert(after);
     }
-    EXPECT_LE(numbers.size(), 8);
+    EXPECT_LE(token_counts.size(), 8);
   }
 }
 
-// In bf16 on the CPU a mixed batch has a filler, texts of one length do not.
-TEST(PackTexts, TheFillerTeachesNothing) {
-  DualEncoder model = testing::drawn(testing::tiny_vit(), 1);
+// In bf16 on the CPU a batch of different lengths has a filler, texts of equal length do not.
+TEST(PackTexts, TheFillerHasNoInfluence) {
+  DualEncoder model = testing::random_model(testing::tiny_vit(), 1);
   const Autocast autocast(at::kCPU, Precision::bf16);
   at::manual_seed(1);
   const at::Tensor tokens = at::randint(1, 40, {40, 10}, at::kLong);
@@ -90,7 +90,7 @@ TEST(PackTexts, TheFillerTeachesNothing) {
   testing::expect_relative_norm(together, alone, 0.01);
   for (const auto& [name, gradient] : take_gradients(model))
     testing::expect_relative_norm(gradients.at(name), gradient, 0.05, name);
-  // Token 0 is the filler's alone.
+  // Only the filler has token 0.
   EXPECT_EQ(gradients.at("token_embedding.weight")[0].abs().max().item<double>(), 0);
 }
 

@@ -1,4 +1,4 @@
-// The smallest models that have every part.
+// The smallest models with every component.
 #pragma once
 
 #include "cloob/base/named_tensors.h"
@@ -31,11 +31,11 @@ inline ModelConfig tiny_vit() {
   return config;
 }
 
-inline DualEncoder drawn(const ModelConfig& config, std::uint64_t seed) {
-  return DualEncoder(config, Initializer::drawn(seed));
+inline DualEncoder random_model(const ModelConfig& config, std::uint64_t seed) {
+  return DualEncoder(config, Initializer::random(seed));
 }
 
-/// The gradients that a backward pass has left in a model, which has none afterwards.
+/// Takes the gradients out of a model, which has none afterwards.
 inline NamedTensors take_gradients(const DualEncoder& model) {
   NamedTensors gradients;
   for (const auto& item : model->named_parameters()) {

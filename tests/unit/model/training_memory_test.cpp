@@ -4,13 +4,14 @@
 
 #include <algorithm>
 
+#include "cloob/model/infer_config.h"
 #include "cloob/model/weights.h"
 #include "tiny_models.h"
 
 namespace cloob {
 namespace {
 
-// The layers that the estimate is made of are counted apart from those that the model registers.
+// The estimate counts layers independently of the parameters that the model registers.
 TEST(TrainingMemory, CountsEveryParameterOfTheModel) {
   constexpr std::int64_t kLogitScale = 1;
   for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit(), ModelConfig()}) {
@@ -33,21 +34,21 @@ TEST(TrainingMemory, OnlyActivationsGrowWithTheBatch) {
   EXPECT_GE(large.peak, small.peak + large.activations - small.activations);
 }
 
-TEST(TrainingMemory, AutocastTradesNarrowCopiesOfWeightsForSmallerActivations) {
+TEST(TrainingMemory, AutocastTradesCastCopiesOfWeightsForSmallerActivations) {
   for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit()}) {
-    const TrainingMemory wide =
+    const TrainingMemory fp32 =
         estimate_training_memory(config, {.batch_size = 4, .precision = Precision::fp32});
-    const TrainingMemory narrow =
+    const TrainingMemory bf16 =
         estimate_training_memory(config, {.batch_size = 4, .precision = Precision::bf16});
-    EXPECT_GT(narrow.weights, wide.weights);
-    EXPECT_LE(narrow.weights, wide.weights + wide.weights / 2);
-    EXPECT_LT(narrow.activations, wide.activations);
-    EXPECT_GE(narrow.activations, wide.activations / 2);
-    EXPECT_EQ(narrow.gradients, wide.gradients);
+    EXPECT_GT(bf16.weights, fp32.weights);
+    EXPECT_LE(bf16.weights, fp32.weights + fp32.weights / 2);
+    EXPECT_LT(bf16.activations, fp32.activations);
+    EXPECT_GE(bf16.activations, fp32.activations / 2);
+    EXPECT_EQ(bf16.gradients, fp32.gradients);
   }
 }
 
-TEST(TrainingMemory, ThePeakHoldsWhatLivesThroughTheStep) {
+TEST(TrainingMemory, ThePeakIncludesEverythingResidentDuringTheStep) {
   const TrainingMemory memory =
       estimate_training_memory(testing::tiny_resnet(), {.batch_size = 4, .precision = Precision::fp32});
   const std::int64_t resident =
@@ -56,44 +57,45 @@ TEST(TrainingMemory, ThePeakHoldsWhatLivesThroughTheStep) {
   EXPECT_LE(memory.peak, resident + memory.gradients + 2 * memory.activations);
 }
 
-TEST(TrainingMemory, PureBf16HasNoCopiesButMasters) {
+TEST(TrainingMemory, PureBf16HasMasterCopiesInsteadOfCastCopies) {
   for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit()}) {
     const auto of = [&](Precision precision) {
       return estimate_training_memory(config, {.batch_size = 4, .precision = precision});
     };
-    const TrainingMemory wide = of(Precision::fp32), cast = of(Precision::bf16),
+    const TrainingMemory fp32 = of(Precision::fp32), cast = of(Precision::bf16),
                          pure = of(Precision::pure_bf16);
-    EXPECT_LT(pure.weights, wide.weights);
+    EXPECT_LT(pure.weights, fp32.weights);
     EXPECT_EQ(pure.weights, pure.gradients);
     EXPECT_EQ(pure.activations, cast.activations);
     EXPECT_EQ(pure.weights + pure.optimizer_state, cast.weights + cast.optimizer_state)
-        << "a narrow weight with its master takes what a wide weight with its narrow copy does";
+        << "a bf16 weight with its master takes as much as an fp32 weight with its bf16 copy";
   }
 }
 
-TEST(TrainingMemory, PatchesThatAreDroppedTakeNone) {
+TEST(TrainingMemory, DroppedPatchesTakeNone) {
   ModelConfig config = testing::tiny_vit();
   const TrainingMemory all = estimate_training_memory(config, {.batch_size = 32});
-  config.image.patch_dropout = 0.75;  // 2 of 9 are left
+  config.image.patch_dropout = 0.75;  // 2 of 9 remain
   const TrainingMemory few = estimate_training_memory(config, {.batch_size = 32});
   EXPECT_LT(few.activations, all.activations);
   EXPECT_EQ(few.weights, all.weights);
 }
 
-TEST(TrainingMemory, PartsAndRecomputingSaveActivations) {
+TEST(TrainingMemory, PartsAndCheckpointingSaveActivations) {
   for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit()}) {
     const TrainingMemory whole = estimate_training_memory(config, {.batch_size = 32});
     const TrainingMemory parts = estimate_training_memory(config, {.batch_size = 32, .parts = 8});
-    const TrainingMemory again = estimate_training_memory(config, {.batch_size = 32, .recompute = true});
+    const TrainingMemory checkpointed =
+        estimate_training_memory(config, {.batch_size = 32, .gradient_checkpointing = true});
     EXPECT_EQ(parts.activations, estimate_training_memory(config, {.batch_size = 4}).activations);
     EXPECT_LT(parts.peak, whole.peak);
-    EXPECT_LT(again.activations, whole.activations);
-    EXPECT_LT(again.peak, whole.peak);
-    EXPECT_EQ(again.weights, whole.weights);
+    EXPECT_LT(checkpointed.activations, whole.activations);
+    EXPECT_LT(checkpointed.peak, whole.peak);
+    EXPECT_EQ(checkpointed.weights, whole.weights);
   }
 }
 
-TEST(TrainingMemory, AFrozenTowerNeedsItsWeightsAlone) {
+TEST(TrainingMemory, AFrozenTowerNeedsOnlyItsWeights) {
   for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit()}) {
     const TrainingMemory both = estimate_training_memory(config, {.batch_size = 8});
     const TrainingMemory text = estimate_training_memory(config, {.batch_size = 8, .image_is_frozen = true});

@@ -4,6 +4,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/tensor_copies.h"
+#include "cloob/model/infer_config.h"
 #include "model/position_resampling.h"
 #include "support/named_tensors.h"
 #include "support/support.h"
@@ -12,69 +13,69 @@
 namespace cloob {
 namespace {
 
-using testing::drawn;
 using testing::expect_same_bits;
+using testing::random_model;
 using testing::tiny_resnet;
 using testing::tiny_vit;
 
-TEST(Weights, MoveFromModelToModel) {
+TEST(Weights, AreCopiedFromModelToModel) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
-    DualEncoder source = drawn(config, 1);
+    DualEncoder source = random_model(config, 1);
     source->set_inv_tau(14.3, /*learned=*/true);
     if (config.image.kind == ImageEncoderKind::resnet) source->encode_image(at::randn({2, 3, 64, 64}));
-    DualEncoder target(config, Initializer::unset());
+    DualEncoder target(config, Initializer::uninitialized());
     load_weights(target, weights_of(source), "test");
     expect_same_bits(weights_of(target), weights_of(source));
   }
 }
 
 TEST(Weights, OfTheModelShareItsMemory) {
-  const DualEncoder model = drawn(tiny_vit(), 1);
+  const DualEncoder model = random_model(tiny_vit(), 1);
   weights_of(model).at("visual.proj").fill_(5);
   EXPECT_TRUE(weights_of(model).at("visual.proj").eq(5).all().item<bool>());
 }
 
-TEST(Weights, AreConvertedToTheModelsType) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(Weights, AreConvertedToTheModelsDtype) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   NamedTensors weights = copies_of(weights_of(model));
   for (auto& [name, tensor] : weights) tensor = tensor.to(at::kHalf);
-  weights.at("logit_scale") = at::full({1}, 2.5);  // some files hold a vector of one
+  weights.at("logit_scale") = at::full({1}, 2.5);  // some files store a one-element vector
   load_weights(model, weights, "test");
   EXPECT_EQ(weights_of(model).at("visual.proj").scalar_type(), at::kFloat);
   EXPECT_TRUE(weights_of(model).at("visual.proj").equal(weights.at("visual.proj").to(at::kFloat)));
   EXPECT_EQ(weights_of(model).at("logit_scale").item<double>(), 2.5);
 }
 
-TEST(Weights, ThatDoNotFitAreListedAndChangeNothing) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(Weights, MismatchesAreListedAndChangeNothing) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   const NamedTensors before = copies_of(weights_of(model));
-  NamedTensors weights = copies_of(weights_of(drawn(tiny_vit(), 2)));
+  NamedTensors weights = copies_of(weights_of(random_model(tiny_vit(), 2)));
   weights.erase("visual.ln_pre.bias");
   weights["visual.extra"] = at::zeros({1});
   weights.at("visual.proj") = at::zeros({64, 13});
   testing::expect_user_error(
       [&] { load_weights(model, weights, "some.safetensors"); },
       {"some.safetensors: ", "1 missing (visual.ln_pre.bias)", "1 unexpected (visual.extra)",
-       "1 of another shape (visual.proj is (64, 13), the model's is (64, 12))"});
+       "1 with a different shape (visual.proj is (64, 13), the model's is (64, 12))"});
   expect_same_bits(weights_of(model), before);
 }
 
-TEST(Weights, ListOnlyTheFirstFewOfMany) {
-  DualEncoder model = drawn(tiny_vit(), 1);
+TEST(Weights, ListOnlyTheFirstFewMismatches) {
+  DualEncoder model = random_model(tiny_vit(), 1);
   testing::expect_user_error([&] { load_weights(model, {}, "empty"); },
                              {"missing (ln_final.bias, ln_final.weight, logit_scale, ", ", ...)"});
 }
 
-TEST(Weights, FitAnotherImageSizeAndContextLength) {
+TEST(Weights, AreResampledForAnotherImageSizeAndContextLength) {
   for (ModelConfig config : {tiny_resnet(), tiny_vit()}) {
-    const NamedTensors weights = copies_of(weights_of(drawn(config, 1)));
+    const NamedTensors weights = copies_of(weights_of(random_model(config, 1)));
     const bool is_vit = config.image.kind == ImageEncoderKind::vit;
     config.image.image_size = is_vit ? 40 : 96;
     config.text.context_length = 16;
-    DualEncoder model = drawn(config, 2);
+    DualEncoder model = random_model(config, 2);
     load_weights(model, weights, "test");
 
-    // What the resampling gives is pinned by the parity tests.
+    // The values of the resampling are checked by the parity tests.
     NamedTensors expected = weights;
     at::Tensor& image_positions =
         expected.at(is_vit ? "visual.positional_embedding" : "visual.attnpool.positional_embedding");
@@ -85,7 +86,7 @@ TEST(Weights, FitAnotherImageSizeAndContextLength) {
   }
 }
 
-TEST(InferModelConfig, FindsTheArchitectureOfItsOwnModels) {
+TEST(InferModelConfig, RecoversTheArchitectureOfOurModels) {
   for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
     const ModelConfig found = infer_model_config(weights_of(DualEncoder(config, Initializer::shapes_only())));
     EXPECT_EQ(found.embed_dim, config.embed_dim);
@@ -103,7 +104,7 @@ TEST(InferModelConfig, FindsTheArchitectureOfItsOwnModels) {
   }
 }
 
-TEST(InferModelConfig, CountsTenBlocksAndMore) {
+TEST(InferModelConfig, CountsMoreThanTenBlocks) {
   ModelConfig config = tiny_vit();
   config.text.layers = 11;
   EXPECT_EQ(infer_model_config(weights_of(DualEncoder(config, Initializer::shapes_only()))).text.layers, 11);
@@ -111,19 +112,19 @@ TEST(InferModelConfig, CountsTenBlocksAndMore) {
 
 TEST(InferModelConfig, SaysWhatIsMissing) {
   const NamedTensors weights = weights_of(DualEncoder(tiny_vit(), Initializer::shapes_only()));
-  const auto expect_refused = [&](const std::string& name, const at::Tensor& tensor,
+  const auto expect_invalid = [&](const std::string& name, const at::Tensor& tensor,
                                   std::initializer_list<std::string> parts) {
     NamedTensors broken = weights;
     broken.erase(name);
     if (tensor.defined()) broken[name] = tensor;
     testing::expect_user_error([&] { infer_model_config(broken); }, parts);
   };
-  expect_refused("ln_final.weight", {}, {"no tensor 'ln_final.weight'", "open_clip"});
-  expect_refused("visual.conv1.weight", at::zeros({4}), {"'visual.conv1.weight' has 1 dimensions"});
-  expect_refused("visual.positional_embedding", at::zeros({12, 64}), {"has 12 rows"});
-  expect_refused("ln_final.weight", at::zeros({100}), {"100 wide", "multiple of 64"});
-  expect_refused("ln_final.weight", at::zeros({0}), {"'ln_final.weight' is empty"});
-  expect_refused("visual.conv1.weight", at::zeros({64, 3, 8, 0}), {"'visual.conv1.weight' is empty"});
+  expect_invalid("ln_final.weight", {}, {"no tensor 'ln_final.weight'", "open_clip"});
+  expect_invalid("visual.conv1.weight", at::zeros({4}), {"'visual.conv1.weight' has 1 dimensions"});
+  expect_invalid("visual.positional_embedding", at::zeros({12, 64}), {"has 12 rows"});
+  expect_invalid("ln_final.weight", at::zeros({100}), {"100 wide", "multiple of 64"});
+  expect_invalid("ln_final.weight", at::zeros({0}), {"'ln_final.weight' is empty"});
+  expect_invalid("visual.conv1.weight", at::zeros({64, 3, 8, 0}), {"'visual.conv1.weight' is empty"});
   testing::expect_user_error([] { infer_model_config({}); }, {"0 tensors"});
 }
 

@@ -9,14 +9,14 @@
 namespace cloob {
 namespace {
 
-TEST(Activation, FollowsItsFormula) {
+TEST(Activation, MatchesItsFormula) {
   const at::Tensor x = at::linspace(-6, 6, 49, at::kDouble);
   testing::expect_close(activate(x, Activation::gelu), x * (1 + at::erf(x / std::sqrt(2.0))) / 2, 1e-12,
                         1e-14);
   testing::expect_close(activate(x, Activation::quick_gelu), x * at::sigmoid(1.702 * x), 1e-12, 1e-14);
 }
 
-TEST(Activation, QuickGeluHasItsFormulasGradient) {
+TEST(Activation, QuickGeluGradientMatchesItsFormula) {
   const at::Tensor x = at::linspace(-6, 6, 49, at::kDouble).requires_grad_();
   activate(x, Activation::quick_gelu).sum().backward();
   const at::Tensor gate = at::sigmoid(1.702 * x.detach());

@@ -7,10 +7,10 @@
 namespace cloob {
 namespace {
 
-bool fits_in_half(const at::Tensor& x) { return x.equal(x.to(at::kHalf).to(at::kFloat)); }
+bool is_fp16_representable(const at::Tensor& x) { return x.equal(x.to(at::kHalf).to(at::kFloat)); }
 
-TEST(Initializer, GivesTheSameNumbersForTheSameSeed) {
-  Initializer first = Initializer::drawn(7), second = Initializer::drawn(7), other = Initializer::drawn(8);
+TEST(Initializer, IsDeterministicForASeed) {
+  Initializer first = Initializer::random(7), second = Initializer::random(7), other = Initializer::random(8);
   const at::Tensor weight = first.normal({30, 3}, 0.5);
   EXPECT_TRUE(weight.equal(second.normal({30, 3}, 0.5)));
   EXPECT_FALSE(weight.equal(other.normal({30, 3}, 0.5)));
@@ -21,18 +21,18 @@ TEST(Initializer, LeavesTheGlobalGeneratorAlone) {
   at::manual_seed(1);
   const at::Tensor expected = at::rand({4});
   at::manual_seed(1);
-  Initializer initializer = Initializer::drawn(7);
+  Initializer initializer = Initializer::random(7);
   initializer.uniform({100}, 1.0);
   EXPECT_TRUE(at::rand({4}).equal(expected));
 }
 
 TEST(Initializer, RoundsWeightsButNotEmbeddings) {
-  Initializer initializer = Initializer::drawn(7);
-  EXPECT_FALSE(fits_in_half(initializer.uniform({100}, 1.0)));
+  Initializer initializer = Initializer::random(7);
+  EXPECT_FALSE(is_fp16_representable(initializer.uniform({100}, 1.0)));
   initializer.round_to_fp16(true);
-  EXPECT_TRUE(fits_in_half(initializer.uniform({100}, 1.0)));
-  EXPECT_TRUE(fits_in_half(initializer.normal({100}, 1.0)));
-  EXPECT_FALSE(fits_in_half(initializer.embedding({100}, 1.0)));
+  EXPECT_TRUE(is_fp16_representable(initializer.uniform({100}, 1.0)));
+  EXPECT_TRUE(is_fp16_representable(initializer.normal({100}, 1.0)));
+  EXPECT_FALSE(is_fp16_representable(initializer.embedding({100}, 1.0)));
 }
 
 TEST(Initializer, ShapesOnlyTakeNoMemory) {

@@ -15,8 +15,8 @@ at::Tensor parameter(torch::nn::Module& module, const std::string& name) {
 }
 at::Tensor buffer(torch::nn::Module& module, const std::string& name) { return module.named_buffers()[name]; }
 
-TEST(Linear, StartsAsLibTorchOrAsAsked) {
-  Initializer initializer = Initializer::drawn(1);
+TEST(Linear, InitializesAsLibTorchOrAsConfigured) {
+  Initializer initializer = Initializer::random(1);
   const Linear plain(100, 400, LinearInit{}, initializer);
   EXPECT_LE(plain->weight.abs().max().item<double>(), 0.1);
   EXPECT_NEAR(plain->weight.std().item<double>(), 0.1 / std::sqrt(3.0), 1e-3);
@@ -26,8 +26,8 @@ TEST(Linear, StartsAsLibTorchOrAsAsked) {
   EXPECT_EQ(other->bias.abs().max().item<double>(), 0);
 }
 
-TEST(LayerNorm, OfNarrowInputIsTheRoundedResultInFloat32) {
-  Initializer initializer = Initializer::drawn(1);
+TEST(LayerNorm, OfBf16InputIsTheRoundedFloat32Result) {
+  Initializer initializer = Initializer::random(1);
   LayerNorm norm(64, initializer);
   at::NoGradGuard no_grad;
   parameter(*norm, "weight").uniform_(0.5, 1.5);
@@ -37,8 +37,8 @@ TEST(LayerNorm, OfNarrowInputIsTheRoundedResultInFloat32) {
   EXPECT_TRUE(y.equal(norm->forward(x.to(at::kFloat)).to(at::kBFloat16)));
 }
 
-TEST(LayerNorm, SumsGradientsOfManyNarrowTokensInFloat32) {
-  Initializer initializer = Initializer::drawn(1);
+TEST(LayerNorm, SumsGradientsOfManyBf16TokensInFloat32) {
+  Initializer initializer = Initializer::random(1);
   LayerNorm norm(16, initializer);
   const at::Tensor x = at::randn({5000, 16}).to(at::kBFloat16);
   const at::Tensor slope = (at::randn({5000, 16}) + 0.5).to(at::kBFloat16);
@@ -48,7 +48,7 @@ TEST(LayerNorm, SumsGradientsOfManyNarrowTokensInFloat32) {
 }
 
 TEST(LayerNorm, StaysInFloat64) {
-  Initializer initializer = Initializer::drawn(1);
+  Initializer initializer = Initializer::random(1);
   LayerNorm norm(16, initializer);
   norm->to(at::kDouble);
   const at::Tensor x = at::randn({3, 16}, at::kDouble);
@@ -57,8 +57,8 @@ TEST(LayerNorm, StaysInFloat64) {
                         1e-14);
 }
 
-TEST(BatchNorm2d, KeepsRunningStatisticsInTrainingOnly) {
-  Initializer initializer = Initializer::drawn(1);
+TEST(BatchNorm2d, UpdatesRunningStatisticsOnlyInTraining) {
+  Initializer initializer = Initializer::random(1);
   BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
   const at::Tensor x = 2 * at::randn({4, 3, 5, 5}) + 1;
   const at::Tensor y = norm->forward(x);
@@ -78,23 +78,25 @@ TEST(BatchNorm2d, KeepsRunningStatisticsInTrainingOnly) {
   EXPECT_EQ(buffer(*norm, "num_batches_tracked").item<std::int64_t>(), 1);
 }
 
-TEST(BatchNorm2d, RefusesOneValueOfAChannel) {
-  Initializer initializer = Initializer::drawn(1);
+TEST(BatchNorm2d, RejectsASingleValuePerChannel) {
+  Initializer initializer = Initializer::random(1);
   BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
-  const at::Tensor alone = at::ones({1, 3, 1, 1});
-  testing::expect_user_error([&] { norm->forward(alone); }, {"batch norm", "train.gradient_cache_parts"});
+  const at::Tensor single = at::ones({1, 3, 1, 1});
+  testing::expect_user_error([&] { norm->forward(single); }, {"batch norm", "train.gradient_cache_parts"});
   EXPECT_TRUE(buffer(*norm, "running_var").equal(at::ones({3})));
   norm->forward(at::ones({2, 3, 1, 1}));
   norm->forward(at::ones({1, 3, 2, 1}));
   norm->eval();
-  norm->forward(alone);
+  norm->forward(single);
 }
 
-TEST(EvalMode, DoesNotWakeAModuleThatWasNotTraining) {
-  Initializer initializer = Initializer::drawn(1);
+TEST(EvalMode, LeavesAModuleInEvalModeIfItWasBefore) {
+  Initializer initializer = Initializer::random(1);
   BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
   norm->eval();
-  { const EvalMode eval_mode(*norm); }
+  {
+    const EvalMode eval_mode(*norm);
+  }
   EXPECT_FALSE(norm->is_training());
 }
 

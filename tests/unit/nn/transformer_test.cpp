@@ -18,7 +18,7 @@ BlockShape shape(bool causal) {
   return {.width = 8, .heads = 2, .activation = Activation::gelu, .causal = causal, .weight_stds = {}};
 }
 
-TEST(Transformer, NamesItsTensorsAsPeersDo) {
+TEST(Transformer, NamesItsTensorsAsOpenClipDoes) {
   Initializer initializer = Initializer::shapes_only();
   const Transformer transformer(shape(/*causal=*/true), /*layers=*/2, initializer);
   std::set<std::string> names;
@@ -35,13 +35,13 @@ TEST(Transformer, NamesItsTensorsAsPeersDo) {
   EXPECT_EQ(names, expected);
 }
 
-TEST(SelfAttention, SeesTheFutureOnlyWhenItIsNotCausal) {
+TEST(SelfAttention, AttendsToLaterTokensOnlyIfNotCausal) {
   const at::Tensor x = at::randn({6, 8});
   at::Tensor changed = x.clone();
   changed[5] += 1;
   const SequenceGroups one = {{.count = 1, .length = 6}};
   for (const bool causal : {true, false}) {
-    Initializer initializer = Initializer::drawn(1);
+    Initializer initializer = Initializer::random(1);
     const SelfAttention attention(shape(causal), initializer);
     const at::Tensor difference =
         (attention->forward(x, one) - attention->forward(changed, one)).narrow(0, 0, 5);
@@ -49,9 +49,9 @@ TEST(SelfAttention, SeesTheFutureOnlyWhenItIsNotCausal) {
   }
 }
 
-// Every block for every token of sequences of one length, as textbooks have it: (B, L, D) -> (B, L, D).
-at::Tensor plain_transformer(const torch::OrderedDict<std::string, at::Tensor>& weights, at::Tensor x,
-                             const BlockShape& block) {
+// The textbook computation of every block for every token of sequences of one length: (B, L, D) -> (B, L, D).
+at::Tensor reference_transformer(const torch::OrderedDict<std::string, at::Tensor>& weights, at::Tensor x,
+                                 const BlockShape& block) {
   const std::int64_t length = x.size(1), head_width = block.width / block.heads;
   for (int layer = 0; weights.contains(fmt::format("resblocks.{}.ln_1.weight", layer)); ++layer) {
     const auto linear = [&](const at::Tensor& input, const std::string& name, const std::string& dot) {
@@ -89,23 +89,23 @@ NamedTensors gradients_of(const at::Tensor& loss, Transformer transformer, const
   return gradients;
 }
 
-TEST(Transformer, EqualsThePlainComputationOfEveryTokenUpToItsGradients) {
+TEST(Transformer, MatchesTheReferenceIncludingItsGradients) {
   const SequenceGroups groups = {
       {.count = 3, .length = 1}, {.count = 2, .length = 4}, {.count = 1, .length = 7}};
   for (const bool causal : {true, false}) {
-    Initializer initializer = Initializer::drawn(1);
+    Initializer initializer = Initializer::random(1);
     Transformer transformer(shape(causal), /*layers=*/3, initializer);
     transformer->to(at::kDouble);
     const PooledToken pooled = causal ? PooledToken::last : PooledToken::first;
     const at::Tensor x = at::randn({18, 8}, at::kDouble).requires_grad_();
     const at::Tensor weights = at::randn({6, 8}, at::kDouble);
     const at::Tensor actual = transformer->forward(x, groups, pooled);
-    std::vector<at::Tensor> plain;
+    std::vector<at::Tensor> reference;
     for (const at::Tensor& part : split_tokens(x, groups)) {
-      plain.push_back(
-          plain_transformer(transformer->named_parameters(), part, shape(causal)).select(1, causal ? -1 : 0));
+      reference.push_back(reference_transformer(transformer->named_parameters(), part, shape(causal))
+                              .select(1, causal ? -1 : 0));
     }
-    const at::Tensor expected = at::cat(plain);
+    const at::Tensor expected = at::cat(reference);
     testing::expect_close(actual, expected, 1e-11, 1e-12);
     const NamedTensors gradients = gradients_of((actual * weights).sum(), transformer, x);
     for (const auto& [name, gradient] : gradients_of((expected * weights).sum(), transformer, x))

@@ -3,13 +3,14 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
-#include <array>
-#include <barrier>
 #include <cmath>
+#include <mutex>
 #include <string>
-#include <thread>
+#include <vector>
 
+#include "cloob/base/error.h"
 #include "support/finite_differences.h"
+#include "support/simulated_ranks.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -32,8 +33,8 @@ Features random_features(std::int64_t rows, std::int64_t width) {
   return {unit_rows(image_ND).detach().requires_grad_(), unit_rows(text_ND).detach().requires_grad_()};
 }
 
-// The inputs of the reference values below: sines that need no file.
-Features published_features() {
+// The inputs of the reference values below, computed from a formula so that no file is needed.
+Features reference_features() {
   const at::Tensor i = at::arange(6, at::kDouble).unsqueeze(1), j = at::arange(8, at::kDouble).unsqueeze(0);
   const at::Tensor image = at::sin(0.7 * i + 1.3 * j + 0.1 * i * j + 0.2);
   const at::Tensor text = image + 0.5 * at::cos(1.9 * i - 0.6 * j);
@@ -48,7 +49,8 @@ ContrastiveObjective make_objective(ObjectiveSystem system, RetrievalConfig retr
 
 at::Tensor evaluate(const ContrastiveObjective& objective, const Features& features,
                     const at::Tensor& inv_tau, std::int64_t step = 0) {
-  return objective.evaluate(features.image_ND, features.text_ND, inv_tau, SingleProcess(), step).loss;
+  return objective.evaluate(features.image_ND, features.text_ND, inv_tau,
+                            objective.retrieved_fraction_at(step));
 }
 
 at::Tensor scale(double inv_tau) { return at::scalar_tensor(inv_tau, at::kDouble); }
@@ -62,7 +64,7 @@ class EveryObjective : public ::testing::TestWithParam<std::pair<std::string_vie
 };
 
 INSTANTIATE_TEST_SUITE_P(Grid, EveryObjective, ::testing::ValuesIn(EnumNames<ObjectiveSystem>::names),
-                         [](const auto& corner) { return std::string(corner.param.first); });
+                         [](const auto& cell) { return std::string(cell.param.first); });
 
 TEST_P(EveryObjective, HasGradientsThatMatchFiniteDifferences) {
   const Features features = random_features(5, 4);
@@ -75,7 +77,7 @@ TEST_P(EveryObjective, HasGradientsThatMatchFiniteDifferences) {
   }
 }
 
-TEST_P(EveryObjective, IgnoresTheOrderOfPairs) {
+TEST_P(EveryObjective, IsInvariantToTheOrderOfPairs) {
   const Features features = random_features(9, 4);
   const at::Tensor order = at::randperm(9);
   const Features shuffled{features.image_ND.index_select(0, order), features.text_ND.index_select(0, order)};
@@ -84,7 +86,7 @@ TEST_P(EveryObjective, IgnoresTheOrderOfPairs) {
                0);
 }
 
-TEST_P(EveryObjective, OfIdenticalRowsIsKnown) {
+TEST_P(EveryObjective, OfIdenticalRowsMatchesTheClosedForm) {
   const at::Tensor rows = at::full({6, 8}, std::sqrt(1.0 / 8), at::kDouble);
   const bool loob = kinds_of(system()).loss == LossKind::info_loob;
   EXPECT_NEAR(evaluate(make_objective(system()), {rows, rows}, scale(30)).item<double>(),
@@ -104,78 +106,119 @@ TEST_P(EveryObjective, ComputesHalfPrecisionFeaturesInFp32) {
   EXPECT_TRUE(at::equal(actual, evaluate(objective, full, scale(30))));
 }
 
-TEST_P(EveryObjective, RefusesASinglePair) {
+TEST_P(EveryObjective, RejectsASinglePair) {
   const Features one = random_features(1, 4);
   expect_user_error([&] { evaluate(make_objective(system()), one, scale(30)); },
                     {"needs at least 2 pairs", "has 1", "train.global_batch_size"});
 }
 
-TEST_P(EveryObjective, NamesItselfAfterItsCornerOfTheGrid) {
+TEST_P(EveryObjective, ReportsItsCellOfTheGrid) {
   EXPECT_EQ(name_of(make_objective(system()).system()), name_of(system()));
 }
 
-TEST_P(EveryObjective, LearnsBetaOnlyWhereItRetrieves) {
+TEST_P(EveryObjective, LearnsBetaOnlyWithRetrieval) {
   const ContrastiveObjective fixed = make_objective(system());
   EXPECT_TRUE(fixed.parameters().empty());
   EXPECT_EQ(make_objective(system(), {.learn_beta = true}).parameters().count("log_beta"),
             retrieves() ? 1U : 0U);
 }
 
-// Joins the rows of two threads that stand for two processes; gradients flow because both live in one
-// autograd graph.
-class ThreadGather final : public Gather {
- public:
-  struct Meeting {
-    std::array<at::Tensor, 2> rows;
-    std::barrier<> barrier{2};
-  };
-  ThreadGather(Meeting& meeting, std::size_t rank) : meeting_(meeting), rank_(rank) {}
-  at::Tensor gather(const at::Tensor& local_BD) const override {
-    meeting_.rows[rank_] = local_BD;
-    meeting_.barrier.arrive_and_wait();
-    const at::Tensor all_ND = at::cat({meeting_.rows[0], meeting_.rows[1]});
-    meeting_.barrier.arrive_and_wait();
-    return all_ND;
-  }
-  std::int64_t first_row() const override { return rank_ == 0 ? 0 : meeting_.rows[0].size(0); }
-
- private:
-  Meeting& meeting_;
-  std::size_t rank_;
+struct LossAndGradients {
+  at::Tensor loss;  ///< summed over the ranks
+  at::Tensor image_ND, text_ND, inv_tau, log_beta;
 };
 
-TEST_P(EveryObjective, OfTwoProcessesIsThatOfTheJoinedBatch) {
-  const Features features = random_features(8, 4);
-  const ContrastiveObjective objective = make_objective(system());
-  evaluate(objective, features, scale(14.3)).backward();
-  const at::Tensor expected = features.image_ND.grad().clone();
-  features.image_ND.mutable_grad().reset();
-
-  ThreadGather::Meeting meeting;
-  std::array<at::Tensor, 2> losses;
-  const auto process = [&](std::size_t rank) {
-    const auto first = static_cast<std::int64_t>(rank) * 4;
-    losses[rank] = objective
-                       .evaluate(features.image_ND.narrow(0, first, 4), features.text_ND.narrow(0, first, 4),
-                                 scale(14.3), ThreadGather(meeting, rank), /*step=*/0)
-                       .loss;
-  };
-  std::thread other([&] { process(1); });
-  process(0);
-  other.join();
-  const at::Tensor mean = (losses[0] + losses[1]) / 2;
-  mean.backward();
-  expect_close(mean, evaluate(objective, features, scale(14.3)), 1e-13, 0);
-  testing::expect_relative_norm(features.image_ND.grad(), expected, 1e-12);
+LossAndGradients in_one_process(ContrastiveObjective objective, const Features& features, double fraction) {
+  const at::Tensor inv_tau = scale(14.3).requires_grad_();
+  const Features own{features.image_ND.detach().requires_grad_(), features.text_ND.detach().requires_grad_()};
+  const at::Tensor loss = objective.evaluate(own.image_ND, own.text_ND, inv_tau, fraction);
+  loss.backward();
+  const NamedTensors parameters = objective.parameters();
+  return {loss.detach(), own.image_ND.grad(), own.text_ND.grad(), inv_tau.grad(),
+          parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad()};
 }
 
-struct Published {
+// Rank r has rows begins[r] to begins[r + 1].
+LossAndGradients on_ranks(const std::vector<std::int64_t>& begins, ObjectiveSystem system,
+                          const RetrievalConfig& retrieval, const Features& features, double fraction) {
+  std::vector<LossAndGradients> ranks(begins.size() - 1);
+  testing::run_ranks(std::ssize(ranks), [&](const Collectives& collectives) {
+    const auto rank = static_cast<std::size_t>(collectives.rank());
+    const auto own = [&](const at::Tensor& rows) {
+      return rows.detach().narrow(0, begins[rank], begins[rank + 1] - begins[rank]).clone().requires_grad_();
+    };
+    const ContrastiveObjective objective = make_objective(system, retrieval);
+    const at::Tensor image_BD = own(features.image_ND), text_BD = own(features.text_ND);
+    const at::Tensor inv_tau = scale(14.3).requires_grad_();
+    const at::Tensor loss = objective.evaluate(image_BD, text_BD, inv_tau, collectives, fraction);
+    loss.backward();
+    const NamedTensors parameters = objective.parameters();
+    ranks[rank] = {loss.detach(), image_BD.grad(), text_BD.grad(), inv_tau.grad(),
+                   parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad()};
+  });
+  LossAndGradients all = ranks.front();
+  std::vector<at::Tensor> images, texts;
+  for (const LossAndGradients& rank : ranks) {
+    images.push_back(rank.image_ND);
+    texts.push_back(rank.text_ND);
+    if (&rank == &ranks.front()) continue;
+    all.loss = all.loss + rank.loss;
+    all.inv_tau = all.inv_tau + rank.inv_tau;
+    if (all.log_beta.defined()) all.log_beta = all.log_beta + rank.log_beta;
+  }
+  all.image_ND = at::cat(images);
+  all.text_ND = at::cat(texts);
+  return all;
+}
+
+TEST_P(EveryObjective, OnUnevenRanksEqualsTheJoinedBatch) {
+  const Features features = random_features(9, 4);
+  const bool learns_beta = retrieves();
+  for (const std::int64_t update_steps : {1, 2}) {
+    for (const double fraction : {1.0, 0.4}) {
+      const RetrievalConfig retrieval{.beta = 3, .learn_beta = learns_beta, .update_steps = update_steps};
+      const LossAndGradients expected =
+          in_one_process(make_objective(system(), retrieval), features, fraction);
+      for (const std::vector<std::int64_t>& begins : std::vector<std::vector<std::int64_t>>{
+               {0, 4, 9}, {0, 9, 9}, {0, 0, 9}, {0, 1, 5, 9}, {0, 3, 3, 9}, {0, 0, 9, 9}}) {
+        const LossAndGradients actual = on_ranks(begins, system(), retrieval, features, fraction);
+        expect_close(actual.loss, expected.loss, 1e-11, 0);
+        testing::expect_relative_norm(actual.image_ND, expected.image_ND, 1e-11, "image");
+        testing::expect_relative_norm(actual.text_ND, expected.text_ND, 1e-11, "text");
+        testing::expect_relative_norm(actual.inv_tau, expected.inv_tau, 1e-11, "inv_tau");
+        // log_beta is fp32, like every parameter.
+        if (learns_beta) testing::expect_relative_norm(actual.log_beta, expected.log_beta, 1e-5, "log_beta");
+      }
+    }
+  }
+}
+
+TEST_P(EveryObjective, OfASinglePairOnAllRanksIsRejectedByAll) {
+  const Features features = random_features(1, 4);
+  int num_rejections = 0;
+  std::mutex mutex;
+  testing::run_ranks(2, [&](const Collectives& collectives) {
+    const auto own = [&](const at::Tensor& rows) {
+      return rows.detach().narrow(0, 0, 1 - collectives.rank());
+    };
+    try {
+      make_objective(system()).evaluate(own(features.image_ND), own(features.text_ND), scale(30),
+                                        collectives);
+    } catch (const UserError&) {
+      const std::lock_guard lock(mutex);
+      ++num_rejections;
+    }
+  });
+  EXPECT_EQ(num_rejections, 2);
+}
+
+struct ReferenceValues {
   ObjectiveSystem system;
   double inv_tau, beta, loss, grad_norm_image, grad_norm_text, grad_log_inv_tau;
 };
 
-// Computed in fp64 with the reference implementation, on `published_features`.
-constexpr Published kPublished[] = {
+// Computed in fp64 with the reference implementation, on `reference_features`.
+constexpr ReferenceValues kReferenceValues[] = {
     {ObjectiveSystem::cloob, 30, 8, -1.130162157623, 0.634963767687, 0.603461465712, -0.008430019248},
     {ObjectiveSystem::cloob, 30, 14.3, -1.154049899895, 0.477125598807, 0.494328688216, -0.011571984318},
     {ObjectiveSystem::cloob, 14.3, 8, -1.112266590502, 0.494027638242, 0.497678936841, -0.048446450630},
@@ -188,16 +231,16 @@ constexpr Published kPublished[] = {
      -0.006351540344},
 };
 
-TEST(ContrastiveObjective, GivesTheReferenceValuesAndGradients) {
-  for (const Published& row : kPublished) {
+TEST(ContrastiveObjective, MatchesTheReferenceValuesAndGradients) {
+  for (const ReferenceValues& row : kReferenceValues) {
     SCOPED_TRACE(name_of(row.system) + " inv_tau " + std::to_string(row.inv_tau) + " beta " +
                  std::to_string(row.beta));
-    const Features features = published_features();
+    const Features features = reference_features();
     const at::Tensor log_inv_tau = at::scalar_tensor(std::log(row.inv_tau), at::kDouble).requires_grad_();
     const at::Tensor loss =
         evaluate(make_objective(row.system, {.beta = row.beta}), features, log_inv_tau.exp());
     loss.backward();
-    constexpr double kDigits = 1e-12;  // the table has twelve decimals
+    constexpr double kDigits = 1e-12;  // the table has 12 decimals
     EXPECT_NEAR(loss.item<double>(), row.loss, kDigits);
     EXPECT_NEAR(features.image_ND.grad().norm().item<double>(), row.grad_norm_image, kDigits);
     EXPECT_NEAR(features.text_ND.grad().norm().item<double>(), row.grad_norm_text, kDigits);
@@ -205,19 +248,19 @@ TEST(ContrastiveObjective, GivesTheReferenceValuesAndGradients) {
   }
 }
 
-TEST(ContrastiveObjective, GivesTheReferenceGradientOfALearnedBeta) {
+TEST(ContrastiveObjective, MatchesTheReferenceGradientOfALearnedBeta) {
   constexpr std::tuple<ObjectiveSystem, double, double> kRows[] = {
       {ObjectiveSystem::cloob, 30, -0.086565943244},
       {ObjectiveSystem::info_nce_hopfield, 14.3, -0.000809038694}};
   for (const auto& [system, inv_tau, grad_log_beta] : kRows) {
     const ContrastiveObjective objective = make_objective(system, {.beta = 8, .learn_beta = true});
-    evaluate(objective, published_features(), scale(inv_tau)).backward();
-    // log_beta is fp32, as every parameter.
+    evaluate(objective, reference_features(), scale(inv_tau)).backward();
+    // log_beta is fp32, like every parameter.
     EXPECT_NEAR(objective.parameters().at("log_beta").grad().item<double>(), grad_log_beta, 1e-7);
   }
 }
 
-TEST(ContrastiveObjective, WarmupGoesFromTheObjectiveWithoutRetrievalToTheOneWithIt) {
+TEST(ContrastiveObjective, WarmupBlendsFromTheObjectiveWithoutRetrievalToTheOneWithIt) {
   const Features features = random_features(8, 4);
   for (const auto& [with, without] : {std::pair(ObjectiveSystem::cloob, ObjectiveSystem::info_loob),
                                       std::pair(ObjectiveSystem::info_nce_hopfield, ObjectiveSystem::clip)}) {
@@ -231,22 +274,22 @@ TEST(ContrastiveObjective, WarmupGoesFromTheObjectiveWithoutRetrievalToTheOneWit
   }
 }
 
-TEST(ContrastiveObjective, LearnedBetaSurvivesSavingBitForBit) {
+TEST(ContrastiveObjective, RestoresALearnedBetaBitForBit) {
   const Features features = random_features(8, 4);
   const ContrastiveObjective trained =
       make_objective(ObjectiveSystem::cloob, {.beta = 11.7, .learn_beta = true});
   ContrastiveObjective resumed = make_objective(ObjectiveSystem::cloob, {.beta = 8, .learn_beta = true});
-  resumed.load_state(trained.state());
+  resumed.load_state(trained.parameters());
   EXPECT_TRUE(at::equal(evaluate(resumed, features, scale(30)), evaluate(trained, features, scale(30))));
   EXPECT_TRUE(resumed.parameters().at("log_beta").requires_grad());
   EXPECT_FALSE(resumed.parameters().at("log_beta").is_same(trained.parameters().at("log_beta")));
 }
 
-TEST(ContrastiveObjective, SaysWhenACheckpointBelongsToAnotherObjective) {
+TEST(ContrastiveObjective, RejectsTheStateOfAnotherObjective) {
   ContrastiveObjective learned = make_objective(ObjectiveSystem::cloob, {.learn_beta = true});
   ContrastiveObjective fixed = make_objective(ObjectiveSystem::cloob);
   expect_user_error([&] { learned.load_state({}); }, {"log_beta", "retrieval.learn_beta"});
-  expect_user_error([&] { fixed.load_state(learned.state()); }, {"log_beta", "retrieval.*"});
+  expect_user_error([&] { fixed.load_state(learned.parameters()); }, {"log_beta", "retrieval.*"});
   expect_user_error([&] { learned.load_state({{"log_beta", at::zeros({3})}}); }, {"log_beta", "3 elements"});
 }
 

@@ -9,7 +9,7 @@
 namespace cloob {
 namespace {
 
-TEST(RandomUnitFeatures, AreUnitRowsThatDependOnTheSeedAlone) {
+TEST(RandomUnitFeatures, AreUnitRowsThatDependOnlyOnTheSeed) {
   const RandomFeatures features = random_unit_features(5, 16, 7);
   testing::expect_close(features.image_ND.norm(2, 1), at::ones({5}), 1e-6, 0);
   testing::expect_close(features.text_ND.norm(2, 1), at::ones({5}), 1e-6, 0);
@@ -18,7 +18,7 @@ TEST(RandomUnitFeatures, AreUnitRowsThatDependOnTheSeedAlone) {
   EXPECT_FALSE(at::equal(features.text_ND, features.image_ND));
 }
 
-TEST(BenchmarkLoss, OfIdenticalRowsIsKnown) {
+TEST(BenchmarkLoss, OfIdenticalRowsMatchesTheClosedForm) {
   const at::Tensor rows = at::full({6, 4}, 0.5);
   const LossBenchmarkResult result = benchmark_loss(
       {.objective = ObjectiveSystem::info_loob, .image_ND = rows, .text_ND = rows, .beta = 8, .inv_tau = 30});
@@ -26,7 +26,7 @@ TEST(BenchmarkLoss, OfIdenticalRowsIsKnown) {
   EXPECT_GT(result.seconds, 0);
 }
 
-TEST(BenchmarkLoss, LeavesTheFeaturesWithoutGradients) {
+TEST(BenchmarkLoss, DoesNotChangeTheFeatures) {
   const RandomFeatures features = random_unit_features(16, 8, 1);
   const LossBenchmarkResult result = benchmark_loss({.objective = ObjectiveSystem::cloob,
                                                      .image_ND = features.image_ND,
@@ -39,7 +39,7 @@ TEST(BenchmarkLoss, LeavesTheFeaturesWithoutGradients) {
   EXPECT_FALSE(features.image_ND.grad().defined());
 }
 
-TEST(BenchmarkLoss, SeesNoMatrixOfAllPairs) {
+TEST(BenchmarkLoss, NeverMaterializesTheMatrixOfAllPairs) {
   const RandomFeatures features = random_unit_features(8192, 16, 1);
   for (const auto& [name, system] : EnumNames<ObjectiveSystem>::names) {
     const LossBenchmarkResult result = benchmark_loss({.objective = system,
@@ -52,48 +52,32 @@ TEST(BenchmarkLoss, SeesNoMatrixOfAllPairs) {
   }
 }
 
-TEST(BenchmarkLoss, RefusesFeaturesThatDoNotPair) {
+TEST(BenchmarkLoss, RejectsFeaturesThatAreNotPaired) {
   const at::Tensor rows = at::eye(4);
   testing::expect_user_error(
-      [&] {
-        benchmark_loss({ObjectiveSystem::clip, rows, rows.narrow(0, 0, 3), 8, 30});
-      },
+      [&] { benchmark_loss({ObjectiveSystem::clip, rows, rows.narrow(0, 0, 3), 8, 30}); },
       {"image_features (4, 4)", "text_features (3, 4)"});
   testing::expect_user_error(
-      [&] {
-        benchmark_loss({ObjectiveSystem::clip, rows.narrow(0, 0, 1), rows.narrow(0, 0, 1), 8, 30});
-      },
+      [&] { benchmark_loss({ObjectiveSystem::clip, rows.narrow(0, 0, 1), rows.narrow(0, 0, 1), 8, 30}); },
       {"at least 2 rows"});
 }
 
-TEST(BenchmarkLoss, RefusesWholeNumbersAndEmptyRows) {
+TEST(BenchmarkLoss, RejectsIntegersAndEmptyRows) {
   const at::Tensor rows = at::eye(4);
   testing::expect_user_error(
-      [&] {
-        benchmark_loss({ObjectiveSystem::clip, rows.to(at::kLong), rows, 8, 30});
-      },
-      {"floating-point"});
+      [&] { benchmark_loss({ObjectiveSystem::clip, rows.to(at::kLong), rows, 8, 30}); }, {"floating-point"});
   const at::Tensor empty = at::ones({4, 0});
-  testing::expect_user_error(
-      [&] {
-        benchmark_loss({ObjectiveSystem::clip, empty, empty, 8, 30});
-      },
-      {"(4, 0)", "one column"});
+  testing::expect_user_error([&] { benchmark_loss({ObjectiveSystem::clip, empty, empty, 8, 30}); },
+                             {"(4, 0)", "one column"});
 }
 
-TEST(BenchmarkLoss, RefusesInverseTemperaturesThatAreNotPositive) {
+TEST(BenchmarkLoss, RejectsInverseTemperaturesThatAreNotPositive) {
   const at::Tensor rows = at::eye(4);
   for (const double wrong : {0.0, -1.0, std::nan("")}) {
-    testing::expect_user_error(
-        [&] {
-          benchmark_loss({ObjectiveSystem::clip, rows, rows, 8, wrong});
-        },
-        {"inv_tau is"});
-    testing::expect_user_error(
-        [&] {
-          benchmark_loss({ObjectiveSystem::clip, rows, rows, wrong, 30});
-        },
-        {"beta is"});
+    testing::expect_user_error([&] { benchmark_loss({ObjectiveSystem::clip, rows, rows, 8, wrong}); },
+                               {"inv_tau is"});
+    testing::expect_user_error([&] { benchmark_loss({ObjectiveSystem::clip, rows, rows, wrong, 30}); },
+                               {"beta is"});
   }
 }
 

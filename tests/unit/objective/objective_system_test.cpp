@@ -8,13 +8,13 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-TEST(ObjectiveSystem, IsTheInverseOfItsKinds) {
+TEST(ObjectiveSystem, RoundTripsThroughItsKinds) {
   for (const auto& [name, system] : EnumNames<ObjectiveSystem>::names) {
     EXPECT_EQ(system_of(kinds_of(system).loss, kinds_of(system).retrieval), system) << name;
   }
 }
 
-TEST(SettingsWithoutEffect, NamesRetrievalSettingsOfARunWithoutRetrieval) {
+TEST(SettingsWithoutEffect, ReportsRetrievalSettingsOfARunWithoutRetrieval) {
   const RetrievalConfig retrieval{
       .kind = RetrievalKind::none, .beta = 14.3, .learn_beta = true, .update_steps = 2, .warmup_steps = 100};
   EXPECT_THAT(
@@ -28,7 +28,7 @@ TEST(SettingsWithoutEffect, NamesRetrievalSettingsOfARunWithoutRetrieval) {
   EXPECT_THAT(settings_without_effect({}, {}), IsEmpty());
 }
 
-TEST(SettingsWithoutEffect, NamesBoundsOfAScaleThatIsNotLearned) {
+TEST(SettingsWithoutEffect, ReportsBoundsOfAFixedScale) {
   LossConfig loss{.inv_tau = 30, .learn_inv_tau = false, .inv_tau_max = 50};
   EXPECT_THAT(settings_without_effect(loss, {}),
               ElementsAre("loss.inv_tau_max (loss.learn_inv_tau is false)"));
@@ -40,7 +40,7 @@ TEST(SettingsWithoutEffect, NamesBoundsOfAScaleThatIsNotLearned) {
   EXPECT_THAT(settings_without_effect(loss, {}), IsEmpty());
 }
 
-TEST(SettingsWithoutEffect, LeavesOutBoundsThatAFixedScaleNeeds) {
+TEST(SettingsWithoutEffect, IgnoresBoundsThatAFixedScaleNeeds) {
   const LossConfig large{.inv_tau = 200, .learn_inv_tau = false, .inv_tau_max = 300};
   const LossConfig small{.inv_tau = 0.5, .learn_inv_tau = false, .inv_tau_min = 0.1};
   EXPECT_THAT(settings_without_effect(large, {}), IsEmpty());

@@ -9,22 +9,23 @@ using ::testing::ElementsAre;
 using testing::expect_user_error;
 using ::testing::HasSubstr;
 
-TEST(OptimizerConfig, NeedsATowerToTrain) {
+TEST(OptimizerConfig, RejectsTwoFrozenTowers) {
   OptimizerConfig config;
   config.image.frozen = true;
   EXPECT_NO_THROW(config.validate());
   config.text.frozen = true;
-  expect_user_error([&] { config.validate(); }, {"optimizer.image.frozen", "one tower has to be trained"});
+  expect_user_error([&] { config.validate(); },
+                    {"optimizer.image.frozen", "at least one tower must be trained"});
 }
 
-TEST(OptimizerConfig, MovesTowersInProportionToItsLearningRate) {
+TEST(OptimizerConfig, RejectsATowerLearningRateWhenItsOwnIsZero) {
   OptimizerConfig config{.lr = 0};
   EXPECT_NO_THROW(config.validate());
   config.image.lr = 1e-4;
   expect_user_error([&] { config.validate(); }, {"optimizer.lr is 0", "optimizer.text.frozen"});
 }
 
-TEST(OptimizerConfig, NamesSettingsWithoutEffect) {
+TEST(OptimizerConfig, ReportsSettingsWithoutEffect) {
   OptimizerConfig config;
   config.image = {.frozen = true, .lr = 1e-4, .layer_decay = 0.9};
   config.spike_guard.max_norm_ratio = 5;

@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "cloob/optim/logit_scale.h"
 #include "support/support.h"
@@ -14,11 +16,12 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(HasWeightDecay, DiffersBetweenTheReferencesWhereTheyDiffer) {
+TEST(HasWeightDecay, FollowsEachReference) {
   struct Row {
     std::string_view name;
-    std::int64_t num_dimensions;
+    std::size_t num_dimensions;
     bool open_clip, cloob;
+    bool is_exempt = false;
   };
   constexpr Row kRows[] = {
       {"visual.conv1.weight", 4, true, true},
@@ -30,19 +33,21 @@ TEST(HasWeightDecay, DiffersBetweenTheReferencesWhereTheyDiffer) {
       {"transformer.resblocks.0.attn.in_proj_bias", 1, false, false},
       {"ln_final.weight", 1, false, false},
       {"logit_scale", 0, false, true},
-      {"log_beta", 0, false, false},
+      {"log_beta", 0, false, false, /*is_exempt=*/true},
   };
   for (const Row& row : kRows) {
-    EXPECT_EQ(has_weight_decay(row.name, row.num_dimensions, Reference::open_clip), row.open_clip)
-        << row.name;
-    EXPECT_EQ(has_weight_decay(row.name, row.num_dimensions, Reference::cloob), row.cloob) << row.name;
+    const TrainedParameter parameter{.tensor = at::ones(std::vector<std::int64_t>(row.num_dimensions, 1)),
+                                     .is_exempt_from_decay = row.is_exempt};
+    EXPECT_EQ(has_weight_decay(row.name, parameter, Reference::open_clip), row.open_clip) << row.name;
+    EXPECT_EQ(has_weight_decay(row.name, parameter, Reference::cloob), row.cloob) << row.name;
   }
 }
 
-TEST(GroupParameters, LeavesFrozenOnesOut) {
-  const NamedTensors parameters{{"logit_scale", at::ones({})},
-                                {"text_projection", at::ones({2, 2}).requires_grad_()},
-                                {"visual.bn1.weight", at::ones({2}).requires_grad_()}};
+TEST(GroupParameters, IgnoresFrozenOnes) {
+  const TrainedParameters parameters{
+      {"logit_scale", {at::ones({})}},
+      {"text_projection", {at::ones({2, 2}).requires_grad_(), Tower::text}},
+      {"visual.bn1.weight", {at::ones({2}).requires_grad_(), Tower::image, 0}}};
   const auto groups = group_parameters(parameters, {.weight_decay = 0.3}, Reference::cloob);
   ASSERT_EQ(groups.size(), 2U);
   EXPECT_EQ(groups[0].weight_decay, 0.0);
@@ -53,10 +58,7 @@ TEST(GroupParameters, LeavesFrozenOnesOut) {
 }
 
 // lr_scale by name.
-std::map<std::string, double> lr_scales(std::initializer_list<const char*> names,
-                                        const OptimizerConfig& config) {
-  NamedTensors parameters;
-  for (const char* name : names) parameters.emplace(name, at::ones({2, 2}).requires_grad_());
+std::map<std::string, double> lr_scales(const TrainedParameters& parameters, const OptimizerConfig& config) {
   std::map<std::string, double> scales;
   for (const ParameterGroup& group : group_parameters(parameters, config, Reference::open_clip)) {
     for (const std::string& name : group.names) scales.emplace(name, group.lr_scale);
@@ -64,51 +66,36 @@ std::map<std::string, double> lr_scales(std::initializer_list<const char*> names
   return scales;
 }
 
-TEST(GroupParameters, GiveEveryLayerItsLearningRate) {
+TrainedParameter trained(Tower tower, std::optional<std::int64_t> layer = std::nullopt) {
+  return {at::ones({2, 2}).requires_grad_(), tower, layer};
+}
+
+TEST(GroupParameters, AssignsEveryLayerItsLearningRate) {
   OptimizerConfig config;
   config.lr = 1e-3;
   config.image = {.lr = 1e-4, .layer_decay = 0.5};
   config.text.layer_decay = 0.9;
-  const auto scales = lr_scales(
-      {"visual.conv1.weight", "visual.positional_embedding", "visual.transformer.resblocks.0.mlp.c_fc.weight",
-       "visual.transformer.resblocks.10.ln_1.weight", "visual.proj", "token_embedding.weight",
-       "transformer.resblocks.0.ln_1.weight", "transformer.resblocks.1.ln_1.weight", "text_projection",
-       "ln_final.weight", "logit_scale"},
-      config);
-  // 11 blocks: the projection is layer 12, the first block layer 1.
-  EXPECT_DOUBLE_EQ(scales.at("visual.proj"), 0.1);
-  EXPECT_DOUBLE_EQ(scales.at("visual.transformer.resblocks.10.ln_1.weight"), 0.1 * 0.5);
-  EXPECT_DOUBLE_EQ(scales.at("visual.transformer.resblocks.0.mlp.c_fc.weight"), 0.1 * std::pow(0.5, 11));
-  EXPECT_DOUBLE_EQ(scales.at("visual.conv1.weight"), 0.1 * std::pow(0.5, 12));
-  EXPECT_EQ(scales.at("visual.positional_embedding"), scales.at("visual.conv1.weight"));
-  EXPECT_DOUBLE_EQ(scales.at("text_projection"), 1);
-  EXPECT_DOUBLE_EQ(scales.at("ln_final.weight"), 1);
-  EXPECT_DOUBLE_EQ(scales.at("transformer.resblocks.1.ln_1.weight"), 0.9);
-  EXPECT_DOUBLE_EQ(scales.at("token_embedding.weight"), std::pow(0.9, 3));
-  EXPECT_DOUBLE_EQ(scales.at("logit_scale"), 1);
-}
-
-TEST(GroupParameters, CountTheStagesOfAResNetAsLayers) {
-  OptimizerConfig config;
-  config.image.layer_decay = 0.5;
-  const auto scales = lr_scales({"visual.conv3.weight", "visual.layer1.0.conv1.weight",
-                                 "visual.layer4.2.bn3.weight", "visual.attnpool.c_proj.weight"},
+  const auto scales = lr_scales({{"patches", trained(Tower::image, 0)},
+                                 {"first block", trained(Tower::image, 1)},
+                                 {"last block", trained(Tower::image, 11)},
+                                 {"image projection", trained(Tower::image)},
+                                 {"tokens", trained(Tower::text, 0)},
+                                 {"text block", trained(Tower::text, 2)},
+                                 {"text projection", trained(Tower::text)},
+                                 {"temperature", trained(Tower::shared)}},
                                 config);
-  EXPECT_DOUBLE_EQ(scales.at("visual.attnpool.c_proj.weight"), 1);
-  EXPECT_DOUBLE_EQ(scales.at("visual.layer4.2.bn3.weight"), 0.5);
-  EXPECT_DOUBLE_EQ(scales.at("visual.layer1.0.conv1.weight"), 0.0625);
-  EXPECT_DOUBLE_EQ(scales.at("visual.conv3.weight"), 0.03125);
+  // 11 blocks: the projection is layer 12.
+  EXPECT_DOUBLE_EQ(scales.at("image projection"), 0.1);
+  EXPECT_DOUBLE_EQ(scales.at("last block"), 0.1 * 0.5);
+  EXPECT_DOUBLE_EQ(scales.at("first block"), 0.1 * std::pow(0.5, 11));
+  EXPECT_DOUBLE_EQ(scales.at("patches"), 0.1 * std::pow(0.5, 12));
+  EXPECT_DOUBLE_EQ(scales.at("text projection"), 1);
+  EXPECT_DOUBLE_EQ(scales.at("text block"), 0.9);
+  EXPECT_DOUBLE_EQ(scales.at("tokens"), std::pow(0.9, 3));
+  EXPECT_DOUBLE_EQ(scales.at("temperature"), 1);
 }
 
-TEST(TowerOf, GoesByName) {
-  EXPECT_EQ(tower_of("visual.attnpool.c_proj.weight"), Tower::image);
-  EXPECT_EQ(tower_of("transformer.resblocks.0.ln_1.weight"), Tower::text);
-  EXPECT_EQ(tower_of("positional_embedding"), Tower::text);
-  EXPECT_EQ(tower_of("logit_scale"), Tower::shared);
-  EXPECT_EQ(tower_of("log_beta"), Tower::shared);
-}
-
-TEST(LogitScaleBounds, AreThoseOfTheReferences) {
+TEST(LogitScaleBounds, MatchTheReferences) {
   const LogitScaleBounds open_clip = logit_scale_bounds(1, 100, Reference::open_clip);
   EXPECT_EQ(open_clip.low, 0.0);
   EXPECT_EQ(open_clip.high, std::log(100.0));
@@ -117,7 +104,7 @@ TEST(LogitScaleBounds, AreThoseOfTheReferences) {
   EXPECT_EQ(cloob.high, 4.6052);
 }
 
-TEST(ClampLogitScale, MovesALearnedScaleIntoItsBounds) {
+TEST(ClampLogitScale, ClampsALearnedScaleToItsBounds) {
   const at::Tensor scale = at::full({}, 5.0).requires_grad_();
   clamp_logit_scale(scale, {.low = 0, .high = 4.5});
   EXPECT_EQ(scale.item<float>(), 4.5F);

@@ -27,14 +27,14 @@ void expect_rates(const std::vector<double>& actual, std::int64_t first,
   }
 }
 
-TEST(LrAt, GivesTheReferenceCosineOfCloob) {
+TEST(LrAt, MatchesCloobsCosine) {
   const ScheduleConfig schedule{.kind = ScheduleKind::cosine, .warmup_steps = 4};
   const std::vector<double> lr = rates(schedule, Reference::cloob, 20, 22);
   expect_rates(lr, 0, {0, .25, .5, .75, 1, .990393, .96194, .915735, .853553});
   expect_rates(lr, 19, {.009607, 0, .009607});
 }
 
-TEST(LrAt, GivesTheReferenceRestartsOfCloob) {
+TEST(LrAt, MatchesCloobsCosineRestarts) {
   const ScheduleConfig schedule{
       .kind = ScheduleKind::cosine_restarts, .warmup_steps = 4, .restart_cycles = 2};
   const std::vector<double> lr = rates(schedule, Reference::cloob, 20, 22);
@@ -50,7 +50,7 @@ TEST(LrAt, StartsAboveZeroInOpenClipAndAtZeroInCloob) {
   }
 }
 
-TEST(LrAt, ReachesItsPeakRightAfterWarmupAndStaysBetweenZeroAndIt) {
+TEST(LrAt, PeaksRightAfterWarmupAndStaysWithinBounds) {
   for (const auto& [name, kind] : EnumNames<ScheduleKind>::names) {
     for (const Reference reference : {Reference::open_clip, Reference::cloob}) {
       for (const std::int64_t warmup_steps : {0, 1, 4}) {
@@ -66,7 +66,7 @@ TEST(LrAt, ReachesItsPeakRightAfterWarmupAndStaysBetweenZeroAndIt) {
   }
 }
 
-TEST(LrAt, IsDefinedForRunsThatEndWithinTheWarmupOrRightAfterIt) {
+TEST(LrAt, IsDefinedForRunsThatEndDuringOrRightAfterWarmup) {
   for (const auto& [name, kind] : EnumNames<ScheduleKind>::names) {
     const ScheduleConfig schedule{.kind = kind, .warmup_steps = 10, .cooldown_steps = 30};
     EXPECT_DOUBLE_EQ(lr_at(schedule, 1.0, Reference::open_clip, 4, 5), 0.5) << name;
@@ -86,13 +86,13 @@ TEST(LrAt, CoolsDownToTheEndLr) {
   expect_rates(lr, 5, {1, 1, 0.65, 0.4, 0.25, 0.2, 0.2});
 }
 
-TEST(ScheduleConfig, RefusesACooldownOfNoSteps) {
+TEST(ScheduleConfig, RejectsACooldownOfZeroSteps) {
   testing::expect_user_error([] { ScheduleConfig{.kind = ScheduleKind::constant_cooldown}.validate(); },
                              {"schedule.cooldown_steps is 0"});
   EXPECT_NO_THROW(ScheduleConfig().validate());
 }
 
-TEST(SettingsWithoutEffect, NamesSettingsOfOtherSchedules) {
+TEST(SettingsWithoutEffect, ReportsSettingsOfOtherSchedules) {
   ScheduleConfig schedule{
       .restart_cycles = 10, .cooldown_steps = 5, .cooldown_end_lr = 1e-5, .cooldown_power = 2};
   EXPECT_THAT(settings_without_effect(schedule),

@@ -5,15 +5,15 @@
 namespace cloob {
 namespace {
 
-TEST(FindBound, GoesByTheWaitFirst) {
+TEST(FindBound, UsesTheWaitFirst) {
   EXPECT_EQ(find_bound(1, 0), BoundBy::data);
   EXPECT_EQ(find_bound(0.1, 0), BoundBy::data);
-  // Batches come in bursts: the queue is full on average, and still the loop waits.
+  // Batches arrive in bursts: the queue is full on average, yet the loop waits.
   EXPECT_EQ(find_bound(0.1, 1), BoundBy::data);
   EXPECT_EQ(find_bound(0.099, 0), BoundBy::balanced);
 }
 
-TEST(FindBound, GoesByTheBatchesThatAreReadyWhereItHardlyWaits) {
+TEST(FindBound, UsesTheReadyBatchesWhenTheWaitIsShort) {
   EXPECT_EQ(find_bound(0, 1), BoundBy::compute);
   EXPECT_EQ(find_bound(0.099, 0.5), BoundBy::compute);
   EXPECT_EQ(find_bound(0.099, 0.49), BoundBy::balanced);

@@ -34,21 +34,21 @@ TEST(AxisTicks, AreRoundNumbersWithinTheInterval) {
   EXPECT_THAT(axis_ticks(0, 3e-4, 3).labels, ElementsAre("0", "0.0001", "0.0002", "0.0003"));
 }
 
-TEST(SvgChart, DrawsEachPointInItsPlace) {
+TEST(SvgChart, DrawsEachPointAtItsPosition) {
   // The plot reaches from (52, 256) to (544, 26); 0 and 4 are round numbers, so the axes end there.
   const std::string svg = svg_chart(chart_of({{"CLIP", {{0, 4}, {5, 0}, {10, 2}}}}), {"s0"});
   EXPECT_THAT(svg, HasSubstr(R"(class="curve s0" d="M52.0 26.0L298.0 256.0L544.0 141.0")"));
   EXPECT_THAT(svg, HasSubstr("<title>CLIP: 2 at 10</title>"));
 }
 
-TEST(SvgChart, LeavesAGapWhereAValueIsNotFinite) {
+TEST(SvgChart, LeavesAGapAtNonFiniteValues) {
   const std::string svg = svg_chart(chart_of({{"CLIP", {{0, 4}, {5, std::nan("")}, {10, 2}}}}), {"s0"});
   EXPECT_THAT(svg, HasSubstr(R"(d="M52.0 )"));
   EXPECT_THAT(svg, HasSubstr("M544.0 "));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
-TEST(SvgChart, CopesWithNothingAndWithConstants) {
+TEST(SvgChart, HandlesEmptyAndConstantSeries) {
   EXPECT_THAT(svg_chart(chart_of({{"CLIP", {}}}), {"s0"}), Not(HasSubstr("nan")));
   EXPECT_THAT(svg_chart(chart_of({{"CLIP", {{3, 7}}}}), {"s0"}), Not(HasSubstr("nan")));
   const double next = std::nextafter(1e20, 1e21);
@@ -75,16 +75,16 @@ HtmlReport sample_report() {
   return report;
 }
 
-TEST(HtmlReport, NeedsNothingButItself) {
+TEST(HtmlReport, IsSelfContained) {
   const std::string page = render_html(sample_report());
-  for (const std::string outside : {"http:", "https:", "url(", "@import", "<link", "<script"}) {
-    EXPECT_THAT(page, Not(HasSubstr(outside)));
+  for (const std::string external_reference : {"http:", "https:", "url(", "@import", "<link", "<script"}) {
+    EXPECT_THAT(page, Not(HasSubstr(external_reference)));
   }
   EXPECT_THAT(page, HasSubstr("src=\"data:image/png;base64,UE5HIQ==\""));
   EXPECT_THAT(page, HasSubstr("src=\"data:image/jpeg;base64,SlBFRw==\""));
 }
 
-TEST(HtmlReport, TreatsAllTextAsText) {
+TEST(HtmlReport, EscapesAllText) {
   const std::string page = render_html(sample_report());
   EXPECT_THAT(page, HasSubstr("<h1>A &lt;b&gt;</h1>"));
   EXPECT_THAT(page, HasSubstr("x &amp; y"));
@@ -96,26 +96,26 @@ TEST(HtmlReport, TreatsAllTextAsText) {
   EXPECT_EQ(html_escaped("\"a\" < 'b' & c"), "&quot;a&quot; &lt; 'b' &amp; c");
 }
 
-TEST(HtmlReport, GivesANameOneColourInAllCharts) {
+TEST(HtmlReport, UsesOneColourPerNameInAllCharts) {
   const std::string page = render_html(sample_report());
   EXPECT_EQ(count_of(page, "class=\"curve s0\""), 1);  // CLIP
   EXPECT_EQ(count_of(page, "class=\"curve s1\""), 2);  // CLOOB
   EXPECT_EQ(count_of(page, "<span class=\"s1\"><i></i>CLOOB"), 2);
 }
 
-TEST(HtmlReport, RefusesARowThatDoesNotFitTheHeader) {
+TEST(HtmlReport, RejectsARowThatDoesNotMatchTheHeader) {
   HtmlReport report = sample_report();
   report.tables[0].rows.push_back({"only one"});
   EXPECT_THROW(render_html(report), InternalError);
 }
 
-TEST(HtmlReport, IsWrittenAsAFile) {
+TEST(HtmlReport, IsWrittenToAFile) {
   const testing::TempDir folder;
   write_html_report(folder / "index.html", sample_report());
   EXPECT_EQ(read_file(folder / "index.html"), render_html(sample_report()));
 }
 
-TEST(MetricCurve, TakesTheRecordsThatHaveTheMetric) {
+TEST(MetricCurve, UsesTheRecordsThatContainTheMetric) {
   const std::vector<MetricsRecord> records = {
       {.step = 1,
        .epoch = 0,

@@ -6,7 +6,7 @@
 namespace cloob {
 namespace {
 
-TEST(StepMeter, GivesRatesOverItsWindow) {
+TEST(StepMeter, ComputesRatesOverItsWindow) {
   StepMeter meter(/*window_seconds=*/4);
   meter.add({.seconds = 100, .data_seconds = 100, .num_samples = 1});  // a slow first step leaves the window
   meter.add({.seconds = 2, .data_seconds = 0.5, .num_samples = 64, .ready_batches = 1});
@@ -19,7 +19,7 @@ TEST(StepMeter, GivesRatesOverItsWindow) {
   EXPECT_DOUBLE_EQ(meter.seconds_for(10).value(), 20);
 }
 
-TEST(StepMeter, KeepsTheLastStepHoweverLong) {
+TEST(StepMeter, KeepsTheLastStepEvenIfLongerThanTheWindow) {
   StepMeter meter(/*window_seconds=*/4);
   meter.add({.seconds = 1, .data_seconds = 0, .num_samples = 10});
   meter.add({.seconds = 50, .data_seconds = 25, .num_samples = 100});
@@ -27,7 +27,7 @@ TEST(StepMeter, KeepsTheLastStepHoweverLong) {
   EXPECT_DOUBLE_EQ(meter.data_wait(), 0.5);
 }
 
-TEST(StepMeter, KnowsNothingBeforeTheFirstStep) {
+TEST(StepMeter, HasNoEstimateBeforeTheFirstStep) {
   const StepMeter meter(/*window_seconds=*/4);
   EXPECT_FALSE(meter.seconds_for(10));
   EXPECT_THROW(meter.samples_per_second(), InternalError);

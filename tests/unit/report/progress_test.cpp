@@ -31,7 +31,7 @@ constexpr LineStyle kAscii = {.columns = 120, .unicode = false, .color = false};
 
 LineStyle ascii(int columns) { return {.columns = columns, .unicode = false, .color = false}; }
 
-// Characters on the screen: escape sequences take none, a UTF-8 character takes one.
+// Width on the screen: escape sequences have none, a UTF-8 character has one column.
 int visible_width(const std::string& text) {
   int width = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -44,28 +44,28 @@ int visible_width(const std::string& text) {
   return width;
 }
 
-TEST(ProgressBar, ShowsEverythingWhereThereIsRoom) {
+TEST(ProgressBar, ShowsEverythingOnWideTerminals) {
   const std::string bar = std::string(20, '=') + std::string(20, '.');
   EXPECT_EQ(progress_bar(half_way(), ascii(200)),
             "train  50% " + bar +
-                " 1,500/3,000 steps  epoch 1.50  loss 2.3457  1,235 samples/s  "
-                "data wait 3%  bound by compute  4m 12s left");
+                " 1,500/3,000 steps  epoch 1.50  loss 2.3457  1,235 samples/s  data wait 3%  bound by "
+                "compute  4m 12s left");
 }
 
-TEST(ProgressBar, LeavesOutTheLeastImportantFirst) {
+TEST(ProgressBar, OmitsTheLeastImportantFirst) {
   const std::vector<std::string> by_importance = {"loss",     "left",      "samples/s",
                                                   "bound by", "data wait", "epoch"};
-  std::size_t most_shown = 0;
+  std::size_t max_shown = 0;
   for (int columns = 20; columns <= 140; ++columns) {
     const std::string line = progress_bar(half_way(), ascii(columns));
     std::size_t shown = 0;
     while (shown < by_importance.size() && line.find(by_importance[shown]) != line.npos) ++shown;
     for (std::size_t i = shown; i < by_importance.size(); ++i)
       EXPECT_THAT(line, Not(HasSubstr(by_importance[i])));
-    EXPECT_GE(shown, most_shown) << columns;
-    most_shown = shown;
+    EXPECT_GE(shown, max_shown) << columns;
+    max_shown = shown;
   }
-  EXPECT_EQ(most_shown, by_importance.size());
+  EXPECT_EQ(max_shown, by_importance.size());
 }
 
 TEST(ProgressBar, NeverReachesTheLastColumn) {
@@ -79,7 +79,7 @@ TEST(ProgressBar, NeverReachesTheLastColumn) {
   }
 }
 
-TEST(ProgressBar, FillsFromEmptyToFull) {
+TEST(ProgressBar, GrowsFromEmptyToFull) {
   Progress progress = {.label = "eval", .step = 0, .num_steps = 7};
   EXPECT_THAT(progress_bar(progress, kAscii), HasSubstr("  0% ....."));
   progress.step = 7;
@@ -88,24 +88,24 @@ TEST(ProgressBar, FillsFromEmptyToFull) {
   EXPECT_THAT(progress_bar(progress, kAscii), HasSubstr("85% " + std::string(34, '=') + "......"));
 }
 
-TEST(ProgressBar, NeverSaysDoneBeforeTheLastStep) {
+TEST(ProgressBar, NeverShows100PercentBeforeTheLastStep) {
   EXPECT_THAT(progress_bar({.label = "train", .step = 9999, .num_steps = 10000}, kAscii), HasSubstr(" 99% "));
 }
 
-TEST(ProgressSentence, TellsTheSameFiguresWithoutABar) {
+TEST(ProgressSentence, ContainsTheSameFiguresWithoutABar) {
   EXPECT_EQ(progress_sentence(half_way()),
             "step 1,500/3,000 (50%), epoch 1.50, loss 2.3457, 1,235 samples/s, data wait 3%, bound by "
             "compute, 4m 12s left");
   EXPECT_EQ(progress_sentence({.label = "train", .step = 5, .num_steps = 10}), "step 5/10 (50%)");
 }
 
-TEST(ProgressLine, NamesWhatIsCounted) {
+TEST(ProgressLine, NamesTheUnit) {
   const Progress images = {.label = "eval", .unit = "image", .step = 512, .num_steps = 1024};
   EXPECT_EQ(progress_sentence(images), "image 512/1,024 (50%)");
   EXPECT_THAT(progress_bar(images, kAscii), HasSubstr(" 512/1,024 images"));
 }
 
-TEST(ProgressDisplay, WritesALineEverySoManyStepsAndForTheLast) {
+TEST(ProgressDisplay, WritesALineEveryFewStepsAndForTheLast) {
   ProgressDisplay display(ProgressStyle::lines, /*every_steps=*/4);
   ::testing::internal::CaptureStderr();
   for (std::int64_t step = 1; step <= 10; ++step)
@@ -126,7 +126,7 @@ TEST(ProgressDisplay, LimitsLinesOfOtherWorkByTime) {
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "[eager] image 1/2 (50%)\n[eager] image 2/2 (100%)\n");
 }
 
-TEST(ProgressDisplay, WorkBetweenStepsIsNotOwedALineForTheTimeBefore) {
+TEST(ProgressDisplay, WorkBetweenStepsStartsItsOwnInterval) {
   ProgressDisplay display(ProgressStyle::lines, /*every_steps=*/2, /*every_seconds=*/0.05);
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   ::testing::internal::CaptureStderr();
@@ -146,14 +146,14 @@ TEST(ProgressDisplay, DrawsNoBarWhenBarsAreDisabled) {
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
-TEST(ProgressDisplay, AutoMeansLinesWhereStandardErrorIsNoTerminal) {
+TEST(ProgressDisplay, AutoMeansLinesWhenStandardErrorIsNotATerminal) {
   ::testing::internal::CaptureStderr();
   ProgressDisplay display(ProgressStyle::auto_, /*every_steps=*/1);
   display.update({.label = "train", .step = 1, .num_steps = 2});
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "[train] step 1/2 (50%)\n");
 }
 
-TEST(ProgressDisplay, ABarGivesWayToLogLinesAndComesBack) {
+TEST(ProgressDisplay, BarIsClearedForLogLinesAndRedrawn) {
   ::testing::internal::CaptureStderr();
   {
     ProgressDisplay display(ProgressStyle::bar, /*every_steps=*/1);
@@ -170,7 +170,7 @@ TEST(ProgressDisplay, ABarGivesWayToLogLinesAndComesBack) {
                                       "\\[data\\] bye\n"));
 }
 
-TEST(ProgressDisplay, ABarIsRedrawnAtMostTenTimesASecond) {
+TEST(ProgressDisplay, BarIsRedrawnAtMostTenTimesPerSecond) {
   ::testing::internal::CaptureStderr();
   const Timer timer;
   {
@@ -180,11 +180,11 @@ TEST(ProgressDisplay, ABarIsRedrawnAtMostTenTimesASecond) {
     }
   }
   const std::string shown = ::testing::internal::GetCapturedStderr();
-  // The first and the finished bar come on top.
+  // In addition to the first and the finished bar.
   EXPECT_LE(static_cast<double>(std::count(shown.begin(), shown.end(), '\r')), 10 * timer.seconds() + 2);
 }
 
-TEST(ProgressDisplay, NoneMeansNothing) {
+TEST(ProgressDisplay, NonePrintsNothing) {
   ::testing::internal::CaptureStderr();
   ProgressDisplay display(ProgressStyle::none, /*every_steps=*/1);
   display.update({.label = "train", .step = 2, .num_steps = 2});

@@ -17,15 +17,15 @@ std::vector<std::filesystem::path> files_by_name(const std::filesystem::path& fo
   return files;
 }
 
-TEST(Crc32c, EqualsThePublishedCheckValues) {
+TEST(Crc32c, MatchesThePublishedCheckValues) {
   EXPECT_EQ(crc32c("123456789"), 0xe3069283U);
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aaU);  // RFC 3720, B.4
   EXPECT_EQ(crc32c(""), 0U);
 }
 
-TEST(EventEncoding, RefusesWhatIsNoPng) { EXPECT_THROW(image_event(0, 0, "x", "JPEG"), InternalError); }
+TEST(EventEncoding, RejectsDataThatIsNotPng) { EXPECT_THROW(image_event(0, 0, "x", "JPEG"), InternalError); }
 
-TEST(TensorBoardWriter, WritesEveryEventAtOnce) {
+TEST(TensorBoardWriter, WritesEveryEventImmediately) {
   const testing::TempDir folder;
   TensorBoardWriter writer(folder / "tensorboard", std::nullopt);
   const std::filesystem::path file = files_by_name(folder / "tensorboard").at(0);
@@ -36,7 +36,7 @@ TEST(TensorBoardWriter, WritesEveryEventAtOnce) {
             frame_record(scalars_event(0, 7, {{"train/loss", 1.0}})).size());
 }
 
-TEST(TensorBoardWriter, AResumedRunsFileComesLaterByNameEvenWithinOneSecond) {
+TEST(TensorBoardWriter, FileOfAResumedRunSortsLaterEvenWithinOneSecond) {
   const testing::TempDir folder;
   // A file of the year 2286: the clock of the stopped run was wrong.
   write_file_atomically(folder / "events.out.tfevents.9999999990.host.1", "");
@@ -45,7 +45,7 @@ TEST(TensorBoardWriter, AResumedRunsFileComesLaterByNameEvenWithinOneSecond) {
   const auto files = files_by_name(folder.path());
   ASSERT_EQ(files.size(), 3U);
   const auto ends_with_session_at = [](const std::filesystem::path& file, std::int64_t step) {
-    // The time of writing is unknown: everything behind the 9 bytes that hold it is compared, checksum aside.
+    // The wall time is unknown: compares everything after its 9 bytes, except for the checksum.
     const std::string expected = session_start_event(0, step).substr(9);
     const std::string content = read_file(file);
     return content.substr(content.size() - 4 - expected.size(), expected.size()) == expected;

@@ -19,10 +19,10 @@ at::Tensor random_rows(std::int64_t rows, std::int64_t width, std::uint64_t seed
   return drawn / drawn.norm(2, 1, true);
 }
 
-TEST(HopfieldRetrieve, OfTwoOrthogonalPatternsIsKnown) {
+TEST(HopfieldRetrieve, OfTwoOrthogonalPatternsMatchesTheClosedForm) {
   const at::Tensor stored = at::eye(2, at::kDouble);
   const at::Tensor retrieved = hopfield_retrieve(stored.narrow(0, 0, 1), stored, std::log(3.0), 1);
-  // softmax(ln 3, 0) = (3, 1) / 4, then unit length; a pattern that is its own state stays in the memory.
+  // softmax(ln 3, 0) = (3, 1) / 4, then normalized; a stored pattern that equals the state is not masked.
   expect_close(retrieved, at::tensor({3.0, 1.0}, at::kDouble).reshape({1, 2}) / std::sqrt(10.0), 1e-14, 0);
 }
 
@@ -32,7 +32,7 @@ TEST(HopfieldRetrieve, WithALargeBetaFindsTheNearestPattern) {
   expect_close(hopfield_retrieve(state, stored, 1e3, 1), stored, 0, 1e-12);
 }
 
-TEST(HopfieldRetrieve, StepsAreNotNormalisedInBetween) {
+TEST(HopfieldRetrieve, StepsAreNotNormalizedInBetween) {
   const at::Tensor state = random_rows(3, 5, 1), stored = random_rows(7, 5, 2);
   const at::Tensor once = at::softmax(4.0 * at::mm(state, stored.t()), 1).mm(stored);
   const at::Tensor twice = at::softmax(4.0 * at::mm(once, stored.t()), 1).mm(stored);
@@ -58,7 +58,7 @@ TEST(HopfieldRetrieve, GradientsMatchFiniteDifferences) {
   }
 }
 
-TEST(HopfieldRetrieve, EqualsTheDenseFormulaForTilesOfAnySize) {
+TEST(HopfieldRetrieve, EqualsTheDenseFormulaForAnyTileSize) {
   const at::Tensor state = random_rows(9, 4, 1).requires_grad_(),
                    stored = random_rows(7, 4, 2).requires_grad_();
   const at::Tensor beta = at::scalar_tensor(5.0, at::kDouble).requires_grad_();
@@ -82,7 +82,7 @@ TEST(HopfieldRetrieve, EqualsTheDenseFormulaForTilesOfAnySize) {
   }
 }
 
-TEST(HopfieldRetrievePairs, EqualsTheFourRetrievalsForTilesOfAnySize) {
+TEST(HopfieldRetrievePairs, EqualsFourRetrievalsForAnyTileSize) {
   const at::Tensor x = random_rows(9, 4, 1).requires_grad_(), y = random_rows(9, 4, 2).requires_grad_();
   const at::Tensor beta = at::scalar_tensor(5.0, at::kDouble).requires_grad_();
   const auto with_gradients = [&](const PairRetrievals& found) {
@@ -102,13 +102,13 @@ TEST(HopfieldRetrievePairs, EqualsTheFourRetrievalsForTilesOfAnySize) {
   }
 }
 
-TEST(HopfieldRetrieve, ThatFindsItsOwnStateAddsUpBothGradients) {
+TEST(HopfieldRetrieve, AddsBothGradientsIfStateAndStoredAreTheSame) {
   const at::Tensor state = random_rows(6, 4, 1).requires_grad_(), weights = random_rows(6, 4, 3);
   const auto value = [&] { return (hopfield_retrieve(state, state, 4.0, 1, /*tile=*/4) * weights).sum(); };
   testing::expect_gradient_matches_differences(value, state, 1e-8);
 }
 
-TEST(HopfieldRetrieve, StaysInFp32UnderAutocastAndForHalfPrecision) {
+TEST(HopfieldRetrieve, ComputesInFp32UnderAutocastAndForHalfPrecision) {
   const at::Tensor state = random_rows(6, 8, 1).to(at::kFloat), stored = random_rows(6, 8, 2).to(at::kFloat);
   const at::Tensor expected = hopfield_retrieve(state, stored, 8.0, 1);
   EXPECT_EQ(hopfield_retrieve(state.to(at::kHalf), stored.to(at::kHalf), 8.0, 1).scalar_type(), at::kFloat);
@@ -119,21 +119,21 @@ TEST(HopfieldRetrieve, StaysInFp32UnderAutocastAndForHalfPrecision) {
   EXPECT_TRUE(at::equal(actual, expected));
 }
 
-TEST(HopfieldRetrieve, PatternsThatCancelGiveZeroNotNan) {
+TEST(HopfieldRetrieve, CancellingPatternsGiveZeroNotNan) {
   const at::Tensor stored = at::tensor({1.0, 0.0, -1.0, 0.0}, at::kDouble).reshape({2, 2});
   const at::Tensor state = at::tensor({0.0, 1.0}, at::kDouble).reshape({1, 2});
   expect_close(hopfield_retrieve(state, stored, 8.0, 1), at::zeros({1, 2}, at::kDouble), 0, 0);
 }
 
-TEST(RetrievedShare, RisesLinearlyToOneAndStays) {
-  EXPECT_EQ(retrieved_share(0, 0), 1.0);
-  EXPECT_EQ(retrieved_share(0, 4), 0.0);
-  EXPECT_EQ(retrieved_share(1, 4), 0.25);
-  EXPECT_EQ(retrieved_share(4, 4), 1.0);
-  EXPECT_EQ(retrieved_share(1000, 4), 1.0);
+TEST(RetrievedFraction, RisesLinearlyToOneAndStays) {
+  EXPECT_EQ(retrieved_fraction(0, 0), 1.0);
+  EXPECT_EQ(retrieved_fraction(0, 4), 0.0);
+  EXPECT_EQ(retrieved_fraction(1, 4), 0.25);
+  EXPECT_EQ(retrieved_fraction(4, 4), 1.0);
+  EXPECT_EQ(retrieved_fraction(1000, 4), 1.0);
 }
 
-TEST(BlendRetrieved, GoesFromTheStateToTheRetrievedPattern) {
+TEST(BlendRetrieved, InterpolatesFromStateToRetrievedPattern) {
   const at::Tensor state = at::tensor({1.0, 0.0}, at::kDouble).reshape({1, 2});
   const at::Tensor retrieved = at::tensor({0.0, 1.0}, at::kDouble).reshape({1, 2});
   expect_close(blend_retrieved(state, retrieved, 0.0), state, 0, 0);

@@ -13,10 +13,10 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Ids of bytes: '!' is 0, so 'a' is 64; 256 more at the end of a word. Merges begin at 512.
+// Ids of bytes: '!' is 0, so 'a' is 64; plus 256 at the end of a word. Merges begin at 512.
 constexpr std::int64_t kA = 64, kB = 65, kEnd = 256;
 
-class BytePairFiles : public ::testing::Test {
+class BytePairsTest : public ::testing::Test {
  protected:
   std::filesystem::path write(const std::string& content) {
     const auto path = folder_ / "merges.txt.gz";
@@ -36,7 +36,7 @@ class BytePairFiles : public ::testing::Test {
   testing::TempDir folder_;
 };
 
-TEST_F(BytePairFiles, MergeTheEarliestPairFirst) {
+TEST_F(BytePairsTest, MergesTheEarliestPairFirst) {
   const BytePairs pairs(write("header\nb b\na b\nab b</w>\n"));
   EXPECT_EQ(pairs.size(), 515);
   EXPECT_THAT(ids(pairs, "abba"), ElementsAre(kA, 512, kA + kEnd));
@@ -44,21 +44,21 @@ TEST_F(BytePairFiles, MergeTheEarliestPairFirst) {
   EXPECT_THAT(ids(pairs, "abb"), ElementsAre(514)) << "the last b is another token";
 }
 
-TEST_F(BytePairFiles, MergeFromTheLeft) {
+TEST_F(BytePairsTest, MergesFromTheLeft) {
   const BytePairs pairs(write("header\na a\naa aa\n"));
   EXPECT_THAT(ids(pairs, "aaab"), ElementsAre(512, kA, kB + kEnd));
   EXPECT_THAT(ids(pairs, "aaaaaab"), ElementsAre(513, 512, kB + kEnd));
 }
 
-TEST_F(BytePairFiles, KnowATokenThatItsOwnBytesDoNotMergeInto) {
-  // "abc" is a token, but "b c" goes first, and then no merge of "a" and "bc" is left.
+TEST_F(BytePairsTest, HasTokensThatTheirOwnBytesDoNotMergeInto) {
+  // "abc" is a token, but "b c" is merged first, and there is no merge of "a" and "bc".
   const BytePairs pairs(write("header\nb c</w>\na b\nab c</w>\n"));
   EXPECT_EQ(pairs.bytes_of(514), "abc ");
   EXPECT_THAT(ids(pairs, "abc"), ElementsAre(kA, 512));
 }
 
-// The tokens of a word by CLIP's own procedure: while any neighbours are a merge, all places of the earliest
-// one go.
+// The tokens of a word by CLIP's own algorithm: as long as two adjacent tokens can be merged, the earliest
+// merge is applied everywhere in the word.
 std::vector<std::string> merged_by_passes(const std::vector<std::pair<std::string, std::string>>& merges,
                                           std::string_view word) {
   std::vector<std::string> tokens;
@@ -81,7 +81,7 @@ std::vector<std::string> merged_by_passes(const std::vector<std::pair<std::strin
   }
 }
 
-TEST_F(BytePairFiles, MergeAsPassesOverTheWordDo) {
+TEST_F(BytePairsTest, EqualsRepeatedPassesOverTheWord) {
   RandomStream random(RandomUse::synthetic_data, {3});
   for (int vocabulary = 0; vocabulary < 40; ++vocabulary) {
     std::vector<std::string> tokens = {"a", "b", "c", "a</w>", "b</w>", "c</w>"};
@@ -109,11 +109,11 @@ TEST_F(BytePairFiles, MergeAsPassesOverTheWordDo) {
   }
 }
 
-TEST_F(BytePairFiles, SayWhatIsWrongWithThem) {
+TEST_F(BytePairsTest, ReportsWhatIsWrongWithAFile) {
   testing::expect_user_error([&] { BytePairs(folder_ / "absent.gz"); }, {"absent.gz", "No such file"});
   write_file_atomically(folder_ / "plain.txt", "header\na b\n");
   testing::expect_user_error([&] { BytePairs(folder_ / "plain.txt"); }, {"plain.txt", "not a gzip file"});
-  testing::expect_user_error([&] { BytePairs(write("header\n")); }, {"merges.txt.gz", "holds no merges"});
+  testing::expect_user_error([&] { BytePairs(write("header\n")); }, {"merges.txt.gz", "contains no merges"});
   testing::expect_user_error([&] { BytePairs(write("header\na b\nabc d\n")); },
                              {"line 3: 'abc d' is not a merge"});
   testing::expect_user_error([&] { BytePairs(write("header\na b\n\na c\n")); },
@@ -121,13 +121,13 @@ TEST_F(BytePairFiles, SayWhatIsWrongWithThem) {
   testing::expect_user_error([&] { BytePairs(write("header\na</w> b\n")); },
                              {"line 2: 'a</w> b' is not a merge"});
   testing::expect_user_error([&] { BytePairs(write("header\na b\na b\n")); },
-                             {"line 3: the token 'ab' exists already"});
+                             {"line 3: the token 'ab' already exists"});
 }
 
-TEST_F(BytePairFiles, AreReadWholeOrNotAtAll) {
+TEST_F(BytePairsTest, RejectsTruncatedAndDamagedFiles) {
   const std::string whole = read_file(find_resource("bpe_simple_vocab_16e6.txt.gz"));
   write_file_atomically(folder_ / "cut.gz", whole.substr(0, whole.size() / 2));
-  testing::expect_user_error([&] { BytePairs(folder_ / "cut.gz"); }, {"cut.gz", "ends too early"});
+  testing::expect_user_error([&] { BytePairs(folder_ / "cut.gz"); }, {"cut.gz", "is truncated"});
   std::string damaged = whole;
   damaged[whole.size() / 2] = static_cast<char>(damaged[whole.size() / 2] ^ 0x55);
   write_file_atomically(folder_ / "damaged.gz", damaged);

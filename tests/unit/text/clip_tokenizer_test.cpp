@@ -34,7 +34,7 @@ TEST(ClipTokenizer, EncodesKnownCaptions) {
   EXPECT_THAT(content(""), ElementsAre());
 }
 
-TEST(ClipTokenizer, KnowsWhereCleaningLeavesNothing) {
+TEST(ClipTokenizer, ReportsTextsThatAreEmptyAfterCleaning) {
   for (const char* const text : {"", " \t", "&nbsp;", "\x01\x02", "\xE3\x80\x80"}) {
     EXPECT_TRUE(clip().encode(text, 77).is_empty) << text;
   }
@@ -42,12 +42,12 @@ TEST(ClipTokenizer, KnowsWhereCleaningLeavesNothing) {
   EXPECT_FALSE(clip().encode("a cat", 1).is_empty);
 }
 
-TEST(ClipTokenizer, LeavesMojibakeUnrepaired) {
+TEST(ClipTokenizer, DoesNotRepairMojibake) {
   // open_clip would see the German word for "beautiful" here: 844 7255 333.
   EXPECT_THAT(content("sch\xC3\x83\xC2\xB6n"), ElementsAre(844, 127, 352, 126, 370, 333));
 }
 
-TEST(ClipTokenizer, KeepsTheEndOfALongCaption) {
+TEST(ClipTokenizer, KeepsTheEndTokenOfALongCaption) {
   std::string words;
   for (int i = 0; i < 200; ++i) words += "word ";
   const EncodedText encoded = clip().encode(words, 77);
@@ -57,7 +57,7 @@ TEST(ClipTokenizer, KeepsTheEndOfALongCaption) {
   EXPECT_EQ(encoded.end_position, 76);
 }
 
-TEST(ClipTokenizer, FitsExactlyOrCuts) {
+TEST(ClipTokenizer, FitsExactlyOrTruncates) {
   EXPECT_THAT(clip().encode("a cat", 4).ids, ElementsAre(kStart, 320, 2368, kEnd));
   EXPECT_THAT(clip().encode("a cat", 3).ids, ElementsAre(kStart, 320, kEnd));
   EXPECT_THAT(clip().encode("a cat", 1).ids, ElementsAre(kEnd));
@@ -69,12 +69,12 @@ TEST(ClipTokenizer, PoolsAtTheFirstEndToken) {
   EXPECT_EQ(encoded.end_position, 2);
 }
 
-TEST(ClipTokenizer, LosesTheEndWhereThePublishedRunDid) {
-  const auto cutting = make_tokenizer({.truncation = Truncation::cut});
-  const EncodedText long_caption = cutting->encode("a photo of a cat", 4);
+TEST(ClipTokenizer, DropsTheEndTokenLikeThePublishedRun) {
+  const auto truncating = make_tokenizer({.truncation = Truncation::cut});
+  const EncodedText long_caption = truncating->encode("a photo of a cat", 4);
   EXPECT_THAT(long_caption.ids, ElementsAre(kStart, 320, 1125, 539));
-  EXPECT_EQ(long_caption.end_position, 0) << "the start token is the largest that is left";
-  const EncodedText short_caption = cutting->encode("a cat", 4);
+  EXPECT_EQ(long_caption.end_position, 0) << "the start token is the largest remaining token";
+  const EncodedText short_caption = truncating->encode("a cat", 4);
   EXPECT_THAT(short_caption.ids, ElementsAre(kStart, 320, 2368, kEnd));
   EXPECT_EQ(short_caption.end_position, 3);
 }
@@ -88,7 +88,7 @@ TEST(ClipTokenizer, Decodes) {
   EXPECT_THROW(clip().decode(std::vector<std::int64_t>{49408}), InternalError);
 }
 
-TEST(ClipTokenizer, ServesManyThreads) {
+TEST(ClipTokenizer, IsThreadSafe) {
   const std::vector<std::string> captions = {"a photo of a cat", "unquestionably antidisestablishmentarian",
                                              "\xCE\x9A\xCE\x9F\xCE\xA3\xCE\x9C\xCE\x9F\xCE\xA3 &eacute;",
                                              "12345 !?"};
@@ -118,14 +118,14 @@ TEST(EncodeBatch, PadsRows) {
   EXPECT_THAT(std::vector<std::int64_t>(ends, ends + 3), ElementsAre(3, 1, 4));
 }
 
-TEST(EncodeBatch, IsAsLongAsItsLongestText) {
+TEST(EncodeBatch, HasTheLengthOfTheLongestText) {
   const std::vector<std::string> texts = {"a cat", ""};
   EXPECT_EQ(encode_batch(clip(), texts, 77).tokens_BL.sizes(), (std::vector<std::int64_t>{2, 4}));
 }
 
 TEST(EncodeBatch, AcceptsNoTexts) { EXPECT_EQ(encode_batch(clip(), {}, 5).tokens_BL.size(0), 0); }
 
-TEST(MakeTokenizer, SaysWhichSettingsDoNotFit) {
+TEST(MakeTokenizer, ReportsContradictingSettings) {
   testing::expect_user_error([] { make_tokenizer({.tokenizer = TokenizerKind::sentencepiece}); },
                              {"text.model_file is empty", "cloob tokenizer train"});
   testing::expect_user_error(

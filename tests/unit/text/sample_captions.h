@@ -7,7 +7,7 @@
 
 namespace cloob::testing {
 
-/// A few hundred captions of common words in random order, enough for a small sentencepiece model.
+/// A few hundred captions of common words in random order, enough to train a small sentencepiece model.
 inline std::vector<std::string> sample_captions() {
   const std::vector<std::string> words = {
       "a",        "the",         "dog",    "two",   "children", "old",     "man",      "red-haired",

@@ -48,14 +48,14 @@ TEST_P(SentencePiece, EncodesAndDecodes) {
   EXPECT_EQ(tokenizer->decode(encoded.ids), "two children run along the river .");
 }
 
-TEST_P(SentencePiece, KnowsWhereCleaningLeavesNothing) {
+TEST_P(SentencePiece, ReportsTextsThatAreEmptyAfterCleaning) {
   const auto tokenizer = train({.vocab_size = 100});
   EXPECT_TRUE(tokenizer->encode(" \t", 77).is_empty);
   EXPECT_FALSE(tokenizer->encode("a", 77).is_empty);
   EXPECT_FALSE(tokenizer->encode("a", 1).is_empty);
 }
 
-TEST_P(SentencePiece, PoolsAtTheEndTokenAndNotAtTheLargestId) {
+TEST_P(SentencePiece, PoolsAtTheEndTokenNotAtTheLargestId) {
   const auto tokenizer = train({.vocab_size = 100});
   const std::vector<std::string> texts = {"a dog", "an old man looks at an open book ."};
   const TokenBatch batch = encode_batch(*tokenizer, texts, 12);
@@ -68,35 +68,35 @@ TEST_P(SentencePiece, PoolsAtTheEndTokenAndNotAtTheLargestId) {
   }
 }
 
-TEST_P(SentencePiece, KeepsTheEndOfALongCaption) {
+TEST_P(SentencePiece, KeepsTheEndTokenOfALongCaption) {
   const auto tokenizer = train({.vocab_size = 100});
   const std::string text = "the red-haired girl sleeps beside the beach at night .";
-  const std::vector<std::int64_t> whole = tokenizer->encode(text, 77).ids;
-  const EncodedText cut = tokenizer->encode(text, 5);
-  EXPECT_THAT(cut.ids, ::testing::ElementsAre(kStart, whole[1], whole[2], whole[3], kEnd));
-  EXPECT_EQ(cut.end_position, 4);
+  const std::vector<std::int64_t> full = tokenizer->encode(text, 77).ids;
+  const EncodedText truncated = tokenizer->encode(text, 5);
+  EXPECT_THAT(truncated.ids, ::testing::ElementsAre(kStart, full[1], full[2], full[3], kEnd));
+  EXPECT_EQ(truncated.end_position, 4);
   EXPECT_THAT(tokenizer->encode(text, 1).ids, ::testing::ElementsAre(kEnd));
 }
 
-TEST_P(SentencePiece, TrainsToTheSameBytes) {
+TEST_P(SentencePiece, TrainingIsReproducible) {
   train({.vocab_size = 100});
   const std::string first = read_file(model_file_);
   train({.vocab_size = 100});
   EXPECT_EQ(read_file(model_file_), first);
 }
 
-TEST_P(SentencePiece, KeepsCapitalsWhenAsked) {
+TEST_P(SentencePiece, KeepsUpperCaseWhenRequested) {
   const auto tokenizer = train({.vocab_size = 100, .lower_case = false});
   EXPECT_THAT(tokenizer->encode("QZ", 77).ids, ::testing::Contains(kUnknown));
 }
 
-TEST_P(SentencePiece, SaysThatTheCaptionsAreTooFew) {
+TEST_P(SentencePiece, ReportsThatTheCaptionsAreTooFew) {
   testing::expect_user_error([&] { train({.vocab_size = 50'000}); },
                              {"vocab_size is 50000, but the captions fill at most", "lower vocab_size"});
   EXPECT_FALSE(std::filesystem::exists(model_file_));
 }
 
-TEST_P(SentencePiece, SaysThatTheVocabularyIsTooSmall) {
+TEST_P(SentencePiece, ReportsThatTheVocabularyIsTooSmall) {
   testing::expect_user_error(
       [&] { train({.vocab_size = 10}); },
       {"vocab_size is 10, but the characters of the captions alone need", "raise vocab_size"});
@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(ModelTypes, SentencePiece,
                          ::testing::Values(SentencePieceModelType::unigram, SentencePieceModelType::bpe),
                          [](const auto& test) { return std::string(enum_name(test.param)); });
 
-TEST(TrainSentencePiece, SaysThatThereIsNothingToTrainOn) {
+TEST(TrainSentencePiece, ReportsThatThereAreNoCaptions) {
   const testing::TempDir folder;
   testing::expect_user_error([&] { train_sentencepiece({}, {}, folder / "x.model"); },
                              {"no captions", "0 given"});
@@ -114,12 +114,12 @@ TEST(TrainSentencePiece, SaysThatThereIsNothingToTrainOn) {
   testing::expect_user_error([&] { train_sentencepiece(useless, {}, folder / "x.model"); }, {"2 given"});
 }
 
-TEST(TrainSentencePiece, FindsOutFirstThatTheOutputCannotBeWritten) {
+TEST(TrainSentencePiece, ChecksBeforeTrainingThatTheOutputCanBeWritten) {
   testing::expect_user_error([] { train_sentencepiece(testing::sample_captions(), {}, "/absent/x.model"); },
                              {"cannot write '/absent/x.model'", "no folder '/absent'"});
 }
 
-TEST(TrainSentencePiece, UsesCaptionsFromAllOverTheList) {
+TEST(TrainSentencePiece, UsesCaptionsFromTheEntireList) {
   const testing::TempDir folder;
   std::vector<std::string> captions(50, "aaaa bbbb abab");
   captions.insert(captions.end(), 50, "cccc dddd cdcd");
@@ -142,7 +142,7 @@ TEST(ReadCaptionLines, JoinsFilesAndSkipsEmptyLines) {
 
 class OtherModels : public ::testing::Test {
  protected:
-  // A model whose special tokens are as sentencepiece's own options say.
+  // Trains a model with the given options of sentencepiece.
   std::string train(std::unordered_map<std::string, std::string> options) {
     struct Captions final : sentencepiece::SentenceIterator {
       std::vector<std::string> lines = testing::sample_captions();
@@ -166,7 +166,7 @@ class OtherModels : public ::testing::Test {
   testing::TempDir folder_;
 };
 
-TEST_F(OtherModels, AreReadByTheirOwnSpecialIds) {
+TEST_F(OtherModels, UseTheirOwnSpecialIds) {
   // sentencepiece's defaults: unknown 0, start 1, end 2, no padding.
   const auto tokenizer = load(train({}));
   const EncodedText encoded = tokenizer->encode("a dog", 77);
@@ -175,16 +175,13 @@ TEST_F(OtherModels, AreReadByTheirOwnSpecialIds) {
   EXPECT_EQ(tokenizer->pad_id(), 0);
 }
 
-TEST_F(OtherModels, NeedAStartAndAnEnd) {
-  testing::expect_user_error(
-      [&] {
-        load(train({{"bos_id", "-1"}}));
-      },
-      {"other.model", "no start token (bos_id is -1)", "cloob tokenizer train"});
+TEST_F(OtherModels, NeedAStartAndAnEndToken) {
+  testing::expect_user_error([&] { load(train({{"bos_id", "-1"}})); },
+                             {"other.model", "no start token (bos_id is -1)", "cloob tokenizer train"});
   testing::expect_user_error([&] { load(train({{"eos_id", "-1"}})); }, {"no end token (eos_id is -1)"});
 }
 
-TEST_F(OtherModels, SayThatTheyAreNone) {
+TEST_F(OtherModels, AreRejectedWhenTheyAreNotModels) {
   testing::expect_user_error([&] { load(folder_ / "absent.model"); }, {"absent.model", "No such file"});
   for (const char* content : {"", "no model", "\n\n\n"}) {
     write_file_atomically(folder_ / "broken.model", content);

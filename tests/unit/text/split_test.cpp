@@ -30,12 +30,12 @@ TEST(NextPiece, SplitsContractions) {
   EXPECT_THAT(pieces("!'s"), ElementsAre("!'", "s")) << "a run of symbols takes the apostrophe first";
 }
 
-TEST(NextPiece, FindsSpecialTokensOnlyWhereAPieceBegins) {
+TEST(NextPiece, FindsSpecialTokensOnlyAtTheStartOfAPiece) {
   EXPECT_THAT(pieces("a<end_of_text>b"), ElementsAre("a", "<end_of_text>", "b"));
   EXPECT_THAT(pieces("!<end_of_text>"), ElementsAre("!<", "end", "_", "of", "_", "text", ">"));
 }
 
-TEST(NextPiece, TakesALongSForAnS) {
+TEST(NextPiece, MatchesALongSAsAnS) {
   EXPECT_THAT(pieces("'\xC5\xBFx <\xC5\xBFtart_of_text>"),
               ElementsAre("'\xC5\xBF", "x", "<\xC5\xBFtart_of_text>"));
 }

@@ -16,7 +16,7 @@ BadSampleCounts some_counts() {
   return counts;
 }
 
-TEST(DataReport, SaysWhatWasSeen) {
+TEST(DataReport, ContainsAllCounts) {
   const DataReport report{
       .step = 12,
       .epoch = 1.5,
@@ -37,13 +37,13 @@ TEST(DataReport, SaysWhatWasSeen) {
     "speed": {"bound_by": "data", "data_wait": 0.25, "ready_batches": 0.5}})"));
 }
 
-TEST(DataReport, KnowsNoSpeedBeforeTheFirstStep) { EXPECT_FALSE(Json::parse(to_json({})).contains("speed")); }
+TEST(DataReport, HasNoSpeedBeforeTheFirstStep) { EXPECT_FALSE(Json::parse(to_json({})).contains("speed")); }
 
-TEST(DataReport, CountsGoIntoACheckpointAndBack) {
+TEST(DataReport, CountsRoundTripThroughACheckpoint) {
   std::map<std::string, Tally> tallies = tallies_by_id(some_counts());
   EXPECT_EQ(tallies.size(), 2u);
   EXPECT_EQ(tallies.at("no_caption").count, 4);
-  tallies["a_kind_of_the_future"] = {.count = 3};
+  tallies["a_future_kind"] = {.count = 3};
   EXPECT_EQ(counts_from(tallies).by_kind(), "4 no caption, 1 empty after cleaning");
   EXPECT_EQ(tallies_by_id(counts_from(tallies)), tallies_by_id(some_counts()));
 }

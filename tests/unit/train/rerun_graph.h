@@ -1,16 +1,16 @@
-// Stands for a GPU's graph on the CPU.
+// A substitute for a GPU graph on the CPU.
 #pragma once
 
 #include <functional>
 
-#include "cloob/nn/device_graph.h"
+#include "cloob/device/device_graph.h"
 
 namespace cloob::testing {
 
-/// At a replay, runs what it was to record.
+/// Replays by running the captured work again.
 class RerunGraph final : public DeviceGraph {
  public:
-  void record(const std::function<void()>& work) override { work_ = work; }
+  void capture(const std::function<void()>& work) override { work_ = work; }
   void replay() override { work_(); }
 
  private:

@@ -14,7 +14,7 @@ TEST(StopSignal, RemembersTheFirstSignal) {
   EXPECT_EQ(StopSignal::received(), SIGTERM);
 }
 
-TEST(StopSignal, OutlivesTheTerminalWhereItIsToldTo) {
+TEST(StopSignal, KeepsIgnoringSighupUnderNohup) {
   const auto before = std::signal(SIGHUP, SIG_IGN);
   {
     const StopSignal stop;
@@ -30,7 +30,7 @@ TEST(StopSignal, OutlivesTheTerminalWhereItIsToldTo) {
   std::signal(SIGHUP, before);
 }
 
-TEST(StopSignal, ForgetsAnEarlierOnesSignal) {
+TEST(StopSignal, IgnoresTheSignalOfAnEarlierInstance) {
   {
     const StopSignal stop;
     std::raise(SIGINT);
@@ -39,7 +39,7 @@ TEST(StopSignal, ForgetsAnEarlierOnesSignal) {
   EXPECT_EQ(StopSignal::received(), 0);
 }
 
-TEST(StopSignal, LeavesTheProcessToTheSecondSignalOfEitherKind) {
+TEST(StopSignal, TerminatesTheProcessAtTheSecondSignalOfAnyKind) {
   EXPECT_EXIT(
       {
         const StopSignal stop;
@@ -49,7 +49,7 @@ TEST(StopSignal, LeavesTheProcessToTheSecondSignalOfEitherKind) {
       ::testing::KilledBySignal(SIGTERM), "");
 }
 
-TEST(StopSignal, GivesBackWhatHandledSignalsBefore) {
+TEST(StopSignal, RestoresThePreviousHandlers) {
   const auto before = std::signal(SIGINT, SIG_IGN);
   {
     const StopSignal stop;

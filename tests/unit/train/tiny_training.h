@@ -1,13 +1,15 @@
-// The smallest models, settings and batches that training can be tried with.
+// Minimal models, settings and batches for testing training.
 #pragma once
 
 #include <ATen/ATen.h>
 
 #include <numeric>
 
-#include "cloob/data/batch.h"
+#include "cloob/data/loader/batch.h"
 #include "cloob/model/dual_encoder.h"
-#include "cloob/train/run_config.h"
+#include "cloob/run/run_config.h"
+#include "cloob/task/contrastive_task.h"
+#include "cloob/train/train_step.h"
 
 namespace cloob::testing {
 
@@ -34,12 +36,12 @@ inline RunConfig config_of(ImageEncoderKind kind) {
   return config;
 }
 
-// In float64, so that sums in another order do not hide what is wrong. ResNets get weights that depend on
-// their convolutions.
+// In float64, so that a different order of summation does not hide errors. The residual branches of ResNets
+// get nonzero gains, so that their convolutions matter.
 inline DualEncoder model_of(const RunConfig& config) {
-  DualEncoder model(config.model, Initializer::drawn(1));
+  DualEncoder model(config.model, Initializer::random(1));
   model->set_inv_tau(7, /*learned=*/true);
-  model->set_recompute(config.train.gradient_checkpointing);
+  model->set_gradient_checkpointing(config.train.gradient_checkpointing);
   model->to(at::kDouble);
   if (config.optimizer.image.frozen) model->freeze_image();
   if (config.optimizer.text.frozen) model->freeze_text();
@@ -63,5 +65,40 @@ inline Batch batch_of(const RunConfig& config, std::int64_t size, std::uint64_t 
   std::iota(batch.indices.begin(), batch.indices.end(), 0);
   return batch;
 }
+
+/// Rows [first, end) of a batch.
+inline Batch rows_of(const Batch& batch, std::int64_t first, std::int64_t end) {
+  Batch rows = batch;
+  rows.images_BCHW = batch.images_BCHW.slice(0, first, end);
+  rows.tokens_BL = batch.tokens_BL.slice(0, first, end);
+  rows.end_positions_B = batch.end_positions_B.slice(0, first, end);
+  rows.indices.assign(batch.indices.begin() + first, batch.indices.begin() + end);
+  return rows;
+}
+
+/// A contrastive task for a model, with its training step.
+struct TinyTraining {
+  TinyTraining(const RunConfig& config, DualEncoder trained)
+      : model(std::move(trained)),
+        task(model, ContrastiveObjective(config.loss, config.retrieval, at::kCPU),
+             {.logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
+              .fixed_inv_tau = std::nullopt,
+              .image_is_frozen = config.optimizer.image.frozen,
+              .text_is_frozen = config.optimizer.text.frozen,
+              .caches_frozen_features = config.train.cache_frozen_features},
+             collectives, at::kCPU),
+        step(config.train, config.optimizer, config.reference, task, collectives, at::kCPU) {}
+  explicit TinyTraining(const RunConfig& config) : TinyTraining(config, model_of(config)) {}
+
+  StepReport run(const Batch& batch, std::int64_t number, double lr) {
+    step.forward_backward(batch, number);
+    return step.update(lr);
+  }
+
+  SingleProcess collectives;
+  DualEncoder model;
+  ContrastiveTask task;
+  TrainStep step;
+};
 
 }  // namespace cloob::testing

@@ -1,0 +1,50 @@
+// Communication between the ranks of a run. Everything that needs data of other ranks uses this interface, so
+// that the same code runs in one process and in many.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+
+#include "cloob/base/named_tensors.h"
+
+namespace cloob {
+
+/// The rows of all ranks, and the index of this rank's first row.
+struct GatheredRows {
+  at::Tensor rows_ND;
+  std::int64_t first_row = 0;
+};
+
+/// Collective operations: every rank must make the same calls in the same order, also in the backward pass.
+class Collectives {
+ public:
+  virtual ~Collectives() = default;
+  virtual std::int64_t rank() const = 0;
+  virtual std::int64_t world_size() const = 0;
+
+  /// (B, ...) of each rank -> (N, ...) of all ranks in rank order. B may differ between ranks and may be 0.
+  /// Differentiable: the gradient of a row is the sum over all ranks, and is returned to the rank that owns
+  /// the row.
+  virtual GatheredRows gather_rows(const at::Tensor& local_BD) const = 0;
+  /// Replaces each tensor by its sum over all ranks. Shapes are the same everywhere.
+  virtual void sum_in_place(std::span<const at::Tensor> tensors) const = 0;
+  /// The maximum over all ranks.
+  virtual double max(double number) const = 0;
+  /// Overwrites the tensors with those of rank 0. Names and shapes are the same everywhere.
+  virtual void broadcast(const NamedTensors& tensors) const = 0;
+};
+
+/// A single-process run: the local rows are all rows.
+class SingleProcess final : public Collectives {
+ public:
+  std::int64_t rank() const override { return 0; }
+  std::int64_t world_size() const override { return 1; }
+  GatheredRows gather_rows(const at::Tensor& local_BD) const override { return {local_BD, 0}; }
+  void sum_in_place(std::span<const at::Tensor>) const override {}
+  double max(double number) const override { return number; }
+  void broadcast(const NamedTensors&) const override {}
+};
+
+}  // namespace cloob

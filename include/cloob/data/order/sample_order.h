@@ -1,0 +1,80 @@
+// Which sample is at which place of an epoch: a pure function of (seed, epoch, place).
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cloob/data/data_config.h"
+
+namespace cloob {
+
+/// The interval that `value` falls into: the last of the ascending `begins` that is not greater; of equal
+/// ones (empty intervals) the last. Needs begins.front() <= value.
+inline std::size_t find_begin(const std::vector<std::int64_t>& begins, std::int64_t value) {
+  return static_cast<std::size_t>(std::upper_bound(begins.begin(), begins.end(), value) - begins.begin()) - 1;
+}
+
+/// Samples of a source that are stored consecutively: a shard, or a whole table.
+struct SourcePart {
+  std::int64_t size = 0;
+  double weight = 1;  ///< how often each of its samples appears per epoch, on average
+};
+
+/// The sample at a place.
+struct OrderedSample {
+  std::int64_t index = 0;  ///< of the sample in its source
+  std::int64_t copy = 0;   ///< distinguishes the appearances of one sample in one epoch
+};
+
+struct SampleOrderOptions {
+  Shuffle shuffle = Shuffle::none;
+  std::int64_t window_parts = 1;  ///< parts that are shuffled together, with Shuffle::windows
+  bool with_replacement = false;  ///< needs a shuffle
+  std::uint64_t seed = 0;
+  /// With Shuffle::windows: samples that are shuffled together, instead of complete parts; 0 means
+  /// `window_parts`.
+  std::int64_t window_samples = 0;
+  /// At most this many samples, spread evenly over the source; 0 takes all. Needs Shuffle::none.
+  std::int64_t max_samples = 0;
+};
+
+/// The order of one epoch.
+class EpochOrder {
+ public:
+  virtual ~EpochOrder() = default;
+  /// Needs 0 <= place < SampleOrder::size(). Thread-safe.
+  virtual OrderedSample at(std::int64_t place) const = 0;
+  /// Sort key that restores the stored order within a window: read in ascending order, no part is read
+  /// backwards.
+  virtual std::int64_t read_order(std::int64_t place) const { return place; }
+};
+
+/// The orders of all epochs of a source that consists of consecutive parts.
+///
+/// `windows` permutes the parts, takes `window_parts` of them at a time and permutes the samples within each
+/// such window: every sample appears once per epoch, and only few parts are read at the same time. With
+/// `window_samples`, a window ends after that many samples, even in the middle of a part: parts are then read
+/// one after another, from front to back. `full` permutes all samples at once, as `windows` does if all parts
+/// fit into one window. A part of weight 2.5 appears twice completely and once with a random half of its
+/// samples, a different half every epoch. With replacement, every place is drawn independently, each sample
+/// with a probability in proportion to its weight.
+class SampleOrder {
+ public:
+  SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions& options);
+  /// All samples of a source in stored order, each once.
+  explicit SampleOrder(std::int64_t size) : SampleOrder({{.size = size}}, {}) {}
+
+  /// Places in an epoch.
+  std::int64_t size() const { return size_; }
+  std::shared_ptr<const EpochOrder> of_epoch(std::int64_t epoch) const;
+
+ private:
+  std::shared_ptr<const std::vector<SourcePart>> parts_;
+  SampleOrderOptions options_;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace cloob

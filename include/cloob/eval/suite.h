@@ -1,0 +1,79 @@
+// The list of evaluations of a model, for training, commands and sweeps.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloob/data/labeled_source.h"
+#include "cloob/data/source.h"
+#include "cloob/eval/eval_config.h"
+#include "cloob/eval/evaluate.h"
+#include "cloob/eval/feature_encoder.h"
+#include "cloob/report/named_numbers.h"
+
+namespace cloob {
+
+/// An evaluation on one data set, which is opened once.
+class Evaluation {
+ public:
+  virtual ~Evaluation() = default;
+  /// The names of the numbers that `run` returns.
+  virtual std::vector<std::string> metric_names() const = 0;
+  /// Runs the evaluation. `options.max_samples` limits the number of images.
+  virtual NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options) const = 0;
+};
+
+struct PairEvaluationOptions {
+  EvalCaptions captions = EvalCaptions::all;
+  bool measures_retrieval = true;
+  std::optional<std::int64_t> loss_batch_size = std::nullopt;  ///< unset: no loss
+};
+
+/// Loss and retrieval metrics of images and their captions, which are encoded once for both.
+std::unique_ptr<Evaluation> make_pair_evaluation(std::shared_ptr<const Source> source,
+                                                 const PairEvaluationOptions& options);
+/// Zero-shot classification.
+std::unique_ptr<Evaluation> make_zero_shot_evaluation(std::shared_ptr<const LabeledSource> source,
+                                                      ZeroShotPrompts prompts);
+
+/// An evaluation in a suite.
+struct SuiteEntry {
+  std::string name;    ///< "pairs", or the name of the folder
+  std::string prefix;  ///< of its metrics in metrics.jsonl: "val/", "val/cifar10_"
+  std::shared_ptr<const Evaluation> evaluation;
+  EvaluationSchedule schedule;
+};
+
+/// The results of one evaluation.
+struct EvaluationResult {
+  std::string name;
+  NamedNumbers numbers;  ///< under the names of the evaluation
+  NamedNumbers metrics;  ///< with the entry's prefix and "seconds", without sample counts
+  double seconds = 0;
+};
+
+class EvaluationSuite {
+ public:
+  EvaluationSuite() = default;
+  explicit EvaluationSuite(std::vector<SuiteEntry> entries);
+
+  const std::vector<SuiteEntry>& entries() const { return entries_; }
+  bool empty() const { return entries_.empty(); }
+  /// The names of the metrics of all entries, as in EvaluationResult.
+  std::vector<std::string> metric_names() const;
+  /// Runs the evaluation of one entry.
+  EvaluationResult run(const SuiteEntry& entry, const FeatureEncoder& encoder,
+                       const EncodeOptions& options) const;
+
+ private:
+  std::vector<SuiteEntry> entries_;
+};
+
+/// The suite of a run: the pairs of `data.val` and the folders of `eval.zero_shot`, which are opened here so
+/// that a wrong path is reported before training starts. Throws UserError.
+EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data);
+
+}  // namespace cloob

@@ -1,0 +1,39 @@
+// The interface through which evaluation uses a trained model: features of images and texts. A task whose
+// features need more than two towers (a retrieval memory, for example) provides its own.
+//
+// Shapes: B batch, N pairs, L tokens, D features (embed_dim).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <string>
+
+#include "cloob/model/model_config.h"
+
+namespace cloob {
+
+/// A model in evaluation mode, without gradients. Each call uses the current weights: the model may be
+/// trained between calls.
+class FeatureModel {
+ public:
+  virtual ~FeatureModel() = default;
+
+  virtual const ModelConfig& config() const = 0;
+  virtual c10::Device device() const = 0;
+
+  /// (B, 3, image_size, image_size) on the device -> (B, D), L2-normalized rows, at least float32.
+  virtual at::Tensor encode_image(const at::Tensor& images_BCHW) = 0;
+  /// int64 ids (B, L) and the positions of end tokens (B), preferably on the CPU -> (B, D) on the device,
+  /// L2-normalized rows.
+  virtual at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) = 0;
+
+  /// The loss of paired rows of features, at least `min_pairs` of them: a scalar. Anything with a warm-up in
+  /// training counts fully.
+  virtual at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor& text_ND) = 0;
+  virtual std::int64_t min_pairs() const = 0;
+  /// The name of that loss, such as "clip" or "cloob".
+  virtual std::string loss_name() const = 0;
+};
+
+}  // namespace cloob

@@ -1,0 +1,29 @@
+// The built-in data set `shapes` as files: shards for training, folders for zero-shot classification.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "cloob/prepare/shapes.h"
+
+namespace cloob {
+
+struct ShapesDatasetSize {
+  std::int64_t num_train = 0;
+  std::int64_t num_validation = 0;
+  std::int64_t num_held_out = 0;
+  std::int64_t samples_per_shard = 1000;
+};
+
+/// Writes, below `folder`:
+/// - `train/00000.tar` ... and `validation/00000.tar` ...: `.png`, `.txt` (the first caption) and `.json`
+///   (`captions`: all);
+/// - `held_out/CLASS/*.png`, `held_out/classnames.txt` and `held_out/templates.txt`: classes that do not
+///   occur in training.
+///
+/// The bytes depend only on the arguments, whatever the number of threads. Throws UserError, also if `folder`
+/// exists and is not empty.
+void write_shapes_dataset(const std::filesystem::path& folder, const ShapesConfig& config,
+                          const ShapesDatasetSize& size, std::int64_t threads);
+
+}  // namespace cloob

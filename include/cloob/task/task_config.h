@@ -1,0 +1,35 @@
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "cloob/config/field.h"
+
+namespace cloob {
+
+/// What is trained.
+enum class TaskKind { contrastive };
+
+template <>
+struct EnumNames<TaskKind> {
+  static constexpr std::array<std::pair<std::string_view, TaskKind>, 1> names = {
+      {{"contrastive", TaskKind::contrastive}}};
+};
+
+/// Section `task`.
+struct TaskConfig {
+  TaskKind kind = TaskKind::contrastive;
+
+  static constexpr auto fields() {
+    return std::tuple(
+        field("kind", &TaskConfig::kind,
+              "What is trained. contrastive: two towers, whose features are pulled together within a pair "
+              "and pushed apart between pairs; loss.kind and retrieval.kind select CLIP, CLOOB or one of the "
+              "two objectives in between."));
+  }
+};
+static_assert(lists_every_member<TaskConfig>);
+
+}  // namespace cloob

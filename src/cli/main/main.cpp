@@ -1,3 +1,0 @@
-#include "cloob/cli/program.h"
-
-int main(int argc, char** argv) { return cloob::run_program(argc, argv); }

@@ -1,0 +1,204 @@
+#include "cloob/data/order/sample_order.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/random.h"
+#include "cloob/data/order/permutation.h"
+
+namespace cloob {
+namespace {
+
+constexpr auto kUse = static_cast<std::uint64_t>(RandomUse::sample_order);
+
+// What a permutation of an epoch permutes.
+enum class Permuted : std::uint64_t { parts = 1, window, subset };
+
+Permutation permutation_of(std::uint64_t seed, std::int64_t epoch, Permuted what, std::int64_t number,
+                           std::int64_t size) {
+  const std::uint64_t key = mix_bits({kUse, seed, static_cast<std::uint64_t>(epoch),
+                                      static_cast<std::uint64_t>(what), static_cast<std::uint64_t>(number)});
+  return {key, size};
+}
+
+/// One appearance of a part in an epoch.
+struct Appearance {
+  std::size_t part;
+  std::int64_t size;  ///< less than the size of the part if only a random subset appears
+  std::int64_t copy;
+};
+
+std::vector<Appearance> appearances_of(const std::vector<SourcePart>& parts) {
+  std::vector<Appearance> appearances;
+  double carried = 0;  // fractions of samples left over by rounding so far
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    const auto [size, weight] = parts[part];
+    const auto full_copies = static_cast<std::int64_t>(weight);
+    for (std::int64_t copy = 0; copy < full_copies; ++copy) appearances.push_back({part, size, copy});
+    carried += (weight - static_cast<double>(full_copies)) * static_cast<double>(size);
+    const auto subset = std::min(size, static_cast<std::int64_t>(carried + 1e-9));
+    carried -= static_cast<double>(subset);
+    if (subset > 0) appearances.push_back({part, subset, full_copies});
+  }
+  return appearances;
+}
+
+// 0, then the sums of the first 1, 2, ... sizes.
+template <class Range, class Size>
+std::vector<std::int64_t> prefix_sums(const Range& range, Size size) {
+  std::vector<std::int64_t> begins = {0};
+  for (const auto& element : range) begins.push_back(begins.back() + size(element));
+  return begins;
+}
+
+using Parts = std::shared_ptr<const std::vector<SourcePart>>;
+
+class WithoutReplacement final : public EpochOrder {
+ public:
+  WithoutReplacement(const Parts& parts, const SampleOrderOptions& options, std::int64_t epoch)
+      : parts_(parts),
+        seed_(options.seed),
+        epoch_(epoch),
+        is_shuffled_(options.shuffle != Shuffle::none),
+        index_begins_(prefix_sums(*parts, [](const SourcePart& part) { return part.size; })),
+        appearances_(appearances_of(*parts)) {
+    const auto count = static_cast<std::int64_t>(appearances_.size());
+    const bool is_windowed = options.shuffle == Shuffle::windows;
+    const bool by_samples = is_windowed && options.window_samples > 0;
+    const std::int64_t window = is_windowed ? options.window_parts : count;
+    if (by_samples || window < count) shuffle_parts();
+    place_begins_ = prefix_sums(appearances_, [](const Appearance& appearance) { return appearance.size; });
+    if (by_samples) {
+      for (std::int64_t begin = 0; begin < place_begins_.back(); begin += options.window_samples) {
+        window_begins_.push_back(begin);
+      }
+    } else {
+      for (std::int64_t first = 0; first < count; first += window) {
+        window_begins_.push_back(place_begins_[static_cast<std::size_t>(first)]);
+      }
+    }
+    window_begins_.push_back(place_begins_.back());
+  }
+
+  OrderedSample at(std::int64_t place) const override {
+    CLOOB_CHECK(place >= 0 && place < place_begins_.back(), "place {} of {}", place, place_begins_.back());
+    const std::int64_t unshuffled = read_order(place);
+    const std::size_t number = find_begin(place_begins_, unshuffled);
+    const Appearance& appearance = appearances_[number];
+    std::int64_t offset = unshuffled - place_begins_[number];
+    const std::int64_t part_size = (*parts_)[appearance.part].size;
+    if (appearance.size < part_size) {
+      const auto subset = static_cast<std::int64_t>(appearance.part);
+      offset = permutation_of(seed_, epoch_, Permuted::subset, subset, part_size)(offset);
+    }
+    return {index_begins_[appearance.part] + offset, appearance.copy};
+  }
+
+  std::int64_t read_order(std::int64_t place) const override {
+    if (!is_shuffled_) return place;
+    const std::size_t window = find_begin(window_begins_, place);
+    const std::int64_t begin = window_begins_[window], size = window_begins_[window + 1] - begin;
+    const auto number = static_cast<std::int64_t>(window);
+    return begin + permutation_of(seed_, epoch_, Permuted::window, number, size)(place - begin);
+  }
+
+ private:
+  void shuffle_parts() {
+    const auto count = static_cast<std::int64_t>(appearances_.size());
+    const Permutation permutation = permutation_of(seed_, epoch_, Permuted::parts, 0, count);
+    std::vector<Appearance> shuffled;
+    for (std::int64_t place = 0; place < count; ++place) {
+      shuffled.push_back(appearances_[static_cast<std::size_t>(permutation(place))]);
+    }
+    appearances_ = std::move(shuffled);
+  }
+
+  Parts parts_;
+  std::uint64_t seed_;
+  std::int64_t epoch_;
+  bool is_shuffled_;
+  std::vector<std::int64_t> index_begins_;  // of the parts, in the source
+  std::vector<Appearance> appearances_;     // in the order of this epoch
+  std::vector<std::int64_t> place_begins_;  // of the appearances, before shuffling within windows
+  std::vector<std::int64_t> window_begins_;
+};
+
+class WithReplacement final : public EpochOrder {
+ public:
+  WithReplacement(const Parts& parts, std::uint64_t seed, std::int64_t epoch)
+      : parts_(parts),
+        seed_(seed),
+        epoch_(epoch),
+        index_begins_(prefix_sums(*parts, [](const SourcePart& part) { return part.size; })) {
+    for (const SourcePart& part : *parts) {
+      mass_.push_back((mass_.empty() ? 0 : mass_.back()) + part.weight * static_cast<double>(part.size));
+    }
+  }
+
+  OrderedSample at(std::int64_t place) const override {
+    RandomStream stream(RandomUse::sample_order,
+                        {seed_, static_cast<std::uint64_t>(epoch_), static_cast<std::uint64_t>(place)});
+    const double drawn = stream.uniform() * mass_.back();
+    const auto found = std::upper_bound(mass_.begin(), mass_.end() - 1, drawn) - mass_.begin();
+    const auto part = static_cast<std::size_t>(found);
+    const auto offset = stream.below(static_cast<std::uint64_t>((*parts_)[part].size));
+    return {index_begins_[part] + static_cast<std::int64_t>(offset), place};
+  }
+
+ private:
+  Parts parts_;
+  std::uint64_t seed_;
+  std::int64_t epoch_;
+  std::vector<std::int64_t> index_begins_;
+  std::vector<double> mass_;  // cumulative
+};
+
+/// Evenly spaced samples, so that all parts of the source are represented.
+class Spread final : public EpochOrder {
+ public:
+  Spread(const Parts& parts, std::int64_t places) : places_(places) {
+    for (const SourcePart& part : *parts) size_ += part.size;
+  }
+
+  OrderedSample at(std::int64_t place) const override {
+    CLOOB_CHECK(place >= 0 && place < places_, "place {} of {}", place, places_);
+    // place * size / places, without a product that overflows.
+    const std::int64_t step = size_ / places_, rest = size_ % places_;
+    return {place * step + place * rest / places_, 0};
+  }
+
+ private:
+  std::int64_t places_;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace
+
+SampleOrder::SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions& options)
+    : options_(options) {
+  CLOOB_CHECK(options.window_parts >= 1, "windows of {} parts", options.window_parts);
+  CLOOB_CHECK(!options.with_replacement || options.shuffle != Shuffle::none, "replacement without a shuffle");
+  for (const SourcePart& part : parts) {
+    CLOOB_CHECK(part.size >= 0 && part.weight >= 0, "{} samples of weight {}", part.size, part.weight);
+  }
+  CLOOB_CHECK(options.max_samples == 0 || options.shuffle == Shuffle::none, "{} samples of a shuffled source",
+              options.max_samples);
+  for (const Appearance& appearance : appearances_of(parts)) size_ += appearance.size;
+  if (options.max_samples == 0 || options.max_samples >= size_) {
+    options_.max_samples = 0;
+  } else {
+    size_ = options.max_samples;
+  }
+  parts_ = std::make_shared<const std::vector<SourcePart>>(std::move(parts));
+}
+
+std::shared_ptr<const EpochOrder> SampleOrder::of_epoch(std::int64_t epoch) const {
+  if (options_.max_samples > 0) return std::make_shared<Spread>(parts_, size_);
+  if (options_.with_replacement) return std::make_shared<WithReplacement>(parts_, options_.seed, epoch);
+  return std::make_shared<WithoutReplacement>(parts_, options_, epoch);
+}
+
+}  // namespace cloob

@@ -1,0 +1,178 @@
+#include "data/table/csv_source.h"
+
+#include <ATen/ceil_div.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <numeric>
+#include <unordered_map>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/log.h"
+#include "cloob/base/parallel.h"
+#include "cloob/base/text.h"
+#include "cloob/data/bad_samples.h"
+#include "cloob/data/captions.h"
+#include "cloob/data/image_files.h"
+
+namespace cloob {
+
+CsvSource::CsvSource(std::filesystem::path path, const CsvConfig& config, Options options)
+    : table_(std::move(path), config),
+      options_(std::move(options)),
+      filepath_column_name_(config.filepath_column),
+      filepath_column_(table_.find_column(config.filepath_column, "data.csv.filepath_column")) {
+  for (const std::string& name : config.caption_columns) {
+    caption_columns_.push_back(table_.find_column(name, "data.csv.caption_columns"));
+  }
+  if (options_.group_captions) group_rows();
+  check_that_images_exist();
+}
+
+// Sorts the row numbers by group; groups are in the order of their first rows.
+void CsvSource::group_rows() {
+  std::unordered_map<std::string, std::int64_t> group_of_path;
+  std::vector<std::int64_t> groups(static_cast<std::size_t>(table_.num_rows()));
+  std::int64_t num_groups = 0;
+  for (std::int64_t row = 0; row < table_.num_rows(); ++row) {
+    std::int64_t& group = groups[static_cast<std::size_t>(row)];
+    group = num_groups;
+    try {
+      group = group_of_path.emplace(table_.row(row).at(filepath_column_), num_groups).first->second;
+    } catch (const BadSample&) {  // becomes its own group, and is reported when it is read
+    }
+    if (group == num_groups) ++num_groups;
+  }
+  group_begins_.assign(static_cast<std::size_t>(num_groups) + 1, 0);
+  for (const std::int64_t group : groups) ++group_begins_[static_cast<std::size_t>(group) + 1];
+  std::partial_sum(group_begins_.begin(), group_begins_.end(), group_begins_.begin());
+  group_rows_.resize(groups.size());
+  std::iota(group_rows_.begin(), group_rows_.end(), std::int64_t{0});
+  const auto group_of = [&](std::int64_t row) { return groups[static_cast<std::size_t>(row)]; };
+  std::stable_sort(group_rows_.begin(), group_rows_.end(),
+                   [&](std::int64_t a, std::int64_t b) { return group_of(a) < group_of(b); });
+}
+
+std::int64_t CsvSource::size() const {
+  return options_.group_captions ? static_cast<std::int64_t>(group_begins_.size()) - 1 : table_.num_rows();
+}
+
+std::vector<std::int64_t> CsvSource::rows_of(std::int64_t index) const {
+  if (!options_.group_captions) return {index};
+  const auto group = static_cast<std::size_t>(index);
+  return {group_rows_.begin() + group_begins_.at(group), group_rows_.begin() + group_begins_.at(group + 1)};
+}
+
+std::string CsvSource::filepath(std::int64_t index) const {
+  return table_.row(rows_of(index).front()).at(filepath_column_);
+}
+
+std::string CsvSource::archive_of(std::int64_t index) const {
+  try {
+    return std::string(archive_in_path(filepath(index)).value_or(""));
+  } catch (const BadSample&) {  // reported when it is read
+    return "";
+  }
+}
+
+bool CsvSource::has_archives() const {
+  constexpr std::int64_t kNumProbes = 32;
+  for (std::int64_t index = 0; index < std::min(kNumProbes, size()); ++index) {
+    if (!archive_of(index).empty()) return true;
+  }
+  return false;
+}
+
+// The samples at which the archive changes, including the first sample. There may be millions of rows, so all
+// processors scan them in chunks.
+std::vector<std::int64_t> CsvSource::archive_begins() const {
+  constexpr std::int64_t kChunk = 65'536;
+  const std::int64_t num_chunks = at::ceil_div(size(), kChunk);
+  std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(num_chunks));
+  parallel_for(num_chunks, resolve_threads(0), [&](std::int64_t chunk) {
+    const std::int64_t first = chunk * kChunk;
+    std::string archive = first > 0 ? archive_of(first - 1) : "";
+    for (std::int64_t index = first; index < std::min(size(), first + kChunk); ++index) {
+      std::string next = archive_of(index);
+      if (index == 0 || next != archive) found[static_cast<std::size_t>(chunk)].push_back(index);
+      archive = std::move(next);
+    }
+  });
+  std::vector<std::int64_t> begins;
+  for (const auto& chunk : found) begins.insert(begins.end(), chunk.begin(), chunk.end());
+  return begins;
+}
+
+std::vector<SourcePart> CsvSource::parts() const {
+  constexpr std::int64_t kMinMeanSize = 64;
+  if (!has_archives()) return {{size(), 1}};
+  std::vector<std::int64_t> begins = archive_begins();
+  const auto num_parts = static_cast<std::int64_t>(begins.size());
+  if (num_parts > 1 && size() / num_parts < kMinMeanSize) {
+    log_warning("data",
+                "'{}': the rows of an archive are not consecutive, so all samples are shuffled together and "
+                "archives are reopened again and again: sort the rows by '{}'",
+                table_.path().string(), filepath_column_name_);
+    return {{size(), 1}};
+  }
+  begins.push_back(size());
+  std::vector<SourcePart> parts;
+  for (std::size_t i = 0; i + 1 < begins.size(); ++i) parts.push_back({begins[i + 1] - begins[i], 1});
+  return parts;
+}
+
+RawSample CsvSource::read(std::int64_t index) const {
+  RawSample sample;
+  sample.captions = read_captions(index);
+  sample.key = filepath(index);
+  const auto path = options_.image_root / sample.key;
+  const auto member = find_zip_member(path);
+  sample.image_bytes = member ? archives_.read(*member) : read_image_file(path);
+  return sample;
+}
+
+std::vector<std::string> CsvSource::read_captions(std::int64_t index) const {
+  std::vector<std::string> captions;
+  for (const std::int64_t row : rows_of(index)) {
+    const auto fields = table_.row(row);
+    for (const std::size_t column : caption_columns_) add_caption(captions, fields.at(column));
+  }
+  if (captions.empty()) throw BadSample(BadKind::no_caption, "the caption is empty");
+  return captions;
+}
+
+std::string CsvSource::describe(std::int64_t index) const {
+  std::string place = fmt::format("{}:{}", table_.path().string(), table_.line(rows_of(index).front()));
+  try {
+    return fmt::format("{} ('{}')", place, filepath(index));
+  } catch (const BadSample&) {  // a row without a path
+    return place;
+  }
+}
+
+void CsvSource::check_that_images_exist() const {
+  constexpr std::int64_t kMaxProbes = 32;
+  const std::int64_t num_probes = std::min(kMaxProbes, size());
+  std::vector<std::string> missing;
+  for (std::int64_t probe = 0; probe < num_probes; ++probe) {
+    try {
+      const auto path = image_path(probe * size() / num_probes);
+      const auto member = find_zip_member(path);
+      std::error_code error;
+      if (member ? archives_.contains(*member) : std::filesystem::exists(path, error)) return;
+      missing.push_back(path.string());
+    } catch (const BadSample&) {  // reported when it is read
+      return;
+    }
+  }
+  constexpr std::size_t kShown = 3;
+  const std::size_t count = missing.size();
+  missing.resize(std::min(kShown, count));
+  throw_user_error(
+      "'{}': none of the {} images checked exists, for example '{}': set data.image_root to the folder that "
+      "its paths start from",
+      table_.path().string(), count, join(missing, "', '"));
+}
+
+}  // namespace cloob

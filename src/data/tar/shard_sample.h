@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/tar/tar_scanner.h"
+
+namespace cloob {
+
+/// The members of one sample.
+struct ShardSample {
+  std::string key;
+  std::map<std::string, std::vector<std::byte>> members;  ///< by suffix; only the wanted ones
+  std::vector<std::string> suffixes;                      ///< of all members, for messages
+
+  /// Reads a member if its suffix is wanted. Throws BadSample if it is too large.
+  void add(TarScanner& scanner, const TarMember& member, const std::string& suffix,
+           const std::vector<std::string>& wanted);
+  /// Moves out the member whose suffix comes first in `wanted`; nullopt if there is none.
+  std::optional<std::vector<std::byte>> take_first(const std::vector<std::string>& wanted);
+  /// "'000000012' has .jpg .json".
+  std::string describe_members() const;
+};
+
+}  // namespace cloob

@@ -1,0 +1,166 @@
+#include "cloob/eval/suite.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "cloob/base/timer.h"
+
+namespace cloob {
+namespace {
+
+constexpr const char* kPairs = "pairs";
+constexpr const char* kSeconds = "seconds";
+
+// "data/cifar10/test/" -> "test"
+std::string last_component(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
+  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+}
+
+std::vector<std::string> names_of(const NamedNumbers& numbers) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : numbers) names.push_back(name);
+  return names;
+}
+
+void append(NamedNumbers& all, const NamedNumbers& more) { all.insert(all.end(), more.begin(), more.end()); }
+
+// Counts describe the data and do not change during training, so they are not logged as metrics.
+bool is_metric(const std::string& name) { return !name.starts_with("num_") && name != "loss_batch_size"; }
+
+std::string metric_name(const SuiteEntry& entry, const std::string& name) {
+  return name == kSeconds ? fmt::format("val/{}_{}", entry.name, kSeconds) : entry.prefix + name;
+}
+
+class PairEvaluation final : public Evaluation {
+ public:
+  PairEvaluation(std::shared_ptr<const Source> source, const PairEvaluationOptions& options)
+      : source_(std::move(source)), options_(options) {}
+
+  std::vector<std::string> metric_names() const override {
+    NamedNumbers numbers;
+    if (options_.loss_batch_size) append(numbers, named_numbers(LossResult{}));
+    if (options_.measures_retrieval) append(numbers, named_numbers(RetrievalMetrics{}));
+    return names_of(numbers);
+  }
+  NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options) const override {
+    const PairFeatures pairs = encode_pairs(encoder, source_, options_.captions, options);
+    NamedNumbers numbers;
+    if (options_.loss_batch_size)
+      append(numbers, named_numbers(evaluate_loss(pairs, encoder.model(), *options_.loss_batch_size)));
+    if (options_.measures_retrieval) append(numbers, named_numbers(evaluate_retrieval(pairs)));
+    return numbers;
+  }
+
+ private:
+  std::shared_ptr<const Source> source_;
+  PairEvaluationOptions options_;
+};
+
+class ZeroShotEvaluation final : public Evaluation {
+ public:
+  ZeroShotEvaluation(std::shared_ptr<const LabeledSource> source, ZeroShotPrompts prompts)
+      : source_(std::move(source)), prompts_(std::move(prompts)) {}
+
+  std::vector<std::string> metric_names() const override { return names_of(named(ZeroShotMetrics{})); }
+  NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options) const override {
+    return named(evaluate_zero_shot(encoder, source_, prompts_, options));
+  }
+
+ private:
+  NamedNumbers named(const ZeroShotMetrics& metrics) const {
+    NamedNumbers numbers = named_numbers(metrics);
+    numbers.emplace_back("num_classes", static_cast<double>(prompts_.class_names.size()));
+    return numbers;
+  }
+
+  std::shared_ptr<const LabeledSource> source_;
+  ZeroShotPrompts prompts_;
+};
+
+void require_known_names(const EvalConfig& eval, const std::vector<SuiteEntry>& entries) {
+  std::vector<std::string> names;
+  for (const SuiteEntry& entry : entries) names.push_back(entry.name);
+  for (const auto& [name, schedule] : eval.evaluations) {
+    if (std::ranges::find(names, name) != names.end()) continue;
+    throw_user_error("eval.evaluations.{} matches no evaluation{}; the evaluations are {}", name,
+                     suggestion(name, names),
+                     names.empty() ? "none: set data.val or eval.zero_shot" : join(names, ", "));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Evaluation> make_pair_evaluation(std::shared_ptr<const Source> source,
+                                                 const PairEvaluationOptions& options) {
+  return std::make_unique<PairEvaluation>(std::move(source), options);
+}
+
+std::unique_ptr<Evaluation> make_zero_shot_evaluation(std::shared_ptr<const LabeledSource> source,
+                                                      ZeroShotPrompts prompts) {
+  return std::make_unique<ZeroShotEvaluation>(std::move(source), std::move(prompts));
+}
+
+EvaluationSuite::EvaluationSuite(std::vector<SuiteEntry> entries) : entries_(std::move(entries)) {
+  std::set<std::string> names;
+  for (const SuiteEntry& entry : entries_) {
+    if (names.insert(entry.name).second) continue;
+    throw_user_error(
+        "eval.zero_shot: two evaluations are named '{}', but metrics are named after the folder: rename a "
+        "folder or link to it under another name",
+        entry.name);
+  }
+}
+
+std::vector<std::string> EvaluationSuite::metric_names() const {
+  std::vector<std::string> names;
+  for (const SuiteEntry& entry : entries_) {
+    for (const std::string& name : entry.evaluation->metric_names()) {
+      if (is_metric(name)) names.push_back(metric_name(entry, name));
+    }
+    names.push_back(metric_name(entry, kSeconds));
+  }
+  return names;
+}
+
+EvaluationResult EvaluationSuite::run(const SuiteEntry& entry, const FeatureEncoder& encoder,
+                                      const EncodeOptions& options) const {
+  EncodeOptions limited = options;
+  limited.max_samples = entry.schedule.max_samples;
+  const Timer timer;
+  EvaluationResult result{
+      .name = entry.name, .numbers = entry.evaluation->run(encoder, limited), .metrics = {}};
+  result.seconds = timer.seconds();
+  for (const auto& [name, value] : result.numbers) {
+    if (is_metric(name)) result.metrics.emplace_back(metric_name(entry, name), value);
+  }
+  result.metrics.emplace_back(metric_name(entry, kSeconds), result.seconds);
+  return result;
+}
+
+EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
+  std::vector<SuiteEntry> entries;
+  if (!data.val.empty()) {
+    std::shared_ptr<const Evaluation> pairs =
+        make_pair_evaluation(make_source(data, data.val, Purpose::evaluation),
+                             {.captions = eval.captions, .loss_batch_size = eval.loss_batch_size});
+    entries.push_back({kPairs, "val/", std::move(pairs), schedule_of(eval, kPairs)});
+  }
+  for (const std::string& folder : eval.zero_shot) {
+    const std::string name = last_component(folder);
+    const auto source = open_labeled_source(folder, "test", data.threads);
+    std::shared_ptr<const Evaluation> classes =
+        make_zero_shot_evaluation(source, zero_shot_prompts(*source, eval.class_names, eval.templates));
+    entries.push_back({name, fmt::format("val/{}_", name), std::move(classes), schedule_of(eval, name)});
+  }
+  require_known_names(eval, entries);
+  return EvaluationSuite(std::move(entries));
+}
+
+}  // namespace cloob

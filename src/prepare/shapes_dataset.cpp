@@ -1,0 +1,99 @@
+#include "cloob/prepare/shapes_dataset.h"
+
+#include <ATen/ceil_div.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/parallel.h"
+#include "cloob/base/staged_folder.h"
+#include "cloob/base/text.h"
+#include "cloob/data/tar/tar_writer.h"
+#include "cloob/image/encode.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Not synced: syncing a thousand small files would take longer than rendering them.
+void write_text(const fs::path& path, std::string_view text) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(text.data(), static_cast<std::streamsize>(text.size()));
+  file.close();
+  if (!file) throw_user_error("cannot write '{}': {}", path.string(), describe_errno(errno));
+}
+
+void write_shard(const fs::path& path, const ShapesConfig& config, ShapesSplit split, std::int64_t first,
+                 std::int64_t last) {
+  TarWriter writer(path);
+  for (std::int64_t index = first; index < last; ++index) {
+    const ShapeSample sample = render_shape_sample(config, split, index);
+    const std::string key = fmt::format("{:09}", index);
+    writer.add(key + ".png", encode_png(sample.image));
+    writer.add(key + ".txt", sample.captions.at(0));
+    writer.add(key + ".json", nlohmann::json{{"captions", sample.captions}}.dump());
+  }
+  writer.finish();
+}
+
+void write_shards(const fs::path& folder, const ShapesConfig& config, ShapesSplit split, std::int64_t count,
+                  const ShapesDatasetSize& size, std::int64_t threads) {
+  if (count == 0) return;
+  make_directories(folder);
+  const std::int64_t per_shard = size.samples_per_shard;
+  parallel_for(at::ceil_div(count, per_shard), threads, [&](std::int64_t shard) {
+    write_shard(folder / fmt::format("{:05}.tar", shard), config, split, shard * per_shard,
+                std::min(count, (shard + 1) * per_shard));
+  });
+}
+
+std::string folder_of_class(std::string name) {
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+}
+
+void write_class_folders(const fs::path& folder, const ShapesConfig& config, std::int64_t count,
+                         std::int64_t threads) {
+  // The lines of classnames.txt are in the order of the folder names.
+  std::map<std::string, std::string> name_of_folder;
+  for (const std::string& name : shape_classes(ShapesSplit::held_out)) {
+    name_of_folder[folder_of_class(name)] = name;
+  }
+  std::string names;
+  for (const auto& [folder_name, name] : name_of_folder) {
+    make_directories(folder / folder_name);
+    names += name + "\n";
+  }
+  write_text(folder / "classnames.txt", names);
+  write_text(folder / "templates.txt", join(shape_templates(), "\n") + "\n");
+  parallel_for(count, threads, [&](std::int64_t index) {
+    const ShapeSample sample = render_shape_sample(config, ShapesSplit::held_out, index);
+    write_text(folder / folder_of_class(sample.class_name) / fmt::format("{:06}.png", index),
+               encode_png(sample.image));
+  });
+}
+
+void write_all(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
+               std::int64_t threads) {
+  write_shards(folder / "train", config, ShapesSplit::train, size.num_train, size, threads);
+  write_shards(folder / "validation", config, ShapesSplit::validation, size.num_validation, size, threads);
+  if (size.num_held_out > 0) write_class_folders(folder / "held_out", config, size.num_held_out, threads);
+}
+
+}  // namespace
+
+void write_shapes_dataset(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
+                          std::int64_t threads) {
+  CLOOB_CHECK(size.samples_per_shard >= 1, "shards of {} samples", size.samples_per_shard);
+  write_new_folder(folder, [&](const fs::path& partial) { write_all(partial, config, size, threads); });
+}
+
+}  // namespace cloob

@@ -1,0 +1,97 @@
+#include "cloob/run/dry_run.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "cloob/base/text.h"
+#include "cloob/device/device.h"
+#include "cloob/model/flops.h"
+#include "cloob/model/infer_config.h"
+#include "cloob/model/training_memory.h"
+#include "cloob/objective/objective_system.h"
+#include "cloob/run/step_shape.h"
+
+namespace cloob {
+namespace {
+
+double giga(std::int64_t number) { return static_cast<double>(number) / 1e9; }
+
+std::string describe_size(const RunConfig& config) {
+  const ParameterCount parameters = count_parameters(config.model);
+  const Flops flops = count_flops(config.model);
+  constexpr const char* kRow = "# {:<12}  {:>14}  {:>16}\n";
+  std::string text = fmt::format(kRow, "", "parameters", "GFLOP per sample");
+  text += fmt::format(kRow, "image tower", with_thousands(parameters.image),
+                      fmt::format("{:.3f}", giga(flops.image)));
+  text += fmt::format(kRow, "text tower", with_thousands(parameters.text),
+                      fmt::format("{:.3f}", giga(flops.text)));
+  text += fmt::format(kRow, "both", with_thousands(parameters.total),
+                      fmt::format("{:.3f}", giga(flops.image + flops.text)));
+  return text +
+         "# FLOPs of one forward pass, a multiply-add counts as two; a training step takes three times as "
+         "many.\n";
+}
+
+std::string describe_memory(const RunConfig& config) {
+  const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config));
+  std::string text =
+      fmt::format("# estimated memory of a step of {} pairs in one process, for captions of {} tokens\n",
+                  with_thousands(config.train.global_batch_size), config.model.text.context_length);
+  const auto add_row = [&](const char* name, std::int64_t bytes) {
+    text += fmt::format("# {:<22}  {:>10}\n", name, human_bytes(static_cast<std::uint64_t>(bytes)));
+  };
+  add_row("program and LibTorch", memory.process);
+  add_row("weights", memory.weights);
+  add_row("optimizer state", memory.optimizer_state);
+  add_row("gradients", memory.gradients);
+  add_row("activations", memory.activations);
+  add_row("heap fragmentation", memory.fragmentation);
+  add_row("peak", memory.peak);
+  return text;
+}
+
+}  // namespace
+
+std::string describe_run(const RunConfig& config, const Origins& origins) {
+  return fmt::format("{}\n# {} with the objective {}\n#\n{}#\n{}", print_config(config, origins),
+                     config.model.name, enum_name(system_of(config.loss.kind, config.retrieval.kind)),
+                     describe_size(config), describe_memory(config));
+}
+
+std::vector<std::string> settings_without_effect(const RunConfig& config, const Origins& origins) {
+  std::vector<std::string> settings = settings_without_effect(config.loss, config.retrieval);
+  const auto append = [&](std::vector<std::string> more) {
+    std::ranges::move(more, std::back_inserter(settings));
+  };
+  append(settings_without_effect(config.schedule));
+  append(settings_without_effect(config.optimizer));
+  append(settings_without_effect(config.data, origins));
+  const auto is_set = [&](const char* name) { return origins.contains(name); };
+  if (config.train.cache_frozen_features && !config.optimizer.image.frozen && !config.optimizer.text.frozen)
+    settings.emplace_back("train.cache_frozen_features (neither optimizer.image.frozen nor text.frozen is set)");
+  if (config.train.cuda_graph && !selects_gpu(config.train.device))
+    settings.emplace_back("train.cuda_graph (the device is the CPU)");
+  if (config.train.tf32 && !selects_gpu(config.train.device))
+    settings.emplace_back("train.tf32 (the device is the CPU)");
+  if (config.model.image.kind == ImageEncoderKind::resnet && is_set("model.image.patch_dropout"))
+    settings.emplace_back("model.image.patch_dropout (model.image.kind is resnet, which has no patches)");
+  if (config.optimizer.image.frozen && is_set("model.image.patch_dropout"))
+    settings.emplace_back("model.image.patch_dropout (optimizer.image.frozen is set)");
+  if (config.image.train_crop == TrainCrop::evaluation &&
+      (is_set("image.crop_scale") || is_set("image.crop_ratio"))) {
+    settings.emplace_back("image.crop_scale or crop_ratio (image.train_crop is evaluation)");
+  }
+  if (config.data.val.empty() && is_set("eval.captions"))
+    settings.emplace_back("eval.captions (data.val is not set)");
+  if (config.data.val.empty() && is_set("eval.loss_batch_size")) {
+    settings.emplace_back("eval.loss_batch_size (data.val is not set)");
+  }
+  if (config.eval.zero_shot.empty() && (is_set("eval.templates") || is_set("eval.class_names"))) {
+    settings.emplace_back("eval.templates or eval.class_names (eval.zero_shot is not set)");
+  }
+  return settings;
+}
+
+}  // namespace cloob

@@ -1,0 +1,85 @@
+#include "cloob/run/run_config.h"
+
+#include <ATen/ceil_div.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+// A captured step can neither read values nor set the state of the random generator.
+void require_capturable(const TrainConfig& config) {
+  const auto reject = [](const char* setting) {
+    throw_user_error("train.cuda_graph cannot capture a step with train.{}: unset one of them", setting);
+  };
+  if (config.gradient_cache_parts > 1) reject("gradient_cache_parts above 1");
+  if (config.gradient_checkpointing) reject("gradient_checkpointing");
+  if (config.cache_frozen_features) reject("cache_frozen_features");
+}
+
+}  // namespace
+
+void TrainConfig::validate() const {
+  const int lengths = (epochs ? 1 : 0) + (steps ? 1 : 0) + (samples ? 1 : 0);
+  if (epochs == 0.0) throw_user_error("train.epochs is 0, must be greater than 0");
+  if (lengths > 1) {
+    throw_user_error(
+        "only one of train.epochs, train.steps and train.samples can be set: unset the others with null, for "
+        "example --train.steps null");
+  }
+}
+
+void RunConfig::validate() const {
+  if (train.cuda_graph) require_capturable(train);
+  if (model.text.context_length < 3) {
+    throw_user_error(
+        "model.text.context_length is {}, must be at least 3: a start token, an end token and one token in "
+        "between",
+        model.text.context_length);
+  }
+  const bool image_is_cached = train.cache_frozen_features && optimizer.image.frozen;
+  if (image_is_cached && image.train_crop != TrainCrop::evaluation) {
+    throw_user_error(
+        "train.cache_frozen_features needs images that repeat exactly, but image.train_crop {} crops them at "
+        "random in every epoch: set image.train_crop to evaluation",
+        enum_name(image.train_crop));
+  }
+}
+
+Precision precision_of(const TrainConfig& config) {
+  return config.precision.value_or(default_precision(config.device));
+}
+
+TaskSettings task_settings(const RunConfig& config) {
+  return {.task = config.task,
+          .model = config.model,
+          .loss = config.loss,
+          .retrieval = config.retrieval,
+          .optimizer = config.optimizer,
+          .reference = config.reference,
+          .seed = static_cast<std::uint64_t>(config.train.seed),
+          .precision = precision_of(config.train),
+          .gradient_checkpointing = config.train.gradient_checkpointing,
+          .cache_frozen_features = config.train.cache_frozen_features};
+}
+
+std::int64_t total_steps(const TrainConfig& config, const RunPosition& position) {
+  if (config.steps) return *config.steps;
+  if (config.samples) {
+    const std::int64_t left = std::max<std::int64_t>(0, *config.samples - position.samples);
+    return position.step + at::ceil_div(left, config.global_batch_size);
+  }
+  if (config.epochs) {
+    const auto all = std::llround(*config.epochs * static_cast<double>(position.batches_per_epoch));
+    const std::int64_t done = (position.epoch + 1) * position.batches_per_epoch - position.batches_left;
+    return std::max<std::int64_t>(1, position.step + std::max<std::int64_t>(0, all - done));
+  }
+  throw_user_error(
+      "the length of the run is not set: set one of train.epochs, train.steps and train.samples");
+}
+
+}  // namespace cloob

@@ -1,0 +1,65 @@
+#include "cloob/run/run_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/log.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+void remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw_user_error("cannot remove '{}': {}", path.string(), error.message());
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
+  make_directories(path_);
+  const fs::path lock_file = path_ / "run.lock";
+  lock_ = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock_ < 0) throw_user_error("cannot write to '{}': {}", path_.string(), describe_errno(errno));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  if (errno == EWOULDBLOCK) {
+    ::close(lock_);
+    throw_user_error("another process is training in '{}': choose another folder with --run-dir",
+                     path_.string());
+  }
+  // Some network file systems do not support locks; running without this protection is better than failing.
+  log_warning("train", "'{}' cannot be locked ({}): do not start a second run in it", path_.string(),
+              describe_errno(errno));
+}
+
+RunDirectory::~RunDirectory() { ::close(lock_); }
+
+bool RunDirectory::contains_run() const {
+  std::error_code ignored;
+  const std::array written = {config_file(), metrics_file(),  evaluations_file(), tensorboard(),
+                              data_report(), contact_sheet(), checkpoints()};
+  return std::ranges::any_of(written, [&](const fs::path& file) { return fs::exists(file, ignored); });
+}
+
+void RunDirectory::remove_measurements() const {
+  for (const fs::path& file : {metrics_file(), evaluations_file(), tensorboard(), data_report(), trace()})
+    remove_tree(file);
+}
+
+void RunDirectory::remove_run() const {
+  remove_measurements();
+  for (const fs::path& file : {config_file(), contact_sheet(), checkpoints()}) remove_tree(file);
+}
+
+}  // namespace cloob

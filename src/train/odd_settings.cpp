@@ -1,0 +1,50 @@
+#include "train/odd_settings.h"
+
+#include <fmt/core.h>
+
+#include "cloob/base/memory.h"
+#include "cloob/base/text.h"
+#include "cloob/model/training_memory.h"
+#include "cloob/run/step_shape.h"
+
+namespace cloob {
+
+std::vector<std::string> odd_settings(const RunConfig& config, std::int64_t step, std::int64_t total_steps,
+                                      c10::Device device) {
+  std::vector<std::string> warnings;
+  if (step >= total_steps) {
+    warnings.push_back(fmt::format(
+        "nothing is left to do: the run has completed {} of {} steps. Set train.epochs, steps or samples "
+        "higher to continue",
+        with_thousands(step), with_thousands(total_steps)));
+  }
+  const bool starts_at_random = step == 0 && config.train.initial_weights.empty();
+  if (starts_at_random && (config.optimizer.image.frozen || config.optimizer.text.frozen)) {
+    warnings.push_back(
+        fmt::format("optimizer.{}.frozen freezes random weights: set train.initial_weights to a trained "
+                    "model",
+                    config.optimizer.image.frozen ? "image" : "text"));
+  }
+  const ScheduleConfig& schedule = config.schedule;
+  if (schedule.warmup_steps >= total_steps) {
+    warnings.push_back(fmt::format(
+        "schedule.warmup_steps is {} and the run has {} steps: the learning rate never reaches optimizer.lr",
+        with_thousands(schedule.warmup_steps), with_thousands(total_steps)));
+  } else if (schedule.warmup_steps + schedule.cooldown_steps > total_steps) {
+    warnings.push_back(fmt::format(
+        "schedule.warmup_steps ({}) and cooldown_steps ({}) together exceed the {} steps of the run",
+        with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
+        with_thousands(total_steps)));
+  }
+  const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config));
+  const std::uint64_t available = available_memory_bytes();
+  if (device.is_cpu() && static_cast<std::uint64_t>(memory.peak) > available) {
+    warnings.push_back(fmt::format(
+        "a step needs about {}, but only {} of memory is available: lower train.global_batch_size, set "
+        "train.gradient_cache_parts or gradient_checkpointing, or use a smaller model (see --dry-run)",
+        human_bytes(static_cast<std::uint64_t>(memory.peak)), human_bytes(available)));
+  }
+  return warnings;
+}
+
+}  // namespace cloob

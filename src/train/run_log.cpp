@@ -1,0 +1,197 @@
+#include "train/run_log.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/log.h"
+#include "cloob/base/memory.h"
+#include "cloob/base/text.h"
+#include "cloob/device/device.h"
+#include "cloob/image/contact_sheet.h"
+#include "cloob/image/encode.h"
+#include "train/data_report.h"
+
+namespace cloob {
+namespace {
+
+constexpr double kSpeedWindowSeconds = 30;
+constexpr int kContactSheetImages = 32;
+
+// The most interesting metrics of an evaluation, like "loss 3.21, image_to_text_R@1 0.04".
+std::string summary_of(const NamedNumbers& metrics) {
+  std::string summary;
+  for (const auto& [name, value] : metrics) {
+    if (name.ends_with("_rank") || name.ends_with("R@5") || name.ends_with("_seconds")) continue;
+    summary +=
+        fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
+  }
+  return summary;
+}
+
+}  // namespace
+
+RunLog::RunLog(const RunConfig& config, const RunDirectory& directory, const TrainingState& state,
+               const Loader& loader, TrainingTask& task, const TrainStep& train_step, c10::Device device,
+               std::int64_t total_steps, std::optional<std::int64_t> resumed_after_step)
+    : config_(config),
+      directory_(directory),
+      state_(state),
+      earlier_(state),
+      loader_(loader),
+      task_(task),
+      train_step_(train_step),
+      device_(device),
+      total_steps_(total_steps),
+      reporter_(config.report, directory.path(), resumed_after_step),
+      progress_(config.report.progress, config.report.every_steps),
+      meter_(kSpeedWindowSeconds),
+      loss_sum_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))) {}
+
+void RunLog::log_step(const StepReport& report, std::int64_t num_samples, const StepTimes& times) {
+  meter_.add({.seconds = times.seconds,
+              .data_seconds = times.wait_seconds,
+              .num_samples = num_samples,
+              .ready_batches = times.ready_batches});
+  if (!report.is_skipped) {
+    loss_sum_ += report.loss;
+    ++loss_count_;
+  }
+  if (state_.step % config_.report.every_steps == 0 || state_.step == total_steps_) write_metrics(report);
+  show_step();
+}
+
+void RunLog::write_metrics(const StepReport& report) {
+  NamedNumbers metrics;
+  const auto add = [&](const NamedScalars& scalars) {
+    for (const auto& [name, value] : scalars) metrics.emplace_back("train/" + name, value.item<double>());
+  };
+  shown_loss_.reset();
+  if (loss_count_ > 0) {  // unless all of the steps were skipped
+    shown_loss_ = loss_sum_.item<double>() / static_cast<double>(loss_count_);
+    metrics.emplace_back("train/loss", *shown_loss_);
+  }
+  loss_sum_.zero_();
+  loss_count_ = 0;
+  add(report.terms);
+  metrics.emplace_back("train/lr", report.lr);
+  add(task_.scalars());
+  add({{"grad_norm", report.norms.all},
+       {"grad_norm_image", report.norms.image},
+       {"grad_norm_text", report.norms.text}});
+  metrics.insert(metrics.end(),
+                 {{"train/samples_per_second", meter_.samples_per_second()},
+                  {"train/data_time", meter_.data_seconds_per_step()},
+                  {"train/batch_time", meter_.seconds_per_step()},
+                  {"train/bad_samples", static_cast<double>(state_.bad_samples)},
+                  {"train/peak_memory_gib", static_cast<double>(peak_memory_bytes(device_)) / kGiB}});
+  if (const auto& guard = train_step_.spike_guard())
+    metrics.emplace_back("train/skipped_steps", static_cast<double>(guard->skipped()));
+  if (const auto scale = train_step_.loss_scale()) metrics.emplace_back("train/loss_scale", *scale);
+  MetricsRecord line = record(std::move(metrics));
+  add_data_metrics(line);
+  reporter_.write(line);
+}
+
+void RunLog::show_step() {
+  progress_.update({.label = "train",
+                    .step = state_.step,
+                    .num_steps = total_steps_,
+                    .epoch = loader_.epochs_done(),
+                    .loss = shown_loss_,
+                    .samples_per_second = meter_.samples_per_second(),
+                    .data_wait = meter_.data_wait(),
+                    .bound_by = bound_by(),
+                    .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
+}
+
+void RunLog::log_evaluation(const std::vector<EvaluationResult>& results) {
+  NamedNumbers metrics;
+  for (const EvaluationResult& result : results) {
+    metrics.insert(metrics.end(), result.metrics.begin(), result.metrics.end());
+    MetricsRecord line = record({{"seconds", result.seconds}});
+    line.metrics.insert(line.metrics.end(), result.numbers.begin(), result.numbers.end());
+    line.words.emplace_back("evaluation", result.name);
+    reporter_.write_evaluation(line);
+  }
+  reporter_.write(record(metrics));
+  log_info("eval", "step {}: {}", with_thousands(state_.step), summary_of(metrics));
+}
+
+void RunLog::write_contact_sheet(const Batch& batch) {
+  if (!config_.report.contact_sheet) return;
+  const std::string png =
+      encode_png(contact_sheet(batch.images_BCHW, batch.captions, config_.image, kContactSheetImages));
+  write_file_atomically(directory_.contact_sheet(), png);
+  reporter_.write_image(0, "train/first_batch", png);
+}
+
+BadSampleCounts RunLog::bad_samples() const {
+  BadSampleCounts counts = counts_from(earlier_.bad_samples_by_kind);
+  const BadSampleCounts& now = loader_.bad_samples();
+  for (const BadKind kind : now.kinds()) counts.add_all(kind, now.of(kind));
+  return counts;
+}
+
+BoundBy RunLog::bound_by() const {
+  const auto most_ready = static_cast<double>(config_.data.prefetch_batches);
+  return find_bound(meter_.data_wait(), meter_.ready_batches_per_step() / most_ready);
+}
+
+void RunLog::add_data_metrics(MetricsRecord& record) const {
+  record.metrics.emplace_back("data/ready_batches", meter_.ready_batches_per_step());
+  const BadSampleCounts counts = bad_samples();
+  for (const BadKind kind : counts.kinds()) {
+    record.metrics.emplace_back("data/bad/" + bad_kind_id(kind), static_cast<double>(counts.count(kind)));
+  }
+  record.words.emplace_back("data/bound_by", enum_name(bound_by()));
+}
+
+void RunLog::write_data_report() const {
+  DataReport report{.step = state_.step,
+                    .epoch = loader_.epochs_done(),
+                    .samples_seen = earlier_.samples_seen + earlier_.bad_samples + loader_.samples_seen(),
+                    .unusable = earlier_.bad_samples + loader_.bad_samples().total(),
+                    .by_kind = bad_samples(),
+                    .faults = {},
+                    .speed = std::nullopt};
+  loader_.source()->add_faults(report.faults);
+  if (!meter_.empty()) {
+    report.speed = {.bound_by = bound_by(),
+                    .data_wait = meter_.data_wait(),
+                    .ready_batches = meter_.ready_batches_per_step()};
+  }
+  write_file_atomically(directory_.data_report(), to_json(report));
+}
+
+void RunLog::write_data_report_after_failure() const {
+  try {
+    write_data_report();
+  } catch (const UserError& error) {
+    log_warning("train", "the data report could not be written: {}", error.what());
+  }
+}
+
+NamedTensors RunLog::state() const {
+  return {{"run.loss_sum", loss_sum_}, {"run.loss_count", at::scalar_tensor(loss_count_, at::kLong)}};
+}
+
+void RunLog::load_state(const NamedTensors& state) {
+  loss_sum_.copy_(state.at("run.loss_sum"));
+  loss_count_ = state.at("run.loss_count").item<std::int64_t>();
+}
+
+MetricsRecord RunLog::record(NamedNumbers metrics) const {
+  return {.step = state_.step,
+          .epoch = loader_.epochs_done(),
+          .samples_seen = state_.samples_seen,
+          .time_s = state_.time_s,
+          .metrics = std::move(metrics)};
+}
+
+}  // namespace cloob

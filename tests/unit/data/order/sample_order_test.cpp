@@ -1,0 +1,157 @@
+#include "cloob/data/order/sample_order.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "cloob/base/random.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using Indices = std::vector<std::int64_t>;
+
+std::vector<SourcePart> parts_of(const Indices& sizes) {
+  std::vector<SourcePart> parts;
+  for (const std::int64_t size : sizes) parts.push_back({.size = size});
+  return parts;
+}
+
+Indices indices(const SampleOrder& order, std::int64_t epoch) {
+  const auto of_epoch = order.of_epoch(epoch);
+  Indices result;
+  for (std::int64_t place = 0; place < order.size(); ++place) result.push_back(of_epoch->at(place).index);
+  return result;
+}
+
+Indices sorted(Indices values) {
+  std::ranges::sort(values);
+  return values;
+}
+
+Indices range_of(std::int64_t count) {
+  Indices values(static_cast<std::size_t>(count));
+  std::iota(values.begin(), values.end(), 0);
+  return values;
+}
+
+TEST(SampleOrder, ContainsEverySampleOnceForAnyLayout) {
+  RandomStream random(RandomUse::synthetic_data, {1});
+  for (int trial = 0; trial < 200; ++trial) {
+    Indices sizes(1 + random.below(12));
+    for (std::int64_t& size : sizes)
+      size = static_cast<std::int64_t>(random.below(random.bernoulli(0.3) ? 2 : 40));
+    const std::int64_t total = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+    for (const Shuffle shuffle : {Shuffle::windows, Shuffle::full, Shuffle::none}) {
+      const auto window = static_cast<std::int64_t>(1 + random.below(14));
+      const SampleOrder order(parts_of(sizes), {shuffle, window, false, random.next()});
+      ASSERT_EQ(order.size(), total);
+      for (const std::int64_t epoch : {0, 7}) ASSERT_EQ(sorted(indices(order, epoch)), range_of(total));
+    }
+  }
+}
+
+TEST(SampleOrder, DependsOnSeedAndEpoch) {
+  const auto parts = parts_of(Indices(20, 50));
+  for (const Shuffle shuffle : {Shuffle::windows, Shuffle::full}) {
+    const SampleOrder order(parts, {shuffle, 4, false, 1}), again(parts, {shuffle, 4, false, 1});
+    const SampleOrder other(parts, {shuffle, 4, false, 2});
+    EXPECT_EQ(indices(order, 3), indices(again, 3));
+    const auto num_equal = [](const Indices& a, const Indices& b) {
+      return std::transform_reduce(a.begin(), a.end(), b.begin(), 0, std::plus<>(), std::equal_to<>());
+    };
+    EXPECT_LT(num_equal(indices(order, 0), indices(order, 1)), 10);
+    EXPECT_LT(num_equal(indices(order, 0), indices(other, 0)), 10);
+  }
+  EXPECT_EQ(indices(SampleOrder(parts, {}), 5), range_of(1000));
+}
+
+TEST(SampleOrder, ReadsFewPartsAtATime) {
+  constexpr std::int64_t kParts = 20, kSize = 50, kWindow = 4;
+  const SampleOrder order(parts_of(Indices(kParts, kSize)), {Shuffle::windows, kWindow, false, 5});
+  const Indices all = indices(order, 0);
+  std::set<std::int64_t> seen;
+  for (std::size_t begin = 0; begin < all.size(); begin += kWindow * kSize) {
+    std::set<std::int64_t> parts;
+    for (std::size_t i = begin; i < begin + kWindow * kSize; ++i) parts.insert(all[i] / kSize);
+    EXPECT_EQ(parts.size(), static_cast<std::size_t>(kWindow));
+    EXPECT_GT(*parts.rbegin() - *parts.begin(), kWindow - 1) << "consecutive parts";
+    seen.insert(parts.begin(), parts.end());
+    // Within a window, nothing of the original order is left.
+    const auto rises = std::transform_reduce(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                             all.begin() + static_cast<std::ptrdiff_t>(begin) + 199,
+                                             all.begin() + static_cast<std::ptrdiff_t>(begin) + 1, 0,
+                                             std::plus<>(), std::less<>());
+    EXPECT_NEAR(rises, 100, 4.5 * 4.1);  // standard deviation sqrt((n + 1) / 12)
+  }
+  EXPECT_EQ(seen.size(), static_cast<std::size_t>(kParts));
+}
+
+TEST(SampleOrder, RepeatsAndSubsamplesByWeight) {
+  const SampleOrder order({{10, 2.5}, {1000, 1}, {40, 0}, {7, 0.25}, {9, 0.25}},
+                          {Shuffle::windows, 2, false, 1});
+  EXPECT_EQ(order.size(), 25 + 1000 + 4);
+  std::set<Indices> subsets;
+  for (const std::int64_t epoch : {0, 1, 2, 3}) {
+    std::map<std::int64_t, std::int64_t> counts;
+    std::set<std::pair<std::int64_t, std::int64_t>> appearances;
+    const auto of_epoch = order.of_epoch(epoch);
+    for (std::int64_t place = 0; place < order.size(); ++place) {
+      const OrderedSample sample = of_epoch->at(place);
+      ++counts[sample.index];
+      EXPECT_TRUE(appearances.emplace(sample.index, sample.copy).second) << "copies are distinguishable";
+    }
+    Indices thrice;
+    for (std::int64_t index = 0; index < 10; ++index) {
+      if (counts[index] == 3) thrice.push_back(index);
+      EXPECT_THAT(counts[index], ::testing::AnyOf(2, 3));
+    }
+    EXPECT_EQ(thrice.size(), 5u);
+    subsets.insert(thrice);
+    for (std::int64_t index = 10; index < 1010; ++index) ASSERT_EQ(counts[index], 1);
+    for (std::int64_t index = 1010; index < 1050; ++index) ASSERT_EQ(counts[index], 0);
+    for (std::int64_t index = 1050; index < 1066; ++index) ASSERT_LE(counts[index], 1);
+  }
+  EXPECT_GT(subsets.size(), 1u);
+}
+
+TEST(SampleOrder, DrawsInProportionToTheWeightsWithReplacement) {
+  const SampleOrder order({{10, 3}, {1000, 0}, {20, 1}, {0, 5}}, {Shuffle::full, 1, true, 1});
+  EXPECT_EQ(order.size(), 50);
+  std::map<std::int64_t, double> counts;
+  constexpr std::int64_t kEpochs = 400;
+  for (std::int64_t epoch = 0; epoch < kEpochs; ++epoch) {
+    for (const std::int64_t index : indices(order, epoch)) ++counts[index];
+  }
+  for (std::int64_t index = 0; index < 10; ++index) EXPECT_NEAR(counts[index] / kEpochs, 3, 0.4);
+  for (std::int64_t index = 1010; index < 1030; ++index) EXPECT_NEAR(counts[index] / kEpochs, 1, 0.25);
+  EXPECT_EQ(counts.size(), 30u);
+  EXPECT_NE(sorted(indices(order, 0)), sorted(indices(order, 1)));
+}
+
+TEST(SampleOrder, LimitedTakesSamplesThatAreSpreadEvenly) {
+  const auto indices = [](std::int64_t size, std::int64_t max_samples) {
+    const SampleOrder order({{.size = size / 2}, {.size = size - size / 2}}, {.max_samples = max_samples});
+    std::vector<std::int64_t> all;
+    for (std::int64_t place = 0; place < order.size(); ++place)
+      all.push_back(order.of_epoch(3)->at(place).index);
+    return all;
+  };
+  EXPECT_THAT(indices(10, 4), ::testing::ElementsAre(0, 2, 5, 7));
+  EXPECT_THAT(indices(10, 10), ::testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
+  EXPECT_EQ(indices(10, 11).size(), 10U);
+  EXPECT_THAT(indices(7, 1), ::testing::ElementsAre(0));
+  // No product overflows.
+  const SampleOrder large({{.size = std::int64_t{1} << 40}}, {.max_samples = std::int64_t{1} << 20});
+  EXPECT_EQ(large.of_epoch(0)->at((std::int64_t{1} << 20) - 1).index, ((std::int64_t{1} << 20) - 1) << 20);
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,68 @@
+#include "cloob/eval/suite.h"
+
+#include <map>
+#include <string>
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Returns the max_samples that it was given.
+class MaxSamplesEvaluation final : public Evaluation {
+ public:
+  std::vector<std::string> metric_names() const override { return {"acc1", "num_samples"}; }
+  NamedNumbers run(const FeatureEncoder&, const EncodeOptions& options) const override {
+    return {{"acc1", 0.5}, {"num_samples", static_cast<double>(options.max_samples.value_or(-1))}};
+  }
+};
+
+SuiteEntry entry(const std::string& name, const EvalConfig& config) {
+  return {name, "val/" + name + "_", std::make_shared<MaxSamplesEvaluation>(), schedule_of(config, name)};
+}
+
+TEST(Suite, ListsTheMetricsAndTimesOfItsEntries) {
+  const EvaluationSuite suite({entry("cifar10", {}), entry("imagenet", {})});
+  EXPECT_THAT(suite.metric_names(), ElementsAre("val/cifar10_acc1", "val/cifar10_seconds",
+                                                "val/imagenet_acc1", "val/imagenet_seconds"));
+}
+
+TEST(Suite, RejectsTwoEvaluationsWithTheSameName) {
+  testing::expect_user_error([] { EvaluationSuite({entry("test", {}), entry("test", {})}); },
+                             {"two evaluations are named 'test'", "rename"});
+}
+
+TEST(ScheduleOf, OverridesTheGeneralSettings) {
+  EvalConfig config;
+  config.every_epochs = 2;
+  config.every_steps = 500;
+  config.max_samples = 1000;
+  config.evaluations["imagenet"] = {
+      .every_epochs = 8, .every_steps = {}, .at_end = false, .max_samples = 5000};
+  config.evaluations["cifar10"] = {.every_epochs = {}, .every_steps = {}, .at_end = {}, .max_samples = 7};
+  const EvaluationSchedule pairs = schedule_of(config, "pairs"), imagenet = schedule_of(config, "imagenet"),
+                           cifar10 = schedule_of(config, "cifar10");
+  EXPECT_EQ(pairs.every_epochs, 2);
+  EXPECT_EQ(pairs.every_steps, 500);
+  EXPECT_TRUE(pairs.at_end);
+  EXPECT_EQ(pairs.max_samples, 1000);
+  EXPECT_EQ(imagenet.every_epochs, 8);
+  EXPECT_FALSE(imagenet.every_steps) << "only its own every_epochs applies";
+  EXPECT_FALSE(imagenet.at_end);
+  EXPECT_EQ(imagenet.max_samples, 5000);
+  EXPECT_EQ(cifar10.every_epochs, 2);
+  EXPECT_EQ(cifar10.every_steps, 500);
+  EXPECT_EQ(cifar10.max_samples, 7);
+}
+
+TEST(MakeSuite, RejectsSettingsOfUnknownEvaluations) {
+  EvalConfig config;
+  config.evaluations["imagnet"] = {};
+  testing::expect_user_error([&] { make_suite(config, {}); },
+                             {"eval.evaluations.imagnet", "none: set data.val or eval.zero_shot"});
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,97 @@
+#include "cloob/run/run_config.h"
+
+#include "cloob/device/device.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using testing::expect_user_error;
+
+TrainConfig config_with_length(std::optional<double> epochs, std::optional<std::int64_t> steps,
+                               std::optional<std::int64_t> samples) {
+  TrainConfig config;
+  config.global_batch_size = 8;
+  config.epochs = epochs;
+  config.steps = steps;
+  config.samples = samples;
+  return config;
+}
+
+constexpr RunPosition kFresh = {
+    .step = 0, .samples = 0, .epoch = 0, .batches_left = 12, .batches_per_epoch = 12};
+
+TEST(PrecisionOf, DefaultsToBf16IfTheCpuHasInstructionsForIt) {
+  TrainConfig config;
+  config.device = DeviceChoice::cpu;
+  EXPECT_EQ(precision_of(config), cpu_has_bf16_instructions() ? Precision::bf16 : Precision::fp32);
+  config.precision = Precision::fp16;
+  EXPECT_EQ(precision_of(config), Precision::fp16);
+}
+
+TEST(TotalSteps, OfAFreshRun) {
+  EXPECT_EQ(total_steps(config_with_length(3.0, {}, {}), kFresh), 36);
+  EXPECT_EQ(total_steps(config_with_length(2.5, {}, {}), kFresh), 30);
+  EXPECT_EQ(total_steps(config_with_length(0.001, {}, {}), kFresh), 1);
+  EXPECT_EQ(total_steps(config_with_length({}, 7, {}), kFresh), 7);
+  EXPECT_EQ(total_steps(config_with_length({}, {}, 17), kFresh), 3);
+  expect_user_error([] { total_steps(config_with_length({}, {}, {}), kFresh); },
+                    {"train.epochs, train.steps and train.samples"});
+}
+
+TEST(TotalSteps, AreTheSameWhereverTheRunContinues) {
+  for (std::int64_t step = 0; step <= 36; ++step) {
+    const RunPosition position{step, step * 8, step / 12, 12 - step % 12, 12};
+    EXPECT_EQ(total_steps(config_with_length(3.0, {}, {}), position), 36) << step;
+    EXPECT_EQ(total_steps(config_with_length({}, {}, 36 * 8 - 3), position), 36) << step;
+    if (step <= 30) {
+      EXPECT_EQ(total_steps(config_with_length(2.5, {}, {}), position), 30) << step;
+    }
+  }
+}
+
+TEST(TotalSteps, CoverTheRemainderWithADifferentBatchSize) {
+  // After one epoch of 12 batches, an epoch now has 2.
+  const RunPosition after_one{
+      .step = 12, .samples = 96, .epoch = 1, .batches_left = 2, .batches_per_epoch = 2};
+  EXPECT_EQ(total_steps(config_with_length(3.0, {}, {}), after_one), 12 + 4);
+  EXPECT_EQ(total_steps(config_with_length({}, {}, 96 + 9), after_one), 12 + 2);
+  EXPECT_EQ(total_steps(config_with_length(1.0, {}, {}), after_one), 12) << "nothing remains";
+  const RunPosition inside{.step = 5, .samples = 40, .epoch = 0, .batches_left = 20, .batches_per_epoch = 30};
+  EXPECT_EQ(total_steps(config_with_length(2.0, {}, {}), inside), 5 + 20 + 30);
+}
+
+TEST(RunConfig, RejectsCachingFeaturesOfRandomCrops) {
+  RunConfig config;
+  config.train.cache_frozen_features = true;
+  config.optimizer.text.frozen = true;
+  EXPECT_NO_THROW(config.validate());
+  config.optimizer.text.frozen = false;
+  config.optimizer.image.frozen = true;
+  expect_user_error([&] { config.validate(); },
+                    {"train.cache_frozen_features", "random_resized", "image.train_crop to evaluation"});
+  config.image.train_crop = TrainCrop::evaluation;
+  EXPECT_NO_THROW(config.validate());
+}
+
+TEST(RunConfig, RejectsSettingsThatCannotBeCaptured) {
+  RunConfig config;
+  config.train.cuda_graph = true;
+  EXPECT_NO_THROW(config.validate());
+  config.train.gradient_checkpointing = true;
+  expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.gradient_checkpointing"});
+  config.train.gradient_checkpointing = false;
+  config.train.gradient_cache_parts = 2;
+  expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.gradient_cache_parts"});
+  config.train.gradient_cache_parts = 1;
+  config.train.cache_frozen_features = true;
+  expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.cache_frozen_features"});
+}
+
+TEST(TrainConfig, RejectsInvalidLengths) {
+  expect_user_error([] { config_with_length(0.0, {}, {}).validate(); }, {"train.epochs is 0"});
+  expect_user_error([] { config_with_length(1.0, 5, {}).validate(); }, {"only one of"});
+}
+
+}  // namespace
+}  // namespace cloob

@@ -1,0 +1,81 @@
+#include "train/run_schedule.h"
+
+#include <memory>
+#include <string>
+
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class EmptyEvaluation final : public Evaluation {
+ public:
+  std::vector<std::string> metric_names() const override { return {}; }
+  NamedNumbers run(const FeatureEncoder&, const EncodeOptions&) const override { return {}; }
+};
+
+SuiteEntry entry(const std::string& name, const EvaluationSchedule& schedule) {
+  return {name, "val/", std::make_shared<EmptyEvaluation>(), schedule};
+}
+
+std::vector<std::string> due(const RunSchedule& schedule, const RunProgress& progress) {
+  std::vector<std::string> names;
+  for (const SuiteEntry* each : schedule.due_evaluations(progress)) names.push_back(each->name);
+  return names;
+}
+
+TEST(RunSchedule, SchedulesEveryEvaluationIndividually) {
+  const EvaluationSuite suite({entry("pairs", {.every_epochs = 1}),
+                               entry("imagenet", {.every_epochs = 2, .at_end = false}),
+                               entry("cifar10", {.every_epochs = 0, .every_steps = 7})});
+  const RunSchedule schedule({}, suite, /*evaluates_before_training=*/false, /*total_steps=*/50);
+  EXPECT_THAT(due(schedule, {.step = 0, .epochs_done = 0}), IsEmpty());
+  EXPECT_THAT(due(schedule, {.step = 7, .epochs_done = 0.7}), ElementsAre("cifar10"));
+  EXPECT_THAT(due(schedule, {.step = 10, .epochs_done = 1}), ElementsAre("pairs"));
+  EXPECT_THAT(due(schedule, {.step = 20, .epochs_done = 2}), ElementsAre("pairs", "imagenet"));
+  EXPECT_THAT(due(schedule, {.step = 50, .epochs_done = 4.5}), ElementsAre("pairs", "cifar10"))
+      << "at the end";
+}
+
+TEST(RunSchedule, EvaluatesBeforeTrainingIfRequested) {
+  const EvaluationSuite suite({entry("pairs", {.every_epochs = 0, .at_end = false})});
+  const RunSchedule schedule({}, suite, /*evaluates_before_training=*/true, /*total_steps=*/50);
+  EXPECT_THAT(due(schedule, {.step = 0, .epochs_done = 0}), ElementsAre("pairs"));
+  EXPECT_THAT(due(schedule, {.step = 50, .epochs_done = 5}), IsEmpty());
+}
+
+TEST(RunSchedule, SavesByStepsEpochsAndAtTheEnd) {
+  const EvaluationSuite suite;
+  const RunSchedule schedule({.every_steps = 4, .every_epochs = 2, .at_end = true}, suite, false, 50);
+  const auto saves = [&](std::int64_t step, double epochs) {
+    return schedule.save_is_due({.step = step, .epochs_done = epochs}, /*was_evaluated=*/true);
+  };
+  EXPECT_TRUE(saves(4, 0.4));
+  EXPECT_FALSE(saves(5, 0.5));
+  EXPECT_FALSE(saves(10, 1));
+  EXPECT_TRUE(saves(20, 2));
+  EXPECT_TRUE(saves(50, 5));
+  const RunSchedule without_end({.every_steps = 0, .every_epochs = 0, .at_end = false}, suite, false, 50);
+  EXPECT_FALSE(without_end.save_is_due({.step = 50, .epochs_done = 5}, true));
+}
+
+TEST(RunSchedule, SavesAfterEvaluationsIfTheBestIsKept) {
+  const EvaluationSuite suite;
+  const RunSchedule schedule({.every_epochs = 0, .best_metric = "val/loss"}, suite, false, 50);
+  EXPECT_TRUE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*was_evaluated=*/true));
+  EXPECT_FALSE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*was_evaluated=*/false));
+}
+
+TEST(RunSchedule, SavesByElapsedTime) {
+  const EvaluationSuite suite;
+  const RunSchedule schedule({.every_minutes = 2}, suite, false, 50);
+  EXPECT_FALSE(schedule.save_is_due(119.0));
+  EXPECT_TRUE(schedule.save_is_due(120.0));
+  EXPECT_FALSE(RunSchedule({}, suite, false, 50).save_is_due(1e9));
+}
+
+}  // namespace
+}  // namespace cloob
