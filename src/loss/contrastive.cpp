@@ -1,6 +1,7 @@
 #include "cloob/loss/contrastive.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/softplus.h>
 
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
@@ -10,30 +11,41 @@
 namespace cloob {
 namespace {
 
+enum class Loss { info_nce, info_loob };
 enum class Directions { one, both };
 
 struct Contrast {
-  std::int64_t first_row = 0;
-  bool leave_out_partners = false;
+  Loss loss;
   Directions directions = Directions::one;
+  std::int64_t first_row = 0;
   std::int64_t tile = 0;
 };
 
-// (1/N) sum_i [ log sum_j exp(s a_i.b_j) - s a_i.b_i ], for both directions the sum of the two.
+// Minus the logarithm of the partner's share 1 / (1 + exp(L)) in the softmax. Above its threshold LibTorch
+// takes L itself; fp64 would notice its default of 20.
+at::Tensor info_nce_of_log_odds(const at::Tensor& log_odds) {
+  return at::softplus(log_odds, /*beta=*/1, /*threshold=*/40);
+}
+
+// (1/N) sum_i of InfoNCE's or InfoLOOB's terms, for both directions the sum of the two.
 at::Tensor contrast(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
                     const Contrast& contrast) {
   CLOOB_CHECK(anchor_BD.dim() == 2 && sample_ND.dim() == 2 && anchor_BD.size(1) == sample_ND.size(1),
               "features must be two matrices of equal width");
+  const OutsideAutocast outside_autocast;
   const auto narrow_type = c10::promoteTypes(anchor_BD.scalar_type(), sample_ND.scalar_type());
   const auto type = c10::promoteTypes(narrow_type, at::kFloat);
+  const bool loob = contrast.loss == Loss::info_loob;
   const ContrastTerms terms = contrast_terms(anchor_BD.to(type), sample_ND.to(type), inv_tau.to(type),
                                              {.first_row = contrast.first_row,
-                                              .leave_out_partners = contrast.leave_out_partners,
+                                              .divide_by_scale = loob,
                                               .columns = contrast.directions == Directions::both,
                                               .tile = tile_side(contrast.tile)});
-  const std::int64_t num_pairs = sample_ND.size(0);
-  const at::Tensor one = terms.rows_B.sum() / num_pairs;
-  return contrast.directions == Directions::one ? one : one + terms.columns_N.sum() / num_pairs;
+  const auto sum_of = [&](const at::Tensor& of_pairs) {
+    return (loob ? of_pairs : info_nce_of_log_odds(of_pairs)).sum() / sample_ND.size(0);
+  };
+  const at::Tensor one = sum_of(terms.rows_B);
+  return contrast.directions == Directions::one ? one : one + sum_of(terms.columns_N);
 }
 
 void require_a_pair(const at::Tensor& sample_ND) {
@@ -53,33 +65,29 @@ void require_negatives(const at::Tensor& sample_ND) {
 at::Tensor info_nce(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
                     std::int64_t first_row, std::int64_t tile) {
   require_a_pair(sample_ND);
-  const OutsideAutocast outside_autocast;
-  return contrast(anchor_BD, sample_ND, inv_tau, {.first_row = first_row, .tile = tile});
+  return contrast(anchor_BD, sample_ND, inv_tau,
+                  {.loss = Loss::info_nce, .first_row = first_row, .tile = tile});
 }
 
 at::Tensor info_loob(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
                      std::int64_t first_row, std::int64_t tile) {
   require_negatives(sample_ND);
-  const OutsideAutocast outside_autocast;
-  const at::Tensor terms = contrast(anchor_BD, sample_ND, inv_tau,
-                                    {.first_row = first_row, .leave_out_partners = true, .tile = tile});
-  return terms / inv_tau.to(terms.scalar_type());
+  return contrast(anchor_BD, sample_ND, inv_tau,
+                  {.loss = Loss::info_loob, .first_row = first_row, .tile = tile});
 }
 
 at::Tensor symmetric_info_nce(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
                               std::int64_t tile) {
   require_a_pair(y_ND);
-  const OutsideAutocast outside_autocast;
-  return contrast(x_ND, y_ND, inv_tau, {.directions = Directions::both, .tile = tile});
+  return contrast(x_ND, y_ND, inv_tau,
+                  {.loss = Loss::info_nce, .directions = Directions::both, .tile = tile});
 }
 
 at::Tensor symmetric_info_loob(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
                                std::int64_t tile) {
   require_negatives(y_ND);
-  const OutsideAutocast outside_autocast;
-  const at::Tensor terms = contrast(
-      x_ND, y_ND, inv_tau, {.leave_out_partners = true, .directions = Directions::both, .tile = tile});
-  return terms / inv_tau.to(terms.scalar_type());
+  return contrast(x_ND, y_ND, inv_tau,
+                  {.loss = Loss::info_loob, .directions = Directions::both, .tile = tile});
 }
 
 }  // namespace cloob

@@ -157,6 +157,19 @@ TEST(Contrastive, PartsOfTheAnchorsAddUpToTheWhole) {
   }
 }
 
+TEST(InfoNce, OfASinglePairIsZeroAndHasNoGradients) {
+  const at::Tensor anchor = random_rows(1, 4, 1).requires_grad_(),
+                   sample = random_rows(1, 4, 2).requires_grad_();
+  const at::Tensor inv_tau = scale(14.3).requires_grad_();
+  for (const at::Tensor& value :
+       {info_nce(anchor, sample, inv_tau), symmetric_info_nce(anchor, sample, inv_tau)}) {
+    EXPECT_EQ(value.item<double>(), 0);
+    value.backward();
+    for (const at::Tensor& leaf : {anchor, sample, inv_tau})
+      EXPECT_TRUE(at::equal(leaf.grad(), at::zeros_like(leaf)));
+  }
+}
+
 TEST(Contrastive, WithoutAnchorsIsZeroAndHasGradients) {
   const at::Tensor anchor = at::empty({0, 4}, at::kDouble).requires_grad_(),
                    sample = random_rows(8, 4, 2).requires_grad_();
