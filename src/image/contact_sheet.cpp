@@ -1,7 +1,7 @@
 #include "cloob/image/contact_sheet.h"
 
-#include <ATen/ceil_div.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ceil_div.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
