@@ -70,7 +70,8 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
   append(settings_without_effect(config.data, origins));
   const auto is_set = [&](const char* name) { return origins.contains(name); };
   if (config.train.cache_frozen_features && !config.optimizer.image.frozen && !config.optimizer.text.frozen)
-    settings.emplace_back("train.cache_frozen_features (neither optimizer.image.frozen nor text.frozen is set)");
+    settings.emplace_back(
+        "train.cache_frozen_features (neither optimizer.image.frozen nor text.frozen is set)");
   if (config.train.cuda_graph && !selects_gpu(config.train.device))
     settings.emplace_back("train.cuda_graph (the device is the CPU)");
   if (config.train.tf32 && !selects_gpu(config.train.device))
