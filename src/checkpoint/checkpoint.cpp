@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <ranges>
 #include <span>
 #include <string_view>
@@ -22,7 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kObjectivePrefix = "objective.";
+bool belongs_to_task(std::string_view name) {
+  return std::ranges::find(kTrainerOwners, name.substr(0, name.find('.'))) == kTrainerOwners.end();
+}
 
 FileDigest digest_text(std::string_view text) {
   FileDigest digest;
@@ -69,13 +72,13 @@ class Reader {
     verify(folder_ / name, digest_text(content), written);
     return content;
   }
-  /// Only the tensors of the objective, unverified except for the size of the file, which may have been
+  /// Only the tensors of the task, unverified except for the size of the file, which may have been
   /// removed from folders that are only used for evaluation.
-  NamedTensors objective() const {
+  NamedTensors task_state() const {
     std::error_code ignored;
     if (!has(kTrainingFile) || !fs::exists(folder_ / kTrainingFile, ignored)) return {};
     expect_size(kTrainingFile);
-    return read_safetensors(folder_ / kTrainingFile, kObjectivePrefix);
+    return read_safetensors(folder_ / kTrainingFile, belongs_to_task);
   }
   void verify_all() const {
     for (const auto& [name, written] : content_.files) {
@@ -136,7 +139,7 @@ Checkpoint read_checkpoint(const fs::path& folder, CheckpointPart part) {
   if (part == CheckpointPart::everything && reader.has(kTrainingFile)) {
     checkpoint.training = reader.tensors(kTrainingFile).tensors;
   }
-  if (part == CheckpointPart::weights_and_objective) checkpoint.training = reader.objective();
+  if (part == CheckpointPart::weights_and_task) checkpoint.training = reader.task_state();
   return checkpoint;
 }
 

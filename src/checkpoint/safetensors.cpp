@@ -62,12 +62,13 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path, FileDigest& 
   return read_all(path, &digest);
 }
 
-NamedTensors read_safetensors(const std::filesystem::path& path, std::string_view prefix) {
+NamedTensors read_safetensors(const std::filesystem::path& path,
+                              const std::function<bool(std::string_view name)>& wanted) {
   const RandomAccessFile file(path);
   const ParsedHeader parsed = read_safetensors_header(file);
   NamedTensors tensors;
   for (const TensorEntry& entry : parsed.header.entries) {
-    if (entry.name.starts_with(prefix)) tensors.emplace(entry.name, read_tensor(file, parsed, entry));
+    if (wanted(entry.name)) tensors.emplace(entry.name, read_tensor(file, parsed, entry));
   }
   return tensors;
 }

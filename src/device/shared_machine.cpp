@@ -5,7 +5,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <latch>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -27,6 +29,19 @@ using RunTeam = void (*)(void (*work)(void*), void* data, unsigned num_threads, 
 RunTeam find_gnu_openmp() {
   if (::dlsym(RTLD_DEFAULT, "kmp_set_blocktime") != nullptr) return nullptr;  // LLVM's exports both
   return reinterpret_cast<RunTeam>(::dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+}
+
+// OpenMP ends the process if it cannot start a thread, for example in a container with a limit.
+bool can_start_threads(unsigned count) {
+  std::latch finished(1);
+  std::vector<std::thread> threads;
+  try {
+    while (threads.size() < count) threads.emplace_back([&finished] { finished.wait(); });
+  } catch (const std::system_error&) {
+  }
+  finished.count_down();
+  for (std::thread& thread : threads) thread.join();
+  return threads.size() == count;
 }
 
 bool spinning_is_configured() {
@@ -65,6 +80,16 @@ class SharedMachine::Watch {
   }
 
   void begin(double others) {
+    if (has_failed_) return;
+    const auto num_threads = static_cast<unsigned>(others_.num_processors() + 1);
+    if (!can_start_threads(num_threads)) {
+      has_failed_ = true;
+      log_warning("train",
+                  "other processes use {:.1f} of {} cores, and no more threads can be started: set "
+                  "OMP_WAIT_POLICY=passive so that idle OpenMP threads yield to them",
+                  others, others_.num_processors());
+      return;
+    }
     if (!has_logged_) {
       log_info("train", "other processes use {:.1f} of {} cores: idle OpenMP threads now yield to them",
                others, others_.num_processors());
@@ -72,8 +97,8 @@ class SharedMachine::Watch {
     }
     team_is_done_ = false;
     // OpenMP keeps the threads of a team alive, sleeping, as long as the thread that started it lives.
-    idle_team_ = std::thread([this] {
-      run_team_([](void*) {}, nullptr, static_cast<unsigned>(others_.num_processors() + 1), 0);
+    idle_team_ = std::thread([this, num_threads] {
+      run_team_([](void*) {}, nullptr, num_threads, 0);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return team_is_done_ || stopping_; });
     });
@@ -91,7 +116,7 @@ class SharedMachine::Watch {
 
   RunTeam run_team_;
   OtherProcesses others_;
-  bool has_logged_ = false;
+  bool has_logged_ = false, has_failed_ = false;
   std::mutex mutex_;  // guards the two flags
   std::condition_variable changed_;
   bool stopping_ = false, team_is_done_ = false;

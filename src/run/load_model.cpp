@@ -20,7 +20,7 @@ SavedModel read_saved_model(const CheckpointLocation& location, std::optional<Ac
                             const std::string& path) {
   if (location.kind == CheckpointLocation::Kind::weights_file)
     return {import_model(location.path, activation), {}};
-  Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights_and_objective);
+  Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights_and_task);
   const RunConfig config = config_of(checkpoint, location.path);
   if (activation && *activation != config.model.activation) {
     throw_user_error("'{}' was trained with the activation {}, not {}: leave out --activation", path,

@@ -82,11 +82,12 @@ RowOutputs ContrastiveTask::encode(const Batch& batch, RowRange rows, EncodePass
   };
   const auto cut = [&](const at::Tensor& inputs) { return inputs.narrow(0, rows.first, rows.count); };
   if (is_needed(outputs[0]))
-    outputs[0].rows = rows.count == 0 ? no_rows() : encode_images(cut(batch.images_BCHW));
+    outputs[0].rows =
+        rows.count == 0 ? no_rows(outputs[0].is_trained) : encode_images(cut(batch.images_BCHW));
   if (!is_needed(outputs[1])) return outputs;
   const at::Tensor tokens_BL = cut(batch.tokens_BL), end_positions_B = cut(batch.end_positions_B);
   if (rows.count == 0) {
-    outputs[1].rows = no_rows();
+    outputs[1].rows = no_rows(outputs[1].is_trained);
   } else if (batch.has_static_shape) {
     RECORD_USER_SCOPE("encode texts");
     outputs[1].rows = model_->encode_padded_text(tokens_BL, end_positions_B);
@@ -96,10 +97,11 @@ RowOutputs ContrastiveTask::encode(const Batch& batch, RowRange rows, EncodePass
   return outputs;
 }
 
-// Requires a gradient, so that the backward pass of this rank makes the same collective calls as the others.
-at::Tensor ContrastiveTask::no_rows() const {
+// Requires a gradient where rows would, so that the backward pass of this rank makes the same collective calls
+// as the others.
+at::Tensor ContrastiveTask::no_rows(bool is_trained) const {
   return at::zeros({0, model_->config().embed_dim}, at::TensorOptions(device_).dtype(at::kFloat))
-      .requires_grad_(c10::GradMode::is_enabled());
+      .requires_grad_(is_trained && c10::GradMode::is_enabled());
 }
 
 at::Tensor ContrastiveTask::encode_images(const at::Tensor& images_BCHW) {

@@ -1,5 +1,5 @@
-// Delivers batches to the device: the only place where training waits for data, holds pinned memory and
-// copies images.
+// Delivers batches to the device: the only place where training waits for data. Copies whole batches of images;
+// a task that wants them on the host, as for gradient caching, copies what it encodes (`copy_to_device`).
 #pragma once
 
 #include <ATen/core/Tensor.h>

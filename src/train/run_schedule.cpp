@@ -30,8 +30,8 @@ std::vector<const SuiteEntry*> RunSchedule::due_evaluations(const RunProgress& p
   return due;
 }
 
-bool RunSchedule::save_is_due(const RunProgress& progress, bool was_evaluated) const {
-  if (!checkpoint_.best_metric.empty() && was_evaluated) return true;
+bool RunSchedule::save_is_due(const RunProgress& progress, bool may_be_best) const {
+  if (!checkpoint_.best_metric.empty() && may_be_best) return true;
   if (progress.step == total_steps_) return checkpoint_.at_end;
   return ends_epoch(progress, checkpoint_.every_epochs) ||
          (checkpoint_.every_steps > 0 && progress.step % checkpoint_.every_steps == 0);

@@ -27,9 +27,9 @@ class RunSchedule {
 
   /// The evaluations that are due.
   std::vector<const SuiteEntry*> due_evaluations(const RunProgress& progress) const;
-  /// Whether a checkpoint is due. `was_evaluated`: whether the current weights were evaluated, so that they
-  /// may be the best.
-  bool save_is_due(const RunProgress& progress, bool was_evaluated) const;
+  /// Whether a checkpoint is due. `may_be_best`: whether `checkpoint.best_metric` was measured on the current
+  /// weights.
+  bool save_is_due(const RunProgress& progress, bool may_be_best) const;
   /// Whether a checkpoint is due because of the time since the last one.
   bool save_is_due(double seconds_since_save) const;
 

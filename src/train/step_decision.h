@@ -12,6 +12,7 @@ struct StepVote {
   int stop_signal = 0;           ///< that it received, or 0
   bool save_is_due = false;      ///< by its clock
   std::int64_t num_samples = 0;  ///< usable samples in its part of the batch
+  std::int64_t num_bad = 0;      ///< unusable ones
 };
 
 /// The decision for all ranks.
@@ -19,6 +20,7 @@ struct StepDecision {
   int stop_signal = 0;           ///< not 0: stop before this step
   bool saves = false;            ///< save after this step
   std::int64_t num_samples = 0;  ///< usable samples on all ranks
+  std::int64_t num_bad = 0;      ///< unusable ones
 };
 
 /// A collective operation: every rank must call it once per step.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
 #include "cloob/device/random_state.h"
 #include "cloob/nn/running_statistics.h"
@@ -98,7 +99,13 @@ LossOutput StepGradients::compute(const Batch& batch, std::int64_t step) {
 
 RowOutputs StepGradients::encode(const Batch& batch, RowRange rows, EncodePass pass) {
   const Autocast autocast(device_.type(), precision_);
-  return task_.encode(batch, rows, pass);
+  RowOutputs outputs = task_.encode(batch, rows, pass);
+  for (const RowOutput& output : outputs) {
+    const bool may_be_undefined = pass == EncodePass::second && !output.is_trained;
+    CLOOB_CHECK(output.rows.defined() ? output.rows.size(0) == rows.count : may_be_undefined,
+                "an output of the task is not one row per sample");
+  }
+  return outputs;
 }
 
 LossOutput StepGradients::backward(const RowOutputs& outputs, const Batch& batch, std::int64_t step) {
@@ -133,9 +140,11 @@ LossOutput StepGradients::compute_in_parts(const Batch& batch, std::int64_t step
   for (std::size_t part = 0; part < parts.size(); ++part) {
     set_random_state(device_, random_states[part]);
     const RowOutputs recomputed = encode(batch, parts[part], EncodePass::second);
+    CLOOB_CHECK(recomputed.size() == all.size(), "the task returned {} outputs, and then {}", all.size(),
+                recomputed.size());
     std::vector<at::Tensor> roots, gradients;
     for (std::size_t i = 0; i < recomputed.size(); ++i) {
-      if (!all[i].is_trained) continue;
+      if (!all[i].is_trained || !all[i].rows.grad().defined()) continue;  // not trained, or not in the loss
       roots.push_back(recomputed[i].rows);
       gradients.push_back(all[i].rows.grad().narrow(0, parts[part].first, parts[part].count));
     }

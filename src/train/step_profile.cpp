@@ -183,7 +183,7 @@ void StepProfile::finish() {
   fmt::print("{}", describe_profile(events, std::ssize(steps_ns_), seconds()));
   if (device_.is_cuda())
     fmt::print(
-        "Stage times are CPU times: the CPU launches the GPU's work and waits for it in 'optimizer'.\n");
+        "Stage times are CPU times: the CPU launches the GPU's work and waits for it at the end of a step.\n");
   std::fflush(stdout);
   result->save(trace_file_.string());
   // The profiler does not report a file that it could not write. That must not end the run.

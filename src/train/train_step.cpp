@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
 #include "cloob/base/prefixed_tensors.h"
 #include "cloob/base/tensor_copies.h"
 #include "train/step_gradients.h"
@@ -28,6 +29,14 @@ std::optional<LossScaler> make_loss_scaler(Precision precision, c10::Device devi
 
 std::optional<SpikeGuard> make_spike_guard(const SpikeGuardConfig& config) {
   return config.enabled ? std::optional<SpikeGuard>(config) : std::nullopt;
+}
+
+// Collective operations exchange data by way of the host, which a captured graph cannot.
+GraphFactory graphs_for(const TrainConfig& config, const Collectives& collectives, c10::Device device) {
+  if (config.cuda_graph && collectives.world_size() > 1)
+    throw_user_error("train.cuda_graph needs a run of one process, and this one has {}",
+                     collectives.world_size());
+  return graphs_of(device);
 }
 
 std::optional<WeightEma> make_average(const TrainingTask& task, std::optional<double> decay) {
@@ -78,7 +87,7 @@ TrainStep::TrainStep(const TrainConfig& config, const OptimizerConfig& optimizer
       spike_guard_(make_spike_guard(optimizer.spike_guard)),
       average_(make_average(task, ema_decay_)),
       gradients_(std::make_unique<StepGradients>(config, task, scaler_ ? &*scaler_ : nullptr, device,
-                                                 graphs_of(device))) {}
+                                                 graphs_for(config, collectives, device))) {}
 
 TrainStep::~TrainStep() = default;
 
@@ -89,12 +98,13 @@ void TrainStep::forward_backward(const Batch& batch, std::int64_t step) {
   step_ = step;
   // A forward pass that overflows also corrupts the running statistics.
   if (spike_guard_) buffers_before_ = copies_of(buffers());
+  images_ = batch.images_BCHW;
   output_ = gradients_->compute(batch, step);
   reduce_gradients();
 }
 
-// Includes every parameter, since all ranks must make the same call: on a rank without rows some have no
-// gradient.
+// Includes every parameter in at least fp32, since all ranks must make the same call: on a rank without rows
+// some have no gradient, and gradient caching leaves those of bf16 weights in fp32.
 void TrainStep::reduce_gradients() {
   if (collectives_.world_size() == 1) return;
   const at::NoGradGuard no_grad;
@@ -102,7 +112,7 @@ void TrainStep::reduce_gradients() {
   for (const auto& [name, term] : output_.terms) sums.push_back(term);
   for (const auto& [name, parameter] : optimizer_.parameters()) {
     at::Tensor& gradient = parameter.tensor.mutable_grad();
-    if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
+    gradient = at_least_fp32(gradient.defined() ? gradient : at::zeros_like(parameter.tensor));
     sums.push_back(gradient);
   }
   collectives_.sum_in_place(sums);
@@ -128,6 +138,7 @@ StepReport TrainStep::update(double lr) {
   if (scaler_) scaler_->update();
   numbers_.start(scalars_to_copy(report, overflow, scaler_ ? &*scaler_ : nullptr));
   numbers_step_ = step_;
+  numbers_images_ = std::exchange(images_, {});
   if (device_.is_cpu()) settle();
   return report;
 }
@@ -152,6 +163,7 @@ void TrainStep::take_step(const StepReport& report, const at::Tensor& skip) {
 void TrainStep::settle() {
   if (!numbers_.is_pending()) return;
   const HostStepNumbers numbers = take_numbers(numbers_);
+  numbers_images_.reset();
   const std::int64_t number = numbers_step_ + 1;  // messages count steps from 1
   if (!numbers.has_overflowed || !std::isfinite(numbers.step.loss)) {
     if (!spike_guard_) require_finite(numbers.step, number);

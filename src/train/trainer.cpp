@@ -1,10 +1,10 @@
 #include "cloob/train/trainer.h"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/scalar_tensor.h>
+#include <ATen/Context.h>
 #include <ATen/record_function.h>
 #include <fmt/core.h>
 
+#include <cmath>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -61,7 +61,7 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
   if (start.resumed) {
     restore(*start.resumed);
   } else {
-    seed_random_numbers();
+    seed_random_numbers(/*step=*/0);
   }
   broadcast_weights();
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
@@ -80,14 +80,16 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   require_same_tokenizer(checkpoint, config_.text, tokenizer_model_);
   train_step_.load_state(checkpoint.weights, checkpoint.training);
   restore_random_numbers(checkpoint, device_);
+  if (collectives_.rank() > 0) seed_random_numbers(checkpoint.state.step);  // the restored ones are rank 0's
   seek(feed_->loader(), checkpoint.state);
   rolled_back_at_ = saved_rollback(checkpoint);
   state_ = checkpoint.state;
 }
 
-// Each rank needs different random numbers, for example for dropped patches.
-void Trainer::seed_random_numbers() const {
-  at::manual_seed(static_cast<std::uint64_t>(config_.train.seed + collectives_.rank()));
+// Each rank needs different random numbers, for example for dropped patches, and others than before the step.
+void Trainer::seed_random_numbers(std::int64_t step) const {
+  at::manual_seed(static_cast<std::uint64_t>(config_.train.seed + collectives_.rank() +
+                                             step * collectives_.world_size()));
 }
 
 void Trainer::broadcast_weights() {
@@ -152,7 +154,8 @@ int Trainer::train_steps() {
     const std::optional<DeliveredBatch> delivered = feed_->next(train_step_.reads_images_on_host());
     const StepDecision decision = decide({.stop_signal = StopSignal::received(),
                                           .save_is_due = schedule_->save_is_due(since_save_.seconds()),
-                                          .num_samples = delivered ? delivered->batch.size() : 0},
+                                          .num_samples = delivered ? delivered->batch.size() : 0,
+                                          .num_bad = delivered ? delivered->batch.num_bad : 0},
                                          collectives_);
     if (decision.stop_signal != 0) {
       if (delivered) feed_->loader().unread();
@@ -160,11 +163,14 @@ int Trainer::train_steps() {
     }
     CLOOB_CHECK(delivered, "a batch is missing although no rank was asked to stop");
     if (decision.num_samples < task_->min_samples()) {
-      skip(delivered->batch);
+      skip(decision);
     } else {
-      step(*delivered, timer);
+      step(*delivered, decision, timer);
     }
-    if (profile_) profile_->end_step();
+    if (profile_) {
+      train_step_.settle();  // so that a GPU computes each step while it is profiled
+      profile_->end_step();
+    }
     if (log_ && schedule_->ends_epoch(progress())) log_->write_data_report();
     if (evaluation_is_due()) evaluate();
     if (save_is_due(decision.saves)) save();
@@ -174,13 +180,14 @@ int Trainer::train_steps() {
 
 void Trainer::begin_epoch_if_due() {
   const Loader& loader = feed_->loader();
-  const auto epoch = static_cast<std::int64_t>(loader.epochs_done());
-  if (epoch == begun_epoch_ || loader.batches_left() != loader.batches_per_epoch()) return;
+  const double epochs_done = loader.epochs_done();
+  const auto epoch = static_cast<std::int64_t>(epochs_done);
+  if (epoch == begun_epoch_ || epochs_done != std::floor(epochs_done)) return;
   begun_epoch_ = epoch;
   task_->begin_epoch({.epoch = epoch, .source = loader.source(), .order = loader.order()});
 }
 
-void Trainer::step(const DeliveredBatch& delivered, const Timer& timer) {
+void Trainer::step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer) {
   if (state_.step == 0 && delivered.batch.size() > 0 && log_) {
     Batch shown = delivered.batch;
     shown.images_BCHW = delivered.images_on_host;
@@ -192,7 +199,7 @@ void Trainer::step(const DeliveredBatch& delivered, const Timer& timer) {
   feed_->start_next_copy(train_step_.reads_images_on_host());
   const StepReport report = train_step_.update(lr);
   RECORD_USER_SCOPE("report");
-  count(delivered.batch);
+  count(decision);
   if (report.is_skipped) {
     const SpikeGuard& spike_guard = *train_step_.spike_guard();
     warn_of_skipped_step(state_.step, report, spike_guard);
@@ -201,21 +208,20 @@ void Trainer::step(const DeliveredBatch& delivered, const Timer& timer) {
   const double seconds = timer.seconds();
   state_.time_s += seconds;
   if (log_)
-    log_->log_step(report, delivered.batch.size(),
-                   {seconds, delivered.wait_seconds, delivered.ready_batches});
+    log_->log_step(report, decision.num_samples, {seconds, delivered.wait_seconds, delivered.ready_batches});
 }
 
-void Trainer::count(const Batch& batch) {
+void Trainer::count(const StepDecision& decision) {
   ++state_.step;
-  state_.samples_seen += batch.size();
-  state_.bad_samples += batch.num_bad;
+  state_.samples_seen += decision.num_samples;
+  state_.bad_samples += decision.num_bad;
 }
 
 // A batch with too few usable samples counts as a step of the schedule but does not train.
-void Trainer::skip(const Batch& batch) {
-  count(batch);
+void Trainer::skip(const StepDecision& decision) {
+  count(decision);
   log_warning("train", "step {} skipped: {} usable pairs in the batch, {} unusable",
-              with_thousands(state_.step), batch.size(), batch.num_bad);
+              with_thousands(state_.step), decision.num_samples, decision.num_bad);
 }
 
 void Trainer::roll_back() {
@@ -314,7 +320,9 @@ bool Trainer::save_is_due(bool by_clock) const {
   // back to.
   const auto& guard = train_step_.spike_guard();
   if (guard && guard->skipped_in_a_row() > 0 && state_.step != schedule_->total_steps()) return false;
-  return by_clock || schedule_->save_is_due(progress(), state_.evaluated_step == state_.step);
+  const bool may_be_best =
+      state_.evaluated_step == state_.step && state_.metrics.contains(config_.checkpoint.best_metric);
+  return by_clock || schedule_->save_is_due(progress(), may_be_best);
 }
 
 RunProgress Trainer::progress() const { return {state_.step, feed_->loader().epochs_done()}; }

@@ -217,6 +217,20 @@ TEST_F(Commands, EveryMetricOfARunIsDocumented) {
   }
 }
 
+// Pairs are evaluated at every step, the best metric at two of them. No other weights may be the best.
+TEST_F(Commands, SavesOnlyWeightsThatMayBeTheBest) {
+  run_or_fail(train_arguments(
+      "best", {"--train.steps", "4", "--checkpoint.every_steps", "0", "--checkpoint.at_end", "false",
+               "--checkpoint.keep_last", "0", "--checkpoint.best_metric", "val/held_out_acc1",
+               "--eval.zero_shot", "[data/held_out]", "--eval.evaluations.pairs.every_steps", "1",
+               "--eval.evaluations.held_out.every_steps", "2"}));
+  std::set<std::string> checkpoints;
+  for (const auto& entry : fs::directory_iterator(tiny_project() / "best/checkpoints")) {
+    if (!entry.is_symlink()) checkpoints.insert(entry.path().filename().string());
+  }
+  EXPECT_EQ(checkpoints, (std::set<std::string>{"step_00000002", "step_00000004"}));
+}
+
 TEST_F(Commands, QuietPrintsOnlyTheResult) {
   const ProgramResult result =
       run_cloob(tiny_project(), {"-q", "eval", "retrieval", "model", "--data", "data/validation/00000.tar"});

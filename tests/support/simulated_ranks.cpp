@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 namespace cloob::testing {
 namespace {
@@ -18,7 +20,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 struct RankLeft : std::runtime_error {
-  RankLeft() : std::runtime_error("another rank has failed") {}
+  RankLeft() : std::runtime_error("another rank has failed or returned") {}
 };
 
 /// Where ranks meet: every rank brings tensors and gets those of all.
@@ -41,6 +43,7 @@ class Meeting {
     wait(lock, [this] { return num_read_ == 0; });
     return all;
   }
+  /// A rank takes part in no further exchange; those that wait for it fail.
   void leave() {
     const std::lock_guard lock(mutex_);
     has_left_ = true;
@@ -51,7 +54,7 @@ class Meeting {
   template <class Condition>
   void wait(std::unique_lock<std::mutex>& lock, const Condition& condition) {
     changed_.wait(lock, [&] { return has_left_ || condition(); });
-    if (has_left_) throw RankLeft();
+    if (!condition()) throw RankLeft();
   }
 
   std::size_t size_;
@@ -153,8 +156,8 @@ void run_ranks(std::int64_t world_size, const std::function<void(const Collectiv
         work(ThreadRank(meeting, rank, world_size));
       } catch (...) {
         errors[static_cast<std::size_t>(rank)] = std::current_exception();
-        meeting.leave();
       }
+      meeting.leave();
     });
   }
   for (std::thread& thread : threads) thread.join();

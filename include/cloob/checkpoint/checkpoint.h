@@ -7,10 +7,12 @@
 //   state.json             format version, position of the run, metrics, size and checksum of every file
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "cloob/base/named_tensors.h"
 #include "cloob/base/tally.h"
@@ -37,24 +39,28 @@ struct TrainingState {
   std::map<std::string, double> metrics;
 };
 
+/// Owners of the tensors in `Checkpoint::training` that belong to the trainer; all others belong to the task.
+inline constexpr std::array<std::string_view, 7> kTrainerOwners = {
+    "optimizer", "scaler", "spike_guard", "average", "live", "random", "run"};
+
 struct Checkpoint {
   NamedTensors weights;
   std::map<std::string, std::string> weights_metadata;
-  NamedTensors
-      training;  ///< by dotted names that begin with the owner: "optimizer.<parameter>.exp_avg"; may be empty
+  /// By dotted names that begin with the owner: "optimizer.<parameter>.exp_avg"; may be empty.
+  NamedTensors training;
   TrainingState state;
   std::string config_yaml;
   std::string tokenizer_model;  ///< a sentencepiece model; empty with CLIP's tokenizer
 };
 
 enum class CheckpointPart {
-  weights,                ///< `training` stays empty
-  weights_and_objective,  ///< `training` has only the names that begin with "objective.", if any
+  weights,           ///< `training` stays empty
+  weights_and_task,  ///< `training` has only the state of the task, if any
   everything
 };
 
 /// Reads a checkpoint folder and verifies sizes and checksums, except for the checksum of a file of which
-/// only the objective's tensors are read. A symbolic link is resolved once, so that all files are from the
+/// only the task's tensors are read. A symbolic link is resolved once, so that all files are from the
 /// same checkpoint.
 ///
 /// Throws a UserError of one line: which file is damaged or missing and how, and which intact checkpoint is

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -22,8 +23,9 @@ struct SafetensorsFile {
 /// before anything is allocated. Throws a UserError of one line that names the file and the tensor.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
-/// Reads only the tensors whose names begin with `prefix`; the entire header is validated.
-NamedTensors read_safetensors(const std::filesystem::path& path, std::string_view prefix);
+/// Reads only the tensors whose names are `wanted`; the entire header is validated.
+NamedTensors read_safetensors(const std::filesystem::path& path,
+                              const std::function<bool(std::string_view name)>& wanted);
 
 /// Writes the tensors, from any device and with any strides; the same content gives the same bytes.
 ///

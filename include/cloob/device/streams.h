@@ -22,7 +22,8 @@ class ComputeStream {
   c10::OptionalStreamGuard guard_;
 };
 
-/// Copies a tensor to `device` through pinned memory, without the host waiting for it.
+/// Copies a tensor to `device` through pinned memory, without the host waiting for it: the content of a tensor
+/// that is already pinned must not change before the device has read it.
 at::Tensor copy_to_device(const at::Tensor& tensor, c10::Device device);
 
 /// Scalars being copied asynchronously from the device to the host.

@@ -61,7 +61,6 @@ class EvaluationSuite {
   explicit EvaluationSuite(std::vector<SuiteEntry> entries);
 
   const std::vector<SuiteEntry>& entries() const { return entries_; }
-  bool empty() const { return entries_.empty(); }
   /// The names of the metrics of all entries, as in EvaluationResult.
   std::vector<std::string> metric_names() const;
   /// Runs the evaluation of one entry.

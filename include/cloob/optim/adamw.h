@@ -26,7 +26,7 @@ class AdamW {
   AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference);
 
   /// One in-place update with this learning rate, which is scaled per tower and layer. Parameters without a
-  /// gradient keep their values and their state.
+  /// gradient keep their values and their state; in a run of several ranks, every parameter gets one.
   ///
   /// `skip`, if defined, is a float32 scalar on the parameters' device: if it is 1, all values and state are
   /// left unchanged, without synchronizing with the host.

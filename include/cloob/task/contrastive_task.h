@@ -68,7 +68,7 @@ class ContrastiveTask final : public TrainingTask {
  private:
   at::Tensor encode_images(const at::Tensor& images_BCHW);
   at::Tensor encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
-  at::Tensor no_rows() const;
+  at::Tensor no_rows(bool is_trained) const;
 
   DualEncoder model_;
   ContrastiveObjective objective_;

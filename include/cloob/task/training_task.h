@@ -46,7 +46,7 @@ using NamedScalars = std::vector<std::pair<std::string, at::Tensor>>;
 
 struct LossOutput {
   at::Tensor loss;          ///< this rank's part of the loss, differentiable: the sum over ranks is the loss
-  NamedScalars terms = {};  ///< logged as train/NAME
+  NamedScalars terms = {};  ///< this rank's parts, like the loss; their sums are logged as train/NAME
 };
 
 /// The epoch about to start: its samples and their order. A task may read them itself with its own Loader.
@@ -72,10 +72,11 @@ class TrainingTask {
   /// Minimum number of samples, over all ranks, for a training step.
   virtual std::int64_t min_samples() const = 0;
 
-  /// Called before the first batch of an epoch. Not called if a run resumes in the middle of an epoch: `load`
-  /// must restore the result.
+  /// Called before the first batch of an epoch, and again if a run resumes there. Not called if a run resumes in
+  /// the middle of an epoch: `load` must restore the result.
   virtual void begin_epoch(const EpochData&) {}
-  /// Called after each optimizer step, even if it was skipped: for clamping parameters.
+  /// Called after each optimizer step, also if the device found its gradients not finite and changed nothing:
+  /// for clamping parameters.
   virtual void after_update() {}
 
   /// Whether `encode` needs the images of a batch on the host.

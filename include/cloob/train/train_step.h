@@ -48,8 +48,8 @@ class TrainStep {
   TrainStep(const TrainStep&) = delete;  // gradients_ refers to scaler_
   TrainStep& operator=(const TrainStep&) = delete;
 
-  /// Computes the loss and the gradients of a batch, which may have no rows on this rank. `step` counts
-  /// optimizer steps from 0.
+  /// Computes the loss and the gradients of a batch, which may have no rows on this rank, and sums them over the
+  /// ranks. Keeps the images of the batch until the device has read them. `step` counts optimizer steps from 0.
   void forward_backward(const Batch& batch, std::int64_t step);
   /// Updates the weights from the gradients. Without a spike guard, throws UserError if training has become
   /// unstable; the weights are then those before the step that the message names.
@@ -105,6 +105,9 @@ class TrainStep {
   NamedTensors buffers_before_;  ///< only with a spike guard
   HostNumbers numbers_;          ///< of the last update, until `settle`
   std::int64_t numbers_step_ = 0;
+  /// Images that the device may still be copying from the host. The loader refills a tensor that nobody holds.
+  at::Tensor images_;          ///< of the last forward_backward
+  at::Tensor numbers_images_;  ///< of the last update, until `settle`
 };
 
 }  // namespace cloob

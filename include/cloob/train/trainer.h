@@ -30,6 +30,7 @@ class RunSchedule;
 class StepProfile;
 struct DeliveredBatch;
 struct RunProgress;
+struct StepDecision;
 
 /// How a run ended.
 struct RunResult {
@@ -68,7 +69,7 @@ class Trainer {
  private:
   // Start of a run.
   void restore(const Checkpoint& checkpoint);
-  void seed_random_numbers() const;
+  void seed_random_numbers(std::int64_t step) const;
   void broadcast_weights();
   void claim_folder(const RunStart& start);
   void describe_device() const;
@@ -78,9 +79,9 @@ class Trainer {
   RunResult train();
   int train_steps();
   void begin_epoch_if_due();
-  void step(const DeliveredBatch& delivered, const Timer& timer);
-  void skip(const Batch& batch);
-  void count(const Batch& batch);
+  void step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer);
+  void skip(const StepDecision& decision);
+  void count(const StepDecision& decision);
   bool evaluate();
   std::vector<EvaluationResult> measure(const std::vector<const SuiteEntry*>& due);
   void save();

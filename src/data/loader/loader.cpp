@@ -11,7 +11,6 @@
 #include "cloob/base/log.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
-#include "cloob/base/timer.h"
 #include "data/loader/prefetcher.h"
 
 namespace cloob {
@@ -129,12 +128,10 @@ const Batch* Loader::peek() {
 
 Batch Loader::next() {
   if (failure_) std::rethrow_exception(failure_);
-  const Timer timer;
   if (!prefetcher_) {
     prefetcher_ = std::make_unique<Prefetcher>(*source_, preprocess_, order_, sampler_, options_, position_);
   }
   FilledBatch filled = ahead_ ? std::move(*std::exchange(ahead_, nullptr)) : prefetcher_->take();
-  wait_seconds_ += timer.seconds();
   before_last_ = {position_, bad_, seen_};
   try {
     count(filled);

@@ -50,25 +50,28 @@ TEST(Checkpoint, SkipsTheTrainingStateWhenOnlyWeightsAreRequested) {
                     {"training.safetensors", "No such file"});
 }
 
-TEST(Checkpoint, ReadsTheObjectiveWithoutTheOptimizerState) {
+TEST(Checkpoint, ReadsTheStateOfTheTaskWithoutTheOptimizer) {
   const TempDir folder;
   Checkpoint checkpoint = sample_checkpoint(1);
+  checkpoint.training = {{"optimizer.logit_scale.exp_avg", at::full({}, 1.0)},
+                         {"random.cpu", at::full({100}, 1, at::kByte)}};
   checkpoint.training["objective.log_beta"] = at::full({}, 2.5);
+  checkpoint.training["memory.keys"] = at::full({2, 3}, 1.0);
   write_checkpoint(folder / "a", checkpoint);
   const auto training_file = folder / "a" / "training.safetensors";
   const std::string original = read_file(training_file);
   write_quickly(training_file, original.substr(0, original.size() - 1) + "x");  // in the RNG state
   expect_user_error([&] { load_checkpoint(folder / "a", kEverything); }, {"checksum"});
 
-  const Checkpoint read = load_checkpoint(folder / "a", CheckpointPart::weights_and_objective);
+  const Checkpoint read = load_checkpoint(folder / "a", CheckpointPart::weights_and_task);
   testing::expect_same_tensors(read.weights, checkpoint.weights);
-  testing::expect_same_tensors(read.training, {{"objective.log_beta", at::full({}, 2.5)}});
+  testing::expect_same_tensors(
+      read.training, {{"objective.log_beta", at::full({}, 2.5)}, {"memory.keys", at::full({2, 3}, 1.0)}});
 
   write_quickly(training_file, original.substr(0, original.size() - 1));
-  expect_user_error([&] { load_checkpoint(folder / "a", CheckpointPart::weights_and_objective); },
-                    {"truncated"});
+  expect_user_error([&] { load_checkpoint(folder / "a", CheckpointPart::weights_and_task); }, {"truncated"});
   std::filesystem::remove(training_file);
-  EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights_and_objective).training.empty());
+  EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights_and_task).training.empty());
 }
 
 TEST(Checkpoint, MayHaveNoTrainingState) {
@@ -78,7 +81,7 @@ TEST(Checkpoint, MayHaveNoTrainingState) {
   write_checkpoint(folder / "a", imported);
   EXPECT_FALSE(std::filesystem::exists(folder / "a" / "training.safetensors"));
   EXPECT_TRUE(load_checkpoint(folder / "a", kEverything).training.empty());
-  EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights_and_objective).training.empty());
+  EXPECT_TRUE(load_checkpoint(folder / "a", CheckpointPart::weights_and_task).training.empty());
 }
 
 TEST(Checkpoint, IsReadConsistentlyThroughALinkThatMoves) {

@@ -213,6 +213,7 @@ TEST_F(ProbeTaskTest, OnTwoRanksTrainsTheSame) {
       load_checkpoint(list_checkpoints(directory.checkpoints()).back().path, CheckpointPart::everything);
   testing::expect_close(last.weights.at("probe.weight"), expected.tensors.at("probe.weight"), 1e-4, 1e-5);
   EXPECT_EQ(read_metrics(metrics_path(directory.path())).size(), 12U);
+  EXPECT_EQ(last.state.samples_seen, 12 * 9) << "of both ranks";
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST(RunSchedule, SavesByStepsEpochsAndAtTheEnd) {
   const EvaluationSuite suite;
   const RunSchedule schedule({.every_steps = 4, .every_epochs = 2, .at_end = true}, suite, false, 50);
   const auto saves = [&](std::int64_t step, double epochs) {
-    return schedule.save_is_due({.step = step, .epochs_done = epochs}, /*was_evaluated=*/true);
+    return schedule.save_is_due({.step = step, .epochs_done = epochs}, /*may_be_best=*/true);
   };
   EXPECT_TRUE(saves(4, 0.4));
   EXPECT_FALSE(saves(5, 0.5));
@@ -62,11 +62,11 @@ TEST(RunSchedule, SavesByStepsEpochsAndAtTheEnd) {
   EXPECT_FALSE(without_end.save_is_due({.step = 50, .epochs_done = 5}, true));
 }
 
-TEST(RunSchedule, SavesAfterEvaluationsIfTheBestIsKept) {
+TEST(RunSchedule, SavesWeightsThatMayBeTheBest) {
   const EvaluationSuite suite;
   const RunSchedule schedule({.every_epochs = 0, .best_metric = "val/loss"}, suite, false, 50);
-  EXPECT_TRUE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*was_evaluated=*/true));
-  EXPECT_FALSE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*was_evaluated=*/false));
+  EXPECT_TRUE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*may_be_best=*/true));
+  EXPECT_FALSE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*may_be_best=*/false));
 }
 
 TEST(RunSchedule, SavesByElapsedTime) {

@@ -20,20 +20,22 @@ std::vector<StepDecision> decisions(const std::vector<StepVote>& votes) {
 
 TEST(StepDecision, OfOneProcessIsItsVote) {
   const StepDecision decision =
-      decide({.stop_signal = 15, .save_is_due = true, .num_samples = 7}, SingleProcess());
+      decide({.stop_signal = 15, .save_is_due = true, .num_samples = 7, .num_bad = 2}, SingleProcess());
   EXPECT_EQ(decision.stop_signal, 15);
   EXPECT_TRUE(decision.saves);
   EXPECT_EQ(decision.num_samples, 7);
+  EXPECT_EQ(decision.num_bad, 2);
 }
 
 TEST(StepDecision, IsTheSameOnAllRanks) {
   for (const StepDecision& decision :
-       decisions({{.stop_signal = 0, .save_is_due = false, .num_samples = 1},
-                  {.stop_signal = 2, .save_is_due = false, .num_samples = 0},
+       decisions({{.stop_signal = 0, .save_is_due = false, .num_samples = 1, .num_bad = 3},
+                  {.stop_signal = 2, .save_is_due = false, .num_samples = 0, .num_bad = 1},
                   {.stop_signal = 0, .save_is_due = true, .num_samples = 4}})) {
     EXPECT_EQ(decision.stop_signal, 2);
     EXPECT_TRUE(decision.saves);
     EXPECT_EQ(decision.num_samples, 5);
+    EXPECT_EQ(decision.num_bad, 4);
   }
   for (const StepDecision& decision : decisions({{.num_samples = 1}, {.num_samples = 1}})) {
     EXPECT_EQ(decision.stop_signal, 0);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "cloob/base/tensor_copies.h"
 #include "cloob/model/weights.h"
@@ -383,36 +384,78 @@ TEST(TrainStep, HostReadsAreCounted) {
 }
 
 // Each rank has a part of the batch, one of them an empty one.
-TEST(TrainStep, OnUnevenRanksTrainsLikeOneProcess) {
-  const RunConfig config = config_of(ImageEncoderKind::vit);
-  const auto batch_at = [&](std::int64_t step) {
-    return batch_of(config, 12, static_cast<std::uint64_t>(step));
-  };
+// Trains three steps on as many ranks as there are models, each with the rows [begins[rank], begins[rank + 1])
+// of every batch. Returns the state of each rank.
+std::vector<NamedTensors> train_on_ranks(const RunConfig& config, const std::vector<DualEncoder>& models,
+                                         const std::vector<Batch>& batches,
+                                         const std::vector<std::int64_t>& begins) {
+  std::vector<NamedTensors> states(models.size());
+  testing::run_ranks(std::ssize(models), [&](const Collectives& collectives) {
+    const auto rank = static_cast<std::size_t>(collectives.rank());
+    ContrastiveTask task(models[rank], ContrastiveObjective(config.loss, config.retrieval, at::kCPU),
+                         {.logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
+                          .fixed_inv_tau = std::nullopt,
+                          .image_is_frozen = config.optimizer.image.frozen,
+                          .text_is_frozen = config.optimizer.text.frozen},
+                         collectives, at::kCPU);
+    TrainStep train_step(config.train, config.optimizer, config.reference, task, collectives, at::kCPU);
+    for (std::size_t step = 0; step < batches.size(); ++step) {
+      train_step.forward_backward(testing::rows_of(batches[step], begins[rank], begins[rank + 1]),
+                                  static_cast<std::int64_t>(step));
+      train_step.update(/*lr=*/1e-3);
+    }
+    states[rank] = copies_of(train_step.state());
+  });
+  return states;
+}
+
+std::vector<Batch> three_batches(const RunConfig& config) {
+  return {batch_of(config, 12, 0), batch_of(config, 12, 1), batch_of(config, 12, 2)};
+}
+
+void expect_uneven_ranks_to_train_like_one_process(const RunConfig& config) {
+  const std::vector<Batch> batches = three_batches(config);
   TinyTraining whole(config);
-  for (std::int64_t step = 0; step < 3; ++step) whole.run(batch_at(step), step, /*lr=*/1e-3);
+  for (std::size_t step = 0; step < batches.size(); ++step)
+    whole.run(batches[step], static_cast<std::int64_t>(step), /*lr=*/1e-3);
   for (const std::vector<std::int64_t>& begins :
        std::vector<std::vector<std::int64_t>>{{0, 5, 12}, {0, 7, 7, 12}}) {
-    std::vector<Batch> batches;
-    for (std::int64_t step = 0; step < 3; ++step) batches.push_back(batch_at(step));
     std::vector<DualEncoder> models;
     for (std::size_t rank = 0; rank + 1 < begins.size(); ++rank) models.push_back(model_of(config));
-    testing::run_ranks(std::ssize(begins) - 1, [&](const Collectives& collectives) {
-      const auto rank = static_cast<std::size_t>(collectives.rank());
-      ContrastiveTask task(
-          models[rank], ContrastiveObjective(config.loss, config.retrieval, at::kCPU),
-          {.logit_scale_bounds = logit_scale_bounds(1, 100, config.reference), .fixed_inv_tau = std::nullopt},
-          collectives, at::kCPU);
-      TrainStep train_step(config.train, config.optimizer, config.reference, task, collectives, at::kCPU);
-      for (std::int64_t step = 0; step < 3; ++step) {
-        train_step.forward_backward(
-            testing::rows_of(batches[static_cast<std::size_t>(step)], begins[rank], begins[rank + 1]), step);
-        train_step.update(/*lr=*/1e-3);
-      }
-    });
+    train_on_ranks(config, models, batches, begins);
     for (const DualEncoder& model : models) {
       for (const auto& [name, tensor] : weights_of(model))
         testing::expect_close(tensor, weights_of(whole.model).at(name), 1e-7, 1e-9, name);
     }
+  }
+}
+
+TEST(TrainStep, OnUnevenRanksTrainsLikeOneProcess) {
+  expect_uneven_ranks_to_train_like_one_process(config_of(ImageEncoderKind::vit));
+}
+
+// A rank without rows must make the same collective calls, also in the backward pass.
+TEST(TrainStep, OnUnevenRanksWithAFrozenTowerTrainsLikeOneProcess) {
+  for (const std::int64_t parts : {1, 2}) {
+    RunConfig config = config_of(ImageEncoderKind::vit);
+    config.train.gradient_cache_parts = parts;
+    config.optimizer.image.frozen = true;
+    expect_uneven_ranks_to_train_like_one_process(config);
+  }
+}
+
+TEST(TrainStep, InPureBf16AllRanksHaveTheSameWeights) {
+  RunConfig config = config_of(ImageEncoderKind::vit);
+  config.train.precision = Precision::pure_bf16;
+  std::vector<Batch> batches = three_batches(config);
+  for (Batch& batch : batches) batch.images_BCHW = batch.images_BCHW.to(at::kFloat);
+  for (const std::int64_t parts : {1, 2}) {
+    config.train.gradient_cache_parts = parts;
+    const std::vector<DualEncoder> models = {float_model_of(config), float_model_of(config),
+                                             float_model_of(config)};
+    const std::vector<NamedTensors> states = train_on_ranks(config, models, batches, {0, 7, 7, 12});
+    expect_same_bits(states[1], states[0]);  // with the master copies of the weights
+    expect_same_bits(states[2], states[0]);
   }
 }
 

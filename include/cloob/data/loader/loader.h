@@ -70,8 +70,8 @@ SampleOrder order_of(const Source& source, const LoaderOptions& options);
 /// destroyed at any time.
 class Loader {
  public:
-  /// Throws UserError if the source is smaller than one training batch, or is a stream and the order needs
-  /// random access.
+  /// `order` is one that `order_of` makes for the source, or one of fewer samples; for a stream, only the
+  /// former. Throws UserError if it is smaller than one training batch.
   Loader(std::shared_ptr<const Source> source, Preprocess preprocess, SampleOrder order,
          const LoaderOptions& options);
   /// In the order given by the options (`order_of`).
@@ -107,8 +107,6 @@ class Loader {
   const BadSampleCounts& bad_samples() const { return bad_; }
   const std::shared_ptr<const Source>& source() const { return source_; }
   const SampleOrder& order() const { return order_; }
-  /// Seconds that `next` has waited since this loader was created.
-  double wait_seconds() const { return wait_seconds_; }
   /// Batches that are ready now. If it is mostly zero, the run is bound by its data; if `prefetch_batches`,
   /// by its compute.
   std::int64_t ready_batches() const;
@@ -138,7 +136,6 @@ class Loader {
   BadSampleCounts epoch_bad_;
   Mark before_last_;
   std::exception_ptr failure_;
-  double wait_seconds_ = 0;
   std::unique_ptr<Prefetcher> prefetcher_;
   std::unique_ptr<FilledBatch> ahead_;  // the next batch, if it has been peeked at
 };
