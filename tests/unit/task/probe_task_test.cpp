@@ -111,12 +111,16 @@ class ProbeTaskTest : public ::testing::Test {
                            .patch_size = 8,
                            .head_width = 16};
     config_.model.text = {.context_length = 8, .vocab_size = 49408, .width = 16, .heads = 2, .layers = 1};
-    config_.train = {
-        .global_batch_size = 10, .steps = 12, .precision = Precision::fp32, .device = DeviceChoice::cpu};
+    config_.train.global_batch_size = 10;
+    config_.train.steps = 12;
+    config_.train.precision = Precision::fp32;
+    config_.train.device = DeviceChoice::cpu;
     config_.optimizer.lr = 0.3;
     config_.optimizer.weight_decay = 0;
     config_.schedule.warmup_steps = 2;
-    config_.checkpoint = {.every_steps = 5, .every_epochs = 0, .keep_last = 0};
+    config_.checkpoint.every_steps = 5;
+    config_.checkpoint.every_epochs = 0;
+    config_.checkpoint.keep_last = 0;
     config_.report = {
         .every_steps = 1, .tensorboard = false, .contact_sheet = false, .progress = ProgressStyle::none};
   }

@@ -17,6 +17,22 @@ class EmptyEvaluation final : public Evaluation {
   NamedNumbers run(const FeatureEncoder&, const EncodeOptions&) const override { return {}; }
 };
 
+EvaluationSchedule schedule_of(std::int64_t every_epochs, std::optional<std::int64_t> every_steps,
+                               bool at_end) {
+  return {.every_epochs = every_epochs,
+          .every_steps = every_steps,
+          .at_end = at_end,
+          .max_samples = std::nullopt};
+}
+
+CheckpointConfig saving(std::int64_t every_steps, std::int64_t every_epochs, bool at_end) {
+  CheckpointConfig config;
+  config.every_steps = every_steps;
+  config.every_epochs = every_epochs;
+  config.at_end = at_end;
+  return config;
+}
+
 SuiteEntry entry(const std::string& name, const EvaluationSchedule& schedule) {
   return {name, "val/", std::make_shared<EmptyEvaluation>(), schedule};
 }
@@ -28,9 +44,9 @@ std::vector<std::string> due(const RunSchedule& schedule, const RunProgress& pro
 }
 
 TEST(RunSchedule, SchedulesEveryEvaluationIndividually) {
-  const EvaluationSuite suite({entry("pairs", {.every_epochs = 1}),
-                               entry("imagenet", {.every_epochs = 2, .at_end = false}),
-                               entry("cifar10", {.every_epochs = 0, .every_steps = 7})});
+  const EvaluationSuite suite({entry("pairs", schedule_of(1, {}, /*at_end=*/true)),
+                               entry("imagenet", schedule_of(2, {}, /*at_end=*/false)),
+                               entry("cifar10", schedule_of(0, 7, /*at_end=*/true))});
   const RunSchedule schedule({}, suite, /*evaluates_before_training=*/false, /*total_steps=*/50);
   EXPECT_THAT(due(schedule, {.step = 0, .epochs_done = 0}), IsEmpty());
   EXPECT_THAT(due(schedule, {.step = 7, .epochs_done = 0.7}), ElementsAre("cifar10"));
@@ -41,7 +57,7 @@ TEST(RunSchedule, SchedulesEveryEvaluationIndividually) {
 }
 
 TEST(RunSchedule, EvaluatesBeforeTrainingIfRequested) {
-  const EvaluationSuite suite({entry("pairs", {.every_epochs = 0, .at_end = false})});
+  const EvaluationSuite suite({entry("pairs", schedule_of(0, {}, /*at_end=*/false))});
   const RunSchedule schedule({}, suite, /*evaluates_before_training=*/true, /*total_steps=*/50);
   EXPECT_THAT(due(schedule, {.step = 0, .epochs_done = 0}), ElementsAre("pairs"));
   EXPECT_THAT(due(schedule, {.step = 50, .epochs_done = 5}), IsEmpty());
@@ -49,7 +65,7 @@ TEST(RunSchedule, EvaluatesBeforeTrainingIfRequested) {
 
 TEST(RunSchedule, SavesByStepsEpochsAndAtTheEnd) {
   const EvaluationSuite suite;
-  const RunSchedule schedule({.every_steps = 4, .every_epochs = 2, .at_end = true}, suite, false, 50);
+  const RunSchedule schedule(saving(4, 2, /*at_end=*/true), suite, false, 50);
   const auto saves = [&](std::int64_t step, double epochs) {
     return schedule.save_is_due({.step = step, .epochs_done = epochs}, /*may_be_best=*/true);
   };
@@ -58,20 +74,24 @@ TEST(RunSchedule, SavesByStepsEpochsAndAtTheEnd) {
   EXPECT_FALSE(saves(10, 1));
   EXPECT_TRUE(saves(20, 2));
   EXPECT_TRUE(saves(50, 5));
-  const RunSchedule without_end({.every_steps = 0, .every_epochs = 0, .at_end = false}, suite, false, 50);
+  const RunSchedule without_end(saving(0, 0, /*at_end=*/false), suite, false, 50);
   EXPECT_FALSE(without_end.save_is_due({.step = 50, .epochs_done = 5}, true));
 }
 
 TEST(RunSchedule, SavesWeightsThatMayBeTheBest) {
   const EvaluationSuite suite;
-  const RunSchedule schedule({.every_epochs = 0, .best_metric = "val/loss"}, suite, false, 50);
+  CheckpointConfig config = saving(0, 0, /*at_end=*/false);
+  config.best_metric = "val/loss";
+  const RunSchedule schedule(config, suite, false, 50);
   EXPECT_TRUE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*may_be_best=*/true));
   EXPECT_FALSE(schedule.save_is_due({.step = 3, .epochs_done = 0.3}, /*may_be_best=*/false));
 }
 
 TEST(RunSchedule, SavesByElapsedTime) {
   const EvaluationSuite suite;
-  const RunSchedule schedule({.every_minutes = 2}, suite, false, 50);
+  CheckpointConfig config;
+  config.every_minutes = 2;
+  const RunSchedule schedule(config, suite, false, 50);
   EXPECT_FALSE(schedule.save_is_due(119.0));
   EXPECT_TRUE(schedule.save_is_due(120.0));
   EXPECT_FALSE(RunSchedule({}, suite, false, 50).save_is_due(1e9));
