@@ -1,6 +1,6 @@
 # Run-time resources: the program finds them in ../share/cloob relative to bin, in the build tree and when installed.
 set(CLOOB_SHARE_DIR ${PROJECT_BINARY_DIR}/share/cloob)
-foreach(resource bpe_simple_vocab_16e6.txt.gz en_classnames.json en_zeroshot_classification_templates.json)
+foreach(resource bpe_simple_vocab_16e6.txt.gz en_classnames.json en_zeroshot_classification_templates.json imagenet_synsets.txt)
   set(source ${CLOOB_DEPS_DIR}/share/${resource})
   if(NOT EXISTS ${source})
     message(FATAL_ERROR "${source} is missing: run tools/setup.sh")

@@ -17,9 +17,8 @@ train_and_evaluate() {  # train_and_evaluate NAME SETTING...
   "$cloob" train configs/run/quickstart.yaml --run-dir "$out/$name" "$@"
   "$cloob" eval zero-shot "$out/$name" --data "$out/data/held_out" --json "$out/$name/zero_shot.json"
 }
-train_and_evaluate cloob --loss.kind info_loob --loss.inv_tau 30 --loss.learn_inv_tau false \
-  --retrieval.kind hopfield --retrieval.warmup_steps 150
-train_and_evaluate clip --loss.kind info_nce
+train_and_evaluate cloob --objective cloob --retrieval.warmup_steps 150
+train_and_evaluate clip --objective clip
 "$cloob" report "cloob=$out/cloob" "clip=$out/clip" --out "$out" --title 'CLOOB and CLIP on rendered shapes' \
   --summary 'Trained with the same model, data and number of pairs.' \
   --table-title 'Zero-shot classification of classes never seen in training'

@@ -103,4 +103,5 @@ install_debian_packages
 fetch_data open_clip_torch==3.3.0 open_clip/bpe_simple_vocab_16e6.txt.gz \
   924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a
 fetch_data clip-benchmark==1.6.2 clip_benchmark/datasets/en_classnames.json 73d279021a4bc88059884d01fae66c35ec33793ede8bc9ae54c46632625c4993
+fetch_data timm==1.0.31 timm/data/_info/imagenet_synsets.txt 70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15
 fetch_data clip-benchmark==1.6.2 clip_benchmark/datasets/en_zeroshot_classification_templates.json b78cc883ce1d6aefd304f180046ee25e778d627e099222fbcc57f01657c53c31

@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kStepPrefix = "step_";
+constexpr const char* kSupersededPrefix = "superseded_";
 constexpr const char* kBestLink = "best";
 
 std::string folder_name(std::int64_t step) { return fmt::format("{}{:08}", kStepPrefix, step); }
@@ -61,7 +62,7 @@ CheckpointStore::CheckpointStore(fs::path folder, const CheckpointConfig& config
   recover_from_crash(folder_);
 }
 
-fs::path CheckpointStore::save(const Checkpoint& checkpoint) {
+fs::path CheckpointStore::save(const Checkpoint& checkpoint, std::optional<std::int64_t> also_keep) {
   const fs::path target = folder_ / folder_name(checkpoint.state.step);
   try {
     StagedFolder staged(target);
@@ -72,8 +73,9 @@ fs::path CheckpointStore::save(const Checkpoint& checkpoint) {
   }
   // The new checkpoint is complete; problems with old ones must not stop the run.
   try {
+    remove_superseded();
     link_best();
-    prune();
+    prune(also_keep);
   } catch (const UserError& error) {
     log_warning("checkpoint", "{}", error.what());
   }
@@ -101,12 +103,31 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
   return best;
 }
 
-void CheckpointStore::remove_after(std::int64_t step) const {
+void CheckpointStore::supersede_after(std::int64_t step) const {
+  std::vector<std::string> names;
   for (const CheckpointEntry& entry : list_checkpoints(folder_)) {
     if (entry.step <= step) continue;
-    log_info("checkpoint", "removing '{}': it is newer than the checkpoint that the run continues from",
-             entry.path.string());
-    remove_folder(entry.path);
+    const std::string name = entry.path.filename().string();
+    const fs::path renamed = folder_ / (kSupersededPrefix + name);
+    std::error_code error;
+    if (fs::exists(renamed, error)) remove_folder(renamed);  // of an earlier attempt
+    fs::rename(entry.path, renamed, error);
+    if (error)
+      throw_user_error("cannot rename '{}' to '{}': {}", entry.path.string(), renamed.string(),
+                       error.message());
+    names.push_back(name);
+  }
+  if (names.empty()) return;
+  log_warning("checkpoint",
+              "newer than the checkpoint that the run continues from: {}; renamed to {}..., and removed once "
+              "the run has saved a new checkpoint",
+              join(names, ", "), (folder_ / kSupersededPrefix).string());
+  link_best();
+}
+
+void CheckpointStore::remove_superseded() const {
+  for (const fs::path& path : paths_in(folder_)) {
+    if (path.filename().string().starts_with(kSupersededPrefix)) remove_folder(path);
   }
 }
 
@@ -127,13 +148,14 @@ void CheckpointStore::link_best() const {
   }
 }
 
-void CheckpointStore::prune() const {
+void CheckpointStore::prune(std::optional<std::int64_t> also_keep) const {
   if (config_.keep_last == 0) return;
   const auto entries = list_checkpoints(folder_);
   const auto kept_best = best();
   const auto num_kept = std::min(entries.size(), static_cast<std::size_t>(config_.keep_last));
   for (std::size_t i = 0; i + num_kept < entries.size(); ++i) {
-    if (!kept_best || entries[i].step != kept_best->step) remove_folder(entries[i].path);
+    const bool is_best = kept_best && entries[i].step == kept_best->step;
+    if (!is_best && entries[i].step != also_keep) remove_folder(entries[i].path);
   }
 }
 

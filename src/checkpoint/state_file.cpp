@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "checkpoint/printable.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
 
@@ -120,13 +120,15 @@ StateFile read_state_file(const std::filesystem::path& folder) {
   const std::string path = (folder / kStateFile).string();
   const std::string text = read_file(path);
   try {
-    Json json = Json::parse(text);
+    Json json = parse_json(text);
     check_format_version(path, json);
     const auto checksum = json.at(kChecksumKey).get<std::string>();
     json.erase(kChecksumKey);
     if (checksum != checksum_of(json)) throw_user_error("'{}' is damaged: its checksum does not match", path);
     return content_from(path, json);
-  } catch (const Json::exception&) {
+  } catch (const UserError&) {
+    throw;
+  } catch (const std::exception&) {
     throw_user_error("'{}' is damaged: its {} bytes are not the state of a checkpoint", path,
                      with_thousands(static_cast<std::int64_t>(text.size())));
   }

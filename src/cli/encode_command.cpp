@@ -68,6 +68,8 @@ int encode(const EncodeArguments& arguments, const Collectives& collectives) {
   if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments.images);
   if (!texts.empty()) features["text_features"] = opened.encoder.encode_texts(texts, opened.options);
   opened.display->finish();
+  for (const auto& [name, tensor] : features)
+    require_finite_features(tensor, name == "image_features" ? "image" : "text");
   write_safetensors(arguments.out, features, {});
   for (const auto& [name, tensor] : features) {
     log_info("encode", "{}: {} rows of {} numbers", name, with_thousands(tensor.size(0)), tensor.size(1));

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +10,8 @@
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
+#include "cloob/base/json.h"
+#include "cloob/base/log.h"
 #include "cloob/eval/suite.h"
 #include "cloob/report/named_numbers.h"
 
@@ -63,7 +64,7 @@ int eval_loss(const PairArguments& arguments, const Collectives& collectives) {
   const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options);
   opened.display->finish();
   nlohmann::ordered_json json = {{"objective", opened.encoder.model().loss_name()}};
-  json.update(nlohmann::ordered_json::parse(to_json(numbers)));
+  json.update(parse_json<nlohmann::ordered_json>(to_json(numbers)));
   write_json_line(arguments.json, json.dump());
   return 0;
 }
@@ -92,10 +93,17 @@ int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collec
   const auto source = open_labeled_source(arguments.data, arguments.split, opened.options.data.threads);
   const ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
+  log_info("eval", "{}", describe(prompts));
   const NamedNumbers numbers =
       make_zero_shot_evaluation(source, prompts)->run(opened.encoder, opened.options);
   opened.display->finish();
-  write_json_line(arguments.json, to_json(numbers));
+  auto json = parse_json<nlohmann::ordered_json>(to_json(numbers));
+  json["class_names_from"] = prompts.names_from;
+  json["class_names"] = prompts.class_names;
+  if (!prompts.class_folders.empty()) json["class_folders"] = prompts.class_folders;
+  json["templates_from"] = prompts.templates_from;
+  json["templates"] = prompts.templates;
+  write_json_line(arguments.json, json.dump());
   return 0;
 }
 

@@ -81,6 +81,8 @@ std::string advice_on(BadKind kind) {
       return "set data.webdataset.image_members to the suffix of the images, or drop them";
     case BadKind::no_caption:
       return "set data.webdataset.json_caption_field or data.csv.caption_columns if captions are elsewhere";
+    case BadKind::caption_not_utf8:
+      return "convert the captions to UTF-8, for example with iconv -f WINDOWS-1252 -t UTF-8";
     case BadKind::empty_after_cleaning:
       return "drop them: they would teach the model that some images have no text";
     case BadKind::too_large:

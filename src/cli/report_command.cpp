@@ -7,7 +7,6 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <system_error>
@@ -17,6 +16,7 @@
 #include "cli/print_table.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/report/html_report.h"
@@ -70,7 +70,11 @@ ComparedRun read_run(const std::string& argument) {
   run.records = read_metrics(metrics_path(run.folder));
   run.evaluations = read_evaluations(run.folder, run.records);
   const auto file = run.folder / "zero_shot.json";
-  run.zero_shot = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  try {
+    run.zero_shot = parse_python_json(read_file(file));
+  } catch (const JsonError& error) {
+    throw_user_error("'{}' {}", file.string(), error.what());
+  }
   for (const char* key : {"acc1", "num_samples", "num_classes"}) {
     if (!run.zero_shot.is_object() || !run.zero_shot.contains(key) || !run.zero_shot[key].is_number()) {
       throw_user_error("'{}' has no number '{}': write it with cloob eval zero-shot --json", file.string(),
@@ -154,8 +158,11 @@ void require_replaceable(const std::filesystem::path& folder) {
   const auto results = folder / "results.json", page = folder / "index.html";
   std::error_code ignored;
   if (std::filesystem::exists(results, ignored)) {
-    const auto earlier = nlohmann::json::parse(read_file(results), nullptr, /*allow_exceptions=*/false);
-    if (earlier.is_object() && earlier.contains("chance") && earlier.contains("num_images")) return;
+    try {
+      const auto earlier = parse_json(read_file(results));
+      if (earlier.is_object() && earlier.contains("chance") && earlier.contains("num_images")) return;
+    } catch (const JsonError&) {  // not a report
+    }
   }
   for (const auto& file : {results, page}) {
     if (!std::filesystem::exists(file, ignored)) continue;

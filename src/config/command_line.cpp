@@ -2,8 +2,8 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
+#include "cloob/base/utf8.h"
 #include "cloob/config/source.h"
-#include "config/utf8.h"
 #include "config/yaml.h"
 
 namespace cloob {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
-#include "config/utf8.h"
+#include "cloob/base/utf8.h"
 #include "config/yaml.h"
 
 namespace cloob {

@@ -37,6 +37,8 @@ std::string hint(const Description& description, const std::string& section, con
     match = same_name_elsewhere(description, member);
   }
   if (!match.empty()) return fmt::format(", did you mean '{}'?", match);
+  if (members.empty())
+    return fmt::format(", {} has a section of settings for each name", quoted_name(section));
   return fmt::format(", {} has {}", quoted_name(section), join(members, ", "));
 }
 
@@ -77,6 +79,21 @@ class Reader {
     } else {
       reject_override(override_.name);
     }
+  }
+
+  // What explicit settings imply for others, and what follows from all of them.
+  void complete() {
+    const SectionType& root = *description_.sections.front().type;
+    if (root.implied != nullptr) {
+      for (const ImpliedSetting& implied : root.implied(root_)) {
+        const auto by = origins_.find(implied.by);
+        if (by == origins_.end() || origins_.contains(implied.name)) continue;
+        description_.find_setting(implied.name)->set(root_, {implied.value});
+        implied_origins_[implied.name] = fmt::format("{} at {}", implied.by, by->second);
+      }
+    }
+    origins_.merge(implied_origins_);
+    if (root.complete != nullptr) root.complete(root_);
   }
 
   void validate() const {
@@ -122,8 +139,10 @@ class Reader {
 
   void require_section(const std::string& name, const ConfigNode& node) const {
     if (node.kind == ConfigNode::Kind::map || node.kind == ConfigNode::Kind::null) return;
-    throw_user_error("{}: {} is {}, must be a section of settings ({})", node.origin, name, found_text(node),
-                     join(description_.members_of(name), ", "));
+    const std::vector<std::string> members = description_.members_of(name);
+    throw_user_error("{}: {} is {}, must be {}", node.origin, name, found_text(node),
+                     members.empty() ? "a section of settings for each name"
+                                     : fmt::format("a section of settings ({})", join(members, ", ")));
   }
 
   [[noreturn]] void reject_override(const std::string& name) const {
@@ -199,6 +218,7 @@ class Reader {
   void* root_;
   Origins& origins_;
   std::map<std::string, std::string, std::less<>> section_origins_;  // of sections that occur in a file
+  Origins implied_origins_;
 };
 
 const ConfigNode* find_node(const ConfigNode& file, const Path& path) {
@@ -244,6 +264,7 @@ void read_settings(const Description& description, const ConfigSource& source, v
   Reader reader(with_names, root, origins);
   for (const ConfigNode& file : source.files()) reader.read_section("", file);
   for (const Override& override_ : source.overrides()) reader.apply(override_);
+  reader.complete();
   reader.validate();
 }
 

@@ -1,9 +1,12 @@
 #include "cloob/config/source.h"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/text.h"
 #include "config/node.h"
 #include "config/yaml.h"
 
@@ -41,26 +44,29 @@ std::vector<ConfigNode> take_includes(ConfigNode& root) {
   return paths;
 }
 
-ConfigNode read_included(const ConfigNode& include, const std::string& including) {
-  const auto folder = std::filesystem::path(including).parent_path();
-  const std::string name = (folder / include.text).lexically_normal().string();
-  if (name == std::filesystem::path(including).lexically_normal()) {
-    throw_user_error("{}: the file includes itself", include.origin);
-  }
-  std::string text;
-  try {
-    text = read_file(name);
-  } catch (const UserError& error) {
-    throw_user_error("{}: {}", include.origin, error.what());
-  }
+// Appends the files that `text` includes, each after those that it includes itself, and then its own settings.
+// `open` are the files that led here.
+void add_files(std::string_view text, const std::string& name, std::vector<std::string>& open,
+               std::vector<ConfigNode>& files) {
   ConfigNode root = parse_settings(text, name);
-  for (const ConfigNode& child : root.children) {
-    if (child.key == kInclude) {
-      throw_user_error("{}: an included file may not include others (it is included at {})", child.key_origin,
-                       include.origin);
+  open.push_back(std::filesystem::path(name).lexically_normal().string());
+  for (const ConfigNode& include : take_includes(root)) {
+    const auto folder = std::filesystem::path(name).parent_path();
+    const std::string included = (folder / include.text).lexically_normal().string();
+    if (const auto begin = std::ranges::find(open, included); begin != open.end()) {
+      throw_user_error("{}: the files include each other: {} -> {}", include.origin,
+                       join(std::span(begin, open.end()), " -> "), included);
     }
+    std::string content;
+    try {
+      content = read_file(included);
+    } catch (const UserError& error) {
+      throw_user_error("{}: {}", include.origin, error.what());
+    }
+    add_files(content, included, open, files);
   }
-  return root;
+  open.pop_back();
+  files.push_back(std::move(root));
 }
 
 }  // namespace
@@ -73,10 +79,9 @@ ConfigSource ConfigSource::from_file(const std::filesystem::path& path) {
 }
 
 ConfigSource ConfigSource::from_text(std::string_view text, const std::string& name) {
-  ConfigNode root = parse_settings(text, name);
+  std::vector<std::string> open;
   std::vector<ConfigNode> files;
-  for (const ConfigNode& include : take_includes(root)) files.push_back(read_included(include, name));
-  files.push_back(std::move(root));
+  add_files(text, name, open, files);
   return ConfigSource(std::move(files));
 }
 

@@ -5,7 +5,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
-#include "config/utf8.h"
+#include "cloob/base/utf8.h"
 #include "config/yaml.h"
 
 namespace cloob {
@@ -63,7 +63,7 @@ std::string yaml_text(std::string_view text, bool in_list) {
   bool plain = is_plain(text, in_list);
   std::string quoted = "\"";
   for (std::string_view rest = text; !rest.empty();) {
-    const Utf8Character character = decode_utf8(rest);
+    const Utf8Character character = decode_character(rest);
     if (character.length == 0) throw_user_error("a text setting is not valid UTF-8: '{}'", text);
     if (needs_escape(character.code)) {
       quoted += escaped(character.code);

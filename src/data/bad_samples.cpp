@@ -28,6 +28,8 @@ std::string_view bad_kind_name(BadKind kind) {
       return "too large";
     case BadKind::no_caption:
       return "no caption";
+    case BadKind::caption_not_utf8:
+      return "caption not utf8";
     case BadKind::empty_after_cleaning:
       return "empty after cleaning";
   }

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/json.h"
 #include "cloob/base/text.h"
+#include "cloob/base/utf8.h"
 #include "cloob/data/bad_samples.h"
 
 namespace cloob {
@@ -50,11 +51,14 @@ double weight_from(const Json& json, const std::string& field) {
 void add_item(std::vector<Alternative>& alternatives, const Json& item, const std::string& field) {
   if (item.is_null()) return;
   if (item.is_string()) return add_alternative(alternatives, item.get_ref<const std::string&>(), {});
+  // MetaCLIP's [source, text].
+  if (item.is_array() && item.size() == 2 && item[0].is_string() && item[1].is_string())
+    return add_alternative(alternatives, item[1].get_ref<const std::string&>(), {});
   const auto caption = item.is_object() ? item.find("caption") : item.end();
   if (caption == item.end() || !caption->is_string()) {
     throw BadSample(BadKind::no_caption,
-                    fmt::format("'{}' in the .json member is neither a string nor a list of strings or of "
-                                "{{\"caption\": text, \"weight\": number}}",
+                    fmt::format("'{}' in the .json member is neither a string nor a list of strings, of "
+                                "{{\"caption\": text, \"weight\": number}} or of [source, text]",
                                 field));
   }
   const auto weight = item.find("weight");
@@ -95,7 +99,12 @@ std::vector<std::string> captions_in_text(std::span<const std::byte> text, bool 
 
 WeightedCaptions captions_in_json(std::span<const std::byte> text, const std::string& field) {
   const std::string_view content = as_text(text);
-  const auto json = Json::parse(content.begin(), content.end(), nullptr, /*allow_exceptions=*/false);
+  Json json;
+  try {
+    json = parse_python_json(content);
+  } catch (const JsonError& error) {
+    throw BadSample(BadKind::no_caption, fmt::format("the .json member {}", error.what()));
+  }
   if (!json.is_object()) throw BadSample(BadKind::no_caption, "the .json member is not a JSON object");
   const auto found = json.find(field);
   if (found == json.end()) {
@@ -125,6 +134,14 @@ std::size_t choose_caption(const RawSample& sample, RandomStream stream) {
     remaining -= weights[i];
   }
   return weights.size() - 1;
+}
+
+void require_utf8(std::string_view caption) {
+  const std::size_t valid = valid_utf8_length(caption);
+  if (valid == caption.size()) return;
+  throw BadSample(BadKind::caption_not_utf8,
+                  fmt::format("byte {} of the caption, 0x{:02x}, is not UTF-8", valid + 1,
+                              static_cast<unsigned char>(caption[valid])));
 }
 
 void throw_empty_after_cleaning(std::string_view caption) {

@@ -3,10 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
+#include <span>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/log.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
@@ -18,59 +22,84 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct ClassList {
-  std::vector<std::string> names;
-  std::vector<std::string> templates;
+constexpr int kMaxDepth = 32;
+constexpr const char* kTemplates = "zeroshot_classification_templates.txt";
+
+struct Entries {
+  std::vector<fs::path> folders, files;
 };
 
-// Without hidden entries.
-std::vector<fs::path> sorted_entries(const fs::path& folder) {
-  std::vector<fs::path> entries;
-  std::error_code error;
+// Sorted, without hidden entries.
+Entries entries_of(const fs::path& folder) {
+  Entries entries;
+  std::error_code error, ignored;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    if (!entry->path().filename().string().starts_with('.')) entries.push_back(entry->path());
+    if (entry->path().filename().string().starts_with('.')) continue;
+    (entry->is_directory(ignored) ? entries.folders : entries.files).push_back(entry->path());
   }
   if (error) throw_user_error("cannot read the folder '{}': {}", folder.string(), error.message());
-  std::sort(entries.begin(), entries.end());
+  std::ranges::sort(entries.folders);
+  std::ranges::sort(entries.files);
   return entries;
 }
 
-std::vector<std::string> read_lines_if_exists(const fs::path& path) {
-  return fs::exists(path) ? read_nonempty_lines(path) : std::vector<std::string>();
+// At most a few of the names.
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kMax = 5;
+  if (names.size() <= kMax) return join(names, ", ");
+  return fmt::format("{} and {} more", join(std::span(names).first(kMax), ", "), names.size() - kMax);
+}
+
+std::optional<fs::path> if_exists(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error) ? std::optional(path) : std::nullopt;
+}
+
+// Numbers in the order of their values, as users number the names that belong to them.
+void sort_by_number_if_all_are(std::vector<fs::path>& folders) {
+  const auto number = [](const fs::path& folder) { return parse_integer(folder.filename().string()); };
+  if (!std::ranges::all_of(folders, [&](const fs::path& folder) { return number(folder).has_value(); }))
+    return;
+  std::ranges::stable_sort(folders, {}, [&](const fs::path& folder) { return *number(folder); });
+}
+
+// Files of image types that cannot be decoded, by extension.
+using UndecodedFiles = std::map<std::string, std::int64_t>;
+
+bool is_undecoded_image(const std::string& extension) {
+  constexpr std::array<std::string_view, 14> kTypes = {".gif",  ".tif", ".tiff", ".avif", ".heic",
+                                                       ".heif", ".ppm", ".pgm",  ".pbm",  ".pnm",
+                                                       ".jp2",  ".jxl", ".tga",  ".svg"};
+  return std::ranges::find(kTypes, extension) != kTypes.end();
+}
+
+std::string describe(const UndecodedFiles& files) {
+  std::vector<std::string> parts;
+  for (const auto& [extension, count] : files)
+    parts.push_back(fmt::format("{} {}", with_thousands(count), extension));
+  return join(parts, ", ");
 }
 
 class FolderSource final : public LabeledSource {
  public:
-  explicit FolderSource(const fs::path& root) {
-    for (const auto& folder : sorted_entries(root)) {
-      if (fs::is_directory(folder)) add_class(folder);
-    }
-    if (files_.empty()) {
-      throw_user_error(
-          "'{}' has no images: expected one folder per class with .jpg, .jpeg, .png or .webp files, or "
-          "clip-benchmark's layout (classnames.txt, SPLIT/nshards.txt, SPLIT/0.tar)",
-          root.string());
-    }
-    classes_.templates = read_lines_if_exists(root / "templates.txt");
-    auto names = read_lines_if_exists(root / "classnames.txt");
-    if (names.empty()) return;
-    if (names.size() != classes_.names.size()) {
-      throw_user_error(
-          "'{}' names {} classes, but there are {} folders: it needs one line per folder, in the order of "
-          "the folder names",
-          (root / "classnames.txt").string(), names.size(), classes_.names.size());
-    }
-    classes_.names = std::move(names);
+  explicit FolderSource(const fs::path& root) : root_(root) {
+    Entries entries = entries_of(root);
+    sort_by_number_if_all_are(entries.folders);
+    for (const fs::path& folder : entries.folders) add_class(folder);
+    require_images();
+    require_classes();
+    warn_of_left_out(std::ranges::count_if(entries.files, has_image_name));
   }
 
-  std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
+  std::int64_t size() const override { return std::ssize(files_); }
   RawSample read(std::int64_t index) const override {
     return {describe(index), read_image_file(file(index).path), {}};
   }
   std::string describe(std::int64_t index) const override { return file(index).path.string(); }
   std::int64_t label(std::int64_t index) const override { return file(index).label; }
-  const std::vector<std::string>& class_names() const override { return classes_.names; }
-  const std::vector<std::string>& templates() const override { return classes_.templates; }
+  const std::vector<std::string>& class_folders() const override { return class_folders_; }
+  std::optional<fs::path> names_file() const override { return if_exists(root_ / "classnames.txt"); }
+  std::optional<fs::path> templates_file() const override { return if_exists(root_ / "templates.txt"); }
 
  private:
   struct File {
@@ -79,18 +108,68 @@ class FolderSource final : public LabeledSource {
   };
 
   void add_class(const fs::path& folder) {
-    const auto label = static_cast<std::int64_t>(classes_.names.size());
-    for (const auto& path : sorted_entries(folder)) {
-      if (has_image_name(path)) files_.push_back({path, label});
+    const std::size_t files_before = files_.size();
+    add_files(folder, std::ssize(class_folders_), 0);
+    (files_.size() > files_before ? class_folders_ : empty_folders_).push_back(folder.filename().string());
+  }
+  void add_files(const fs::path& folder, std::int64_t label, int depth) {
+    if (depth > kMaxDepth) {
+      throw_user_error("'{}' is more than {} folders deep: is there a link to a folder above it?",
+                       folder.string(), kMaxDepth);
     }
-    std::string name = folder.filename().string();
-    std::replace(name.begin(), name.end(), '_', ' ');
-    classes_.names.push_back(std::move(name));
+    const Entries entries = entries_of(folder);
+    for (const fs::path& path : entries.files) {
+      const std::string extension = to_lower_ascii(path.extension().string());
+      if (has_image_name(path)) {
+        files_.push_back({path, label});
+      } else if (is_undecoded_image(extension)) {
+        ++undecoded_[extension];
+      }
+    }
+    for (const fs::path& path : entries.folders) add_files(path, label, depth + 1);
+  }
+
+  void require_images() const {
+    if (!files_.empty()) return;
+    if (!undecoded_.empty()) {
+      throw_user_error("'{}' has no images that can be decoded, only {}: convert them to PNG or JPEG",
+                       root_.string(), cloob::describe(undecoded_));
+    }
+    throw_user_error(
+        "'{}' has no images: expected one folder per class with .jpg, .jpeg, .png, .webp or .bmp files, or "
+        "clip-benchmark's layout (classnames.txt, SPLIT/nshards.txt, SPLIT/0.tar)",
+        root_.string());
+  }
+  // A folder above the class folders.
+  void require_classes() const {
+    constexpr std::array<std::string_view, 6> kSplits = {"train", "training",   "val",
+                                                         "valid", "validation", "test"};
+    const auto is_split = [&](const std::string& name) {
+      return std::ranges::find(kSplits, to_lower_ascii(name)) != kSplits.end();
+    };
+    if (!std::ranges::all_of(class_folders_, is_split)) return;
+    throw_user_error("'{}' has no class folders but {}: choose one of them, for example '{}'", root_.string(),
+                     join(class_folders_, ", "), (root_ / class_folders_.back()).string());
+  }
+  void warn_of_left_out(std::int64_t num_images) const {
+    const std::string root = root_.string();
+    if (!undecoded_.empty()) {
+      log_warning("eval",
+                  "'{}': left out are files of types that are not decoded: {}; convert them to PNG or JPEG",
+                  root, cloob::describe(undecoded_));
+    }
+    if (!empty_folders_.empty()) {
+      log_warning("eval", "'{}': folders without images are not classes: {}", root, some_of(empty_folders_));
+    }
+    if (num_images > 0)
+      log_warning("eval", "'{}': left out are {} images outside of the class folders", root, num_images);
   }
   const File& file(std::int64_t index) const { return files_.at(static_cast<std::size_t>(index)); }
 
+  fs::path root_;
   std::vector<File> files_;
-  ClassList classes_;
+  std::vector<std::string> class_folders_, empty_folders_;
+  UndecodedFiles undecoded_;
 };
 
 const std::vector<std::string>& image_suffixes() {
@@ -112,8 +191,7 @@ std::vector<fs::path> list_numbered_shards(const fs::path& folder) {
 class ClipBenchmarkSource final : public LabeledSource {
  public:
   ClipBenchmarkSource(const fs::path& root, const std::string& split, std::int64_t threads)
-      : classes_{read_nonempty_lines(root / "classnames.txt"),
-                 read_lines_if_exists(root / "zeroshot_classification_templates.txt")},
+      : root_(root),
         reader_(list_numbered_shards(root / split), {image_suffixes(), {"cls"}, "labels are .cls members"},
                 {.threads = threads, .folder = {}, .progress = {}}) {}
 
@@ -131,19 +209,17 @@ class ClipBenchmarkSource final : public LabeledSource {
     if (!member) throw_user_error("{} has no label: {}", describe(index), sample.describe_members());
     const std::string_view text(reinterpret_cast<const char*>(member->data()), member->size());
     const auto label = parse_integer(trim(text));
-    const auto num_classes = static_cast<std::int64_t>(classes_.names.size());
-    if (!label || *label < 0 || *label >= num_classes) {
-      throw_user_error(
-          "{} has the label '{}': labels are integers from 0 to {}, one per line of classnames.txt",
-          describe(index), trim(text), num_classes - 1);
-    }
+    if (!label || *label < 0)
+      throw_user_error("{} has the label '{}': labels are integers from 0", describe(index), trim(text));
     return *label;
   }
-  const std::vector<std::string>& class_names() const override { return classes_.names; }
-  const std::vector<std::string>& templates() const override { return classes_.templates; }
+  const std::vector<std::string>& class_folders() const override { return no_folders_; }
+  std::optional<fs::path> names_file() const override { return root_ / "classnames.txt"; }
+  std::optional<fs::path> templates_file() const override { return if_exists(root_ / kTemplates); }
 
  private:
-  ClassList classes_;
+  fs::path root_;
+  std::vector<std::string> no_folders_;
   ShardReader reader_;
 };
 
@@ -156,7 +232,7 @@ std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, c
   if (fs::exists(root / split / "nshards.txt", error)) {
     return std::make_shared<ClipBenchmarkSource>(root, split, resolve_threads(threads));
   }
-  if (fs::exists(root / "zeroshot_classification_templates.txt", error)) {
+  if (fs::exists(root / kTemplates, error)) {
     throw_user_error("'{}' does not exist: choose a split that '{}' has",
                      (root / split / "nshards.txt").string(), root.string());
   }

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "cloob/base/error.h"
-#include "cloob/eval/prompts.h"
 
 namespace cloob {
 namespace {
@@ -58,19 +57,6 @@ RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs) {
   return retrieval_metrics(pairs.image_ND, pairs.text_MD, pairs.image_of_text);
 }
 
-ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
-                                  const std::optional<std::string>& templates) {
-  ZeroShotPrompts prompts;
-  prompts.class_names = class_names ? load_class_names(*class_names) : source.class_names();
-  prompts.templates = templates ? load_templates(*templates) : source.templates();
-  if (prompts.templates.empty()) prompts.templates = default_templates();
-  if (prompts.class_names.size() != source.class_names().size()) {
-    throw_user_error("'{}' has {} class names, but the data has {} classes", class_names.value_or("the data"),
-                     prompts.class_names.size(), source.class_names().size());
-  }
-  return prompts;
-}
-
 ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
                                    const std::shared_ptr<const LabeledSource>& source,
                                    const ZeroShotPrompts& prompts, const EncodeOptions& options) {
@@ -86,7 +72,14 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
   const ImageFeatures images = encoder.encode_images(source, options);
   std::vector<std::int64_t> labels;
   labels.reserve(images.indices.size());
-  for (const std::int64_t index : images.indices) labels.push_back(source->label(index));
+  for (const std::int64_t index : images.indices) {
+    const std::int64_t label = source->label(index);
+    if (label >= num_classes) {
+      throw_user_error("{} has the label {}, but '{}' has {} class names, for the labels from 0 to {}",
+                       source->describe(index), label, prompts.names_from, num_classes, num_classes - 1);
+    }
+    labels.push_back(label);
+  }
   return zero_shot_metrics(images.features_ND, classifier_KD, labels);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/text.h"
 #include "cloob/data/loader/loader.h"
 #include "cloob/data/loader/preprocess.h"
 
@@ -67,6 +68,17 @@ at::Tensor FeatureEncoder::encode_texts(std::span<const std::string> texts,
                     static_cast<std::int64_t>(texts.size()));
   }
   return at::cat(parts);
+}
+
+void require_finite_features(const at::Tensor& features_ND, std::string_view what) {
+  const at::Tensor bad_N = features_ND.isfinite().all(1).logical_not();
+  const auto num_bad = bad_N.sum().item<std::int64_t>();
+  if (num_bad == 0) return;
+  throw_user_error(
+      "the features of {} of {} {}s are not finite, starting with {} {}: the weights are broken (a diverged "
+      "run?) or the precision is too low",
+      with_thousands(num_bad), with_thousands(bad_N.size(0)), what, what,
+      bad_N.to(at::kByte).argmax().item<std::int64_t>());
 }
 
 }  // namespace cloob

@@ -1,11 +1,13 @@
 #include "cloob/eval/prompts.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
+#include "cloob/base/log.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -14,6 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kPlaceholders[] = {"{c}", "{}"};
+constexpr const char* kImageNet = "imagenet1k";  // in clip-benchmark's lists
 
 // A text of a list with its location, for messages.
 struct Entry {
@@ -21,23 +24,13 @@ struct Entry {
   std::string location;
 };
 
-enum class EmptyLines { rejected, skipped };
-
-// Empty lines at the end never matter.
-std::vector<Entry> lines_of(const std::filesystem::path& file, EmptyLines empty_lines) {
+// Without empty lines at the end.
+std::vector<Entry> lines_of(const std::filesystem::path& file) {
   std::vector<std::string> lines = read_lines(file);
   while (!lines.empty() && trim(lines.back()).empty()) lines.pop_back();
   std::vector<Entry> entries;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const Entry entry = {std::string(trim(lines[i])), fmt::format("{}:{}", file.string(), i + 1)};
-    if (!entry.text.empty()) {
-      entries.push_back(entry);
-    } else if (empty_lines == EmptyLines::rejected) {
-      throw_user_error(
-          "{}: the line is empty: the label of a class is its line number, so every line needs a name",
-          entry.location);
-    }
-  }
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    entries.push_back({std::string(trim(lines[i])), fmt::format("{}:{}", file.string(), i + 1)});
   return entries;
 }
 
@@ -46,7 +39,7 @@ std::vector<Entry> entries_of(const Json& list, const std::string& location) {
   for (const Json& item : list) {
     const std::string item_location = fmt::format("{}[{}]", location, entries.size());
     if (!item.is_string()) throw_user_error("{}: expected a string, found {}", item_location, item.dump());
-    entries.push_back({item.get<std::string>(), item_location});
+    entries.push_back({std::string(trim(item.get<std::string>())), item_location});
   }
   return entries;
 }
@@ -62,8 +55,13 @@ std::vector<Entry> entries_of(const Json& list, const std::string& location) {
 
 std::vector<Entry> json_entries(const std::filesystem::path& file,
                                 const std::optional<std::string>& data_set) {
-  const Json content = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
   const std::string location = file.string();
+  Json content;
+  try {
+    content = parse_python_json<Json>(read_file(file));
+  } catch (const JsonError& error) {
+    throw_user_error("{} {}", location, error.what());
+  }
   if (content.is_array() && !data_set) return entries_of(content, location);
   if (content.is_object() && data_set) {
     const auto found = content.find(*data_set);
@@ -81,14 +79,74 @@ std::vector<Entry> json_entries(const std::filesystem::path& file,
 }
 
 // `bundled` is the clip-benchmark file in which a bare data set name is looked up.
-std::vector<Entry> load_entries(const std::string& source, const std::string& bundled,
-                                EmptyLines empty_lines) {
+std::vector<Entry> load_entries(const std::string& source, const std::string& bundled) {
   const std::size_t suffix = source.rfind(".json:");
   if (suffix != source.npos) return json_entries(source.substr(0, suffix + 5), source.substr(suffix + 6));
   if (source.ends_with(".json")) return json_entries(source, std::nullopt);
   const bool is_name =
       !std::filesystem::exists(source) && source.find('/') == source.npos && !source.ends_with(".txt");
-  return is_name ? json_entries(find_resource(bundled), source) : lines_of(source, empty_lines);
+  return is_name ? json_entries(find_resource(bundled), source) : lines_of(source);
+}
+
+// "red_circle" -> "red circle"
+std::string name_of(std::string folder) {
+  std::ranges::replace(folder, '_', ' ');
+  return folder;
+}
+
+bool are_wordnet_ids(const std::vector<std::string>& folders) {
+  const auto is_id = [](const std::string& folder) {
+    return folder.size() == 9 && folder.front() == 'n' &&
+           std::all_of(folder.begin() + 1, folder.end(), [](char c) { return c >= '0' && c <= '9'; });
+  };
+  return !folders.empty() && std::ranges::all_of(folders, is_id);
+}
+
+// The names of some of ImageNet's 1,000 classes, whose labels count the sorted WordNet ids.
+std::vector<std::string> imagenet_names(const std::vector<std::string>& wordnet_ids) {
+  const std::vector<std::string> all_ids = read_nonempty_lines(find_resource("imagenet_synsets.txt"));
+  const std::vector<std::string> all_names = load_class_names(kImageNet);
+  CLOOB_CHECK(all_ids.size() == all_names.size(), "{} ids and {} names", all_ids.size(), all_names.size());
+  std::vector<std::string> names;
+  for (const std::string& id : wordnet_ids) {
+    const auto found = std::ranges::lower_bound(all_ids, id);
+    if (found == all_ids.end() || *found != id) {
+      throw_user_error(
+          "the folder '{}' has the form of a WordNet id, but is none of ImageNet's 1,000 classes: name the "
+          "classes in a file, one line per folder",
+          id);
+    }
+    names.push_back(all_names[static_cast<std::size_t>(found - all_ids.begin())]);
+  }
+  return names;
+}
+
+// Names are in the order of the folders. A file in another order that lists exactly the names of the folders is
+// matched by name.
+void match_to_folders(ZeroShotPrompts& prompts) {
+  const std::vector<std::string>& folders = prompts.class_folders;
+  if (folders.empty()) return;
+  std::vector<std::string>& names = prompts.class_names;
+  if (names.size() != folders.size()) {
+    throw_user_error(
+        "'{}' has {} class names, but there are {} folders with images: it needs one name per "
+        "folder, in the order of the folders{}",
+        prompts.names_from, names.size(), folders.size(),
+        are_wordnet_ids(folders) ? "; ImageNet's names need no file, the folders are WordNet ids" : "");
+  }
+  const auto normalized = [](const std::vector<std::string>& texts) {
+    std::vector<std::string> result;
+    for (const std::string& text : texts) result.push_back(to_lower_ascii(name_of(text)));
+    return result;
+  };
+  const std::vector<std::string> keys = normalized(names), wanted = normalized(folders);
+  if (keys == wanted || !std::ranges::is_permutation(keys, wanted)) return;
+  std::vector<std::string> matched;
+  for (const std::string& folder : wanted)
+    matched.push_back(names[static_cast<std::size_t>(std::ranges::find(keys, folder) - keys.begin())]);
+  names = std::move(matched);
+  log_warning("eval", "'{}' has the names of the folders in another order: each folder gets its own name",
+              prompts.names_from);
 }
 
 void require_valid_template(const Entry& entry) {
@@ -102,9 +160,51 @@ void require_valid_template(const Entry& entry) {
 
 }  // namespace
 
+ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
+                                  const std::optional<std::string>& templates) {
+  const std::vector<std::string>& folders = source.class_folders();
+  const auto names_file = source.names_file();
+  const bool uses_imagenet = !class_names && !names_file && are_wordnet_ids(folders);
+  ZeroShotPrompts prompts;
+  prompts.class_folders = folders;
+  if (class_names || names_file) {
+    prompts.names_from = class_names ? *class_names : names_file->string();
+    prompts.class_names = load_class_names(prompts.names_from);
+    match_to_folders(prompts);
+  } else if (uses_imagenet) {
+    prompts.names_from = "the WordNet ids of ImageNet";
+    prompts.class_names = imagenet_names(folders);
+  } else {
+    prompts.names_from = "the folders";
+    for (const std::string& folder : folders) prompts.class_names.push_back(name_of(folder));
+  }
+  if (const auto file = source.templates_file(); templates || file || uses_imagenet) {
+    prompts.templates_from = templates ? *templates : file ? file->string() : kImageNet;
+    prompts.templates = load_templates(prompts.templates_from);
+  } else {
+    prompts.templates_from = "the default";
+    prompts.templates = {"a photo of a {c}."};
+  }
+  return prompts;
+}
+
+std::string describe(const ZeroShotPrompts& prompts) {
+  const auto num_templates = std::ssize(prompts.templates);
+  return fmt::format("{} classes, '{}' to '{}', names from {}; {} {} from {}, the first '{}'",
+                     with_thousands(std::ssize(prompts.class_names)), prompts.class_names.front(),
+                     prompts.class_names.back(), prompts.names_from, num_templates,
+                     num_templates == 1 ? "prompt" : "prompts", prompts.templates_from,
+                     prompts.templates.front());
+}
+
 std::vector<std::string> load_class_names(const std::string& source) {
   std::vector<std::string> names;
-  for (const Entry& entry : load_entries(source, "en_classnames.json", EmptyLines::rejected)) {
+  for (const Entry& entry : load_entries(source, "en_classnames.json")) {
+    if (entry.text.empty()) {
+      throw_user_error(
+          "{}: the name is empty: the position of a name is the label of its class, so no line may be left out",
+          entry.location);
+    }
     names.push_back(entry.text);
   }
   if (names.empty()) throw_user_error("{} has no class names", source);
@@ -113,16 +213,14 @@ std::vector<std::string> load_class_names(const std::string& source) {
 
 std::vector<std::string> load_templates(const std::string& source) {
   std::vector<std::string> templates;
-  for (const Entry& entry :
-       load_entries(source, "en_zeroshot_classification_templates.json", EmptyLines::skipped)) {
+  for (const Entry& entry : load_entries(source, "en_zeroshot_classification_templates.json")) {
+    if (entry.text.empty()) continue;
     require_valid_template(entry);
     templates.push_back(entry.text);
   }
   if (templates.empty()) throw_user_error("{} has no templates", source);
   return templates;
 }
-
-std::vector<std::string> default_templates() { return {"a photo of a {c}."}; }
 
 std::string fill_template(std::string_view prompt_template, std::string_view class_name) {
   std::string text;

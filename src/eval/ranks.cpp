@@ -5,9 +5,6 @@
 
 #include <algorithm>
 
-#include "cloob/base/error.h"
-#include "cloob/base/text.h"
-
 namespace cloob {
 
 at::Tensor ranks_in_rows(const at::Tensor& scores_NK, const at::Tensor& chosen_N) {
@@ -16,17 +13,6 @@ at::Tensor ranks_in_rows(const at::Tensor& scores_NK, const at::Tensor& chosen_N
   const at::Tensor column_K = at::arange(scores_NK.size(1), chosen_N.options());
   const at::Tensor before_NK = (scores_NK == score_N1).logical_and_(column_K < chosen_N1);
   return (scores_NK > score_N1).logical_or_(before_NK).sum(1);
-}
-
-void require_finite_features(const at::Tensor& features_ND, std::string_view what) {
-  const at::Tensor bad_N = features_ND.isfinite().all(1).logical_not();
-  const auto num_bad = bad_N.sum().item<std::int64_t>();
-  if (num_bad == 0) return;
-  throw_user_error(
-      "the features of {} of {} {}s are not finite, starting with {} {}: the weights are broken (a diverged "
-      "run?) or the precision is too low",
-      with_thousands(num_bad), with_thousands(bad_N.size(0)), what, what,
-      bad_N.to(at::kByte).argmax().item<std::int64_t>());
 }
 
 std::int64_t rows_per_block(std::int64_t num_columns) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
 
@@ -155,8 +156,9 @@ EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
   for (const std::string& folder : eval.zero_shot) {
     const std::string name = last_component(folder);
     const auto source = open_labeled_source(folder, "test", data.threads);
-    std::shared_ptr<const Evaluation> classes =
-        make_zero_shot_evaluation(source, zero_shot_prompts(*source, eval.class_names, eval.templates));
+    ZeroShotPrompts prompts = zero_shot_prompts(*source, eval.class_names, eval.templates);
+    log_info("eval", "{}: {}", name, describe(prompts));
+    std::shared_ptr<const Evaluation> classes = make_zero_shot_evaluation(source, std::move(prompts));
     entries.push_back({name, fmt::format("val/{}_", name), std::move(classes), schedule_of(eval, name)});
   }
   require_known_names(eval, entries);

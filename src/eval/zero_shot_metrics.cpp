@@ -9,6 +9,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
+#include "cloob/eval/feature_encoder.h"
 #include "eval/ranks.h"
 
 namespace cloob {

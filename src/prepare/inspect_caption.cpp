@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cloob/base/utf8.h"
 #include "cloob/text/clean.h"
 
 namespace cloob {
@@ -30,12 +31,6 @@ void for_each_character(std::string_view text, const Visit& visit) {
 
 std::int64_t count_characters(std::string_view text) {
   return std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
-}
-
-std::int64_t count_of(std::string_view text, std::string_view part) {
-  std::int64_t count = 0;
-  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) ++count;
-  return count;
 }
 
 // By Unicode block: a few unusual characters are mistaken for letters.
@@ -66,17 +61,12 @@ bool is_control(char32_t code) { return code < 0x20 || (code >= 0x7F && code < 0
 
 }  // namespace
 
-bool is_valid_utf8(std::string_view text) {
-  // Broken bytes become additional replacement characters.
-  return count_of(collapse_whitespace(text), kReplacement) == count_of(text, kReplacement);
-}
-
 CaptionStats analyze_caption(std::string_view caption) {
   const std::string text = collapse_whitespace(caption);
   CaptionStats stats;
   stats.characters = count_characters(text);
   stats.words = text.empty() ? 0 : std::ranges::count(text, ' ') + 1;
-  stats.is_valid = count_of(text, kReplacement) == count_of(caption, kReplacement);
+  stats.is_valid = is_valid_utf8(caption);
   stats.cleaned = clean_caption(caption);
   for_each_character(stats.cleaned, [&](char32_t code, std::string_view) {
     stats.letters += letters_in(code);

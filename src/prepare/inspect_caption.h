@@ -21,8 +21,6 @@ struct CaptionStats {
 
 CaptionStats analyze_caption(std::string_view caption);
 
-bool is_valid_utf8(std::string_view text);
-
 /// `text` as one readable line: white space collapsed, broken UTF-8 and control characters replaced,
 /// truncated with three dots after `max_characters`.
 std::string one_line(std::string_view text, std::size_t max_characters);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <utility>
 
+#include "cloob/base/utf8.h"
 #include "cloob/data/captions.h"
 #include "cloob/data/image_files.h"
 #include "cloob/image/decode.h"
@@ -48,10 +49,14 @@ std::string describe_bars(const Bars& bars, ImageSize full, ImageSize reduced) {
                      bars.vertical ? "left and right" : "top and bottom");
 }
 
-// Training draws one caption: a sample is certainly lost if all are empty after cleaning.
+// Training draws one caption: a sample is certainly lost if none can be used.
 void require_text(const std::vector<std::string>& captions) {
-  const auto is_empty = [](const std::string& caption) { return clean_caption(caption).empty(); };
-  if (std::ranges::all_of(captions, is_empty)) throw_empty_after_cleaning(captions.front());
+  const auto is_unusable = [](const std::string& caption) {
+    return !is_valid_utf8(caption) || clean_caption(caption).empty();
+  };
+  if (!std::ranges::all_of(captions, is_unusable)) return;
+  require_utf8(captions.front());
+  throw_empty_after_cleaning(captions.front());
 }
 
 }  // namespace

@@ -3,11 +3,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -87,9 +87,13 @@ PackFolder::PackFolder(fs::path path, const Json& plan, bool resume) : path_(std
 
 void PackFolder::require_same_plan(const Json& plan) const {
   const fs::path file = path_ / kPlanFile;
-  const Json before = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  Json before;
+  try {
+    before = parse_json<Json>(read_file(file));
+  } catch (const JsonError&) {  // reported below
+  }
   if (!before.is_object()) throw_user_error("'{}' is damaged: name a new folder", file.string());
-  const std::string difference = describe_difference(before, Json::parse(as_text(plan, -1)));
+  const std::string difference = describe_difference(before, parse_json<Json>(as_text(plan, -1)));
   if (difference.empty()) return;
   throw_user_error(
       "'{}' was started with a different plan ({}): give the same source and options to continue, or name a "
@@ -107,7 +111,7 @@ std::optional<ShardReport> PackFolder::find_report(std::int64_t shard) const {
   std::error_code error;
   if (!fs::exists(report_path(shard), error)) return std::nullopt;
   try {
-    const Json json = Json::parse(read_file(report_path(shard)));
+    const auto json = parse_json<Json>(read_file(report_path(shard)));
     if (fs::file_size(shard_path(shard), error) != json.at("bytes").get<std::uintmax_t>())
       return std::nullopt;
     ShardReport report = {json.at("count").get<std::int64_t>(), json.at("successes").get<std::int64_t>(), {}};
@@ -119,7 +123,7 @@ std::optional<ShardReport> PackFolder::find_report(std::int64_t shard) const {
                                 found->at("examples").get<std::vector<std::string>>()});
     }
     return report;
-  } catch (const Json::exception&) {  // rewritten
+  } catch (const std::exception&) {  // rewritten
     return std::nullopt;
   }
 }

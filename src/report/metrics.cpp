@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/text.h"
 #include "report/append_file.h"
 
@@ -36,7 +36,7 @@ double number_or_nan(const Json& value) {
 
 MetricsRecord parse_record(std::string_view line) {
   MetricsRecord record;
-  const Json object = Json::parse(line);
+  const Json object = parse_json<Json>(line);
   record.step = object.at("step").get<std::int64_t>();
   record.epoch = object.at("epoch").get<double>();
   record.samples_seen = object.at("samples_seen").get<std::int64_t>();
@@ -62,10 +62,17 @@ bool take_line(std::string_view& rest, std::string_view& line) {
   return true;
 }
 
-bool is_record_until(std::string_view line, std::int64_t step) {
+bool is_evaluation(const MetricsRecord& record) {
+  return std::ranges::none_of(record.metrics,
+                              [](const auto& metric) { return metric.first.starts_with("train/"); });
+}
+
+bool is_record_until(std::string_view line, const ResumePoint& resumed) {
   try {
-    return parse_record(line).step <= step;
-  } catch (const Json::exception&) {
+    const MetricsRecord record = parse_record(line);
+    return record.step < resumed.step ||
+           (record.step == resumed.step && (resumed.is_evaluated || !is_evaluation(record)));
+  } catch (const std::exception&) {
     return false;
   }
 }
@@ -104,13 +111,13 @@ void MetricsWriter::write(const MetricsRecord& record) {
   file_->append(line + "}\n");
 }
 
-std::int64_t drop_metrics_after(const std::filesystem::path& path, std::int64_t step) {
+std::int64_t drop_metrics_after(const std::filesystem::path& path, const ResumePoint& resumed) {
   if (!std::filesystem::exists(path)) return 0;
   const std::string content = read_file(path);
   std::string_view rest = content;
   std::string_view dropped = rest;
   std::string_view line;
-  while (take_line(rest, line) && is_record_until(line, step)) dropped = rest;
+  while (take_line(rest, line) && is_record_until(line, resumed)) dropped = rest;
   if (dropped.empty()) return 0;
   write_file_atomically(path, std::string_view(content).substr(0, content.size() - dropped.size()));
   return std::count(dropped.begin(), dropped.end(), '\n') + (dropped.back() == '\n' ? 0 : 1);
@@ -124,7 +131,7 @@ std::vector<MetricsRecord> read_metrics(const std::filesystem::path& path) {
   while (take_line(rest, line)) {
     try {
       records.push_back(parse_record(line));
-    } catch (const Json::exception&) {
+    } catch (const std::exception&) {
       throw_user_error(
           "{}:{}: not a line of metrics: expected a JSON object with step, epoch, samples_seen, time_s and "
           "numbers",

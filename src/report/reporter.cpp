@@ -6,24 +6,23 @@ namespace cloob {
 namespace {
 
 // A writer keeps its file open, so lines must be dropped before it is created.
-const std::filesystem::path& without_later_steps(const std::filesystem::path& file,
-                                                 std::optional<std::int64_t> resumed_after_step) {
-  if (!resumed_after_step) return file;
-  const std::int64_t dropped = drop_metrics_after(file, *resumed_after_step);
-  if (dropped > 0) {
-    log_info("report", "dropped {} line(s) after step {} from {}", dropped, *resumed_after_step,
-             file.string());
-  }
+const std::filesystem::path& without_later_lines(const std::filesystem::path& file,
+                                                 const std::optional<ResumePoint>& resumed) {
+  if (!resumed) return file;
+  const std::int64_t dropped = drop_metrics_after(file, *resumed);
+  if (dropped > 0)
+    log_info("report", "dropped {} line(s) after step {} from {}", dropped, resumed->step, file.string());
   return file;
 }
 
 }  // namespace
 
 Reporter::Reporter(const ReportConfig& config, const std::filesystem::path& run_dir,
-                   std::optional<std::int64_t> resumed_after_step)
-    : metrics_(without_later_steps(metrics_path(run_dir), resumed_after_step)),
-      evaluations_(without_later_steps(evaluations_path(run_dir), resumed_after_step)) {
-  if (config.tensorboard) tensorboard_.emplace(run_dir / "tensorboard", resumed_after_step);
+                   const std::optional<ResumePoint>& resumed)
+    : metrics_(without_later_lines(metrics_path(run_dir), resumed)),
+      evaluations_(without_later_lines(evaluations_path(run_dir), resumed)) {
+  if (config.tensorboard)
+    tensorboard_.emplace(run_dir / "tensorboard", resumed ? std::optional(resumed->step) : std::nullopt);
 }
 
 void Reporter::write(const MetricsRecord& record) {

@@ -11,6 +11,9 @@
 namespace cloob {
 namespace {
 
+// CLOOB's recipe for Conceptual Captions (Fuerst et al., 2022).
+constexpr double kInfoLoobInvTau = 30.0;
+
 // A captured step can neither read values nor set the state of the random generator.
 void require_capturable(const TrainConfig& config) {
   const auto reject = [](const char* setting) {
@@ -49,6 +52,22 @@ void RunConfig::validate() const {
         enum_name(image.train_crop));
   }
 }
+
+std::vector<ImpliedSetting> RunConfig::implied_settings() const {
+  constexpr std::string_view kBy = "objective";
+  const ObjectiveKinds kinds = kinds_of(objective);
+  const bool is_info_loob = kinds.loss == LossKind::info_loob;
+  std::vector<ImpliedSetting> implied = {
+      {kBy, "loss.kind", std::string(enum_name(kinds.loss))},
+      {kBy, "loss.inv_tau", is_info_loob ? kInfoLoobInvTau : LossConfig().inv_tau},
+      {kBy, "loss.learn_inv_tau", !is_info_loob},
+      {kBy, "retrieval.kind", std::string(enum_name(kinds.retrieval))}};
+  if (kinds.retrieval == RetrievalKind::hopfield)
+    implied.push_back({kBy, "retrieval.beta", RetrievalConfig().beta});
+  return implied;
+}
+
+void RunConfig::complete() { objective = system_of(loss.kind, retrieval.kind); }
 
 Precision precision_of(const TrainConfig& config) {
   return config.precision.value_or(default_precision(config.device));

@@ -7,7 +7,7 @@
 
 namespace cloob {
 
-/// CLIP's tokenizer with exactly the ids of open_clip 3.3, except for the repair of mojibake (clean.h).
+/// CLIP's tokenizer with exactly the ids of open_clip 3.3 (clean.h).
 ///
 /// The end token is the largest id. A caption that contains the text "<end_of_text>" gets that id at this
 /// position, and the text encoder pools at the first one. The padding id, 0, is also the id of '!'; see

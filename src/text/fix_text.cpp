@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "text/html.h"
+#include "text/mojibake.h"
 #include "text/unicode.h"
 
 namespace cloob {
@@ -87,22 +88,24 @@ bool is_unwanted_control(char32_t c) {
          c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);
 }
 
-std::u32string fix_segment(std::u32string_view segment, bool unescape) {
+std::u32string fix_segment(std::u32string_view segment, bool unescape, PassBudget& budget) {
   std::u32string text(segment);
-  for (;;) {
-    std::u32string fixed = unescape ? unescape_unambiguous_html(text) : text;
+  while (budget.spend(text.size())) {
+    std::u32string fixed = fix_encoding(unescape ? unescape_unambiguous_html(text) : text, budget);
     fixed = remove_terminal_escapes(unify_line_breaks(replace_characters(fixed)));
     std::erase_if(fixed, is_unwanted_control);
     fixed = normalize_nfc(fixed);
-    if (fixed == text) return text;
+    if (fixed == text) break;
     text = std::move(fixed);
   }
+  return text;
 }
 
 }  // namespace
 
 std::u32string fix_text(std::u32string_view text) {
   constexpr std::size_t kMaxSegment = 1'000'000;
+  PassBudget budget(text.size());
   std::u32string fixed;
   bool unescape = true;
   while (!text.empty()) {
@@ -111,7 +114,7 @@ std::u32string fix_text(std::u32string_view text) {
     const std::u32string_view segment = text.substr(0, std::min(line_length, kMaxSegment));
     // A '<' indicates HTML, in which references are intended; ftfy then also keeps those of all later lines.
     if (segment.find(U'<') != std::u32string_view::npos) unescape = false;
-    fixed += fix_segment(segment, unescape);
+    fixed += fix_segment(segment, unescape, budget);
     text.remove_prefix(segment.size());
   }
   return fixed;

@@ -38,7 +38,7 @@ std::string summary_of(const NamedNumbers& metrics) {
 
 RunLog::RunLog(const RunConfig& config, const RunDirectory& directory, const TrainingState& state,
                const Loader& loader, TrainingTask& task, const TrainStep& train_step, c10::Device device,
-               std::int64_t total_steps, std::optional<std::int64_t> resumed_after_step)
+               std::int64_t total_steps, const std::optional<ResumePoint>& resumed)
     : config_(config),
       directory_(directory),
       state_(state),
@@ -48,7 +48,7 @@ RunLog::RunLog(const RunConfig& config, const RunDirectory& directory, const Tra
       train_step_(train_step),
       device_(device),
       total_steps_(total_steps),
-      reporter_(config.report, directory.path(), resumed_after_step),
+      reporter_(config.report, directory.path(), resumed),
       progress_(config.report.progress, config.report.every_steps),
       meter_(kSpeedWindowSeconds),
       loss_sum_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))) {}
@@ -62,28 +62,50 @@ void RunLog::log_step(const StepReport& report, std::int64_t num_samples, const 
     loss_sum_ += report.loss;
     ++loss_count_;
   }
-  if (state_.step % config_.report.every_steps == 0 || state_.step == total_steps_) write_metrics(report);
+  if (line_is_due()) {
+    NamedNumbers metrics = take_loss();
+    add_step(metrics, report);
+    write_metrics(std::move(metrics));
+  }
   show_step();
 }
 
-void RunLog::write_metrics(const StepReport& report) {
+// Such a step has no loss, but those since the last line may have.
+void RunLog::log_skipped_batch() {
+  if (line_is_due()) write_metrics(take_loss());
+  show_step();
+}
+
+bool RunLog::line_is_due() const {
+  return state_.step % config_.report.every_steps == 0 || state_.step == total_steps_;
+}
+
+// The mean loss since the last line, unless all of its steps were skipped.
+NamedNumbers RunLog::take_loss() {
   NamedNumbers metrics;
-  const auto add = [&](const NamedScalars& scalars) {
-    for (const auto& [name, value] : scalars) metrics.emplace_back("train/" + name, value.item<double>());
-  };
   shown_loss_.reset();
-  if (loss_count_ > 0) {  // unless all of the steps were skipped
+  if (loss_count_ > 0) {
     shown_loss_ = loss_sum_.item<double>() / static_cast<double>(loss_count_);
     metrics.emplace_back("train/loss", *shown_loss_);
   }
   loss_sum_.zero_();
   loss_count_ = 0;
+  return metrics;
+}
+
+void RunLog::add_step(NamedNumbers& metrics, const StepReport& report) const {
+  const auto add = [&](const NamedScalars& scalars) {
+    for (const auto& [name, value] : scalars) metrics.emplace_back("train/" + name, value.item<double>());
+  };
   add(report.terms);
   metrics.emplace_back("train/lr", report.lr);
   add(task_.scalars());
   add({{"grad_norm", report.norms.all},
        {"grad_norm_image", report.norms.image},
        {"grad_norm_text", report.norms.text}});
+}
+
+void RunLog::write_metrics(NamedNumbers metrics) {
   metrics.insert(metrics.end(),
                  {{"train/samples_per_second", meter_.samples_per_second()},
                   {"train/data_time", meter_.data_seconds_per_step()},

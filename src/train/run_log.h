@@ -33,13 +33,14 @@ struct StepTimes {
 
 class RunLog {
  public:
-  /// All arguments passed by reference must outlive this. Removes what a stopped run wrote after
-  /// `resumed_after_step`.
+  /// All arguments passed by reference must outlive this. Removes what a stopped run wrote and this one, which
+  /// continues from `resumed`, will write again.
   RunLog(const RunConfig& config, const RunDirectory& directory, const TrainingState& state,
          const Loader& loader, TrainingTask& task, const TrainStep& train_step, c10::Device device,
-         std::int64_t total_steps, std::optional<std::int64_t> resumed_after_step);
+         std::int64_t total_steps, const std::optional<ResumePoint>& resumed);
 
-  /// Call it after each step. Writes the metrics if a line is due.
+  /// Call one of the two after each step. They write the metrics if a line is due.
+  void log_skipped_batch();
   void log_step(const StepReport& report, std::int64_t num_samples, const StepTimes& times);
   void log_evaluation(const std::vector<EvaluationResult>& results);
   void show(const Progress& progress) { progress_.update(progress); }
@@ -58,7 +59,10 @@ class RunLog {
   void load_state(const NamedTensors& state);
 
  private:
-  void write_metrics(const StepReport& report);
+  bool line_is_due() const;
+  NamedNumbers take_loss();
+  void add_step(NamedNumbers& metrics, const StepReport& report) const;
+  void write_metrics(NamedNumbers metrics);
   void add_data_metrics(MetricsRecord& record) const;
   void show_step();
   BoundBy bound_by() const;

@@ -15,7 +15,7 @@ extern "C" void remember_signal(int signal_number) {
 
 }  // namespace
 
-StopSignal::StopSignal() {
+StopSignal::StopSignal() : previous_pipe_(std::signal(SIGPIPE, SIG_IGN)) {
   received_signal = 0;
   for (std::size_t i = 0; i < kStopSignals.size(); ++i) {
     previous_[i] = std::signal(kStopSignals[i], remember_signal);
@@ -25,6 +25,7 @@ StopSignal::StopSignal() {
 }
 
 StopSignal::~StopSignal() {
+  std::signal(SIGPIPE, previous_pipe_);
   for (std::size_t i = 0; i < kStopSignals.size(); ++i) std::signal(kStopSignals[i], previous_[i]);
 }
 

@@ -34,6 +34,12 @@ namespace {
 // Thrown out of an evaluation when the program is asked to stop; the resumed run repeats the evaluation.
 struct EvaluationInterrupted {};
 
+std::optional<ResumePoint> resume_point(const RunStart& start) {
+  if (!start.resumed) return std::nullopt;
+  const TrainingState& state = start.resumed->state;
+  return ResumePoint{.step = state.step, .is_evaluated = state.evaluated_step == state.step};
+}
+
 std::string tokenizer_model_of(const TextConfig& text) {
   return text.tokenizer == TokenizerKind::sentencepiece ? read_file(text.model_file) : "";
 }
@@ -54,7 +60,9 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
       tokenizer_model_(tokenizer_model_of(config.text)),
       feed_(std::make_unique<BatchFeed>(make_train_loader(config, tokenizer_, collectives), device_)),
       task_(task ? std::move(task)
-                 : make_task(task_settings(config), read_starting_weights(config), collectives, device_)),
+                 : make_task(task_settings(config),
+                             start.resumed ? StartingWeights() : read_starting_weights(config), collectives,
+                             device_)),
       train_step_(config.train, config.optimizer, config.reference, *task_, collectives, device_),
       suite_(make_run_suite(config)),
       encoder_(task_->feature_model(), config.image, tokenizer_) {
@@ -103,10 +111,9 @@ void Trainer::claim_folder(const RunStart& start) {
   if (start.existing == ExistingRun::remove_measurements) directory_->remove_measurements();
   if (start.existing == ExistingRun::remove) directory_->remove_run();
   checkpoints_ = std::make_unique<CheckpointStore>(directory_->checkpoints(), config_.checkpoint);
-  checkpoints_->remove_after(state_.step);
+  checkpoints_->supersede_after(state_.step);
   log_ = std::make_unique<RunLog>(config_, *directory_, state_, feed_->loader(), *task_, train_step_, device_,
-                                  schedule_->total_steps(),
-                                  start.resumed ? std::optional(start.resumed->state.step) : std::nullopt);
+                                  schedule_->total_steps(), resume_point(start));
   if (start.resumed) log_->load_state(start.resumed->training);
   write_file_atomically(directory_->config_file(), print_config(config_));
 }
@@ -151,7 +158,7 @@ int Trainer::train_steps() {
     if (profile_) profile_->begin_step();
     begin_epoch_if_due();
     const Timer timer;
-    const std::optional<DeliveredBatch> delivered = feed_->next(train_step_.reads_images_on_host());
+    const std::optional<DeliveredBatch> delivered = next_batch();
     const StepDecision decision = decide({.stop_signal = StopSignal::received(),
                                           .save_is_due = schedule_->save_is_due(since_save_.seconds()),
                                           .num_samples = delivered ? delivered->batch.size() : 0,
@@ -176,6 +183,20 @@ int Trainer::train_steps() {
     if (save_is_due(decision.saves)) save();
   }
   return 0;
+}
+
+// Data that cannot be used any further must not lose the training before it.
+std::optional<DeliveredBatch> Trainer::next_batch() {
+  try {
+    return feed_->next(train_step_.reads_images_on_host());
+  } catch (const std::exception&) {
+    try {
+      if (state_.step > 0 && saved_step_ != state_.step) save();
+    } catch (const UserError& error) {
+      log_warning("checkpoint", "{}", error.what());
+    }
+    throw;
+  }
 }
 
 void Trainer::begin_epoch_if_due() {
@@ -222,6 +243,7 @@ void Trainer::skip(const StepDecision& decision) {
   count(decision);
   log_warning("train", "step {} skipped: {} usable pairs in the batch, {} unusable",
               with_thousands(state_.step), decision.num_samples, decision.num_bad);
+  if (log_) log_->log_skipped_batch();
 }
 
 void Trainer::roll_back() {
@@ -305,10 +327,18 @@ void Trainer::save() {
   checkpoint.training.merge(log_->state());
   add_random_numbers(checkpoint, device_);
   add_rollback(checkpoint, rolled_back_at_);
-  const auto folder = checkpoints_->save(checkpoint);
+  const auto folder = checkpoints_->save(checkpoint, rollback_step());
   log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
   log_->write_data_report();
   since_save_.restart();
+}
+
+// The checkpoint to return to if steps are being skipped: it must outlive one that is saved for a stop.
+std::optional<std::int64_t> Trainer::rollback_step() const {
+  const auto& guard = train_step_.spike_guard();
+  if (!guard || guard->skipped_in_a_row() == 0) return std::nullopt;
+  const auto target = rollback_target(directory_->checkpoints(), *guard, rolled_back_at_);
+  return target ? std::optional(target->step) : std::nullopt;
 }
 
 bool Trainer::evaluation_is_due() const {

@@ -242,8 +242,11 @@ TEST_F(Commands, QuietPrintsOnlyTheResult) {
 TEST_F(Commands, EvalZeroShotMatchesTheEvaluationDuringTraining) {
   const nlohmann::json result =
       json_of({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "-"});
-  EXPECT_EQ(keys_of(result),
-            (std::set<std::string>{"acc1", "acc5", "mean_per_class_recall", "num_samples", "num_classes"}));
+  EXPECT_EQ(keys_of(result), (std::set<std::string>{"acc1", "acc5", "mean_per_class_recall", "num_samples",
+                                                    "num_classes", "class_names", "class_names_from",
+                                                    "class_folders", "templates", "templates_from"}));
+  EXPECT_EQ(result["class_names"].size(), result["class_folders"].size());
+  EXPECT_THAT(result["class_names_from"].get<std::string>(), HasSubstr("held_out/classnames.txt"));
   EXPECT_EQ(result["num_samples"], 32);
   const std::vector<std::string> lines =
       split(std::string(trim(read_file(tiny_project() / "model/metrics.jsonl"))), '\n');

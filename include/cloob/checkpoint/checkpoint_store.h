@@ -27,21 +27,24 @@ class CheckpointStore {
   CheckpointStore(std::filesystem::path folder, const CheckpointConfig& config);
 
   /// Writes the folder `step_<step>`, then prunes old checkpoints: the `keep_last` newest and the best by
-  /// `best_metric` are kept, and the link `best` points to the latter. A checkpoint of the same step is
-  /// replaced.
+  /// `best_metric` are kept, as is that of the step `also_keep`, and the link `best` points to the best one. A
+  /// checkpoint of the same step is replaced.
   ///
   /// Throws UserError when it cannot be written (on a full disk with the required and the available space);
   /// then nothing of it is left, and all older checkpoints are unchanged.
-  std::filesystem::path save(const Checkpoint& checkpoint);
+  std::filesystem::path save(const Checkpoint& checkpoint,
+                             std::optional<std::int64_t> also_keep = std::nullopt);
 
-  /// Removes the checkpoints of later steps, for a run that continues from an older one.
-  void remove_after(std::int64_t step) const;
+  /// For a run that continues from an older checkpoint: renames those of later steps to `superseded_...`. They
+  /// are removed by the next `save`, so that a mistake loses nothing at once. Throws UserError.
+  void supersede_after(std::int64_t step) const;
 
  private:
   /// The best existing checkpoint by `best_metric`; nullopt when none has that metric.
   std::optional<CheckpointEntry> best() const;
   void link_best() const;
-  void prune() const;
+  void prune(std::optional<std::int64_t> also_keep) const;
+  void remove_superseded() const;
 
   std::filesystem::path folder_;
   CheckpointConfig config_;

@@ -60,9 +60,19 @@ struct FieldEntry {
   const SectionMapType* map;
 };
 
+/// A setting that has this value if another one is set explicitly and it is not itself.
+struct ImpliedSetting {
+  std::string_view by;  ///< dotted name of the other setting
+  std::string name;     ///< dotted name
+  Scalar value;
+};
+
 struct SectionType {
   std::span<const FieldEntry> fields;
   void (*validate)(const void* section);  // null: no constraints between its settings
+  // Both only for the root; null if it declares none.
+  std::vector<ImpliedSetting> (*implied)(const void* root) = nullptr;
+  void (*complete)(void* root) = nullptr;
 };
 
 /// One step from a struct to a member, or from a map of sections to one of them.
@@ -300,9 +310,25 @@ constexpr auto validator() {
 }
 
 template <Section T>
+constexpr auto implier() {
+  std::vector<ImpliedSetting> (*implied)(const void*) = nullptr;
+  if constexpr (requires(const T& section) { section.implied_settings(); })
+    implied = [](const void* section) { return static_cast<const T*>(section)->implied_settings(); };
+  return implied;
+}
+
+template <Section T>
+constexpr auto completer() {
+  void (*complete)(void*) = nullptr;
+  if constexpr (requires(T& section) { section.complete(); })
+    complete = [](void* section) { static_cast<T*>(section)->complete(); };
+  return complete;
+}
+
+template <Section T>
 struct SectionTable {
   static constexpr auto kFields = field_entries<T>();
-  static constexpr SectionType kType = {kFields, validator<T>()};
+  static constexpr SectionType kType = {kFields, validator<T>(), implier<T>(), completer<T>()};
 };
 
 }  // namespace detail

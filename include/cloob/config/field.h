@@ -9,7 +9,10 @@
 //   };
 //   static_assert(lists_every_member<OptimConfig>);
 //
-// Reading, overriding, printing and documenting all come from that one declaration (config.h).
+// Reading, overriding, printing and documenting all come from that one declaration (config.h). A struct may also
+// have `void validate() const`, which throws UserError if its settings contradict each other. The outermost one may
+// have `implied_settings() const` (description.h) and `void complete()`, which runs before it is validated and sets
+// members that follow from others.
 #pragma once
 
 #include <array>

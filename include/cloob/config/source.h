@@ -25,8 +25,8 @@ struct ConfigNode;
 /// Settings in layers: the files named by `include:`, the file itself, then the overrides. Later layers
 /// override earlier ones; sections are merged setting by setting, lists are replaced entirely.
 ///
-/// `include:` at the top level of a file is one path or a list of paths, relative to that file; an included
-/// file may not include others. YAML anchors, aliases and tags are rejected, so every value is written where
+/// `include:` at the top level of a file is one path or a list of paths, relative to that file, which may include
+/// others. YAML anchors, aliases and tags are rejected, so every value is written where
 /// its origin says.
 class ConfigSource {
  public:

@@ -25,9 +25,10 @@ enum class BadKind {
   damaged_image,         ///< the image is truncated or corrupt
   too_large,             ///< more pixels or bytes than allowed
   no_caption,            ///< no caption, or only empty ones
+  caption_not_utf8,      ///< the caption is in another encoding
   empty_after_cleaning,  ///< the tokenizer's cleaning leaves an empty caption
 };
-inline constexpr std::size_t kNumBadKinds = 10;
+inline constexpr std::size_t kNumBadKinds = 11;
 
 /// "missing file", "not an image", ...
 std::string_view bad_kind_name(BadKind kind);

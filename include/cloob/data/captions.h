@@ -32,5 +32,8 @@ std::size_t choose_caption(const RawSample& sample, RandomStream stream);
 
 /// Throws the BadSample for a caption that is empty after the tokenizer's cleaning.
 [[noreturn]] void throw_empty_after_cleaning(std::string_view caption);
+/// Throws BadSample(caption_not_utf8) unless the caption is valid UTF-8, as Python does that decodes it: guessing
+/// its encoding would sometimes train on other words.
+void require_utf8(std::string_view caption);
 
 }  // namespace cloob

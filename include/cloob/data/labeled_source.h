@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,17 +15,20 @@ namespace cloob {
 /// A source of images with class labels and without captions. Thread-safe.
 class LabeledSource : public Source {
  public:
-  /// The class of the sample, an index into `class_names`. Throws UserError if the data has none.
+  /// The class of the sample, counted from 0. Throws UserError if the data has none.
   virtual std::int64_t label(std::int64_t index) const = 0;
-  virtual const std::vector<std::string>& class_names() const = 0;
-  /// Prompts with "{c}" for the class name; empty if the data has none.
-  virtual const std::vector<std::string>& templates() const = 0;
+  /// The folder name of each class; empty if the data has only numbers.
+  virtual const std::vector<std::string>& class_folders() const = 0;
+  /// The file in the data set with the name of each class, one per line; nullopt if there is none.
+  virtual std::optional<std::filesystem::path> names_file() const = 0;
+  /// The file in the data set with prompt templates, one per line; nullopt if there is none.
+  virtual std::optional<std::filesystem::path> templates_file() const = 0;
 };
 
 /// Opens a folder of either layout:
-/// - one folder per class, `root/CLASS/IMAGE`: classes are sorted by folder name. `root/classnames.txt` (one
-///   line per class, in that order) and `root/templates.txt` may give class names and prompts; otherwise a
-///   class has the name of its folder, with spaces for underscores.
+/// - one folder per class, `root/CLASS/.../IMAGE`, and optionally `root/classnames.txt` and
+///   `root/templates.txt`. Classes are sorted by folder name; by number if all names are numbers. A folder
+///   without images is not a class. Hidden files and folders are ignored. Logs warnings about what is left out.
 /// - clip-benchmark: `root/classnames.txt`, `root/zeroshot_classification_templates.txt`,
 ///   `root/SPLIT/nshards.txt` and shards `root/SPLIT/0.tar` ... with images and `.cls` labels.
 ///

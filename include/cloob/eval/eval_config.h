@@ -83,14 +83,17 @@ struct EvalConfig {
         field("zero_shot", &EvalConfig::zero_shot,
               "Data for zero-shot classification: folders with one subfolder of images per class, or "
               "clip-benchmark folders of shards. Metrics are named after the last component of the path."),
-        field("class_names", &EvalConfig::class_names,
-              "Class names for all of zero_shot: a file with one name per line, a JSON file as FILE.json or "
-              "FILE.json:DATASET, or the name of a clip-benchmark data set such as imagenet1k. Unset: "
-              "classnames.txt in the folder, or else the names of the class subfolders."),
+        field(
+            "class_names", &EvalConfig::class_names,
+            "Class names for all of zero_shot: a file with one name per line, a JSON file as FILE.json or "
+            "FILE.json:DATASET, or the name of a clip-benchmark data set such as imagenet1k; in the order of "
+            "the class subfolders, which is that of their numbers if all are numbers and otherwise that of "
+            "their names. Unset: classnames.txt in the folder, or else ImageNet's names if the subfolders "
+            "are its WordNet ids, or else the names of the subfolders."),
         field("templates", &EvalConfig::templates,
               "Prompt templates for all of zero_shot, with {c} or {} in place of the class name; given like "
-              "class_names. Unset: zeroshot_classification_templates.txt in the folder, or else 'a photo of "
-              "a {c}.'."),
+              "class_names. Unset: templates.txt or zeroshot_classification_templates.txt in the folder, or "
+              "else ImageNet's with its names, or else 'a photo of a {c}.'."),
         field("evaluations", &EvalConfig::evaluations,
               "Schedule and number of images of individual evaluations: pairs is the one on data.val, the "
               "others are named after the folders of zero_shot. If an evaluation sets every_epochs or "

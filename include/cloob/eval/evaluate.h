@@ -12,6 +12,7 @@
 #include "cloob/data/source.h"
 #include "cloob/eval/eval_config.h"
 #include "cloob/eval/feature_encoder.h"
+#include "cloob/eval/prompts.h"
 #include "cloob/eval/retrieval_metrics.h"
 #include "cloob/eval/zero_shot_metrics.h"
 
@@ -32,18 +33,8 @@ PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<c
 /// Image-text retrieval by the features themselves, without Hopfield retrieval.
 RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs);
 
-/// Class names, and prompts with "{c}" in place of the name.
-struct ZeroShotPrompts {
-  std::vector<std::string> class_names;
-  std::vector<std::string> templates;
-};
-
-/// The prompts of a data set: `class_names` and `templates` (see EvalConfig) if set, else those of the data,
-/// else a default. Throws UserError if the number of names differs from the number of classes.
-ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
-                                  const std::optional<std::string>& templates);
-
-/// Classifies the usable images of a source by the mean features of each class's prompts.
+/// Classifies the usable images of a source by the mean features of each class's prompts. Throws UserError if
+/// the label of an image has no class name.
 ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
                                    const std::shared_ptr<const LabeledSource>& source,
                                    const ZeroShotPrompts& prompts, const EncodeOptions& options);

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cloob/data/data_config.h"
@@ -59,5 +60,9 @@ class FeatureEncoder {
   ImageConfig image_;
   std::shared_ptr<const Tokenizer> tokenizer_;
 };
+
+/// Throws UserError that names the first row with a NaN or infinite feature. `what` is the kind of a row,
+/// such as "image".
+void require_finite_features(const at::Tensor& features_ND, std::string_view what);
 
 }  // namespace cloob

@@ -44,9 +44,15 @@ class MetricsWriter {
   std::unique_ptr<class AppendFile> file_;
 };
 
-/// Truncates the file for a run that resumes after `step`: atomically drops everything from the first line
-/// that is beyond `step`, incomplete or unreadable. Returns the number of lines dropped, 0 without a file.
-std::int64_t drop_metrics_after(const std::filesystem::path& file, std::int64_t step);
+/// Where a run resumes.
+struct ResumePoint {
+  std::int64_t step = 0;
+  bool is_evaluated = true;  ///< otherwise the resumed run repeats the evaluations of this step
+};
+
+/// Truncates the file for a resumed run: atomically drops everything from the first line that the run will write
+/// again, or that is incomplete or unreadable. Returns the number of lines dropped, 0 without a file.
+std::int64_t drop_metrics_after(const std::filesystem::path& file, const ResumePoint& resumed);
 
 /// All records of a file; null becomes NaN. A last line without a newline is still being written and is
 /// skipped. Throws UserError that names file and line when a line is not a valid record.

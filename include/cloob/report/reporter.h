@@ -16,10 +16,10 @@ namespace cloob {
 /// tensorboard/. Not thread-safe.
 class Reporter {
  public:
-  /// `run_dir` must exist. `resumed_after_step` is set for a resumed run; what the interrupted run wrote
-  /// about later steps is dropped.
+  /// `run_dir` must exist. `resumed` is set for a resumed run; what the interrupted run wrote and this one will
+  /// write again is dropped.
   Reporter(const ReportConfig& config, const std::filesystem::path& run_dir,
-           std::optional<std::int64_t> resumed_after_step);
+           const std::optional<ResumePoint>& resumed);
 
   void write(const MetricsRecord& record);
   /// Writes a line of evaluations.jsonl.

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cloob/checkpoint/checkpoint_config.h"
+#include "cloob/config/description.h"
 #include "cloob/config/field.h"
 #include "cloob/data/data_config.h"
 #include "cloob/device/autocast.h"
@@ -14,6 +16,7 @@
 #include "cloob/image/image_config.h"
 #include "cloob/model/model_config.h"
 #include "cloob/objective/objective_config.h"
+#include "cloob/objective/objective_system.h"
 #include "cloob/optim/optim_config.h"
 #include "cloob/optim/reference.h"
 #include "cloob/report/report_config.h"
@@ -101,6 +104,7 @@ static_assert(lists_every_member<TrainConfig>);
 
 /// The configuration of a run. Every library gets only its own section.
 struct RunConfig {
+  ObjectiveSystem objective = ObjectiveSystem::clip;
   Reference reference = Reference::open_clip;
   TaskConfig task;
   ModelConfig model;
@@ -118,6 +122,12 @@ struct RunConfig {
 
   static constexpr auto fields() {
     return std::tuple(
+        field(
+            "objective", &RunConfig::objective,
+            "Sets those of loss.kind, loss.inv_tau, loss.learn_inv_tau, retrieval.kind and retrieval.beta that "
+            "are not set themselves. clip: InfoNCE, inv_tau 14.2857, learned; cloob: InfoLOOB, inv_tau 30, "
+            "fixed, Hopfield retrieval with beta 8; info_loob: as cloob, without retrieval; "
+            "info_nce_hopfield: as clip, with cloob's retrieval."),
         field("reference", &RunConfig::reference,
               "Whose parameter groups, warm-up and bounds of the inverse temperature to follow: open_clip "
               "decays tensors with at least two dimensions and warms up with lr (t+1)/w; cloob follows the "
@@ -138,6 +148,10 @@ struct RunConfig {
         field("report", &RunConfig::report, "Progress display, metrics and reports of a run."));
   }
   void validate() const;
+  /// What `objective` implies.
+  std::vector<ImpliedSetting> implied_settings() const;
+  /// Makes `objective` name the loss and the retrieval, which may have been set otherwise.
+  void complete();
 };
 static_assert(lists_every_member<RunConfig>);
 

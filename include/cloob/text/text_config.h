@@ -34,10 +34,10 @@ struct TextConfig {
 
   static constexpr auto fields() {
     return std::tuple(
-        field("tokenizer", &TextConfig::tokenizer,
-              "How captions are tokenized: clip is CLIP's byte-pair encoding with open_clip's cleaning of "
-              "captions (except for the repair of mojibake), sentencepiece is the model in model_file, which "
-              "normalises captions by its own rules."),
+        field(
+            "tokenizer", &TextConfig::tokenizer,
+            "How captions are tokenized: clip is CLIP's byte-pair encoding with open_clip's cleaning of "
+            "captions, sentencepiece is the model in model_file, which normalises captions by its own rules."),
         field("model_file", &TextConfig::model_file,
               "The sentencepiece model, required when tokenizer is sentencepiece. `cloob tokenizer train` "
               "creates one; any model that defines a start (bos) and an end (eos) token works."),

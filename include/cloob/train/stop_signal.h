@@ -10,7 +10,8 @@ inline constexpr std::array<int, 3> kStopSignals = {SIGINT, SIGTERM, SIGHUP};
 /// Turns SIGINT, SIGTERM and SIGHUP (terminal closed) into a request to stop at the next step boundary, for
 /// the lifetime of the object.
 ///
-/// A second signal terminates the process immediately. Only one instance may exist at a time.
+/// A second signal terminates the process immediately. SIGPIPE is ignored meanwhile: after Ctrl-C on
+/// `cloob train ... | tee log`, the log is gone before the run has saved. Only one instance may exist at a time.
 class StopSignal {
  public:
   StopSignal();
@@ -23,6 +24,7 @@ class StopSignal {
 
  private:
   std::array<void (*)(int), kStopSignals.size()> previous_;
+  void (*previous_pipe_)(int);
 };
 
 }  // namespace cloob

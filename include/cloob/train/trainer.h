@@ -78,6 +78,7 @@ class Trainer {
   // The training loop.
   RunResult train();
   int train_steps();
+  std::optional<DeliveredBatch> next_batch();
   void begin_epoch_if_due();
   void step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer);
   void skip(const StepDecision& decision);
@@ -90,6 +91,7 @@ class Trainer {
   RunProgress progress() const;
   RunPosition position() const;
   bool evaluation_is_due() const;
+  std::optional<std::int64_t> rollback_step() const;
   bool save_is_due(bool by_clock) const;
 
   const RunConfig& config_;

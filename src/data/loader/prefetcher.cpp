@@ -154,6 +154,7 @@ void Prefetcher::write_row(Slot& slot, std::size_t row) const {
     }
     write_text(slot, row, std::move(sample.captions[choice]));
   } else {
+    for (const std::string& caption : sample.captions) require_utf8(caption);
     slot.rows[row].all_captions = std::move(sample.captions);
   }
   RandomStream stream = random_stream(RandomUse::augmentation, options_, slot.plan.places.epoch, ordered);
@@ -161,6 +162,7 @@ void Prefetcher::write_row(Slot& slot, std::size_t row) const {
 }
 
 void Prefetcher::write_text(Slot& slot, std::size_t row, std::string caption) const {
+  require_utf8(caption);
   const EncodedText encoded = preprocess_.text(caption);
   if (encoded.is_empty) throw_empty_after_cleaning(caption);
   const std::span<std::int64_t> tokens = row_of<std::int64_t>(slot.tokens_BL, row);

@@ -61,7 +61,12 @@ pid_t start(const std::string& command, int output, int lifeline) {
   posix_spawn_file_actions_adddup2(&actions, lifeline, kLifeline);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  // Training ignores SIGPIPE (StopSignal), but commands expect it to end them.
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
   std::string shell = "sh", option = "-c", script = kScript, text = command;
   char* arguments[] = {shell.data(), option.data(), script.data(), shell.data(), text.data(), nullptr};
   pid_t process = -1;

@@ -5,12 +5,12 @@
 #include <exception>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
@@ -52,7 +52,7 @@ Counts read_counts(const fs::path& folder) {
   std::error_code error;
   if (folder.empty() || !fs::exists(path, error)) return counts;
   try {
-    const Json json = Json::parse(read_file(path));
+    const Json json = parse_json(read_file(path));
     for (const auto& [name, entry] : json.items()) {
       counts[name] = {{entry.at("bytes").get<std::uint64_t>(), entry.at("modified_ns").get<std::int64_t>()},
                       entry.at("samples").get<std::int64_t>()};

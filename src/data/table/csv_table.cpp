@@ -31,6 +31,30 @@ std::size_t find_closing_quote(std::string_view text, std::size_t open) {
 
 char detect_separator(std::string_view first_line) { return first_line.find('\t') != kNone ? '\t' : ','; }
 
+// Lines of a quoted field, after its first, with as many separators as a row has.
+std::int64_t lines_like_rows(std::string_view record, char separator, std::size_t num_columns) {
+  std::int64_t lines = 0;
+  for (std::size_t end = record.find('\n'); end != kNone;) {
+    const std::size_t begin = end + 1;
+    end = record.find('\n', begin);
+    const auto separators = std::ranges::count(record.substr(begin, end - begin), separator);
+    if (num_columns > 1 && separators + 1 == static_cast<std::ptrdiff_t>(num_columns)) ++lines;
+  }
+  return lines;
+}
+
+/// Such lines in a table.
+struct SwallowedLines {
+  std::int64_t first_line = 0;  ///< where the first row with such lines begins
+  std::int64_t num_rows = 0, num_lines = 0;
+
+  void add(std::int64_t line, std::int64_t lines) {
+    if (lines == 0) return;
+    if (num_rows++ == 0) first_line = line;
+    num_lines += lines;
+  }
+};
+
 std::string separator_name(char separator) {
   return separator == '\t' ? "tab" : fmt::format("'{}'", separator);
 }
@@ -129,39 +153,42 @@ CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
   index_rows(first, config.header);
 }
 
-std::vector<std::string> CsvTable::parse_first_record(std::string_view record) const {
+std::vector<std::string> CsvTable::parse_first_record(std::string_view record, std::int64_t line) const {
   try {
     return parse_record(record, dialect_);
   } catch (const BadSample& bad) {
-    throw_user_error("{}:1: {}", path_.string(), bad.what());
+    throw_user_error("{}:{}: {}", path_.string(), line, bad.what());
   }
 }
 
 void CsvTable::index_rows(std::size_t begin, bool has_header) {
+  SwallowedLines swallowed;
+  std::int64_t line = 1 + std::ranges::count(text_.substr(0, begin), '\n');
   while (begin < text_.size()) {
     const std::size_t end = find_record_end(text_, begin, dialect_);
     if (end == kNone) {
-      begins_.push_back(begin);
       throw_user_error(
           "{}:{}: a quoted field in this row never ends: fix it, or set data.csv.quoting to 'none' if quotes "
           "are plain text",
-          path_.string(), line(num_rows() - 1));
+          path_.string(), line);
     }
+    const std::int64_t num_lines = std::ranges::count(text_.substr(begin, end - begin), '\n');
     if (const std::string_view record = record_at(begin, end); !record.empty()) {
-      if (columns_.empty()) columns_ = parse_first_record(record);
+      if (columns_.empty()) columns_ = parse_first_record(record, line);
       if (!std::exchange(has_header, false)) begins_.push_back(begin);
-      constexpr std::int64_t kManyLines = 20;
-      if (!begins_.empty() && std::ranges::count(record, '\n') > kManyLines) {
-        log_warning(
-            "data",
-            "{}:{}: this row spans more than {} lines: set data.csv.quoting to 'none' if quotes are plain "
-            "text",
-            path_.string(), line(num_rows() - 1), kManyLines);
-      }
+      if (num_lines > 1) swallowed.add(line, lines_like_rows(record, dialect_.separator, columns_.size()));
     }
+    line += num_lines;
     begin = end;
   }
   if (begins_.empty()) throw_user_error("'{}' has a header but no rows", path_.string());
+  if (swallowed.num_lines > 0) {
+    log_warning("data",
+                "{}:{}: a quoted field contains lines that look like rows of their own, {} in all{}: set "
+                "data.csv.quoting to 'none' if quotes are plain text",
+                path_.string(), swallowed.first_line, with_thousands(swallowed.num_lines),
+                swallowed.num_rows > 1 ? fmt::format(" in {} rows", with_thousands(swallowed.num_rows)) : "");
+  }
 }
 
 std::string_view CsvTable::record_at(std::size_t begin, std::size_t end) const {

@@ -7,7 +7,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 
@@ -96,7 +96,7 @@ ShardIndexes parse(const std::shared_ptr<const MappedFile>& file) {
   std::span<const std::uint32_t> begins(reinterpret_cast<const std::uint32_t*>(bytes.data()),
                                         static_cast<std::size_t>(preamble.num_samples));
   ShardIndexes shards;
-  for (const Json& json : Json::parse(text)) {
+  for (const Json& json : parse_json(text)) {
     IndexedShard shard = shard_from(json);
     const auto samples = json.at("samples").get<std::size_t>();
     if (samples > begins.size()) throw_user_error("it is truncated");
@@ -145,7 +145,7 @@ ShardIndexes read_index_file(const std::filesystem::path& path) {
     return parse(std::make_shared<const MappedFile>(path));
   } catch (const UserError& failure) {
     log_warning("data", "'{}' is ignored: {}", path.string(), failure.what());
-  } catch (const Json::exception&) {
+  } catch (const std::exception&) {
     log_warning("data", "'{}' is ignored: it is damaged", path.string());
   }
   return {};

@@ -1,10 +1,10 @@
 #include "data/tar/shard_counts.h"
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/data/source_names.h"
 
@@ -16,7 +16,12 @@ using Json = nlohmann::json;
 constexpr const char* kSizesFile = "sizes.json";
 
 Json parse_object(std::string_view text) {
-  Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  Json json;
+  try {
+    json = parse_json(text);
+  } catch (const JsonError& error) {
+    throw_user_error("it {}", error.what());
+  }
   if (!json.is_object()) throw_user_error("it is not a JSON object");
   return json;
 }

@@ -34,8 +34,8 @@ TEST_P(OpenClipTokens, AreTheSame) {
 
 INSTANTIATE_TEST_SUITE_P(Texts, OpenClipTokens,
                          ::testing::Values("captions.jsonl", "html.jsonl", "special.jsonl",
-                                           "case_and_form.jsonl", "symbols.jsonl", "mixtures.jsonl",
-                                           "long.jsonl"),
+                                           "case_and_form.jsonl", "symbols.jsonl", "garbled.jsonl",
+                                           "mixtures.jsonl", "long.jsonl"),
                          [](const auto& test) {
                            const std::string name = test.param;
                            return name.substr(0, name.find('.'));

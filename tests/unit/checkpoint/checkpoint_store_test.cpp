@@ -85,6 +85,32 @@ TEST(CheckpointStore, KeepsTheBestRegardlessOfAge) {
   EXPECT_EQ(load_training_state(folder / "best").step, 6);
 }
 
+TEST(CheckpointStore, KeepsTheCheckpointThatTheRunMayReturnTo) {
+  const TempDir folder;
+  CheckpointStore store(folder.path(), keep(1, ""));
+  for (const int step : {1, 2}) store.save(sample_checkpoint(step));
+  store.save(sample_checkpoint(3), /*also_keep=*/2);
+  EXPECT_THAT(steps_in(folder.path()), ElementsAre(2, 3));
+}
+
+TEST(CheckpointStore, KeepsNewerCheckpointsUntilARunThatWentBackHasSavedOne) {
+  const TempDir folder;
+  CheckpointStore store(folder.path(), keep(3, "val/R@1"));
+  for (const auto& [step, value] : {std::pair(1, 0.1), {2, 0.5}, {3, 0.2}})
+    store.save(with_metric(step, value));
+  store.supersede_after(1);
+  EXPECT_THAT(steps_in(folder.path()), ElementsAre(1));
+  EXPECT_EQ(load_training_state(folder / "best").step, 1);
+  for (const int step : {2, 3}) {
+    const auto name = "superseded_step_0000000" + std::to_string(step);
+    EXPECT_EQ(load_checkpoint(folder / name, kEverything).state.step, step);
+  }
+  store.supersede_after(1);  // the same again changes nothing
+  EXPECT_EQ(names_in(folder.path()).size(), 4U);
+  store.save(with_metric(2, 0.05));
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("best", "step_00000001", "step_00000002"));
+}
+
 TEST(CheckpointStore, MinimizesLossesAndRanksByDefault) {
   const auto best_of = [](const std::string& metric, std::optional<BestMode> mode) {
     const TempDir folder;

@@ -65,19 +65,26 @@ TEST_F(Include, IsNotChangedByAnEmptySection) {
   EXPECT_EQ(read(write("none.yaml", "include:\nimage: {size: 5}\n"), origins_).image.size, 5);
 }
 
-TEST_F(Include, IsOnlyOneLevelDeep) {
-  write("b.yaml", "loss: info_nce\n");
-  write("a.yaml", "loss: info_nce\ninclude: b.yaml\n");
-  EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
-            "a.yaml:2:1: an included file may not include others (it is included at run.yaml:1:10)");
+TEST_F(Include, MayIncludeOthers) {
+  write("base.yaml", "optimizer: {lr: 0.1, weight_decay: 1}\nimage: {size: 1}\n");
+  write("recipe.yaml", "include: base.yaml\noptimizer: {lr: 0.2}\nimage: {size: 2}\n");
+  write("other.yaml", "include: [base.yaml]\n");
+  const ExampleConfig config =
+      read(write("run.yaml", "include: [recipe.yaml]\nimage: {size: 3}\n"), origins_);
+  EXPECT_EQ(config.optimizer.weight_decay, 1);
+  EXPECT_EQ(config.optimizer.lr, 0.2);
+  EXPECT_EQ(config.image.size, 3);
+  EXPECT_TRUE(origins_.at("optimizer.lr").ends_with("recipe.yaml:2:17"));
+  // A file that is included twice counts where it stands last.
+  EXPECT_EQ(read(write("twice.yaml", "include: [recipe.yaml, other.yaml]\n"), origins_).optimizer.lr, 0.1);
 }
 
 TEST_F(Include, RejectsCycles) {
   write("a.yaml", "include: run.yaml\n");
   EXPECT_EQ(error(write("run.yaml", "include: a.yaml\n")),
-            "a.yaml:1:1: an included file may not include others (it is included at run.yaml:1:10)");
+            "a.yaml:1:10: the files include each other: run.yaml -> a.yaml -> run.yaml");
   EXPECT_EQ(error(write("self.yaml", "include: [./self.yaml]\n")),
-            "self.yaml:1:11: the file includes itself");
+            "self.yaml:1:11: the files include each other: self.yaml -> self.yaml");
 }
 
 TEST_F(Include, NamesTheLocationOfABadPath) {

@@ -57,6 +57,34 @@ TEST(CaptionsInJson, RejectsInvalidWeights) {
   }
 }
 
+std::string error_of(const std::string& text) {
+  try {
+    captions_in_json(std::as_bytes(std::span(text)), "c");
+  } catch (const BadSample& bad) {
+    EXPECT_EQ(bad.kind(), BadKind::no_caption);
+    return bad.what();
+  }
+  return "";
+}
+
+TEST(CaptionsInJson, AreReadAsPythonWritesThem) {
+  const WeightedCaptions captions = captions_of(R"(["a \ud83d dog", null], "similarity": NaN)");
+  EXPECT_THAT(captions.captions, ElementsAre("a \uFFFD dog"));
+}
+
+// MetaCLIP's texts.
+TEST(CaptionsInJson, MayHaveTheirSources) {
+  const WeightedCaptions captions = captions_of(R"([["alt", "a dog"], ["title", "the dog"], ["alt", ""]])");
+  EXPECT_THAT(captions.captions, ElementsAre("a dog", "the dog"));
+  EXPECT_THAT(captions.weights, IsEmpty());
+}
+
+TEST(CaptionsInJson, SaysWhatIsWrong) {
+  EXPECT_EQ(error_of("{\"c\": \"a\","), "the .json member is not JSON (byte 11)");
+  EXPECT_EQ(error_of("[1]"), "the .json member is not a JSON object");
+  EXPECT_EQ(error_of(std::string(100'000, '[')), "the .json member is nested more than 64 levels deep");
+}
+
 TEST(CaptionsInJson, RejectsEntriesWithoutText) {
   for (const std::string value : {R"([{"text": "a"}])", R"([{"caption": 3}])", "[[\"a\"]]", "true"}) {
     EXPECT_THROW(captions_of(value), BadSample) << value;

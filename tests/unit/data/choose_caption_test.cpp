@@ -60,30 +60,43 @@ TEST(ThrowEmptyAfterCleaning, ShowsInvisibleCharacters) {
   }
 }
 
-// Sample 5 has a caption that is empty after cleaning.
-class PartlyEmptySource final : public Source {
+// Sample 5 has another caption.
+class OtherCaptionSource final : public Source {
  public:
+  explicit OtherCaptionSource(std::string caption) : caption_(std::move(caption)) {}
   std::int64_t size() const override { return numbers_.size(); }
   RawSample read(std::int64_t index) const override {
     RawSample sample = numbers_.read(index);
-    if (index == 5) sample.captions = {"&nbsp;"};
+    if (index == 5) sample.captions = {caption_};
     return sample;
   }
   std::string describe(std::int64_t index) const override { return numbers_.describe(index); }
 
  private:
+  std::string caption_;
   testing::NumberSource numbers_{8};
 };
 
 TEST(ThrowEmptyAfterCleaning, SkipsTheSampleInTheBatch) {
   const Preprocess preprocess = with_text(testing::number_preprocess(), make_tokenizer({}), 16);
-  Loader loader(std::make_shared<PartlyEmptySource>(), preprocess, testing::training_options(8));
+  Loader loader(std::make_shared<OtherCaptionSource>("&nbsp;"), preprocess, testing::training_options(8));
   const Batch batch = loader.next();
   EXPECT_EQ(batch.size(), 7);
   EXPECT_EQ(loader.samples_seen(), 8);
   EXPECT_EQ(loader.bad_samples().by_kind(), "1 empty after cleaning");
   EXPECT_THAT(loader.bad_samples().examples(BadKind::empty_after_cleaning).front(),
               HasSubstr("number 5: nothing is left of the caption \"&nbsp;\""));
+}
+
+// Python, too, does not decode such a caption.
+TEST(RequireUtf8, SkipsTheSampleInTheBatch) {
+  const Preprocess preprocess = with_text(testing::number_preprocess(), make_tokenizer({}), 16);
+  Loader loader(std::make_shared<OtherCaptionSource>("caf\xE9"), preprocess, testing::training_options(8));
+  EXPECT_EQ(loader.next().size(), 7);
+  EXPECT_EQ(loader.bad_samples().by_kind(), "1 caption not utf8");
+  EXPECT_THAT(loader.bad_samples().examples(BadKind::caption_not_utf8).front(),
+              HasSubstr("number 5: byte 4 of the caption, 0xe9, is not UTF-8"));
+  EXPECT_NO_THROW(require_utf8("caf\xC3\xA9 \xEF\xBF\xBD"));
 }
 
 }  // namespace

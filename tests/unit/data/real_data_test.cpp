@@ -79,8 +79,8 @@ TEST_F(RealData, GroupsTheFlickr8kDevTableByImage) {
 TEST_F(RealData, ReadsCifar10AsClassFolders) {
   const auto source = open_labeled_source(root_ / "cifar10" / "test", "test", 1);
   EXPECT_EQ(source->size(), 2000);
-  ASSERT_EQ(source->class_names().size(), 10u);
-  EXPECT_EQ(source->class_names().front(), "airplane");
+  ASSERT_EQ(source->class_folders().size(), 10u);
+  EXPECT_EQ(source->class_folders().front(), "airplane");
   EXPECT_EQ(source->label(0), 0);
   EXPECT_EQ(source->label(1999), 9);
 }

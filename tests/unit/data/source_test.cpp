@@ -145,7 +145,7 @@ TEST(TarSource, ReportsWhatASampleLacks) {
   EXPECT_EQ(source->read(0).captions, Captions{"x"});
   expect_bad(*source, 1, BadKind::no_image, "'b' has .json");
   expect_bad(*source, 2, BadKind::no_caption, "'c' has .jpg .txt");
-  expect_bad(*source, 3, BadKind::no_caption, "not a JSON object");
+  expect_bad(*source, 3, BadKind::no_caption, "is not JSON (byte 2)");
   expect_bad(*source, 4, BadKind::no_caption, "has no 'caption'");
   expect_bad(*source, 5, BadKind::no_caption, "neither a string nor a list of strings");
   expect_bad(*source, 6, BadKind::no_caption, "is empty");

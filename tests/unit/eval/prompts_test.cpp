@@ -1,6 +1,10 @@
 #include "cloob/eval/prompts.h"
 
+#include <filesystem>
+
 #include "cloob/base/files.h"
+#include "cloob/base/log.h"
+#include "cloob/data/labeled_source.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -43,7 +47,7 @@ TEST_F(Prompts, JsonHoldsOneListOrListsByDataSet) {
                              {"leave out ':x'"});
   testing::expect_user_error([&] { load_class_names(file("bad.json", "[1]")); }, {"bad.json[0]", "found 1"});
   testing::expect_user_error([&] { load_class_names(file("bad.json", "nonsense")); },
-                             {"bad.json", "not a JSON list"});
+                             {"bad.json is not JSON (byte 2)"});
 }
 
 TEST_F(Prompts, ABareNameIsADataSetOfClipBenchmark) {
@@ -70,7 +74,80 @@ TEST_F(Prompts, TemplatesAreTheLinesOfAFileWithAPlaceholderEach) {
 TEST_F(Prompts, EveryPlaceholderIsFilled) {
   EXPECT_EQ(fill_template("a {c}, a type of {}.", "cat"), "a cat, a type of cat.");
   EXPECT_EQ(fill_template("{c}", "{c} {}"), "{c} {}");  // inserted text is not expanded again
-  EXPECT_EQ(fill_template(default_templates().at(0), "cat"), "a photo of a cat.");
+}
+
+// A data set of one folder per class.
+class ZeroShotPromptsTest : public Prompts {
+ protected:
+  void add_classes(const std::vector<std::string>& folders) const {
+    for (const std::string& folder : folders) {
+      std::filesystem::create_directories(folder_ / "data" / folder);
+      file("data/" + folder + "/1.jpg", "image");
+    }
+  }
+  ZeroShotPrompts prompts(const std::optional<std::string>& names = std::nullopt,
+                          const std::optional<std::string>& templates = std::nullopt) const {
+    return zero_shot_prompts(*open_labeled_source(folder_ / "data", "test", 1), names, templates);
+  }
+};
+
+TEST_F(ZeroShotPromptsTest, AreMadeOfTheFoldersByDefault) {
+  add_classes({"red_circle", "blue"});
+  const ZeroShotPrompts made = prompts();
+  EXPECT_THAT(made.class_names, ElementsAre("blue", "red circle"));
+  EXPECT_THAT(made.class_folders, ElementsAre("blue", "red_circle"));
+  EXPECT_THAT(made.templates, ElementsAre("a photo of a {c}."));
+  EXPECT_EQ(describe(made),
+            "2 classes, 'blue' to 'red circle', names from the folders; 1 prompt from the default, the first "
+            "'a photo of a {c}.'");
+}
+
+TEST_F(ZeroShotPromptsTest, OptionsWinOverFilesOfTheData) {
+  add_classes({"0", "1"});
+  const std::string names = file("data/classnames.txt", "cat\ndog\n");
+  file("data/templates.txt", "a {c}\n\nthe {c}\n");
+  EXPECT_THAT(prompts().class_names, ElementsAre("cat", "dog"));
+  EXPECT_EQ(prompts().names_from, names);
+  EXPECT_THAT(prompts().templates, ElementsAre("a {c}", "the {c}"));
+  const ZeroShotPrompts other = prompts(file("names.txt", "lion\nwolf\n"), file("t.txt", "one {c}\n"));
+  EXPECT_THAT(other.class_names, ElementsAre("lion", "wolf"));
+  EXPECT_THAT(other.templates, ElementsAre("one {c}"));
+}
+
+TEST_F(ZeroShotPromptsTest, NeedOneNamePerFolder) {
+  add_classes({"0", "1", "2"});
+  for (const std::string content : {"cat\n\ndog\nfox\n", "cat\ndog\n\nfox\n\n"}) {
+    file("data/classnames.txt", content);
+    testing::expect_user_error([&] { prompts(); }, {"classnames.txt:", "the name is empty"});
+    testing::expect_user_error([&] { prompts(file("names.txt", content)); }, {"names.txt:", "empty"});
+  }
+  testing::expect_user_error([&] { prompts(file("names.json", R"(["a", "", "b"])")); },
+                             {"names.json[1]", "the name is empty"});
+  testing::expect_user_error([&] { prompts(file("names.txt", "cat\ndog\n")); },
+                             {"2 class names", "3 folders", "in the order of the folders"});
+}
+
+TEST_F(ZeroShotPromptsTest, MatchAFileWithTheFoldersNamesByName) {
+  add_classes({"Red_Circle", "blue", "green"});
+  set_log_level(LogLevel::warning);
+  ::testing::internal::CaptureStderr();
+  const ZeroShotPrompts made = prompts(file("names.txt", "green\nred circle\nblue\n"));
+  EXPECT_THAT(made.class_names, ElementsAre("red circle", "blue", "green"));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("in another order"));
+}
+
+TEST_F(ZeroShotPromptsTest, TakeNamesAndPromptsOfImageNetForItsWordNetIds) {
+  add_classes(
+      {"n15075141", "n01440764", "n01498041"});  // as ImageNet-A and ImageNet-R, a part of the classes
+  const ZeroShotPrompts made = prompts();
+  EXPECT_THAT(made.class_names, ElementsAre("tench", "stingray", "toilet paper"));
+  EXPECT_EQ(made.templates, load_templates("imagenet1k"));
+  EXPECT_EQ(made.names_from, "the WordNet ids of ImageNet");
+  EXPECT_THAT(prompts(file("names.txt", "a\nb\nc\n")).templates, ElementsAre("a photo of a {c}."));
+  testing::expect_user_error([&] { prompts("imagenet1k"); },
+                             {"1000 class names", "3 folders", "WordNet ids"});
+  add_classes({"n00000001"});
+  testing::expect_user_error([&] { prompts(); }, {"'n00000001'", "none of ImageNet's 1,000", "in a file"});
 }
 
 }  // namespace

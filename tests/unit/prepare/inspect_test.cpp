@@ -201,6 +201,17 @@ TEST(Inspect, CountsCaptionsThatAreEmptyAfterCleaning) {
   EXPECT_THAT(empty.examples.front().detail, HasSubstr("\"&nbsp;\""));
 }
 
+TEST(Inspect, CountsCaptionsThatAreNotUtf8) {
+  ListedSource source;
+  for (int i = 0; i < 3; ++i) source.add_good();
+  source.samples[1].captions = {"caf\xE9", "&nbsp;"};
+  const DataInspection found = inspect_source(source, options_for_all_samples());
+  const InspectionTally& other = found.unusable[static_cast<std::size_t>(BadKind::caption_not_utf8)];
+  EXPECT_EQ(found.num_usable, 2);
+  ASSERT_EQ(other.count, 1);
+  EXPECT_THAT(other.examples.front().detail, HasSubstr("byte 4 of the caption, 0xe9, is not UTF-8"));
+}
+
 TEST(Inspect, FindsSuspiciousCaptions) {
   ListedSource source;
   for (int i = 0; i < 12; ++i) source.add_good();
@@ -211,7 +222,7 @@ TEST(Inspect, FindsSuspiciousCaptions) {
   std::string words;
   for (int i = 0; i < 80; ++i) words += fmt::format(" w{}", i);
   source.samples[4].captions = {words};
-  source.samples[5].captions = {"caf\xE9 with chairs"};
+  source.samples[5].captions = {"caf\xE9 with chairs", "chairs of a cafe"};
   source.samples[6].captions = {"A  dog runs"};
   source.samples[7].captions = {"a dog runs", "A Dog Runs"};
   source.samples[8].captions = {"42 - 7"};
@@ -233,7 +244,7 @@ TEST(Inspect, FindsSuspiciousCaptions) {
   EXPECT_EQ(found.frequent_captions[0].count, 3);
   EXPECT_EQ(found.frequent_captions[1].caption, "42 - 7");
   EXPECT_EQ(found.frequent_captions[1].count, 2);
-  EXPECT_EQ(found.total_of(Suspicion::address), 15);
+  EXPECT_EQ(found.total_of(Suspicion::address), 16);
 }
 
 TEST(Inspect, FindsSuspiciousImages) {

@@ -38,12 +38,13 @@ TEST(ShapesDataset, IsWrittenAsShardsAndClassFolders) {
   }
   const auto held_out = open_labeled_source(folder / "held_out", "test", 1);
   EXPECT_EQ(held_out->size(), 32);
-  EXPECT_EQ(held_out->templates(), shape_templates());
+  EXPECT_EQ(read_nonempty_lines(held_out->templates_file().value()), shape_templates());
+  const std::vector<std::string> names = read_nonempty_lines(held_out->names_file().value());
   const auto classes = shape_classes(ShapesSplit::held_out);
-  EXPECT_EQ(std::set<std::string>(held_out->class_names().begin(), held_out->class_names().end()),
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()),
             std::set<std::string>(classes.begin(), classes.end()));
   for (std::int64_t index = 0; index < held_out->size(); ++index) {
-    const std::string& name = held_out->class_names()[static_cast<std::size_t>(held_out->label(index))];
+    const std::string& name = names[static_cast<std::size_t>(held_out->label(index))];
     const auto path = std::filesystem::path(held_out->describe(index));
     const auto number = std::stoll(path.stem().string());
     EXPECT_EQ(name, render_shape_sample(kConfig, ShapesSplit::held_out, number).class_name);

@@ -91,23 +91,39 @@ TEST(DropMetricsAfter, KeepsTheLinesUpToTheStepByteForByte) {
   const testing::TempDir run;
   const std::string half = line_at(40).substr(0, 20);
   write_file_atomically(metrics_path(run.path()), line_at(10) + line_at(20) + line_at(30) + half);
-  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), 20), 2);
+  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), {.step = 20}), 2);
   EXPECT_EQ(read_file(metrics_path(run.path())), line_at(10) + line_at(20));
-  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), 20), 0);
-  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), 0), 2);
+  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), {.step = 20}), 0);
+  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), {.step = 0}), 2);
   EXPECT_EQ(read_file(metrics_path(run.path())), "");
+}
+
+TEST(DropMetricsAfter, DropsEvaluationsThatWillBeRepeated) {
+  const testing::TempDir run;
+  const auto path = metrics_path(run.path());
+  {
+    MetricsWriter writer(path);
+    for (const std::int64_t step : {10, 20}) {
+      writer.write({.step = step, .metrics = {{"train/loss", 1}}});
+      writer.write({.step = step, .metrics = {{"val/loss", 2}}});
+    }
+  }
+  EXPECT_EQ(drop_metrics_after(path, {.step = 20}), 0);
+  EXPECT_EQ(drop_metrics_after(path, {.step = 20, .is_evaluated = false}), 1);
+  EXPECT_EQ(read_metrics(path).size(), 3U);
+  EXPECT_EQ(read_metrics(path).back().metrics.front().first, "train/loss");
 }
 
 TEST(DropMetricsAfter, DropsGarbageLeftByAPowerFailure) {
   const testing::TempDir run;
   write_file_atomically(metrics_path(run.path()), line_at(10) + std::string(100, '\0') + "\n" + line_at(20));
-  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), 20), 2);
+  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), {.step = 20}), 2);
   EXPECT_EQ(read_file(metrics_path(run.path())), line_at(10));
 }
 
 TEST(DropMetricsAfter, DoesNothingWithoutAFile) {
   const testing::TempDir run;
-  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), 5), 0);
+  EXPECT_EQ(drop_metrics_after(metrics_path(run.path()), {.step = 5}), 0);
   EXPECT_FALSE(std::filesystem::exists(metrics_path(run.path())));
 }
 
@@ -119,7 +135,7 @@ TEST(Reporter, ContinuesTheFilesOfAResumedRun) {
     for (const std::int64_t step : {10, 20, 30}) reporter.write(record_at(step));
   }
   {
-    Reporter reporter(config, run.path(), 20);
+    Reporter reporter(config, run.path(), ResumePoint{.step = 20});
     reporter.write(record_at(30));
   }
   EXPECT_EQ(read_file(metrics_path(run.path())), line_at(10) + line_at(20) + line_at(30));

@@ -1,5 +1,6 @@
 #include "cloob/run/run_config.h"
 
+#include "cloob/config/config.h"
 #include "cloob/device/device.h"
 #include "support/support.h"
 
@@ -86,6 +87,56 @@ TEST(RunConfig, RejectsSettingsThatCannotBeCaptured) {
   config.train.gradient_cache_parts = 1;
   config.train.cache_frozen_features = true;
   expect_user_error([&] { config.validate(); }, {"train.cuda_graph", "train.cache_frozen_features"});
+}
+
+RunConfig read(const std::string& yaml, const std::vector<Override>& overrides = {}) {
+  ConfigSource source = ConfigSource::from_text(yaml, "run.yaml");
+  source.add_overrides(overrides);
+  return read_config<RunConfig>(source);
+}
+
+TEST(Objective, SetsLossAndRetrieval) {
+  const RunConfig clip = read("objective: clip"), cloob = read("", {{"objective", "cloob"}}),
+                  info_loob = read("objective: info_loob"), hopfield = read("objective: info_nce_hopfield");
+  for (const RunConfig* config : {&clip, &hopfield}) {
+    EXPECT_EQ(config->loss.kind, LossKind::info_nce);
+    EXPECT_DOUBLE_EQ(config->loss.inv_tau, 1 / 0.07);
+    EXPECT_TRUE(config->loss.learn_inv_tau);
+  }
+  for (const RunConfig* config : {&cloob, &info_loob}) {
+    EXPECT_EQ(config->loss.kind, LossKind::info_loob);
+    EXPECT_EQ(config->loss.inv_tau, 30);
+    EXPECT_FALSE(config->loss.learn_inv_tau);
+  }
+  for (const RunConfig* config : {&clip, &info_loob}) EXPECT_EQ(config->retrieval.kind, RetrievalKind::none);
+  for (const RunConfig* config : {&cloob, &hopfield}) {
+    EXPECT_EQ(config->retrieval.kind, RetrievalKind::hopfield);
+    EXPECT_EQ(config->retrieval.beta, 8);
+  }
+  EXPECT_EQ(setting_values(read("")).at("objective"), "clip");
+}
+
+TEST(Objective, LeavesExplicitSettingsAlone) {
+  const RunConfig before = read("loss: {inv_tau: 20}\nobjective: cloob\nretrieval: {beta: 3}");
+  EXPECT_EQ(before.loss.inv_tau, 20);
+  EXPECT_FALSE(before.loss.learn_inv_tau);
+  EXPECT_EQ(before.retrieval.beta, 3);
+  EXPECT_EQ(read("loss: {inv_tau: 20}", {{"objective", "cloob"}}).loss.inv_tau, 20);
+  // A run continues with the settings in its config.yaml, which has all of them.
+  EXPECT_EQ(print_config(read(print_config(before))), print_config(before));
+}
+
+TEST(Objective, NamesLossAndRetrievalHoweverTheyWereSet) {
+  EXPECT_EQ(read("loss: {kind: info_loob}\nretrieval: {kind: hopfield}").objective, ObjectiveSystem::cloob);
+  EXPECT_EQ(read("objective: cloob\nretrieval: {kind: none}").objective, ObjectiveSystem::info_loob);
+}
+
+TEST(Objective, IsTheOriginOfWhatItSets) {
+  const ConfigSource source = ConfigSource::from_text("loss: {inv_tau: 20}\nobjective: cloob\n", "run.yaml");
+  Origins origins;
+  read_config<RunConfig>(source, origins);
+  EXPECT_EQ(origins.at("loss.kind"), "objective at run.yaml:2:12");
+  EXPECT_EQ(origins.at("loss.inv_tau"), "run.yaml:1:17");
 }
 
 TEST(TrainConfig, RejectsInvalidLengths) {

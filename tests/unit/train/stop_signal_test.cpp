@@ -30,6 +30,16 @@ TEST(StopSignal, KeepsIgnoringSighupUnderNohup) {
   std::signal(SIGHUP, before);
 }
 
+TEST(StopSignal, SurvivesTheEndOfItsLog) {
+  const auto before = std::signal(SIGPIPE, SIG_DFL);
+  {
+    const StopSignal stop;
+    std::raise(SIGPIPE);
+    EXPECT_EQ(StopSignal::received(), 0);
+  }
+  EXPECT_EQ(std::signal(SIGPIPE, before), SIG_DFL);
+}
+
 TEST(StopSignal, IgnoresTheSignalOfAnEarlierInstance) {
   {
     const StopSignal stop;

@@ -4,6 +4,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/log.h"
 #include "cloob/data/bad_samples.h"
 #include "support/support.h"
 #include "support/test_files.h"
@@ -11,6 +12,8 @@
 namespace cloob {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using testing::TempDir;
 using testing::write_text;
 using Rows = std::vector<std::vector<std::string>>;
@@ -143,6 +146,21 @@ TEST(CsvConfig, ChecksTheSeparator) {
     testing::expect_user_error([&] { CsvConfig{.separator = separator}.validate(); },
                                {"data.csv.separator is '"});
   }
+}
+
+TEST(CsvTable, NamesTheLineWhereAQuoteSwallowsRows) {
+  const TempDir folder;
+  const auto log_of = [&](const std::string& content) {
+    const auto path = write_text(folder / "t.tsv", content);
+    set_log_level(LogLevel::warning);
+    ::testing::internal::CaptureStderr();
+    const CsvTable table(path, CsvConfig());
+    return ::testing::internal::GetCapturedStderr();
+  };
+  const std::string rows = "0.jpg\ta\n1.jpg\t\"b\n2.jpg\tc\n3.jpg\td\"\n4.jpg\te\n5.jpg\t\"f\n6.jpg\tg\"\n";
+  EXPECT_THAT(log_of("path\ttitle\n" + rows),
+              AllOf(HasSubstr("t.tsv:3: "), HasSubstr("3 in all in 2 rows"), HasSubstr("data.csv.quoting")));
+  EXPECT_EQ(log_of("path\ttitle\n0.jpg\t\"two\nlines\"\n"), "") << "a caption of two lines";
 }
 
 }  // namespace

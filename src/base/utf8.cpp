@@ -1,10 +1,10 @@
-#include "config/utf8.h"
+#include "cloob/base/utf8.h"
 
 #include <array>
 
 namespace cloob {
 
-Utf8Character decode_utf8(std::string_view text) {
+Utf8Character decode_character(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
   if (lead < 0x80) return {lead, 1};
   const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
@@ -25,7 +25,7 @@ Utf8Character decode_utf8(std::string_view text) {
 std::size_t valid_utf8_length(std::string_view text) {
   std::size_t valid = 0;
   while (valid < text.size()) {
-    const std::size_t length = decode_utf8(text.substr(valid)).length;
+    const std::size_t length = decode_character(text.substr(valid)).length;
     if (length == 0) break;
     valid += length;
   }

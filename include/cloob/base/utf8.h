@@ -1,3 +1,4 @@
+// Checking and walking UTF-8. Text that users and data sets give is not always valid.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +12,10 @@ struct Utf8Character {
 };
 
 /// Decodes the first character of a non-empty text.
-Utf8Character decode_utf8(std::string_view text);
+Utf8Character decode_character(std::string_view text);
 
 /// Length of the valid UTF-8 prefix: the full size when all of the text is valid.
 std::size_t valid_utf8_length(std::string_view text);
+inline bool is_valid_utf8(std::string_view text) { return valid_utf8_length(text) == text.size(); }
 
 }  // namespace cloob

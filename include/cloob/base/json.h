@@ -1,0 +1,54 @@
+// Reading JSON. All JSON from files is read here, so that its depth is limited in one place.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace cloob {
+
+/// The text is not JSON, or is nested too deeply. The message completes a sentence about it: "is not JSON (byte
+/// 17)".
+struct JsonError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Deeper values are not read: parsing them, and even destroying them, recurses.
+inline constexpr int kMaxJsonDepth = 64;
+
+/// Throws JsonError if brackets are nested deeper than kMaxJsonDepth. Allocates nothing.
+void require_shallow_json(std::string_view text);
+
+/// Rewrites what Python's json module writes and reads although JSON does not have it: NaN, Infinity and -Infinity
+/// become null, and escapes of lone surrogates become U+FFFD.
+std::string standard_json(std::string_view text);
+
+/// Parses a text. Throws JsonError.
+template <class Json = nlohmann::json>
+Json parse_json(std::string_view text) {
+  require_shallow_json(text);
+  try {
+    return Json::parse(text);
+  } catch (const typename Json::parse_error& error) {
+    throw JsonError(fmt::format("is not JSON (byte {})", error.byte));
+  } catch (const typename Json::exception&) {
+    throw JsonError("has a number that is out of range");
+  }
+}
+
+/// The same for text that Python may have written (standard_json).
+template <class Json = nlohmann::json>
+Json parse_python_json(std::string_view text) {
+  try {
+    return parse_json<Json>(text);
+  } catch (const JsonError&) {
+    const std::string standard = standard_json(text);
+    if (standard == text) throw;
+    return parse_json<Json>(standard);
+  }
+}
+
+}  // namespace cloob

@@ -1,0 +1,103 @@
+#include "cloob/base/json.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <optional>
+
+namespace cloob {
+namespace {
+
+// The end of the string that begins at `begin` with its quote.
+std::size_t end_of_string(std::string_view text, std::size_t begin) {
+  for (std::size_t i = begin + 1; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      return i + 1;
+    }
+  }
+  return text.size();
+}
+
+// The code unit of an escape \uXXXX at this place.
+std::optional<unsigned> escaped_unit(std::string_view text, std::size_t at) {
+  if (text.size() < at + 6 || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
+  unsigned unit = 0;
+  for (const char c : text.substr(at + 2, 4)) {
+    const int digit = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    if (digit < 0) return std::nullopt;
+    unit = unit * 16 + static_cast<unsigned>(digit);
+  }
+  return unit;
+}
+
+bool is_high_surrogate(unsigned unit) { return unit >= 0xD800 && unit < 0xDC00; }
+bool is_low_surrogate(unsigned unit) { return unit >= 0xDC00 && unit < 0xE000; }
+
+// Appends a string with its quotes.
+void append_string(std::string& out, std::string_view string) {
+  for (std::size_t i = 0; i < string.size();) {
+    const auto unit = escaped_unit(string, i);
+    if (!unit) {
+      const std::size_t count = string[i] == '\\' ? 2 : 1;
+      out += string.substr(i, count);
+      i += count;
+      continue;
+    }
+    const auto next = escaped_unit(string, i + 6);
+    if (is_high_surrogate(*unit) && next && is_low_surrogate(*next)) {
+      out += string.substr(i, 12);
+      i += 12;
+    } else {
+      out += is_high_surrogate(*unit) || is_low_surrogate(*unit) ? "\\ufffd" : string.substr(i, 6);
+      i += 6;
+    }
+  }
+}
+
+}  // namespace
+
+void require_shallow_json(std::string_view text) {
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') {
+      i = end_of_string(text, i) - 1;
+    } else if (text[i] == '[' || text[i] == '{') {
+      if (++depth > kMaxJsonDepth)
+        throw JsonError(fmt::format("is nested more than {} levels deep", kMaxJsonDepth));
+    } else if (text[i] == ']' || text[i] == '}') {
+      --depth;
+    }
+  }
+}
+
+std::string standard_json(std::string_view text) {
+  constexpr std::array<std::string_view, 3> kNumbers = {"NaN", "Infinity", "-Infinity"};
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] == '"') {
+      const std::size_t end = end_of_string(text, i);
+      append_string(out, text.substr(i, end - i));
+      i = end;
+      continue;
+    }
+    std::size_t length = 0;
+    for (const std::string_view number : kNumbers) {
+      if (text.substr(i).starts_with(number)) length = number.size();
+    }
+    if (length > 0) {
+      out += "null";
+      i += length;
+    } else {
+      out += text[i++];
+    }
+  }
+  return out;
+}
+
+}  // namespace cloob
