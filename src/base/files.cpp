@@ -14,6 +14,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
+#include "cloob/base/utf8.h"
 
 namespace cloob {
 namespace {
@@ -88,11 +89,7 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 std::vector<std::string> read_lines(const std::filesystem::path& path) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // Windows programs write it
-  const std::string content = read_file(path);
-  std::string_view text = content;
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  std::vector<std::string> lines = split(text, '\n');
+  std::vector<std::string> lines = split(without_byte_order_mark(read_file(path)), '\n');
   if (lines.back().empty()) lines.pop_back();
   for (std::string& line : lines) {
     if (line.ends_with('\r')) line.pop_back();

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <charconv>
 #include <optional>
+#include <system_error>
 
 namespace cloob {
 namespace {
@@ -23,16 +25,10 @@ std::size_t end_of_string(std::string_view text, std::size_t begin) {
 // The code unit of an escape \uXXXX at this place.
 std::optional<unsigned> escaped_unit(std::string_view text, std::size_t at) {
   if (text.size() < at + 6 || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
+  const char *const first = text.data() + at + 2, *const last = first + 4;
   unsigned unit = 0;
-  for (const char c : text.substr(at + 2, 4)) {
-    const int digit = c >= '0' && c <= '9'   ? c - '0'
-                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                             : -1;
-    if (digit < 0) return std::nullopt;
-    unit = unit * 16 + static_cast<unsigned>(digit);
-  }
-  return unit;
+  const auto [end, error] = std::from_chars(first, last, unit, /*base=*/16);
+  return error == std::errc() && end == last ? std::optional(unit) : std::nullopt;
 }
 
 bool is_high_surrogate(unsigned unit) { return unit >= 0xD800 && unit < 0xDC00; }

@@ -27,11 +27,6 @@ fs::path hidden_sibling(const fs::path& target, std::string_view prefix) {
   return target.parent_path() / fmt::format("{}{}", prefix, target.filename().string());
 }
 
-void rename_folder(const fs::path& from, const fs::path& to) {
-  if (::rename(from.c_str(), to.c_str()) == 0) return;
-  throw_user_error("cannot rename '{}' to '{}': {}", from.string(), to.string(), describe_errno(errno));
-}
-
 void require_new_or_empty(const fs::path& folder) {
   std::error_code error;
   if (!fs::exists(folder, error)) return;
@@ -43,6 +38,11 @@ void require_new_or_empty(const fs::path& folder) {
 }
 
 }  // namespace
+
+void rename_folder(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return;
+  throw_user_error("cannot rename '{}' to '{}': {}", from.string(), to.string(), describe_errno(errno));
+}
 
 std::vector<fs::path> paths_in(const fs::path& folder) {
   std::vector<fs::path> paths;

@@ -111,10 +111,7 @@ void CheckpointStore::supersede_after(std::int64_t step) const {
     const fs::path renamed = folder_ / (kSupersededPrefix + name);
     std::error_code error;
     if (fs::exists(renamed, error)) remove_folder(renamed);  // of an earlier attempt
-    fs::rename(entry.path, renamed, error);
-    if (error)
-      throw_user_error("cannot rename '{}' to '{}': {}", entry.path.string(), renamed.string(),
-                       error.message());
+    rename_folder(entry.path, renamed);
     names.push_back(name);
   }
   if (names.empty()) return;

@@ -7,12 +7,12 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "checkpoint/printable.h"
 #include "cloob/base/error.h"
-#include "cloob/base/json.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -87,10 +87,7 @@ class HeaderParser {
     };
     Json json;
     try {
-      require_shallow_json(text);
       json = Json::parse(text, watch);
-    } catch (const JsonError& error) {
-      fail(fmt::format("its header {}", error.what()));
     } catch (const Json::parse_error& error) {
       fail(fmt::format("its header is not JSON (byte {})", error.byte));
     } catch (const Json::exception&) {

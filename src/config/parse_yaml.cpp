@@ -207,8 +207,7 @@ std::string explain(const YAML::ParserException& error, std::string_view text) {
 }  // namespace
 
 ConfigNode parse_yaml(std::string_view text, const std::string& name) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  text = without_byte_order_mark(text);
   check_characters(text, name);
   NodeBuilder builder(text, name);
   try {

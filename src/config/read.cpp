@@ -89,10 +89,9 @@ class Reader {
         const auto by = origins_.find(implied.by);
         if (by == origins_.end() || origins_.contains(implied.name)) continue;
         description_.find_setting(implied.name)->set(root_, {implied.value});
-        implied_origins_[implied.name] = fmt::format("{} at {}", implied.by, by->second);
+        origins_[implied.name] = fmt::format("{} at {}", implied.by, by->second);
       }
     }
-    origins_.merge(implied_origins_);
     if (root.complete != nullptr) root.complete(root_);
   }
 
@@ -218,7 +217,6 @@ class Reader {
   void* root_;
   Origins& origins_;
   std::map<std::string, std::string, std::less<>> section_origins_;  // of sections that occur in a file
-  Origins implied_origins_;
 };
 
 const ConfigNode* find_node(const ConfigNode& file, const Path& path) {

@@ -119,11 +119,10 @@ class FolderSource final : public LabeledSource {
     }
     const Entries entries = entries_of(folder);
     for (const fs::path& path : entries.files) {
-      const std::string extension = to_lower_ascii(path.extension().string());
       if (has_image_name(path)) {
         files_.push_back({path, label});
-      } else if (is_undecoded_image(extension)) {
-        ++undecoded_[extension];
+      } else if (const auto type = to_lower_ascii(path.extension().string()); is_undecoded_image(type)) {
+        ++undecoded_[type];
       }
     }
     for (const fs::path& path : entries.folders) add_files(path, label, depth + 1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -140,10 +141,16 @@ void match_to_folders(ZeroShotPrompts& prompts) {
     return result;
   };
   const std::vector<std::string> keys = normalized(names), wanted = normalized(folders);
-  if (keys == wanted || !std::ranges::is_permutation(keys, wanted)) return;
+  if (keys == wanted) return;
+  std::map<std::string, std::string> name_of_key;
+  for (std::size_t i = 0; i < names.size(); ++i) name_of_key.emplace(keys[i], names[i]);
   std::vector<std::string> matched;
-  for (const std::string& folder : wanted)
-    matched.push_back(names[static_cast<std::size_t>(std::ranges::find(keys, folder) - keys.begin())]);
+  for (const std::string& folder : wanted) {
+    const auto found = name_of_key.find(folder);
+    if (found == name_of_key.end()) return;
+    matched.push_back(found->second);
+    name_of_key.erase(found);
+  }
   names = std::move(matched);
   log_warning("eval", "'{}' has the names of the folders in another order: each folder gets its own name",
               prompts.names_from);

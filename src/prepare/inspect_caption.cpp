@@ -11,21 +11,13 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-std::size_t length_of_character(char first) {
-  const auto lead = static_cast<unsigned char>(first);
-  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-}
-
 // Calls visit(character, its bytes) for each character of valid UTF-8 until it returns false.
 template <class Visit>
 void for_each_character(std::string_view text, const Visit& visit) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = length_of_character(text[at]);
-    char32_t code = static_cast<unsigned char>(text[at]) & (length == 1 ? 0x7FU : 0xFFU >> (length + 1));
-    for (std::size_t i = 1; i < length; ++i)
-      code = code << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3FU);
-    if (!visit(code, text.substr(at, length))) return;
-    at += length;
+  while (!text.empty()) {
+    const Utf8Character character = decode_character(text);
+    if (!visit(character.code, text.substr(0, character.length))) return;
+    text.remove_prefix(character.length);
   }
 }
 

@@ -168,7 +168,7 @@ bool StepProfile::is_within_a_step(std::uint64_t time_ns) const {
 }
 
 void StepProfile::finish() {
-  if (!is_running_ && !steps_ns_.empty()) return;
+  if (is_finished()) return;
   std::unique_ptr<ProfilerResult> result;
   if (std::exchange(is_running_, false)) result = torch::autograd::profiler::disableProfiler();
   if (steps_ns_.empty()) {

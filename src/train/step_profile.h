@@ -43,6 +43,7 @@ class StepProfile {
 
   /// Ends the profile early, with the steps so far.
   void finish();
+  bool is_finished() const { return !is_running_ && !steps_ns_.empty(); }
 
  private:
   bool is_within_a_step(std::uint64_t time_ns) const;

@@ -177,6 +177,7 @@ int Trainer::train_steps() {
     if (profile_) {
       train_step_.settle();  // so that a GPU computes each step while it is profiled
       profile_->end_step();
+      if (profile_->is_finished()) profile_.reset();
     }
     if (log_ && schedule_->ends_epoch(progress())) log_->write_data_report();
     if (evaluation_is_due()) evaluate();
@@ -191,7 +192,7 @@ std::optional<DeliveredBatch> Trainer::next_batch() {
     return feed_->next(train_step_.reads_images_on_host());
   } catch (const std::exception&) {
     try {
-      if (state_.step > 0 && saved_step_ != state_.step) save();
+      save_unless_saved();
     } catch (const UserError& error) {
       log_warning("checkpoint", "{}", error.what());
     }
@@ -248,9 +249,7 @@ void Trainer::skip(const StepDecision& decision) {
 
 void Trainer::roll_back() {
   const SpikeGuard& guard = *train_step_.spike_guard();
-  const auto target = directory_ != nullptr
-                          ? rollback_target(directory_->checkpoints(), guard, rolled_back_at_)
-                          : std::nullopt;
+  const auto target = checkpoint_to_return_to();
   if (collectives_.max(target ? 1 : 0) == 0) throw_no_rollback_target(state_.step, guard, rolled_back_at_);
   if (target) {
     const Checkpoint checkpoint = load_checkpoint(target->path, CheckpointPart::everything);
@@ -303,9 +302,13 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
     for (const SuiteEntry* entry : due) results.push_back(suite_.run(*entry, encoder_, options));
     return results;
   } catch (const std::exception&) {
-    if (state_.step > 0 && saved_step_ != state_.step) save();
+    save_unless_saved();
     throw;
   }
+}
+
+void Trainer::save_unless_saved() {
+  if (state_.step > 0 && saved_step_ != state_.step) save();
 }
 
 void Trainer::save() {
@@ -327,18 +330,18 @@ void Trainer::save() {
   checkpoint.training.merge(log_->state());
   add_random_numbers(checkpoint, device_);
   add_rollback(checkpoint, rolled_back_at_);
-  const auto folder = checkpoints_->save(checkpoint, rollback_step());
+  const auto target = checkpoint_to_return_to();  // must outlive a checkpoint that is saved for a stop
+  const auto folder = checkpoints_->save(checkpoint, target ? std::optional(target->step) : std::nullopt);
   log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
   log_->write_data_report();
   since_save_.restart();
 }
 
-// The checkpoint to return to if steps are being skipped: it must outlive one that is saved for a stop.
-std::optional<std::int64_t> Trainer::rollback_step() const {
+// While steps are being skipped, on rank 0.
+std::optional<CheckpointEntry> Trainer::checkpoint_to_return_to() const {
   const auto& guard = train_step_.spike_guard();
-  if (!guard || guard->skipped_in_a_row() == 0) return std::nullopt;
-  const auto target = rollback_target(directory_->checkpoints(), *guard, rolled_back_at_);
-  return target ? std::optional(target->step) : std::nullopt;
+  if (directory_ == nullptr || !guard || guard->skipped_in_a_row() == 0) return std::nullopt;
+  return rollback_target(directory_->checkpoints(), *guard, rolled_back_at_);
 }
 
 bool Trainer::evaluation_is_due() const {

@@ -1,4 +1,5 @@
-// Reading JSON. All JSON from files is read here, so that its depth is limited in one place.
+// Reading JSON. All JSON from files is read here, so that its depth is limited in one place; only the header of
+// safetensors has a parser with a lower limit of its own.
 #pragma once
 
 #include <fmt/core.h>

@@ -41,6 +41,9 @@ void write_new_folder(const std::filesystem::path& folder,
 /// old one.
 void replace_by_renaming(const std::filesystem::path& content, const std::filesystem::path& target);
 
+/// Renames a folder; an empty folder of the new name is replaced. Throws UserError.
+void rename_folder(const std::filesystem::path& from, const std::filesystem::path& to);
+
 /// Removes a folder so that a crash does not leave a partial folder under its name. Throws UserError.
 void remove_folder(const std::filesystem::path& folder);
 

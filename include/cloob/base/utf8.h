@@ -18,4 +18,7 @@ Utf8Character decode_character(std::string_view text);
 std::size_t valid_utf8_length(std::string_view text);
 inline bool is_valid_utf8(std::string_view text) { return valid_utf8_length(text) == text.size(); }
 
+/// The text without the byte order mark that Windows programs write in front of it.
+std::string_view without_byte_order_mark(std::string_view text);
+
 }  // namespace cloob

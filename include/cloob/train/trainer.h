@@ -86,12 +86,13 @@ class Trainer {
   bool evaluate();
   std::vector<EvaluationResult> measure(const std::vector<const SuiteEntry*>& due);
   void save();
+  void save_unless_saved();
   void roll_back();
 
   RunProgress progress() const;
   RunPosition position() const;
   bool evaluation_is_due() const;
-  std::optional<std::int64_t> rollback_step() const;
+  std::optional<CheckpointEntry> checkpoint_to_return_to() const;
   bool save_is_due(bool by_clock) const;
 
   const RunConfig& config_;

@@ -8,6 +8,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "cloob/base/utf8.h"
 #include "cloob/data/bad_samples.h"
 
 namespace cloob {
@@ -45,12 +46,12 @@ std::int64_t lines_like_rows(std::string_view record, char separator, std::size_
 
 /// Such lines in a table.
 struct SwallowedLines {
-  std::int64_t first_line = 0;  ///< where the first row with such lines begins
+  std::size_t first_begin = 0;  ///< of the first row with such lines
   std::int64_t num_rows = 0, num_lines = 0;
 
-  void add(std::int64_t line, std::int64_t lines) {
+  void add(std::size_t begin, std::int64_t lines) {
     if (lines == 0) return;
-    if (num_rows++ == 0) first_line = line;
+    if (num_rows++ == 0) first_begin = begin;
     num_lines += lines;
   }
 };
@@ -144,7 +145,7 @@ CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
     throw_user_error("'{}' is not a text file{}", path_.string(),
                      is_tar ? ": it is a tar file, whose name must end in .tar" : "");
   }
-  if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);
+  text_ = without_byte_order_mark(text_);
   if (trim(text_.substr(0, 1 << 16)).empty()) throw_user_error("'{}' is empty", path_.string());
   const std::size_t first = text_.find_first_not_of("\r\n");
   dialect_.separator =
@@ -153,32 +154,29 @@ CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
   index_rows(first, config.header);
 }
 
-std::vector<std::string> CsvTable::parse_first_record(std::string_view record, std::int64_t line) const {
+std::vector<std::string> CsvTable::parse_first_record(std::size_t begin, std::size_t end) const {
   try {
-    return parse_record(record, dialect_);
+    return parse_record(record_at(begin, end), dialect_);
   } catch (const BadSample& bad) {
-    throw_user_error("{}:{}: {}", path_.string(), line, bad.what());
+    throw_user_error("{}:{}: {}", path_.string(), line_at(begin), bad.what());
   }
 }
 
 void CsvTable::index_rows(std::size_t begin, bool has_header) {
   SwallowedLines swallowed;
-  std::int64_t line = 1 + std::ranges::count(text_.substr(0, begin), '\n');
   while (begin < text_.size()) {
     const std::size_t end = find_record_end(text_, begin, dialect_);
     if (end == kNone) {
       throw_user_error(
           "{}:{}: a quoted field in this row never ends: fix it, or set data.csv.quoting to 'none' if quotes "
           "are plain text",
-          path_.string(), line);
+          path_.string(), line_at(begin));
     }
-    const std::int64_t num_lines = std::ranges::count(text_.substr(begin, end - begin), '\n');
     if (const std::string_view record = record_at(begin, end); !record.empty()) {
-      if (columns_.empty()) columns_ = parse_first_record(record, line);
+      if (columns_.empty()) columns_ = parse_first_record(begin, end);
       if (!std::exchange(has_header, false)) begins_.push_back(begin);
-      if (num_lines > 1) swallowed.add(line, lines_like_rows(record, dialect_.separator, columns_.size()));
+      swallowed.add(begin, lines_like_rows(record, dialect_.separator, columns_.size()));
     }
-    line += num_lines;
     begin = end;
   }
   if (begins_.empty()) throw_user_error("'{}' has a header but no rows", path_.string());
@@ -186,7 +184,7 @@ void CsvTable::index_rows(std::size_t begin, bool has_header) {
     log_warning("data",
                 "{}:{}: a quoted field contains lines that look like rows of their own, {} in all{}: set "
                 "data.csv.quoting to 'none' if quotes are plain text",
-                path_.string(), swallowed.first_line, with_thousands(swallowed.num_lines),
+                path_.string(), line_at(swallowed.first_begin), with_thousands(swallowed.num_lines),
                 swallowed.num_rows > 1 ? fmt::format(" in {} rows", with_thousands(swallowed.num_rows)) : "");
   }
 }
@@ -229,8 +227,11 @@ std::vector<std::string> CsvTable::row(std::int64_t number) const {
 }
 
 std::int64_t CsvTable::line(std::int64_t row) const {
-  const auto begin = static_cast<std::ptrdiff_t>(begins_[static_cast<std::size_t>(row)]);
-  return 1 + std::count(text_.begin(), text_.begin() + begin, '\n');
+  return line_at(static_cast<std::size_t>(begins_[static_cast<std::size_t>(row)]));
+}
+
+std::int64_t CsvTable::line_at(std::size_t offset) const {
+  return 1 + std::ranges::count(text_.substr(0, offset), '\n');
 }
 
 }  // namespace cloob

@@ -52,7 +52,8 @@ class CsvTable {
 
  private:
   std::string_view record_at(std::size_t begin, std::size_t end) const;
-  std::vector<std::string> parse_first_record(std::string_view record, std::int64_t line) const;
+  std::vector<std::string> parse_first_record(std::size_t begin, std::size_t end) const;
+  std::int64_t line_at(std::size_t offset) const;
   void index_rows(std::size_t begin, bool has_header);
 
   std::filesystem::path path_;
