@@ -74,10 +74,16 @@ def metrics(run):
         lines.append({k: v for k, v in json.loads(line).items() if not k.endswith(UNTIMED) and "memory" not in k})
     return lines
 
+def names(lines):
+    return {name for line in lines for name in line}
+
 old, new = map(pathlib.Path, sys.argv[1:])
 problems = []
-if metrics(old) != metrics(new):
-    pairs = zip(metrics(old), metrics(new))
+old_metrics, new_metrics = metrics(old), metrics(new)
+added = names(new_metrics) - names(old_metrics)  # new metrics of the new program are no difference
+new_metrics = [{k: v for k, v in line.items() if k not in added} for line in new_metrics]
+if old_metrics != new_metrics:
+    pairs = zip(old_metrics, new_metrics)
     first = next((f"step {a.get('step')}: {sorted(set(a.items()) ^ set(b.items()))[:4]}" for a, b in pairs if a != b), "number of lines")
     problems.append(f"metrics differ, first {first}")
 steps = [sorted(p.name for p in (run / "checkpoints").glob("step_*")) for run in (old, new)]
@@ -92,7 +98,7 @@ for file in ("weights.safetensors", "training.safetensors"):
         problems.append(f"{len(names)} of {len(a)} tensors in {file} differ: {', '.join(names[:4])}")
 if problems:
     sys.exit("; ".join(problems))
-print(f"equal: {len(metrics(old))} lines of metrics, {count} tensors")
+print(f"equal: {len(old_metrics)} lines of metrics, {count} tensors" + (f", new metrics {sorted(added)}" if added else ""))
 PYTHON
 }
 

@@ -27,7 +27,7 @@ namespace {
 int open_for_reading(const std::filesystem::path& path, std::uint64_t& size, int flags = 0) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (descriptor < 0) throw_errno("open", path);
-  struct stat status{};
+  struct stat status {};
   if (::fstat(descriptor, &status) != 0 || S_ISDIR(status.st_mode)) {
     if (S_ISDIR(status.st_mode)) errno = EISDIR;
     const int error_number = errno;
@@ -86,6 +86,22 @@ std::string read_file(const std::filesystem::path& path) {
   ::close(descriptor);
   content.resize(filled);
   return content;
+}
+
+std::string read_small_file(const std::filesystem::path& path, std::uint64_t max_bytes,
+                            std::string_view what) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_directory(status)) {
+    throw_user_error("'{}' is a device or a pipe, expected {}", path.string(), what);
+  }
+  const std::uintmax_t size = std::filesystem::file_size(path, ignored);
+  if (!ignored && size > max_bytes) {
+    throw_user_error("'{}' has {}, more than the {} that {} may have: is it the right file?", path.string(),
+                     human_bytes(size), human_bytes(max_bytes), what);
+  }
+  return read_file(path);
 }
 
 std::vector<std::string> read_lines(const std::filesystem::path& path) {
@@ -211,7 +227,7 @@ void OutputFile::finish() {
 RandomAccessFile::RandomAccessFile(std::filesystem::path path) : path_(std::move(path)) {
   // Opening a pipe without a writer must not block.
   descriptor_ = open_for_reading(path_, size_, O_NONBLOCK);
-  struct stat status{};
+  struct stat status {};
   if (::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode)) return;
   ::close(descriptor_);
   throw_user_error("'{}' is a pipe or a device: expected a regular file", path_.string());

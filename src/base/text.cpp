@@ -32,6 +32,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+std::string letters_and_digits(std::string_view word) {
+  std::string kept = to_lower_ascii(word);
+  std::erase_if(kept, [](char c) { return (c < 'a' || c > 'z') && (c < '0' || c > '9'); });
+  return kept;
+}
+
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
@@ -138,6 +144,16 @@ std::optional<std::int64_t> parse_integer(std::string_view text) { return parse_
 std::optional<double> parse_double(std::string_view text) { return parse_number<double>(text); }
 
 std::optional<std::string> closest_match(std::string_view word, std::span<const std::string> candidates) {
+  constexpr std::size_t kMaxWord = 100;  // comparing takes quadratic time
+  if (word.size() > kMaxWord) return std::nullopt;
+  // Before words that differ in some letters: "InfoLOOB" is info_loob, and "amp_bf16" has the word bf16.
+  const std::vector<std::string> words = split(to_lower_ascii(word), '_');
+  for (const std::string& candidate : candidates) {
+    if (letters_and_digits(candidate) == letters_and_digits(word)) return candidate;
+  }
+  for (const std::string& candidate : candidates) {
+    if (words.size() > 1 && std::ranges::find(words, candidate) != words.end()) return candidate;
+  }
   std::optional<std::string> best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {

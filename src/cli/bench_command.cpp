@@ -32,7 +32,7 @@ struct LossArguments {
   std::int64_t seed = 0;
   double beta = RetrievalConfig{}.beta;
   double inv_tau = LossConfig{}.inv_tau;
-  std::string json = "-";
+  std::string json;
 };
 
 RandomFeatures read_features(const std::string& path) {
@@ -53,11 +53,11 @@ int bench_loss(const LossArguments& arguments) {
           : read_features(arguments.features);
   const LossBenchmarkResult result = benchmark_loss(
       {arguments.objective.value(), features.image_ND, features.text_ND, arguments.beta, arguments.inv_tau});
-  write_json_line(arguments.json, to_json({{"loss", result.loss},
-                                           {"grad_norm_image", result.grad_norm_image},
-                                           {"grad_norm_text", result.grad_norm_text},
-                                           {"seconds", result.seconds},
-                                           {"peak_gib", result.peak_gib}}));
+  write_result(arguments.json, to_json({{"loss", result.loss},
+                                        {"grad_norm_image", result.grad_norm_image},
+                                        {"grad_norm_text", result.grad_norm_text},
+                                        {"seconds", result.seconds},
+                                        {"peak_gib", result.peak_gib}}));
   return 0;
 }
 
@@ -68,7 +68,7 @@ struct BenchDataArguments {
   std::int64_t image_size = 224;
   std::int64_t batch = 64;
   double seconds = 20;
-  std::string json = "-";
+  std::string json;
 };
 
 int bench_data(const BenchDataArguments& arguments) {
@@ -81,11 +81,11 @@ int bench_data(const BenchDataArguments& arguments) {
   const LoaderBenchmarkResult result =
       benchmark_loader({make_source(arguments.data, arguments.source, Purpose::training),
                         std::move(preprocess), arguments.data, arguments.batch, arguments.seconds});
-  write_json_line(arguments.json, to_json({{"images_s", result.images_per_second},
-                                           {"decode_only_images_s", result.decode_only_images_per_second},
-                                           {"threads", static_cast<double>(result.threads)},
-                                           {"read_mib_s", result.read_mib_per_second},
-                                           {"peak_rss_gib", result.peak_rss_gib}}));
+  write_result(arguments.json, to_json({{"images_s", result.images_per_second},
+                                        {"decode_only_images_s", result.decode_only_images_per_second},
+                                        {"threads", static_cast<double>(result.threads)},
+                                        {"read_mib_s", result.read_mib_per_second},
+                                        {"peak_rss_gib", result.peak_rss_gib}}));
   return 0;
 }
 
@@ -94,7 +94,7 @@ struct BenchTokenizeArguments {
   std::string tokenizer = "clip";
   std::int64_t context_length = 77;
   double seconds = 2;
-  std::string json = "-";
+  std::string json;
 };
 
 int bench_tokenize(const BenchTokenizeArguments& arguments) {
@@ -114,8 +114,7 @@ int bench_tokenize(const BenchTokenizeArguments& arguments) {
     for (const std::string& caption : captions) tokenizer->encode(caption, arguments.context_length);
     num_encoded += static_cast<std::int64_t>(captions.size());
   } while (timer.seconds() < arguments.seconds);
-  write_json_line(arguments.json,
-                  to_json({{"captions_s", static_cast<double>(num_encoded) / timer.seconds()}}));
+  write_result(arguments.json, to_json({{"captions_s", static_cast<double>(num_encoded) / timer.seconds()}}));
   return 0;
 }
 
@@ -198,6 +197,7 @@ void add_bench_commands(CLI::App& app, Action& action, const Collectives& collec
   add_bench_loss(*group, action);
   add_bench_data(*group, action);
   add_bench_tokenize(*group, action);
+  add_bench_inputs(*group, action);
 }
 
 }  // namespace cloob

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +22,7 @@
 #include "cloob/objective/objective_system.h"
 #include "cloob/report/named_numbers.h"
 #include "cloob/run/dry_run.h"
+#include "cloob/run/model_file.h"
 #include "cloob/text/tokenizer.h"
 #include "cloob/train/step_benchmark.h"
 
@@ -38,27 +38,11 @@ struct StepArguments {
   std::string caption_tokens = "14";
   std::string captions;
   std::int64_t threads = 0;
-  std::string json = "-";
+  std::string json;
 };
 
-// A file, or the name of a file in configs/model.
-std::filesystem::path find_model(const std::string& model) {
-  std::error_code error;
-  if (std::filesystem::is_regular_file(model, error)) return model;
-  const std::filesystem::path folder = find_resource("configs/model");
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    names.push_back(entry.path().stem().string());
-  std::ranges::sort(names);
-  if (!std::ranges::binary_search(names, model)) {
-    throw_user_error("--model '{}' is neither a file nor one of {}{}", model, join(names, ", "),
-                     suggestion(model, names));
-  }
-  return folder / (model + ".yaml");
-}
-
 RunConfig read_run(const StepArguments& arguments, const std::vector<std::string>& rest) {
-  ConfigSource source = ConfigSource::from_file(find_model(arguments.model));
+  ConfigSource source = ConfigSource::from_file(find_model_file(arguments.model));
   const auto [loss, retrieval] = kinds_of(arguments.objective.value());
   source.add_overrides({{"train.global_batch_size", std::to_string(arguments.batch)},
                         {"train.precision", std::string(enum_name(arguments.precision))},
@@ -103,11 +87,11 @@ int bench_step(const StepArguments& arguments, const std::vector<std::string>& r
   const SharedMachine shared_machine;
   const StepBenchmarkResult result =
       benchmark_step({config, arguments.steps, caption_lengths(arguments, config)}, collectives);
-  write_json_line(arguments.json, to_json({{"step_s", result.seconds},
-                                           {"samples_s", result.samples_per_second},
-                                           {"first_s", result.first_seconds},
-                                           {"peak_rss_gib", result.peak_rss_gib},
-                                           {"loss", result.loss}}));
+  write_result(arguments.json, to_json({{"step_s", result.seconds},
+                                        {"samples_s", result.samples_per_second},
+                                        {"first_s", result.first_seconds},
+                                        {"peak_rss_gib", result.peak_rss_gib},
+                                        {"loss", result.loss}}));
   return 0;
 }
 

@@ -17,7 +17,9 @@ namespace cloob {
 /// Runs a command and returns the exit status.
 using Action = std::function<int()>;
 
-void add_train_command(CLI::App& app, Action& action, const Collectives& collectives);
+/// `command_line` is kept in the log of the run.
+void add_train_command(CLI::App& app, Action& action, const std::string& command_line,
+                       const Collectives& collectives);
 void add_eval_commands(CLI::App& app, Action& action, const Collectives& collectives);
 void add_encode_command(CLI::App& app, Action& action, const Collectives& collectives);
 void add_tokenize_command(CLI::App& app, Action& action);
@@ -28,8 +30,10 @@ void add_data_commands(CLI::App& app, Action& action);
 void add_data_inspect_command(CLI::App& group, Action& action);
 void add_data_pack_commands(CLI::App& group, Action& action);
 void add_bench_commands(CLI::App& app, Action& action, const Collectives& collectives);
+void add_bench_inputs(CLI::App& group, Action& action);
 void add_bench_step(CLI::App& group, Action& action, const Collectives& collectives);
 void add_report_command(CLI::App& app, Action& action);
+void add_help_commands(CLI::App& app, Action& action);
 
 /// Warns about settings that were set but have no effect; each entry includes the reason.
 void warn_without_effect(const std::vector<std::string>& settings);

@@ -26,7 +26,7 @@ struct PairArguments {
   std::string image_root;
   EvalCaptions captions = EvalCaptions::all;
   std::optional<std::int64_t> loss_batch_size;
-  std::string json = "-";
+  std::string json;
   std::vector<std::string> settings;  // --data.section.key VALUE ...
 };
 
@@ -48,7 +48,7 @@ int eval_retrieval(const PairArguments& arguments, const Collectives& collective
       make_pair_evaluation(open_pairs(arguments, opened.options.data), {.captions = arguments.captions});
   const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options);
   opened.display->finish();
-  write_json_line(arguments.json, to_json(numbers));
+  write_result(arguments.json, to_json(numbers));
   return 0;
 }
 
@@ -56,6 +56,13 @@ int eval_loss(const PairArguments& arguments, const Collectives& collectives) {
   require_output_of(arguments);
   OpenedModel opened = open_model(arguments.model, kLabel, collectives);
   require_task_state(opened.loaded);
+  if (!opened.loaded.knows_objective) {
+    log_warning(
+        "eval",
+        "'{}' does not say with which objective it was trained: this is the loss of {}; a checkpoint knows "
+        "its own",
+        arguments.model.checkpoint, opened.encoder.model().loss_name());
+  }
   const auto evaluation = make_pair_evaluation(
       open_pairs(arguments, opened.options.data),
       {.captions = EvalCaptions::first,
@@ -65,17 +72,17 @@ int eval_loss(const PairArguments& arguments, const Collectives& collectives) {
   opened.display->finish();
   nlohmann::ordered_json json = {{"objective", opened.encoder.model().loss_name()}};
   json.update(parse_json<nlohmann::ordered_json>(to_json(numbers)));
-  write_json_line(arguments.json, json.dump());
+  write_result(arguments.json, json.dump());
   return 0;
 }
 
 struct ZeroShotArguments {
   ModelArguments model;
-  std::string data;
+  std::vector<std::string> data;
   std::string split = "test";
   std::string class_names;
   std::string templates;
-  std::string json = "-";
+  std::string json;
   std::vector<std::string> settings;  // --data.max_bad_share VALUE ...
 };
 
@@ -83,17 +90,27 @@ std::optional<std::string> if_set(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
 
-int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collectives) {
-  require_output(arguments.json, {arguments.model.checkpoint, arguments.class_names, arguments.templates,
-                                  arguments.data + "/*.txt", arguments.data + "/*/*"});
-  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
-  const std::int64_t threads = opened.options.data.threads;
-  opened.options.data = read_image_settings(parse_overrides(arguments.settings));
-  if (opened.options.data.threads == 0) opened.options.data.threads = threads;
-  const auto source = open_labeled_source(arguments.data, arguments.split, opened.options.data.threads);
+std::vector<ZeroShotSet> sets_of(const ZeroShotArguments& arguments) {
+  EvalConfig eval;
+  eval.zero_shot = arguments.data;
+  eval.validate();
+  std::vector<ZeroShotSet> sets;
+  for (const std::string& text : arguments.data) sets.push_back(zero_shot_set(text));
+  return sets;
+}
+
+void require_output_of(const ZeroShotArguments& arguments, const std::vector<ZeroShotSet>& sets) {
+  std::vector<std::string> inputs = {arguments.model.checkpoint, arguments.class_names, arguments.templates};
+  for (const ZeroShotSet& set : sets) inputs.insert(inputs.end(), {set.path + "/*.txt", set.path + "/*/*"});
+  require_output(arguments.json, inputs);
+}
+
+nlohmann::ordered_json eval_set(const ZeroShotSet& set, const ZeroShotArguments& arguments,
+                                const OpenedModel& opened) {
+  const auto source = open_labeled_source(set.path, arguments.split, opened.options.data.threads);
   const ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
-  log_info("eval", "{}", describe(prompts));
+  log_info("eval", "{}: {}", set.name, describe(prompts));
   const NamedNumbers numbers =
       make_zero_shot_evaluation(source, prompts)->run(opened.encoder, opened.options);
   opened.display->finish();
@@ -103,7 +120,20 @@ int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collec
   if (!prompts.class_folders.empty()) json["class_folders"] = prompts.class_folders;
   json["templates_from"] = prompts.templates_from;
   json["templates"] = prompts.templates;
-  write_json_line(arguments.json, json.dump());
+  return json;
+}
+
+// One set gives an object with its numbers, several one with an object for each.
+int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collectives) {
+  const std::vector<ZeroShotSet> sets = sets_of(arguments);
+  require_output_of(arguments, sets);
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
+  const std::int64_t threads = opened.options.data.threads;
+  opened.options.data = read_image_settings(parse_overrides(arguments.settings));
+  if (opened.options.data.threads == 0) opened.options.data.threads = threads;
+  nlohmann::ordered_json results;
+  for (const ZeroShotSet& set : sets) results[set.name] = eval_set(set, arguments, opened);
+  write_result(arguments.json, (sets.size() == 1 ? results.front() : results).dump());
   return 0;
 }
 
@@ -151,8 +181,9 @@ void add_eval_commands(CLI::App& app, Action& action, const Collectives& collect
   const auto classes = std::make_shared<ZeroShotArguments>();
   add_model_arguments(*zero_shot, classes->model);
   zero_shot
-      ->add_option("--data", classes->data,
-                   "Folder with one subfolder of images per class, or a clip-benchmark folder")
+      ->add_option(
+          "--data", classes->data,
+          "Folders with one subfolder of images per class, or clip-benchmark folders, as PATH or NAME=PATH")
       ->required();
   zero_shot->add_option("--split", classes->split, "Split of a clip-benchmark folder")->capture_default_str();
   zero_shot->add_option(

@@ -6,11 +6,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <system_error>
 
+#include "cli/print_table.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
+#include "cloob/base/text.h"
 
 namespace cloob {
 namespace {
@@ -69,10 +73,44 @@ void require_no_file_of_a_run(const std::string& output, const fs::path& place) 
   throw_user_error("'{}' belongs to the run in that folder: choose another name", output);
 }
 
+// Empty for what a table does not show.
+std::string cell_of(const nlohmann::ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_integer()) return with_thousands(value.get<std::int64_t>());
+  return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "";
+}
+
+void add_column(ReportTable& table, std::size_t row, const std::string& name, const std::string& cell) {
+  auto column = std::ranges::find(table.header, name);
+  if (column == table.header.end()) column = table.header.insert(column, name);
+  std::vector<std::string>& cells = table.rows[row];
+  cells.resize(std::max(cells.size(), static_cast<std::size_t>(column - table.header.begin()) + 1));
+  cells[static_cast<std::size_t>(column - table.header.begin())] = cell;
+}
+
+// A row for each number or text, or for each object.
+ReportTable as_table(const nlohmann::ordered_json& result) {
+  ReportTable table{.title = "", .header = {""}, .rows = {}, .note = ""};
+  for (const auto& [name, value] : result.items()) {
+    if (value.is_object()) {
+      table.rows.push_back({name});
+      for (const auto& [key, part] : value.items()) {
+        if (const std::string cell = cell_of(part); !cell.empty())
+          add_column(table, table.rows.size() - 1, key, cell);
+      }
+    } else if (const std::string cell = cell_of(value); !cell.empty()) {
+      table.rows.push_back({name});
+      add_column(table, table.rows.size() - 1, " ", cell);
+    }
+  }
+  for (std::vector<std::string>& row : table.rows) row.resize(table.header.size());
+  return table;
+}
+
 }  // namespace
 
 void require_output(const std::string& output, const std::vector<std::string>& inputs) {
-  if (output == "-") return;
+  if (output.empty() || output == "-") return;
   require_output_folder(output);
   std::error_code ignored;
   const fs::path place = fs::weakly_canonical(output, ignored);
@@ -87,12 +125,18 @@ void require_output(const std::string& output, const std::vector<std::string>& i
 }
 
 void add_json_option(CLI::App& command, std::string& json) {
-  command.add_option("--json", json, "Output file; - is standard output")->capture_default_str();
+  command.add_option("--json", json,
+                     "Write JSON to this file instead of printing a table; - is standard output");
 }
 
 void write_json_line(const std::string& output, const std::string& json) {
   if (output != "-") return write_file_atomically(output, json + "\n");
   fmt::print("{}\n", json);
+}
+
+void write_result(const std::string& output, const std::string& json) {
+  if (!output.empty()) return write_json_line(output, json);
+  print_table(as_table(parse_json<nlohmann::ordered_json>(json)));
 }
 
 }  // namespace cloob

@@ -5,7 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <span>
 #include <sstream>
+#include <string>
+#include <string_view>
 
 #include "cli/commands.h"
 #include "cli/failure.h"
@@ -19,8 +22,10 @@
 namespace cloob {
 namespace {
 
+// A message has several lines if there are several mistakes.
 int report_failure(int status, const std::string& message) {
-  fmt::print(stderr, "error: {}\n", without_controls(message));
+  for (const std::string& line : split(message, '\n'))
+    fmt::print(stderr, "error: {}\n", without_controls(line));
   return status;
 }
 
@@ -46,6 +51,24 @@ int show(const CLI::App& app, const CLI::Success& request) {
   });
 }
 
+// As it could be pasted into a shell.
+std::string quoted_command_line(int argc, char** argv) {
+  constexpr std::string_view kSafe =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./,:@%";
+  std::string line;
+  for (const std::string_view word : std::span(argv, static_cast<std::size_t>(argc))) {
+    if (!line.empty()) line += ' ';
+    if (!word.empty() && word.find_first_not_of(kSafe) == std::string_view::npos) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  return line;
+}
+
 // Every command accepts the flag, so that it may be anywhere on the command line.
 void add_quiet_flag(CLI::App& app, bool& quiet) {
   app.add_flag("-q,--quiet", quiet, "Print only warnings and errors to standard error");
@@ -66,7 +89,7 @@ int run_program(int argc, char** argv, const Collectives& collectives) {
   app.require_subcommand(1);
   bool quiet = false;
   Action action;
-  add_train_command(app, action, collectives);
+  add_train_command(app, action, quoted_command_line(argc, argv), collectives);
   add_eval_commands(app, action, collectives);
   add_encode_command(app, action, collectives);
   add_tokenize_command(app, action);
@@ -76,6 +99,7 @@ int run_program(int argc, char** argv, const Collectives& collectives) {
   add_data_commands(app, action);
   add_bench_commands(app, action, collectives);
   add_report_command(app, action);
+  add_help_commands(app, action);
   add_quiet_flag(app, quiet);
   reject_empty_values(app);
   try {

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -11,24 +12,30 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/failure.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
+#include "cloob/base/version.h"
 #include "cloob/config/config.h"
 #include "cloob/device/device.h"
 #include "cloob/device/shared_machine.h"
 #include "cloob/run/dry_run.h"
+#include "cloob/run/model_file.h"
 #include "cloob/run/run_config.h"
 #include "cloob/run/run_directory.h"
 #include "cloob/train/resume.h"
+#include "cloob/train/time_estimate.h"
 #include "cloob/train/trainer.h"
 
 namespace cloob {
 namespace {
 
 struct TrainArguments {
+  std::string command_line;
   std::string config;
+  std::string model;
   std::string run_dir;
   std::string resume = "none";
   bool overwrite = false;
@@ -49,17 +56,36 @@ void pick_precision(TrainConfig& config) {
            enum_name(*config.precision));
 }
 
-int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
-          const Collectives& collectives) {
+// The line with which the program ends belongs into the log as well.
+RunResult run_logged(Trainer& trainer, LogFile& log_file) {
+  try {
+    return trainer.run();
+  } catch (...) {
+    log_file.write("error: " + describe_failure(std::current_exception()).message);
+    throw;
+  }
+}
+
+RunConfig read_run(const TrainArguments& arguments, const std::vector<std::string>& rest, Origins& origins) {
   ConfigSource source = ConfigSource::from_file(arguments.config);
   source.add_overrides(parse_overrides(rest));
-  Origins origins;
+  if (arguments.model.empty()) return read_config<RunConfig>(source, origins);
+  const std::filesystem::path model = find_model_file(arguments.model);
+  use_model_file(source, model);
   RunConfig config = read_config<RunConfig>(source, origins);
+  require_model_of_file(origins, model);
+  return config;
+}
+
+int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
+          const Collectives& collectives) {
+  Origins origins;
+  RunConfig config = read_run(arguments, rest, origins);
   warn_without_effect(settings_without_effect(config, origins));
   if (config.train.threads > 0) set_num_threads(config.train.threads);
   if (arguments.dry_run) {
     pick_precision(config.train);
-    fmt::print("{}", describe_run(config, origins));
+    fmt::print("{}#\n{}", describe_run(config, origins), describe_time(config, collectives));
     return 0;
   }
   allow_tf32(config.train.tf32);
@@ -74,24 +100,30 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
   log_info("train", "the run folder is {}", path.string());
   Trainer trainer(config, start, collectives);
   if (arguments.profile_steps > 0) trainer.profile_steps(arguments.profile_steps);
-  const RunResult result = trainer.run();
+  LogFile log_file(directory.log(), fmt::format("cloob {}: {}", kVersion, arguments.command_line));
+  const RunResult result = run_logged(trainer, log_file);
   if (result.stop_signal != 0) {
     log_info("train", "stopped after step {}; continue with --resume auto", with_thousands(result.steps));
     return 128 + result.stop_signal;
   }
-  log_info("train", "finished after {} steps", with_thousands(result.steps));
   return 0;
 }
 
 }  // namespace
 
-void add_train_command(CLI::App& app, Action& action, const Collectives& collectives) {
+void add_train_command(CLI::App& app, Action& action, const std::string& command_line,
+                       const Collectives& collectives) {
   CLI::App* const command = app.add_subcommand("train", "Train a model with the settings of a YAML file");
   const auto arguments = std::make_shared<TrainArguments>();
+  arguments->command_line = command_line;
   command
       ->add_option("config", arguments->config,
                    "YAML file with the settings, for example configs/run/flickr8k_small.yaml")
       ->required();
+  command->add_option(
+      "--model", arguments->model,
+      "Name of a file in configs/model, or a YAML file: read instead of the model file that the "
+      "settings include");
   command->add_option("--run-dir", arguments->run_dir, "Run folder (default: runs/NAME OF THE FILE)");
   command
       ->add_option(
@@ -101,8 +133,9 @@ void add_train_command(CLI::App& app, Action& action, const Collectives& collect
       ->capture_default_str();
   command->add_flag("--overwrite", arguments->overwrite,
                     "Remove the existing run in the run folder and start again");
-  command->add_flag("--dry-run", arguments->dry_run,
-                    "Print all settings with their origins, parameters, FLOPs and memory, without training");
+  command->add_flag(
+      "--dry-run", arguments->dry_run,
+      "Print all settings with their origins, parameters, FLOPs, memory and time, without training");
   command
       ->add_option(
           "--profile", arguments->profile_steps,

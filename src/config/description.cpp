@@ -20,7 +20,7 @@ std::string dotted(const Path& path) {
   return name;
 }
 
-constexpr SectionType kNoSettings = {{}, nullptr};
+constexpr SectionType kNoSettings = {.fields = {}, .validate = nullptr, .other_names = {}, .retired = {}};
 
 void add_section(SectionInfo section, const NamesInMap& names, Description& description);
 

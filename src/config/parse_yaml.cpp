@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <sstream>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -18,8 +19,11 @@
 namespace cloob {
 namespace {
 
+// Settings are nested three levels deep; yaml-cpp itself recurses once for each level.
+constexpr std::size_t kMaxDepth = 32;
+
 // yaml-cpp describes errors in terms of its grammar; users want to know what to change.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kExplanations = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kExplanations = {{
     {"illegal map value", "unexpected ':': check the indentation, or quote text that contains ': '"},
     {"end of map not found", "this line does not belong to the settings above it: check the indentation"},
     {"end of sequence flow not found", "a list is not closed with ']'"},
@@ -28,7 +32,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kExplanat
     {"unknown token", "a value cannot begin with this character: quote the text"},
     {"the referenced anchor is not defined",
      "aliases (*name) are not supported: write the value out, or quote the text"},
-    {"bad file", "lists or sections are nested too deeply here"},
     {"illegal tab when looking for indentation", "indented with a tab: use spaces"},
 }};
 
@@ -72,13 +75,13 @@ class NodeBuilder final : public YAML::EventHandler {
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
     reject_anchors_and_tags(mark, tag, anchor);
-    open_.push_back(make_node(ConfigNode::Kind::list, mark));
+    open(ConfigNode::Kind::list, mark);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     reject_anchors_and_tags(mark, tag, anchor);
-    open_.push_back(make_node(ConfigNode::Kind::map, mark));
+    open(ConfigNode::Kind::map, mark);
     keys_.emplace_back();
   }
   void OnMapEnd() override {
@@ -87,11 +90,12 @@ class NodeBuilder final : public YAML::EventHandler {
   }
 
  private:
-  // The key of a map under construction that has no value yet.
-  struct PendingKey {
+  // The keys of a map under construction; the last one may have no value yet.
+  struct Keys {
     bool waiting = false;
     std::string text;
     std::string origin;
+    std::unordered_map<std::string, std::string> origins;  // of all keys of the map
   };
 
   ConfigNode make_node(ConfigNode::Kind kind, const YAML::Mark& mark) const {
@@ -134,6 +138,14 @@ class NodeBuilder final : public YAML::EventHandler {
     return position < text_.size() ? text_[position] : '\0';
   }
 
+  void open(ConfigNode::Kind kind, const YAML::Mark& mark) {
+    if (open_.size() == kMaxDepth) {
+      throw_user_error("{}: lists or sections are nested more than {} levels deep", location(mark),
+                       kMaxDepth);
+    }
+    open_.push_back(make_node(kind, mark));
+  }
+
   void close() {
     ConfigNode node = std::move(open_.back());
     open_.pop_back();
@@ -161,19 +173,19 @@ class NodeBuilder final : public YAML::EventHandler {
     if (key.kind != ConfigNode::Kind::scalar || key.text.empty()) {
       throw_user_error("{}: the name of a setting must be a word", key.origin);
     }
-    for (const ConfigNode& earlier : open_.back().children) {
-      if (earlier.key == key.text) {
-        throw_user_error("{}: '{}' is set twice, first at {}", key.origin, key.text, earlier.key_origin);
-      }
-    }
-    keys_.back() = {true, key.text, key.origin};
+    Keys& keys = keys_.back();
+    if (const auto [first, is_new] = keys.origins.emplace(key.text, key.origin); !is_new)
+      throw_user_error("{}: '{}' is set twice, first at {}", key.origin, key.text, first->second);
+    keys.waiting = true;
+    keys.text = key.text;
+    keys.origin = key.origin;
   }
 
   std::string_view text_;
   const std::string& name_;
   ConfigNode root_;
   std::vector<ConfigNode> open_;
-  std::vector<PendingKey> keys_;
+  std::vector<Keys> keys_;
   int num_documents_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "config/command_line.h"
@@ -25,17 +26,32 @@ std::string same_name_elsewhere(const Description& description, std::string_view
   return {};
 }
 
+// The setting that other programs call `name`: "--batch-size" and "train.batch_size" are train.global_batch_size.
+std::string_view setting_known_as(const Description& description, std::string_view name) {
+  std::string word = to_lower_ascii(name.substr(name.rfind('.') + 1));
+  std::ranges::replace(word, '-', '_');
+  for (const OtherName& other : description.sections.front().type->other_names) {
+    if (other.name == word) return other.setting;
+  }
+  return {};
+}
+
+// The setting that `member` of `section` may stand for; empty if none is similar.
+std::string similar_setting(const Description& description, const std::string& section,
+                            const std::string& member) {
+  const std::string_view known = setting_known_as(description, member);
+  if (!known.empty()) return std::string(known);
+  if (const auto near = closest_match(member, description.members_of(section)))
+    return dotted_name(section, *near);
+  if (member.find('.') != std::string::npos)
+    return closest_match(dotted_name(section, member), names_of_settings(description)).value_or("");
+  return same_name_elsewhere(description, member);
+}
+
 // ", did you mean ...?" or the members of the section.
 std::string hint(const Description& description, const std::string& section, const std::string& member) {
   const std::vector<std::string> members = description.members_of(section);
-  std::string match;
-  if (const auto near = closest_match(member, members)) {
-    match = dotted_name(section, *near);
-  } else if (member.find('.') != std::string::npos) {
-    match = closest_match(dotted_name(section, member), names_of_settings(description)).value_or("");
-  } else {
-    match = same_name_elsewhere(description, member);
-  }
+  const std::string match = similar_setting(description, section, member);
   if (!match.empty()) return fmt::format(", did you mean '{}'?", match);
   if (members.empty())
     return fmt::format(", {} has a section of settings for each name", quoted_name(section));
@@ -60,10 +76,41 @@ class Reader {
   Reader(const Description& description, void* root, Origins& origins)
       : description_(description), root_(root), origins_(origins) {}
 
+  // Mistakes are collected, so that a user sees all of them at once.
+  void read(const ConfigSource& source) {
+    for (const ConfigNode& file : source.files()) read_section("", file);
+    for (const Override& override_ : source.overrides()) {
+      collect_errors([&] { apply(override_); });
+    }
+    throw_collected_errors();
+    complete();
+    validate();
+  }
+
+ private:
+  template <class Action>
+  void collect_errors(const Action& action) {
+    constexpr std::size_t kMaxErrors = 10;
+    try {
+      action();
+    } catch (const UserError& error) {
+      errors_.emplace_back(error.what());
+      if (errors_.size() < kMaxErrors) return;
+      errors_.push_back(fmt::format("these are the first {}, there may be more", kMaxErrors));
+      throw_collected_errors();
+    }
+  }
+
+  void throw_collected_errors() const {
+    if (!errors_.empty()) throw UserError(join(errors_, "\n"));
+  }
+
   // An empty section changes nothing.
   void read_section(const std::string& section, const ConfigNode& node) {
     if (!node.children.empty()) section_origins_[section] = node.origin;
-    for (const ConfigNode& child : node.children) read_member(section, child);
+    for (const ConfigNode& child : node.children) {
+      collect_errors([&] { read_member(section, child); });
+    }
   }
 
   void apply(const Override& override_) {
@@ -76,7 +123,7 @@ class Reader {
                          override_.name, override_.name);
       throw_user_error("{}: '{}' is a section, set one of its settings: {} (--{}.{} VALUE)", kCommandLine,
                        override_.name, join(members, ", "), override_.name, members.front());
-    } else {
+    } else if (!is_retired(override_.name, kCommandLine)) {
       reject_override(override_.name);
     }
   }
@@ -95,19 +142,23 @@ class Reader {
     if (root.complete != nullptr) root.complete(root_);
   }
 
-  void validate() const {
+  void validate() {
     // A section is listed before its nested sections, and these are validated first.
     for (auto section = description_.sections.rbegin(); section != description_.sections.rend(); ++section) {
-      try {
-        section->validate(root_);
-      } catch (const UserError& error) {
-        const std::string_view origin = origin_of_error(section->name, error.what());
-        throw_user_error("{}: {}{}", origin, error.what(), other_origins(error.what(), origin));
-      }
+      collect_errors([&] { validate_section(*section); });
+    }
+    throw_collected_errors();
+  }
+
+  void validate_section(const SectionInfo& section) const {
+    try {
+      section.validate(root_);
+    } catch (const UserError& error) {
+      const std::string_view origin = origin_of_error(section.name, error.what());
+      throw_user_error("{}: {}{}", origin, error.what(), other_origins(error.what(), origin));
     }
   }
 
- private:
   // Whether `key` is the whole name of a section of a map, which may contain dots.
   bool is_in_map(const std::string& name, const std::string& key) const {
     return std::ranges::any_of(description_.sections, [&](const SectionInfo& section) {
@@ -130,10 +181,19 @@ class Reader {
     } else if (description_.has_section(name)) {
       require_section(name, child);
       read_section(name, child);
-    } else {
+    } else if (!is_retired(name, child.key_origin)) {
       throw_user_error("{}: unknown setting '{}'{}", child.key_origin, name,
                        hint(description_, section, child.key));
     }
+  }
+
+  bool is_retired(std::string_view name, std::string_view origin) const {
+    for (const RetiredSetting& setting : description_.sections.front().type->retired) {
+      if (setting.name != name) continue;
+      log_warning("config", "{}: {} is no longer a setting and is ignored: {}", origin, name, setting.reason);
+      return true;
+    }
+    return false;
   }
 
   void require_section(const std::string& name, const ConfigNode& node) const {
@@ -217,6 +277,7 @@ class Reader {
   void* root_;
   Origins& origins_;
   std::map<std::string, std::string, std::less<>> section_origins_;  // of sections that occur in a file
+  std::vector<std::string> errors_;
 };
 
 const ConfigNode* find_node(const ConfigNode& file, const Path& path) {
@@ -232,9 +293,13 @@ const ConfigNode* find_node(const ConfigNode& file, const Path& path) {
 
 // The names of the sections of a map that occur in files and on the command line.
 std::vector<std::string> names_in(const ConfigSource& source, const Path& path) {
+  constexpr std::size_t kMaxNames = 1000;  // each adds all settings of its section
   std::vector<std::string> names;
-  const auto add = [&names](const std::string& name) {
-    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  const auto add = [&](const std::string& name) {
+    if (std::ranges::find(names, name) != names.end()) return;
+    if (names.size() == kMaxNames)
+      throw_user_error("'{}' has more than {} names", path.back().name, with_thousands(kMaxNames));
+    names.push_back(name);
   };
   for (const ConfigNode& file : source.files()) {
     const ConfigNode* const node = find_node(file, path);
@@ -259,11 +324,7 @@ void read_settings(const Description& description, const ConfigSource& source, v
   const Description with_names =
       describe(*description.sections.front().type,
                [&source](const Path& path, const SectionMapType&) { return names_in(source, path); });
-  Reader reader(with_names, root, origins);
-  for (const ConfigNode& file : source.files()) reader.read_section("", file);
-  for (const Override& override_ : source.overrides()) reader.apply(override_);
-  reader.complete();
-  reader.validate();
+  Reader(with_names, root, origins).read(source);
 }
 
 std::vector<std::string> names_of_settings(const Description& description) {

@@ -14,6 +14,11 @@ namespace cloob {
 namespace {
 
 constexpr std::string_view kInclude = "include";
+constexpr std::uint64_t kMaxBytes = 1 << 20;
+
+std::string read_settings_file(const std::filesystem::path& path) {
+  return read_small_file(path, kMaxBytes, "a file of settings");
+}
 
 ConfigNode parse_settings(std::string_view text, const std::string& name) {
   ConfigNode root = parse_yaml(text, name);
@@ -59,7 +64,7 @@ void add_files(std::string_view text, const std::string& name, std::vector<std::
     }
     std::string content;
     try {
-      content = read_file(included);
+      content = read_settings_file(included);
     } catch (const UserError& error) {
       throw_user_error("{}: {}", include.origin, error.what());
     }
@@ -75,7 +80,7 @@ ConfigSource::ConfigSource(std::vector<ConfigNode> files)
     : files_(std::make_shared<const std::vector<ConfigNode>>(std::move(files))) {}
 
 ConfigSource ConfigSource::from_file(const std::filesystem::path& path) {
-  return from_text(read_file(path), path.string());
+  return from_text(read_settings_file(path), path.string());
 }
 
 ConfigSource ConfigSource::from_text(std::string_view text, const std::string& name) {
@@ -83,6 +88,17 @@ ConfigSource ConfigSource::from_text(std::string_view text, const std::string& n
   std::vector<ConfigNode> files;
   add_files(text, name, open, files);
   return ConfigSource(std::move(files));
+}
+
+void ConfigSource::replace_included(std::string_view section, const std::filesystem::path& path) {
+  std::vector<ConfigNode> files = from_file(path).files();
+  for (std::size_t i = 0; i < files_->size(); ++i) {
+    const ConfigNode& file = (*files_)[i];
+    const bool is_included = i + 1 < files_->size();
+    if (is_included && file.children.size() == 1 && file.children.front().key == section) continue;
+    files.push_back(file);
+  }
+  files_ = std::make_shared<const std::vector<ConfigNode>>(std::move(files));
 }
 
 void ConfigSource::add_overrides(const std::vector<Override>& overrides) {

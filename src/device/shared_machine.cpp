@@ -84,14 +84,14 @@ class SharedMachine::Watch {
     const auto num_threads = static_cast<unsigned>(others_.num_processors() + 1);
     if (!can_start_threads(num_threads)) {
       has_failed_ = true;
-      log_warning("train",
+      log_warning("device",
                   "other processes use {:.1f} of {} cores, and no more threads can be started: set "
                   "OMP_WAIT_POLICY=passive so that idle OpenMP threads yield to them",
                   others, others_.num_processors());
       return;
     }
     if (!has_logged_) {
-      log_info("train", "other processes use {:.1f} of {} cores: idle OpenMP threads now yield to them",
+      log_info("device", "other processes use {:.1f} of {} cores: idle OpenMP threads now yield to them",
                others, others_.num_processors());
       has_logged_ = true;
     }

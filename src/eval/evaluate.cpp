@@ -99,15 +99,18 @@ LossResult evaluate_loss(const PairFeatures& pairs, FeatureModel& model, std::in
     ++result.num_batches;
   }
   result.num_pairs = result.num_batches * result.batch_size;
+  result.chance_loss = model.chance_loss(result.batch_size);
   result.loss /= static_cast<double>(result.num_batches);
   return result;
 }
 
 NamedNumbers named_numbers(const LossResult& result) {
-  return {{"loss", result.loss},
-          {"loss_batch_size", static_cast<double>(result.batch_size)},
-          {"num_batches", static_cast<double>(result.num_batches)},
-          {"num_pairs", static_cast<double>(result.num_pairs)}};
+  NamedNumbers numbers = {{"loss", result.loss}};
+  if (result.chance_loss) numbers.emplace_back("chance_loss", *result.chance_loss);
+  numbers.insert(numbers.end(), {{"loss_batch_size", static_cast<double>(result.batch_size)},
+                                 {"num_batches", static_cast<double>(result.num_batches)},
+                                 {"num_pairs", static_cast<double>(result.num_pairs)}});
+  return numbers;
 }
 
 }  // namespace cloob

@@ -3,8 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <set>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -15,14 +13,7 @@
 namespace cloob {
 namespace {
 
-constexpr const char* kPairs = "pairs";
 constexpr const char* kSeconds = "seconds";
-
-// "data/cifar10/test/" -> "test"
-std::string last_component(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
-  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
-}
 
 std::vector<std::string> names_of(const NamedNumbers& numbers) {
   std::vector<std::string> names;
@@ -108,24 +99,16 @@ std::unique_ptr<Evaluation> make_zero_shot_evaluation(std::shared_ptr<const Labe
   return std::make_unique<ZeroShotEvaluation>(std::move(source), std::move(prompts));
 }
 
-EvaluationSuite::EvaluationSuite(std::vector<SuiteEntry> entries) : entries_(std::move(entries)) {
-  std::set<std::string> names;
-  for (const SuiteEntry& entry : entries_) {
-    if (names.insert(entry.name).second) continue;
-    throw_user_error(
-        "eval.zero_shot: two evaluations are named '{}', but metrics are named after the folder: rename a "
-        "folder or link to it under another name",
-        entry.name);
-  }
-}
+EvaluationSuite::EvaluationSuite(std::vector<SuiteEntry> entries) : entries_(std::move(entries)) {}
 
 std::vector<std::string> EvaluationSuite::metric_names() const {
   std::vector<std::string> names;
   for (const SuiteEntry& entry : entries_) {
+    const EvaluationSchedule& schedule = entry.schedule;
+    if (schedule.every_epochs == 0 && !schedule.every_steps && !schedule.at_end) continue;
     for (const std::string& name : entry.evaluation->metric_names()) {
       if (is_metric(name)) names.push_back(metric_name(entry, name));
     }
-    names.push_back(metric_name(entry, kSeconds));
   }
   return names;
 }
@@ -151,11 +134,11 @@ EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
     std::shared_ptr<const Evaluation> pairs =
         make_pair_evaluation(make_source(data, data.val, Purpose::evaluation),
                              {.captions = eval.captions, .loss_batch_size = eval.loss_batch_size});
-    entries.push_back({kPairs, "val/", std::move(pairs), schedule_of(eval, kPairs)});
+    entries.push_back({kPairEvaluation, "val/", std::move(pairs), schedule_of(eval, kPairEvaluation)});
   }
-  for (const std::string& folder : eval.zero_shot) {
-    const std::string name = last_component(folder);
-    const auto source = open_labeled_source(folder, "test", data.threads);
+  for (const std::string& text : eval.zero_shot) {
+    const auto [name, path] = zero_shot_set(text);
+    const auto source = open_labeled_source(path, "test", data.threads);
     ZeroShotPrompts prompts = zero_shot_prompts(*source, eval.class_names, eval.templates);
     log_info("eval", "{}: {}", name, describe(prompts));
     std::shared_ptr<const Evaluation> classes = make_zero_shot_evaluation(source, std::move(prompts));

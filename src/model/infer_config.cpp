@@ -96,7 +96,6 @@ TextEncoderConfig infer_text(const NamedTensors& weights) {
 
 ModelConfig infer_model_config(const NamedTensors& weights) {
   ModelConfig config;
-  config.name = "imported";
   config.embed_dim = size_of(weights, "text_projection", 1);
   config.image = weights.contains("visual.proj") ? infer_vit(weights) : infer_resnet(weights);
   config.text = infer_text(weights);

@@ -92,6 +92,11 @@ at::Tensor ContrastiveObjective::directed_loss(const at::Tensor& anchor_BD, cons
   return loss(anchor_BD, samples.rows_ND, inv_tau, samples.first_row, loss_.tile_size);
 }
 
+double ContrastiveObjective::chance_loss(std::int64_t num_pairs, double inv_tau) const {
+  const auto n = static_cast<double>(num_pairs);
+  return loss_.kind == LossKind::info_nce ? std::log(n) : 2 * std::log(n - 1) / inv_tau;
+}
+
 double ContrastiveObjective::retrieved_fraction_at(std::int64_t step) const {
   return retrieved_fraction(step, first_steady_step());
 }

@@ -130,8 +130,11 @@ ProgressDisplay::ProgressDisplay(ProgressStyle style, std::int64_t every_steps, 
 ProgressDisplay::~ProgressDisplay() = default;
 
 void ProgressDisplay::update(const Progress& progress) {
-  if (bar_) return bar_->update(progress);
-  if (shows_lines_ && line_is_due(progress)) log_info(progress.label, "{}", progress_sentence(progress));
+  if (bar_) bar_->update(progress);
+  if (!bar_ && !shows_lines_) return;
+  if (!line_is_due(progress)) return;
+  const LogLevel level = bar_ ? LogLevel::debug : LogLevel::info;  // beside a bar for the log file only
+  log_message(level, progress.label, progress_sentence(progress));
 }
 
 bool ProgressDisplay::line_is_due(const Progress& progress) {

@@ -34,6 +34,8 @@ std::vector<Figure> figures(const Progress& progress) {
   std::vector<Figure> list;
   if (progress.epoch) list.push_back({fmt::format("epoch {:.2f}", *progress.epoch), 1});
   if (progress.loss) list.push_back({fmt::format("loss {:.4f}", *progress.loss), 6});
+  if (progress.loss && progress.chance_loss)
+    list.push_back({fmt::format("chance {:.4f}", *progress.chance_loss), 0});
   if (progress.samples_per_second) list.push_back({rate_text(*progress.samples_per_second), 4});
   if (progress.data_wait) list.push_back({fmt::format("data wait {:.0f}%", 100 * *progress.data_wait), 2});
   if (progress.bound_by) list.push_back({bound_text(*progress.bound_by), 3});

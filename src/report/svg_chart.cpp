@@ -22,8 +22,8 @@ Interval widened(Interval interval) {
   if (interval.low > 0 && interval.low < interval.high / 2) interval.low = 0;
   const double size = std::max(std::abs(interval.low), std::abs(interval.high));
   if (interval.high - interval.low <= 1e-9 * size) {  // constant up to rounding
-    const double margin = std::max(size / 10, 0.5);
-    return {interval.low - margin, interval.high + margin};
+    if (size == 0) return {0, 1};
+    return interval.high > 0 ? Interval{0, 1.5 * size} : Interval{-1.5 * size, 0};
   }
   return interval;
 }

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/device/device.h"
 #include "cloob/model/flops.h"
 #include "cloob/model/infer_config.h"
 #include "cloob/model/training_memory.h"
 #include "cloob/objective/objective_system.h"
+#include "cloob/run/model_file.h"
 #include "cloob/run/step_shape.h"
 
 namespace cloob {
@@ -49,6 +51,7 @@ std::string describe_memory(const RunConfig& config) {
   add_row("activations", memory.activations);
   add_row("heap fragmentation", memory.fragmentation);
   add_row("peak", memory.peak);
+  add_row("available here", static_cast<std::int64_t>(available_memory_bytes()));
   return text;
 }
 
@@ -56,11 +59,12 @@ std::string describe_memory(const RunConfig& config) {
 
 std::string describe_run(const RunConfig& config, const Origins& origins) {
   return fmt::format("{}\n# {} with the objective {}\n#\n{}#\n{}", print_config(config, origins),
-                     config.model.name, enum_name(system_of(config.loss.kind, config.retrieval.kind)),
+                     model_name(config.model), enum_name(system_of(config.loss.kind, config.retrieval.kind)),
                      describe_size(config), describe_memory(config));
 }
 
-std::vector<std::string> settings_without_effect(const RunConfig& config, const Origins& origins) {
+std::vector<std::string> settings_without_effect(const RunConfig& config, const Origins& all_origins) {
+  const Origins origins = origins_of_changes(config, all_origins);
   std::vector<std::string> settings = settings_without_effect(config.loss, config.retrieval);
   const auto append = [&](std::vector<std::string> more) {
     std::ranges::move(more, std::back_inserter(settings));

@@ -65,7 +65,6 @@ ImportedModel import_model(const std::filesystem::path& path, std::optional<Acti
     imported.config.text = used.text;
   } else {
     imported.config.model = infer_model_config(imported.weights);
-    imported.config.model.name = path.stem().string();
     imported.config.model.activation = activation_named(read.default_activation);
   }
   if (activation) imported.config.model.activation = *activation;

@@ -43,12 +43,14 @@ TaskSettings settings_to_evaluate(const RunConfig& config) {
 
 LoadedModel load_model(const std::string& path, const Collectives& collectives, c10::Device device,
                        std::optional<Activation> activation) {
-  SavedModel saved = read_saved_model(resolve_checkpoint(path), activation, path);
+  const CheckpointLocation location = resolve_checkpoint(path);
+  SavedModel saved = read_saved_model(location, activation, path);
   allow_tf32(saved.imported.config.train.tf32);  // as in the evaluations of the run
   LoadedModel loaded{.config = std::move(saved.imported.config), .task = nullptr};
   loaded.task = make_task(settings_to_evaluate(loaded.config), {std::move(saved.imported.weights), path},
                           collectives, device);
   loaded.has_task_state = !saved.state.empty();
+  loaded.knows_objective = location.kind != CheckpointLocation::Kind::weights_file;
   if (loaded.has_task_state) loaded.task->load(loaded.task->weights(), saved.state);
   return loaded;
 }

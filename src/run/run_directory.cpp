@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,8 +30,7 @@ void remove_tree(const fs::path& path) {
 
 RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
   make_directories(path_);
-  const fs::path lock_file = path_ / "run.lock";
-  lock_ = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  lock_ = ::open(lock_file().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) throw_user_error("cannot write to '{}': {}", path_.string(), describe_errno(errno));
   if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
   if (errno == EWOULDBLOCK) {
@@ -45,10 +45,22 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
 
 RunDirectory::~RunDirectory() { ::close(lock_); }
 
+void RunDirectory::require_present() const {
+  struct stat locked {
+  }, present{};
+  if (::fstat(lock_, &locked) != 0) return;  // cannot be known
+  if (::stat(lock_file().c_str(), &present) == 0 && present.st_ino == locked.st_ino &&
+      present.st_dev == locked.st_dev)
+    return;
+  throw_user_error("the run folder '{}' was removed, renamed or replaced while the run was writing to it",
+                   path_.string());
+}
+
 bool RunDirectory::contains_run() const {
   std::error_code ignored;
-  const std::array written = {config_file(), metrics_file(),  evaluations_file(), tensorboard(),
-                              data_report(), contact_sheet(), checkpoints()};
+  const std::array written = {config_file(), metrics_file(), evaluations_file(),
+                              tensorboard(), data_report(),  contact_sheet(),
+                              log(),         checkpoints()};
   return std::ranges::any_of(written, [&](const fs::path& file) { return fs::exists(file, ignored); });
 }
 
@@ -59,7 +71,7 @@ void RunDirectory::remove_measurements() const {
 
 void RunDirectory::remove_run() const {
   remove_measurements();
-  for (const fs::path& file : {config_file(), contact_sheet(), checkpoints()}) remove_tree(file);
+  for (const fs::path& file : {config_file(), contact_sheet(), log(), checkpoints()}) remove_tree(file);
 }
 
 }  // namespace cloob

@@ -51,6 +51,10 @@ at::Tensor DualEncoderFeatures::pair_loss(const at::Tensor& image_ND, const at::
   return objective_.evaluate(image_ND, text_ND, model_->inv_tau());
 }
 
+std::optional<double> DualEncoderFeatures::chance_loss(std::int64_t num_pairs) const {
+  return objective_.chance_loss(num_pairs, model_->inv_tau().item<double>());
+}
+
 std::string DualEncoderFeatures::loss_name() const { return std::string(enum_name(objective_.system())); }
 
 ContrastiveTask::ContrastiveTask(DualEncoder model, ContrastiveObjective objective,
@@ -155,6 +159,10 @@ NamedScalars ContrastiveTask::scalars() const {
   NamedScalars scalars = {{"logit_scale", model_->inv_tau().detach()}};
   if (!objective_.parameters().empty()) scalars.emplace_back("beta", objective_.beta().detach());
   return scalars;
+}
+
+std::optional<double> ContrastiveTask::chance_loss(std::int64_t num_samples) const {
+  return features_.chance_loss(num_samples);
 }
 
 NamedTensors ContrastiveTask::weights() const { return weights_of(model_); }

@@ -36,6 +36,8 @@ std::vector<std::string> odd_settings(const RunConfig& config, std::int64_t step
         with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
         with_thousands(total_steps)));
   }
+  if (device.is_cpu() && precision_of(config.train) == Precision::fp16)
+    warnings.emplace_back("train.precision fp16 is for GPUs: on the CPU, bf16 and fp32 are faster");
   const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config));
   const std::uint64_t available = available_memory_bytes();
   if (device.is_cpu() && static_cast<std::uint64_t>(memory.peak) > available) {

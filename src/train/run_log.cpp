@@ -16,23 +16,13 @@
 #include "cloob/image/contact_sheet.h"
 #include "cloob/image/encode.h"
 #include "train/data_report.h"
+#include "train/run_summary.h"
 
 namespace cloob {
 namespace {
 
 constexpr double kSpeedWindowSeconds = 30;
 constexpr int kContactSheetImages = 32;
-
-// The most interesting metrics of an evaluation, like "loss 3.21, image_to_text_R@1 0.04".
-std::string summary_of(const NamedNumbers& metrics) {
-  std::string summary;
-  for (const auto& [name, value] : metrics) {
-    if (name.ends_with("_rank") || name.ends_with("R@5") || name.ends_with("_seconds")) continue;
-    summary +=
-        fmt::format("{}{} {:.4g}", summary.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
-  }
-  return summary;
-}
 
 }  // namespace
 
@@ -51,7 +41,8 @@ RunLog::RunLog(const RunConfig& config, const RunDirectory& directory, const Tra
       reporter_(config.report, directory.path(), resumed),
       progress_(config.report.progress, config.report.every_steps),
       meter_(kSpeedWindowSeconds),
-      loss_sum_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))) {}
+      loss_sum_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))),
+      chance_watch_(config.retrieval, total_steps) {}
 
 void RunLog::log_step(const StepReport& report, std::int64_t num_samples, const StepTimes& times) {
   meter_.add({.seconds = times.seconds,
@@ -66,6 +57,7 @@ void RunLog::log_step(const StepReport& report, std::int64_t num_samples, const 
     NamedNumbers metrics = take_loss();
     add_step(metrics, report);
     write_metrics(std::move(metrics));
+    watch_chance();
   }
   show_step();
 }
@@ -87,6 +79,8 @@ NamedNumbers RunLog::take_loss() {
   if (loss_count_ > 0) {
     shown_loss_ = loss_sum_.item<double>() / static_cast<double>(loss_count_);
     metrics.emplace_back("train/loss", *shown_loss_);
+    shown_chance_ = task_.chance_loss(config_.train.global_batch_size);
+    if (shown_chance_) metrics.emplace_back("train/chance_loss", *shown_chance_);
   }
   loss_sum_.zero_();
   loss_count_ = 0;
@@ -106,6 +100,7 @@ void RunLog::add_step(NamedNumbers& metrics, const StepReport& report) const {
 }
 
 void RunLog::write_metrics(NamedNumbers metrics) {
+  directory_.require_present();
   metrics.insert(metrics.end(),
                  {{"train/samples_per_second", meter_.samples_per_second()},
                   {"train/data_time", meter_.data_seconds_per_step()},
@@ -126,10 +121,28 @@ void RunLog::show_step() {
                     .num_steps = total_steps_,
                     .epoch = loader_.epochs_done(),
                     .loss = shown_loss_,
+                    .chance_loss = shown_chance_,
                     .samples_per_second = meter_.samples_per_second(),
                     .data_wait = meter_.data_wait(),
                     .bound_by = bound_by(),
                     .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
+}
+
+void RunLog::watch_chance() {
+  if (!shown_loss_ || !shown_chance_) return;
+  if (const auto advice = chance_watch_.advice(state_.step, *shown_loss_, *shown_chance_))
+    log_warning("train", "{}", *advice);
+}
+
+void RunLog::log_end(const std::optional<CheckpointEntry>& best) const {
+  const RunSummary summary{.state = state_,
+                           .run_folder = directory_.path(),
+                           .loss = shown_loss_,
+                           .chance_loss = shown_chance_,
+                           .bad_samples = bad_samples(),
+                           .best_step = best ? std::optional(best->step) : std::nullopt,
+                           .best_metric = config_.checkpoint.best_metric};
+  for (const std::string& line : sentences(summary)) log_info("train", "{}", line);
 }
 
 void RunLog::log_evaluation(const std::vector<EvaluationResult>& results) {
@@ -142,7 +155,7 @@ void RunLog::log_evaluation(const std::vector<EvaluationResult>& results) {
     reporter_.write_evaluation(line);
   }
   reporter_.write(record(metrics));
-  log_info("eval", "step {}: {}", with_thousands(state_.step), summary_of(metrics));
+  log_info("eval", "step {}: {}", with_thousands(state_.step), short_list(metrics));
 }
 
 void RunLog::write_contact_sheet(const Batch& batch) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cloob/checkpoint/checkpoint.h"
+#include "cloob/checkpoint/checkpoint_store.h"
 #include "cloob/data/loader/loader.h"
 #include "cloob/eval/suite.h"
 #include "cloob/report/bound_by.h"
@@ -21,6 +22,7 @@
 #include "cloob/run/run_config.h"
 #include "cloob/run/run_directory.h"
 #include "cloob/train/train_step.h"
+#include "train/chance_watch.h"
 
 namespace cloob {
 
@@ -46,6 +48,8 @@ class RunLog {
   void show(const Progress& progress) { progress_.update(progress); }
   void finish_progress() { progress_.finish(); }
   void write_contact_sheet(const Batch& batch);
+  /// Says how the run ended. `best` is its best checkpoint, if it has one.
+  void log_end(const std::optional<CheckpointEntry>& best) const;
   /// data_report.json.
   void write_data_report() const;
   /// The same after another failure, which this must not hide.
@@ -65,6 +69,7 @@ class RunLog {
   void write_metrics(NamedNumbers metrics);
   void add_data_metrics(MetricsRecord& record) const;
   void show_step();
+  void watch_chance();
   BoundBy bound_by() const;
   MetricsRecord record(NamedNumbers metrics) const;
 
@@ -83,6 +88,8 @@ class RunLog {
   at::Tensor loss_sum_;  ///< fp64, on the device: over the steps since the last line
   std::int64_t loss_count_ = 0;
   std::optional<double> shown_loss_;
+  std::optional<double> shown_chance_;  ///< the loss of chance
+  ChanceWatch chance_watch_;
 };
 
 }  // namespace cloob

@@ -149,6 +149,12 @@ RunResult Trainer::train() {
   if (stop_signal != 0 && saved_step_ != state_.step) save();
   train_step_.settle();
   if (profile_) profile_->finish();
+  if (stop_signal == 0 && num_taken_ > 0 && num_skipped_ == num_taken_) {
+    throw_user_error(
+        "none of the {} steps trained the model: every batch had fewer usable pairs than the loss needs",
+        with_thousands(num_taken_));
+  }
+  if (log_ && stop_signal == 0) log_->log_end(checkpoints_->best());
   return {state_.step, stop_signal};
 }
 
@@ -235,6 +241,7 @@ void Trainer::step(const DeliveredBatch& delivered, const StepDecision& decision
 
 void Trainer::count(const StepDecision& decision) {
   ++state_.step;
+  ++num_taken_;
   state_.samples_seen += decision.num_samples;
   state_.bad_samples += decision.num_bad;
 }
@@ -242,6 +249,7 @@ void Trainer::count(const StepDecision& decision) {
 // A batch with too few usable samples counts as a step of the schedule but does not train.
 void Trainer::skip(const StepDecision& decision) {
   count(decision);
+  ++num_skipped_;
   log_warning("train", "step {} skipped: {} usable pairs in the batch, {} unusable",
               with_thousands(state_.step), decision.num_samples, decision.num_bad);
   if (log_) log_->log_skipped_batch();
@@ -316,6 +324,7 @@ void Trainer::save() {
   since_save_.restart();
   saved_step_ = state_.step;
   if (!checkpoints_) return;
+  directory_->require_present();
   Checkpoint checkpoint;
   checkpoint.weights = train_step_.weights();
   checkpoint.weights_metadata = weights_metadata(config_);

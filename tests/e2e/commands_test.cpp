@@ -35,7 +35,9 @@ std::string warnings_of(std::vector<std::string> arguments, const std::vector<st
   return result.errors;
 }
 
-nlohmann::json json_of(const std::vector<std::string>& arguments) {
+nlohmann::json json_of(std::vector<std::string> arguments) {
+  if (std::ranges::find(arguments, "--json") == arguments.end())
+    arguments.insert(arguments.end(), {"--json", "-"});
   return nlohmann::json::parse(run_or_fail(arguments));
 }
 
@@ -85,8 +87,8 @@ TEST_F(Commands, EvalRetrievalPrintsItsMetrics) {
 TEST_F(Commands, EvalLossReportsItsBatchSize) {
   const nlohmann::json loss = json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar"});
   EXPECT_EQ(loss["loss_batch_size"], 16);  // eval.loss_batch_size of the run
-  EXPECT_EQ(keys_of(loss),
-            (std::set<std::string>{"objective", "loss", "loss_batch_size", "num_batches", "num_pairs"}));
+  EXPECT_EQ(keys_of(loss), (std::set<std::string>{"objective", "loss", "chance_loss", "loss_batch_size",
+                                                  "num_batches", "num_pairs"}));
   EXPECT_EQ(loss["objective"], "cloob");
   EXPECT_EQ(loss["num_batches"], 2);
   EXPECT_EQ(loss["num_pairs"], 32);
@@ -232,8 +234,8 @@ TEST_F(Commands, SavesOnlyWeightsThatMayBeTheBest) {
 }
 
 TEST_F(Commands, QuietPrintsOnlyTheResult) {
-  const ProgramResult result =
-      run_cloob(tiny_project(), {"-q", "eval", "retrieval", "model", "--data", "data/validation/00000.tar"});
+  const ProgramResult result = run_cloob(tiny_project(), {"-q", "eval", "retrieval", "model", "--data",
+                                                          "data/validation/00000.tar", "--json", "-"});
   EXPECT_EQ(result.exit_status, 0);
   EXPECT_EQ(result.errors, "");
   EXPECT_EQ(split(result.output, '\n').size(), 2u);
@@ -251,6 +253,82 @@ TEST_F(Commands, EvalZeroShotMatchesTheEvaluationDuringTraining) {
   const std::vector<std::string> lines =
       split(std::string(trim(read_file(tiny_project() / "model/metrics.jsonl"))), '\n');
   EXPECT_EQ(nlohmann::json::parse(lines.back())["val/held_out_acc1"], result["acc1"]);
+}
+
+TEST_F(Commands, EvalPrintsATableUnlessJsonIsAskedFor) {
+  const std::string table = run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out"});
+  EXPECT_THAT(table, ::testing::ContainsRegex("acc1 +[0-9.]+\n"));
+  EXPECT_THAT(table, ::testing::ContainsRegex("num_samples +32\n"));
+  EXPECT_THAT(table, Not(HasSubstr("{")));
+}
+
+TEST_F(Commands, EvalZeroShotTakesSeveralSetsWithNames) {
+  const std::vector<std::string> arguments = {"eval",   "zero-shot",           "model",
+                                              "--data", "first=data/held_out", "data/held_out"};
+  const nlohmann::json result = json_of(arguments);
+  EXPECT_EQ(keys_of(result), (std::set<std::string>{"first", "held_out"}));
+  EXPECT_EQ(result["first"], result["held_out"]);
+  EXPECT_THAT(run_or_fail(arguments), AllOf(HasSubstr("acc1"), ::testing::ContainsRegex("\nfirst "),
+                                            ::testing::ContainsRegex("\nheld_out ")));
+  const ProgramResult same =
+      run_cloob(tiny_project(), {"eval", "zero-shot", "model", "--data", "data/held_out", "data/held_out"});
+  EXPECT_EQ(same.exit_status, 2);
+  EXPECT_THAT(same.errors, HasSubstr("two evaluations are named 'held_out'"));
+}
+
+TEST_F(Commands, TrainTakesAModelByName) {
+  const std::string text =
+      run_or_fail(train_arguments("dry", {"--dry-run", "--model", "tiny-vit", "--data.train", "none",
+                                          "--train.steps", "null", "--train.epochs", "2"}));
+  EXPECT_THAT(text, AllOf(HasSubstr("# tiny-vit with the objective cloob"), HasSubstr("kind: vit"),
+                          HasSubstr("the number of steps is not known")));
+  write_file_atomically(tiny_project() / "own.yaml", "include: tiny.yaml\nmodel: {embed_dim: 24}\n");
+  const ProgramResult mixed =
+      run_cloob(tiny_project(), {"train", "own.yaml", "--model", "tiny-vit", "--dry-run"});
+  EXPECT_EQ(mixed.exit_status, 2);
+  EXPECT_THAT(mixed.errors, HasSubstr("own.yaml:2:20: model.embed_dim is set here"));
+}
+
+TEST_F(Commands, ARunKeepsALog) {
+  const std::string log = read_file(tiny_project() / "model/log.txt");
+  EXPECT_THAT(
+      log, AllOf(HasSubstr("train tiny.yaml --run-dir model --train.steps 6"), HasSubstr("[train] step 6/6"),
+                 HasSubstr("finished after 6 steps"), HasSubstr("next: cloob report model")));
+}
+
+TEST_F(Commands, ARunWhoseFolderIsDeletedEndsWithAnError) {
+  BackgroundProgram program(tiny_project(), train_arguments("deleted", {"--train.steps", "100000"}));
+  wait_for_lines(program, tiny_project() / "deleted", 2);
+  fs::rename(tiny_project() / "deleted", tiny_project() / "renamed");
+  EXPECT_EQ(program.wait(), 2);
+  EXPECT_FALSE(fs::exists(tiny_project() / "deleted"));
+  EXPECT_THAT(read_file(tiny_project() / "renamed/log.txt"),
+              HasSubstr("error: the run folder 'deleted' was removed, renamed"));
+}
+
+TEST_F(Commands, HelpAndVersionAreAlsoCommands) {
+  EXPECT_EQ(run_or_fail({"help", "eval", "loss"}), run_or_fail({"eval", "loss", "--help"}));
+  EXPECT_EQ(run_or_fail({"help"}), run_or_fail({"--help"}));
+  EXPECT_EQ(run_or_fail({"version"}), run_or_fail({"--version"}));
+}
+
+TEST_F(Commands, CompletionKnowsCommandsOptionsAndSettings) {
+  const std::string script = run_or_fail({"completion"});
+  const auto complete = [&](const std::string& line) {
+    write_file_atomically(tiny_project() / "complete.sh",
+                          script + "COMP_WORDS=(" + line +
+                              "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _cloob; echo ${COMPREPLY[@]}\n");
+    const std::string command = "bash " + (tiny_project() / "complete.sh").string();
+    std::FILE* const pipe = ::popen(command.c_str(), "r");
+    std::string output;
+    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) output += static_cast<char>(c);
+    ::pclose(pipe);
+    return output;
+  };
+  EXPECT_EQ(complete("cloob ev"), "eval\n");
+  EXPECT_EQ(complete("cloob eval z"), "zero-shot\n");
+  EXPECT_EQ(complete("cloob train run.yaml --train.sam"), "--train.samples\n");
+  EXPECT_EQ(complete("cloob eval loss RUN --optimizer.l"), "\n");
 }
 
 TEST_F(Commands, FeaturesHaveUnitLengthAndSurviveExportAndImport) {
@@ -391,6 +469,24 @@ TEST_F(Commands, ReportComparesRuns) {
   const std::string page = read_file(tiny_project() / "report/index.html");
   EXPECT_THAT(page, HasSubstr("<svg"));
   EXPECT_THAT(page, HasSubstr("Both are the same."));
+}
+
+TEST_F(Commands, ReportNeedsNothingButRunFolders) {
+  run_or_fail(train_arguments("other",
+                              {"--train.steps", "6", "--loss.kind", "info_nce", "--retrieval.kind", "none"}));
+  fs::remove(tiny_project() / "model/zero_shot.json");
+  const std::string table = run_or_fail({"report", "model/", "other", "--out", "plain"});
+  EXPECT_THAT(table, AllOf(HasSubstr("Last evaluation"), ::testing::ContainsRegex("\nmodel +cloob +6 "),
+                           ::testing::ContainsRegex("\nother +clip +6 ")));
+  const std::string page = read_file(tiny_project() / "plain/index.html");
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("Training loss, objective cloob"), HasSubstr("Training loss, objective clip"),
+                    HasSubstr("chance"), HasSubstr("Settings that differ"), HasSubstr("loss.kind")));
+  const auto results = nlohmann::json::parse(read_file(tiny_project() / "plain/results.json"));
+  EXPECT_TRUE(results["other"]["last_metrics"].contains("val/loss"));
+  const ProgramResult refused = run_cloob(tiny_project(), {"report", "data", "--out", "plain"});
+  EXPECT_EQ(refused.exit_status, 2);
+  EXPECT_THAT(refused.errors, HasSubstr("'data' is not the folder of a run"));
 }
 
 TEST_F(Commands, ReportOverwritesOnlyReports) {

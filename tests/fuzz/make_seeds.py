@@ -49,6 +49,13 @@ def write_tables():
     write("csv/stray_quote", b"\x06a,b\n\"a\"b,c\nd,\"e\n")
 
 
+def write_settings():
+    write("yaml/nested.yaml", b"loss: info_nce\noptimizer: {lr: 1e-3, grad_clip_norm: ~}\nimage:\n  crop:\n    scale: [0.5, 1]\n")
+    write("yaml/texts.yaml", "data:\n  train: 'it''s'\n  root: \"a\\tb\"\n  shards:\n  - x: y\n  - caf\u00e9 # b\n".encode())
+    write("yaml/block.yaml", b"\xef\xbb\xbfdata:\r\n  train: |\r\n    a\r\n  flags: [true, false]\r\n  kinds: []\r\n")
+    write("yaml/refused.yaml", b"a: &b 1\nc: *b\n!!str d: e\n--- \n? [f]\n: g\n\th: i\n")
+
+
 def write_captions():
     objects = [
         {"caption": " a dog "},
@@ -77,5 +84,6 @@ def write_images():
 
 write_tars()
 write_tables()
+write_settings()
 write_captions()
 write_images()

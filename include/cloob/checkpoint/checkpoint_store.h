@@ -39,9 +39,10 @@ class CheckpointStore {
   /// are removed by the next `save`, so that a mistake loses nothing at once. Throws UserError.
   void supersede_after(std::int64_t step) const;
 
- private:
   /// The best existing checkpoint by `best_metric`; nullopt when none has that metric.
   std::optional<CheckpointEntry> best() const;
+
+ private:
   void link_best() const;
   void prune(std::optional<std::int64_t> also_keep) const;
   void remove_superseded() const;

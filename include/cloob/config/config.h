@@ -61,6 +61,20 @@ std::map<std::string, std::string> setting_values(const T& value) {
   return values_of_settings(description_of<T>(), &value);
 }
 
+/// The origins of the settings that differ from the defaults: a file that lists all settings, as runs write it,
+/// changes only these.
+template <Section T>
+Origins origins_of_changes(const T& value, Origins origins) {
+  const auto values = setting_values(value);
+  const auto defaults = setting_values(T{});
+  std::erase_if(origins, [&](const auto& origin) {
+    const auto found = values.find(origin.first);
+    const auto usual = defaults.find(origin.first);
+    return found != values.end() && usual != defaults.end() && found->second == usual->second;
+  });
+  return origins;
+}
+
 /// Reference in Markdown: one table per section, in declared order.
 template <Section T>
 std::string config_docs() {

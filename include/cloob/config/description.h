@@ -67,12 +67,26 @@ struct ImpliedSetting {
   Scalar value;
 };
 
+/// What other programs call a setting, in snake_case; messages about unknown settings suggest ours.
+struct OtherName {
+  std::string_view name;
+  std::string_view setting;  ///< dotted name
+};
+
+/// A setting that earlier versions had. Files that contain it are still read; its value is ignored, with a warning.
+struct RetiredSetting {
+  std::string_view name;    ///< dotted name
+  std::string_view reason;  ///< and what to use instead
+};
+
 struct SectionType {
   std::span<const FieldEntry> fields;
   void (*validate)(const void* section);  // null: no constraints between its settings
-  // Both only for the root; null if it declares none.
+  // All only for the root; null or empty if it declares none.
   std::vector<ImpliedSetting> (*implied)(const void* root) = nullptr;
   void (*complete)(void* root) = nullptr;
+  std::span<const OtherName> other_names;
+  std::span<const RetiredSetting> retired;
 };
 
 /// One step from a struct to a member, or from a map of sections to one of them.
@@ -297,7 +311,8 @@ template <Section T>
 constexpr auto field_entries() {
   return []<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<FieldEntry, sizeof...(I)>{field_entry<T, I>()...};
-  }(std::make_index_sequence<std::tuple_size_v<decltype(T::fields())>>{});
+  }
+  (std::make_index_sequence<std::tuple_size_v<decltype(T::fields())>>{});
 }
 
 template <Section T>
@@ -320,15 +335,28 @@ constexpr auto implier() {
 template <Section T>
 constexpr auto completer() {
   void (*complete)(void*) = nullptr;
-  if constexpr (requires(T& section) { section.complete(); })
+  if constexpr (requires(T & section) { section.complete(); })
     complete = [](void* section) { static_cast<T*>(section)->complete(); };
   return complete;
 }
 
 template <Section T>
+constexpr std::span<const OtherName> other_names() {
+  if constexpr (requires { T::kOtherNames; }) return T::kOtherNames;
+  return {};
+}
+
+template <Section T>
+constexpr std::span<const RetiredSetting> retired_settings() {
+  if constexpr (requires { T::kRetiredSettings; }) return T::kRetiredSettings;
+  return {};
+}
+
+template <Section T>
 struct SectionTable {
   static constexpr auto kFields = field_entries<T>();
-  static constexpr SectionType kType = {kFields, validator<T>(), implier<T>(), completer<T>()};
+  static constexpr SectionType kType = {kFields,        validator<T>(),   implier<T>(),
+                                        completer<T>(), other_names<T>(), retired_settings<T>()};
 };
 
 }  // namespace detail

@@ -11,8 +11,8 @@
 //
 // Reading, overriding, printing and documenting all come from that one declaration (config.h). A struct may also
 // have `void validate() const`, which throws UserError if its settings contradict each other. The outermost one may
-// have `implied_settings() const` (description.h) and `void complete()`, which runs before it is validated and sets
-// members that follow from others.
+// have `implied_settings() const`, the arrays `kOtherNames` and `kRetiredSettings` (description.h), and
+// `void complete()`, which runs before it is validated and sets members that follow from others.
 #pragma once
 
 #include <array>
@@ -36,20 +36,22 @@ template <class Owner, class Member>
 struct Field {
   using Type = Member;
   std::string_view name;
-  Member Owner::* member;
+  Member Owner::*member;
   std::string_view doc;
   Range range;
 };
 
 template <class Owner, class Member>
-constexpr Field<Owner, Member> field(std::string_view name, Member Owner::* member, std::string_view doc,
+constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*member, std::string_view doc,
                                      Range range = {}) {
   return {name, member, doc, range};
 }
 
 /// A struct that declares its settings.
 template <class T>
-concept Section = requires { T::fields(); };
+concept Section = requires {
+  T::fields();
+};
 
 /// Names of an enum as written in YAML; the C++ enumerators are spelled the same. Specialise with
 /// `static constexpr std::array<std::pair<std::string_view, E>, n> names`.
@@ -57,7 +59,9 @@ template <class E>
 struct EnumNames;
 
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires { EnumNames<E>::names; };
+concept NamedEnum = std::is_enum_v<E> && requires {
+  EnumNames<E>::names;
+};
 
 template <NamedEnum E>
 constexpr std::string_view enum_name(E value) {
@@ -100,8 +104,7 @@ constexpr bool are_distinct(const Fields&... fields) {
 
 /// Whether `fields()` lists every member of the struct exactly once, under a unique name.
 template <Section T>
-inline constexpr bool lists_every_member =
-    detail::has_exactly<T, std::tuple_size_v<decltype(T::fields())>> &&
+inline constexpr bool lists_every_member = detail::has_exactly<T, std::tuple_size_v<decltype(T::fields())>>&&
     std::apply([](const auto&... fields) { return detail::are_distinct(fields...); }, T::fields());
 
 }  // namespace cloob

@@ -35,6 +35,9 @@ class ConfigSource {
   /// `name` stands for the file in messages, and relative includes start from its folder.
   static ConfigSource from_text(std::string_view text, const std::string& name);
 
+  /// Reads `path` in the place of the included files that contain only `section`; what the outermost file and the
+  /// other included ones set in that section still wins.
+  void replace_included(std::string_view section, const std::filesystem::path& path);
   /// Adds overrides; later ones win.
   void add_overrides(const std::vector<Override>& overrides);
 

@@ -82,7 +82,8 @@ struct EvalConfig {
               "Whether retrieval uses all captions of an image or only the first."),
         field("zero_shot", &EvalConfig::zero_shot,
               "Data for zero-shot classification: folders with one subfolder of images per class, or "
-              "clip-benchmark folders of shards. Metrics are named after the last component of the path."),
+              "clip-benchmark folders of shards. Metrics are named after the last component of the path; "
+              "NAME=PATH gives another name."),
         field(
             "class_names", &EvalConfig::class_names,
             "Class names for all of zero_shot: a file with one name per line, a JSON file as FILE.json or "
@@ -96,11 +97,27 @@ struct EvalConfig {
               "else ImageNet's with its names, or else 'a photo of a {c}.'."),
         field("evaluations", &EvalConfig::evaluations,
               "Schedule and number of images of individual evaluations: pairs is the one on data.val, the "
-              "others are named after the folders of zero_shot. If an evaluation sets every_epochs or "
+              "others are those of zero_shot. If an evaluation sets every_epochs or "
               "every_steps, the general ones do not apply to it."));
   }
+
+  /// Throws UserError if two of `zero_shot` have the same name, or if one evaluation has too few samples.
+  void validate() const;
 };
 static_assert(lists_every_member<EvalConfig>);
+
+/// The evaluation on `data.val`.
+inline constexpr const char* kPairEvaluation = "pairs";
+
+/// Data for zero-shot classification, and the name of its metrics.
+struct ZeroShotSet {
+  std::string name;
+  std::string path;
+};
+
+/// "cifar10=/data/test" -> {"cifar10", "/data/test"}; a path without a name is named after its last component, as is one
+/// that exists and contains '='. Throws UserError for an empty name or path.
+ZeroShotSet zero_shot_set(const std::string& text);
 
 /// When an evaluation runs, and on how many images.
 struct EvaluationSchedule {

@@ -41,7 +41,8 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
 
 /// A loss and the data it was measured on.
 struct LossResult {
-  double loss = 0;              ///< mean over the batches
+  double loss = 0;                                   ///< mean over the batches
+  std::optional<double> chance_loss = std::nullopt;  ///< of one that cannot tell the pairs of a batch apart
   std::int64_t batch_size = 0;  ///< pairs per batch: as requested, or all if there are fewer
   std::int64_t num_batches = 0;
   std::int64_t num_pairs = 0;  ///< in all batches
@@ -52,7 +53,7 @@ struct LossResult {
 /// batch. Computed on the model's device. Throws UserError if a batch has too few pairs for the loss.
 LossResult evaluate_loss(const PairFeatures& pairs, FeatureModel& model, std::int64_t loss_batch_size);
 
-/// {"loss", ...}, {"loss_batch_size", ...}, {"num_batches", ...}, {"num_pairs", ...}.
+/// {"loss", ...}, {"chance_loss", ...} if it is known, {"loss_batch_size", ...}, {"num_batches", ...}, {"num_pairs", ...}.
 NamedNumbers named_numbers(const LossResult& result);
 
 }  // namespace cloob

@@ -61,7 +61,8 @@ class EvaluationSuite {
   explicit EvaluationSuite(std::vector<SuiteEntry> entries);
 
   const std::vector<SuiteEntry>& entries() const { return entries_; }
-  /// The names of the metrics of all entries, as in EvaluationResult.
+  /// The names of the metrics that are measured during the run, as in EvaluationResult: of all entries whose schedule is not
+  /// empty, without durations.
   std::vector<std::string> metric_names() const;
   /// Runs the evaluation of one entry.
   EvaluationResult run(const SuiteEntry& entry, const FeatureEncoder& encoder,

@@ -7,6 +7,8 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "cloob/model/model_config.h"
@@ -32,6 +34,8 @@ class FeatureModel {
   /// training counts fully.
   virtual at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor& text_ND) = 0;
   virtual std::int64_t min_pairs() const = 0;
+  /// That loss of `num_pairs` pairs for a model that cannot tell them apart; unset if it is not known.
+  virtual std::optional<double> chance_loss(std::int64_t /*num_pairs*/) const { return std::nullopt; }
   /// The name of that loss, such as "clip" or "cloob".
   virtual std::string loss_name() const = 0;
 };

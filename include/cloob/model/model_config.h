@@ -98,7 +98,6 @@ struct TextEncoderConfig {
 static_assert(lists_every_member<TextEncoderConfig>);
 
 struct ModelConfig {
-  std::string name = "RN50";
   std::int64_t embed_dim = 1024;
   Activation activation = Activation::gelu;
   ImageEncoderConfig image;
@@ -106,8 +105,7 @@ struct ModelConfig {
   bool round_init_to_fp16 = false;
 
   static constexpr auto fields() {
-    return std::tuple(field("name", &ModelConfig::name, "Name of the architecture in reports."),
-                      field("embed_dim", &ModelConfig::embed_dim,
+    return std::tuple(field("embed_dim", &ModelConfig::embed_dim,
                             "Dimension of the shared image and text features.", Range{1, 65536}),
                       field("activation", &ModelConfig::activation,
                             "Activation function of the transformers' MLPs. It cannot be inferred from a "

@@ -46,6 +46,10 @@ class ContrastiveObjective {
   at::Tensor evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD, const at::Tensor& inv_tau,
                       const Collectives& collectives, double retrieved_fraction = 1) const;
 
+  /// The loss of a model that cannot tell pairs apart: ln N for InfoNCE, 2 ln(N - 1) / inv_tau for InfoLOOB, whose
+  /// loss is divided by the inverse temperature.
+  double chance_loss(std::int64_t num_pairs, double inv_tau) const;
+
   /// The fraction at an optimizer step: rises during `retrieval.warmup_steps` and is 1 from
   /// `first_steady_step` on.
   double retrieved_fraction_at(std::int64_t step) const;

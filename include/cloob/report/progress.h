@@ -21,7 +21,8 @@ struct Progress {
   std::int64_t step = 0;
   std::int64_t num_steps = 0;
   std::optional<double> epoch = std::nullopt;
-  std::optional<double> loss = std::nullopt;  ///< The latest known loss, possibly of an earlier step.
+  std::optional<double> loss = std::nullopt;         ///< The latest known loss, possibly of an earlier step.
+  std::optional<double> chance_loss = std::nullopt;  ///< What the loss would be if nothing were learned.
   std::optional<double> samples_per_second = std::nullopt;
   std::optional<double> data_wait = std::nullopt;  ///< Fraction of the time spent waiting for data.
   std::optional<BoundBy> bound_by = std::nullopt;

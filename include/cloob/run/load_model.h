@@ -18,6 +18,7 @@ struct LoadedModel {
   RunConfig config;  ///< of the run; for a plain weights file, defaults with the inferred architecture
   std::unique_ptr<TrainingTask> task;
   bool has_task_state = false;  ///< whether task state was found and loaded
+  bool knows_objective = true;  ///< a plain weights file does not say what it was trained with
 
   FeatureModel& features() const { return task->feature_model(); }
 };

@@ -1,6 +1,7 @@
 // All settings of a run: the sections of all libraries.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -147,6 +148,51 @@ struct RunConfig {
         field("eval", &RunConfig::eval, "Evaluation during the run."),
         field("report", &RunConfig::report, "Progress display, metrics and reports of a run."));
   }
+  /// What open_clip, PyTorch and papers call these settings.
+  static constexpr std::array kOtherNames = {
+      OtherName{"accum_freq", "train.gradient_cache_parts"},
+      OtherName{"amp", "train.precision"},
+      OtherName{"batch_size", "train.global_batch_size"},
+      OtherName{"class_names", "eval.class_names"},
+      OtherName{"classnames", "eval.class_names"},
+      OtherName{"csv_caption_key", "data.csv.caption_columns"},
+      OtherName{"csv_img_key", "data.csv.filepath_column"},
+      OtherName{"csv_separator", "data.csv.separator"},
+      OtherName{"dataset_resampled", "data.with_replacement"},
+      OtherName{"dataset_type", "data.format"},
+      OtherName{"force_context_length", "model.text.context_length"},
+      OtherName{"force_image_size", "model.image.image_size"},
+      OtherName{"force_patch_dropout", "model.image.patch_dropout"},
+      OtherName{"grad_checkpointing", "train.gradient_checkpointing"},
+      OtherName{"image_mean", "image.mean"},
+      OtherName{"image_std", "image.std"},
+      OtherName{"imagenet_v2", "eval.zero_shot"},
+      OtherName{"imagenet_val", "eval.zero_shot"},
+      OtherName{"learning_rate", "optimizer.lr"},
+      OtherName{"lock_image", "optimizer.image.frozen"},
+      OtherName{"lock_text", "optimizer.text.frozen"},
+      OtherName{"logit_scale", "loss.inv_tau"},
+      OtherName{"lr_cooldown_end", "schedule.cooldown_end_lr"},
+      OtherName{"lr_cooldown_power", "schedule.cooldown_power"},
+      OtherName{"lr_scheduler", "schedule.kind"},
+      OtherName{"method", "objective"},
+      OtherName{"num_workers", "data.threads"},
+      OtherName{"pretrained", "train.initial_weights"},
+      OtherName{"save_frequency", "checkpoint.every_epochs"},
+      OtherName{"scale_hopfield", "retrieval.beta"},
+      OtherName{"temperature", "loss.inv_tau"},
+      OtherName{"train_data", "data.train"},
+      OtherName{"train_data_upsampling_factors", "data.train_weights"},
+      OtherName{"val_data", "data.val"},
+      OtherName{"val_frequency", "eval.every_epochs"},
+      OtherName{"warmup", "schedule.warmup_steps"},
+      OtherName{"wd", "optimizer.weight_decay"},
+      OtherName{"workers", "data.threads"},
+      OtherName{"zeroshot_frequency", "eval.every_epochs"},
+  };
+  static constexpr std::array kRetiredSettings = {
+      RetiredSetting{"model.name", "a model is chosen by --model NAME, and its name follows from its sizes"},
+  };
   void validate() const;
   /// What `objective` implies.
   std::vector<ImpliedSetting> implied_settings() const;

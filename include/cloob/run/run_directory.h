@@ -6,7 +6,7 @@
 namespace cloob {
 
 /// The files `config.yaml`, `metrics.jsonl`, `evaluations.jsonl`, `tensorboard/`, `data_report.json`,
-/// `first_batch.png`, `trace.json` and `checkpoints/` of one run.
+/// `first_batch.png`, `log.txt`, `trace.json` and `checkpoints/` of one run.
 ///
 /// Locks the folder for the lifetime of the object, so that two processes never write to the same run.
 class RunDirectory {
@@ -25,9 +25,13 @@ class RunDirectory {
   std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
   std::filesystem::path data_report() const { return path_ / "data_report.json"; }
   std::filesystem::path contact_sheet() const { return path_ / "first_batch.png"; }
+  std::filesystem::path log() const { return path_ / "log.txt"; }
   std::filesystem::path trace() const { return path_ / "trace.json"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 
+  /// Throws UserError if the folder was removed, renamed or replaced since this object was created, so that nothing that
+  /// is written there would be found.
+  void require_present() const;
   /// Whether the folder contains anything written by a run.
   bool contains_run() const;
   /// Removes measurements: `metrics.jsonl`, `evaluations.jsonl`, `tensorboard/`, `data_report.json` and
@@ -37,6 +41,8 @@ class RunDirectory {
   void remove_run() const;
 
  private:
+  std::filesystem::path lock_file() const { return path_ / "run.lock"; }
+
   std::filesystem::path path_;
   int lock_ = -1;
 };

@@ -26,6 +26,7 @@ class DualEncoderFeatures final : public FeatureModel {
   at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) override;
   at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor& text_ND) override;
   std::int64_t min_pairs() const override { return ContrastiveObjective::kMinPairs; }
+  std::optional<double> chance_loss(std::int64_t num_pairs) const override;
   std::string loss_name() const override;
 
  private:
@@ -60,6 +61,7 @@ class ContrastiveTask final : public TrainingTask {
   Batch to_static_shape(const Batch& batch) const override;
   std::int64_t first_steady_step() const override { return objective_.first_steady_step(); }
   NamedScalars scalars() const override;
+  std::optional<double> chance_loss(std::int64_t num_samples) const override;
   NamedTensors weights() const override;
   NamedTensors state() const override;
   void load(const NamedTensors& weights, const NamedTensors& state) override;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,6 +91,10 @@ class TrainingTask {
 
   /// Current values of scalars that are logged as train/NAME at each report, such as a temperature.
   virtual NamedScalars scalars() const { return {}; }
+
+  /// The loss that `num_samples` samples would have at the current parameters if the model had learned nothing; unset
+  /// if the task does not know it.
+  virtual std::optional<double> chance_loss(std::int64_t /*num_samples*/) const { return std::nullopt; }
 
   /// The tensors of a checkpoint's weights file, and the rest of the task's state ("OWNER.NAME"). Not copies.
   virtual NamedTensors weights() const = 0;

@@ -31,7 +31,6 @@ class Architecture : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Architecture, HasOpenClipsParametersAndFlops) {
   const ModelConfig config = read_model(GetParam());
-  EXPECT_EQ(config.name, GetParam());
   const auto golden =
       nlohmann::json::parse(read_file(testing::golden_path("model/costs.json"))).at(GetParam());
   const ParameterCount parameters = count_parameters(config);
@@ -80,8 +79,6 @@ TEST(Architectures, AreInferredFromTheirTensors) {
        {"RN50", "RN101", "RN50x4", "RN50x16", "ViT-S-32", "ViT-S-16", "ViT-B-32", "ViT-B-16", "ViT-L-14"}) {
     const ModelConfig config = read_model(name);
     ModelConfig found = infer_model_config(weights_of(DualEncoder(config, Initializer::shapes_only())));
-    EXPECT_EQ(found.name, "imported");
-    found.name = config.name;
     EXPECT_EQ(print_config(File{found}), print_config(File{config}));
   }
 }

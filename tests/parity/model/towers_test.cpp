@@ -12,8 +12,7 @@ namespace cloob {
 namespace {
 
 ModelConfig small_resnet() {
-  return {.name = "resnet",
-          .embed_dim = 12,
+  return {.embed_dim = 12,
           .activation = Activation::quick_gelu,
           .image = {.kind = ImageEncoderKind::resnet,
                     .image_size = 64,

@@ -83,6 +83,26 @@ TEST(Text, SuggestsOnlyCloseMatches) {
   EXPECT_FALSE(closest_match("temperature", names));
 }
 
+TEST(Text, SuggestsWordsThatAreWrittenInAnotherWay) {
+  const std::vector<std::string> words = {"fp32", "bf16", "pure_bf16", "info_loob"};
+  EXPECT_EQ(closest_match("InfoLOOB", words), "info_loob");
+  EXPECT_EQ(closest_match("amp_bf16", words), "bf16");
+  EXPECT_EQ(closest_match("Pure-BF16", words), "pure_bf16");
+  EXPECT_EQ(closest_match(std::string(1'000'000, 'x'), words), std::nullopt);
+}
+
+TEST(Files, SmallFilesAreReadOnlyIfTheyAreSmallFiles) {
+  const testing::TempDir folder;
+  write_file_atomically(folder / "a", "12345");
+  EXPECT_EQ(read_small_file(folder / "a", 5, "a list"), "12345");
+  testing::expect_user_error([&] { read_small_file(folder / "a", 4, "a list"); },
+                             {"'" + (folder / "a").string(), "5 B", "4 B"});
+  testing::expect_user_error([&] { read_small_file("/dev/zero", 4, "a list"); },
+                             {"device or a pipe, expected a list"});
+  testing::expect_user_error([&] { read_small_file(folder / "b", 4, "a list"); }, {"No such file"});
+  testing::expect_user_error([&] { read_small_file(folder.path(), 4, "a list"); }, {"Is a directory"});
+}
+
 TEST(UnitRows, HaveUnitNormInFullPrecision) {
   const at::Tensor rows = at::tensor({3.0, 4.0, 0.0, 0.0, 0.0, -2.0}, at::kDouble).reshape({3, 2});
   const at::Tensor expected = at::tensor({0.6, 0.8, 0.0, 0.0, 0.0, -1.0}, at::kDouble).reshape({3, 2});

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "support/support.h"
@@ -194,6 +197,31 @@ TEST(Origins, NameTheLastLocationThatSetAValue) {
                               {"optimizer.lr", "command line"},
                               {"optimizer.grad_clip_norm", "run.yaml:4:3"},
                               {"image.size", "command line"}}));
+}
+
+TEST(ReadConfig, ShowsSeveralMistakesAtOnce) {
+  EXPECT_EQ(
+      error_of([] { read_text("optimizer:\n  lr: fast\n  warmup_step: 3\nimage: {size: x}\n"); }),
+      "run.yaml:2:7: optimizer.lr is 'fast', must be a number in [0, 1] (Peak learning rate, reached after "
+      "warm-up.)\n"
+      "run.yaml:3:3: unknown setting 'optimizer.warmup_step', did you mean 'optimizer.warmup_steps'?\n"
+      "run.yaml:4:15: image.size is 'x', must be a whole number at most 1e9 (Side in pixels.)");
+}
+
+TEST(ReadConfig, ShowsAtMostTenMistakes) {
+  std::string text;
+  for (int i = 0; i < 50; ++i) text += fmt::format("zzzzzzz{}: 1\n", i);
+  const std::string message = error_of([&] { read_text(text); });
+  EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 10);
+  EXPECT_THAT(message, ::testing::EndsWith("these are the first 10, there may be more"));
+}
+
+TEST(ReadConfig, LimitsTheDepthOfAFile) {
+  const std::string deepest(32, '['), too_deep(33, '[');
+  EXPECT_THAT(error_of([&] { read_text("data: {shards: " + too_deep); }),
+              ::testing::HasSubstr("nested more than 32 levels deep"));
+  EXPECT_THAT(error_of([&] { read_text(deepest + std::string(32, ']')); }),
+              ::testing::HasSubstr("found a list"));
 }
 
 }  // namespace

@@ -122,7 +122,8 @@ TEST(ConfigSource, NamesTheFileThatCannotBeRead) {
 
 TEST(ConfigSource, NamesTheLocationOfTooDeepNesting) {
   EXPECT_THAT(error_of([] { read_text("data: " + std::string(3000, '[')); }),
-              ::testing::AllOf(::testing::StartsWith("run.yaml:1:"), ::testing::HasSubstr("too deep")));
+              ::testing::AllOf(::testing::StartsWith("run.yaml:1:"),
+                               ::testing::HasSubstr("nested more than 32 levels deep")));
 }
 
 struct Mistake {
@@ -170,6 +171,30 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"data:\n  train: caf\xe9\n",
                 "run.yaml:2:13: the file is not valid UTF-8 here, save it as UTF-8"},
         Mistake{"data:\n  train: a\x04\n", "run.yaml:2:11: a control character, which YAML does not allow"}));
+
+TEST_F(Include, OfOneSectionCanBeReplaced) {
+  write("small.yaml", "image: {size: 1}\n");
+  write("base.yaml", "include: small.yaml\noptimizer: {lr: 0.1}\nimage: {crop: {antialias: false}}\n");
+  const std::string run = write("run.yaml", "include: base.yaml\ndata: {train: a}\n");
+  const std::string large = write("large.yaml", "image: {size: 9, crop: {antialias: true}}\n");
+  ConfigSource source = ConfigSource::from_file(run);
+  source.replace_included("image", large);
+  const auto config = read_config<ExampleConfig>(source, origins_);
+  EXPECT_EQ(config.image.size, 9);
+  EXPECT_FALSE(config.image.crop.antialias) << "set by a file that sets more than that section";
+  EXPECT_EQ(config.optimizer.lr, 0.1);
+  EXPECT_EQ(config.data.train, "a");
+  EXPECT_EQ(origins_.at("image.size"), large + ":1:15");
+}
+
+TEST_F(Include, ReadsOnlyFilesThatCanBeSettings) {
+  EXPECT_EQ(error_of([&] { read("/dev/zero", origins_); }),
+            "'/dev/zero' is a device or a pipe, expected a file of settings");
+  EXPECT_EQ(error(write("run.yaml", "include: /dev/zero\n")),
+            "run.yaml:1:10: '/dev/zero' is a device or a pipe, expected a file of settings");
+  const std::string big = write("big.yaml", std::string((1 << 20) + 1, '#'));
+  EXPECT_THAT(error(big), ::testing::HasSubstr("more than the 1.0 MiB that a file of settings may have"));
+}
 
 }  // namespace
 }  // namespace cloob::testing

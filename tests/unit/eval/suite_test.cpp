@@ -23,15 +23,43 @@ SuiteEntry entry(const std::string& name, const EvalConfig& config) {
   return {name, "val/" + name + "_", std::make_shared<MaxSamplesEvaluation>(), schedule_of(config, name)};
 }
 
-TEST(Suite, ListsTheMetricsAndTimesOfItsEntries) {
+TEST(Suite, ListsTheMetricsOfItsEntries) {
   const EvaluationSuite suite({entry("cifar10", {}), entry("imagenet", {})});
-  EXPECT_THAT(suite.metric_names(), ElementsAre("val/cifar10_acc1", "val/cifar10_seconds",
-                                                "val/imagenet_acc1", "val/imagenet_seconds"));
+  EXPECT_THAT(suite.metric_names(), ElementsAre("val/cifar10_acc1", "val/imagenet_acc1"));
 }
 
-TEST(Suite, RejectsTwoEvaluationsWithTheSameName) {
-  testing::expect_user_error([] { EvaluationSuite({entry("test", {}), entry("test", {})}); },
-                             {"two evaluations are named 'test'", "rename"});
+TEST(EvalConfig, RejectsTwoEvaluationsWithTheSameName) {
+  EvalConfig config;
+  config.zero_shot = {"a/test", "b/test/"};
+  testing::expect_user_error([&] { config.validate(); },
+                             {"two evaluations are named 'test'", "NAME=b/test/"});
+  config.zero_shot = {"a/test", "other=b/test"};
+  config.validate();
+  config.zero_shot = {"pairs=a"};
+  testing::expect_user_error([&] { config.validate(); }, {"two evaluations are named 'pairs'"});
+}
+
+TEST(EvalConfig, RejectsALossOfOnePair) {
+  EvalConfig config;
+  config.evaluations["pairs"].max_samples = 1;
+  testing::expect_user_error([&] { config.validate(); },
+                             {"eval.evaluations.pairs.max_samples is 1", "at least 2"});
+  config.evaluations["pairs"].max_samples = 2;
+  config.max_samples = 1;
+  config.validate();
+}
+
+TEST(ZeroShotSet, HasTheNameThatIsGivenOrThatOfTheFolder) {
+  const auto expect_set = [](const std::string& text, const std::string& name, const std::string& path) {
+    const ZeroShotSet set = zero_shot_set(text);
+    EXPECT_EQ(set.name, name) << text;
+    EXPECT_EQ(set.path, path) << text;
+  };
+  expect_set("data/cifar10/test/", "test", "data/cifar10/test/");
+  expect_set("cifar10=data/test", "cifar10", "data/test");
+  expect_set("data/a=b/c", "c", "data/a=b/c");
+  testing::expect_user_error([] { zero_shot_set("=data"); }, {"NAME=PATH"});
+  testing::expect_user_error([] { zero_shot_set("name="); }, {"NAME=PATH"});
 }
 
 TEST(ScheduleOf, OverridesTheGeneralSettings) {

@@ -7,8 +7,7 @@
 namespace cloob::testing {
 
 inline ModelConfig tiny_resnet() {
-  return {.name = "tiny",
-          .embed_dim = 12,
+  return {.embed_dim = 12,
           .activation = Activation::quick_gelu,
           .image = {.kind = ImageEncoderKind::resnet,
                     .image_size = 64,

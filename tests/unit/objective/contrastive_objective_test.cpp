@@ -293,5 +293,12 @@ TEST(ContrastiveObjective, RejectsTheStateOfAnotherObjective) {
   expect_user_error([&] { learned.load_state({{"log_beta", at::zeros({3})}}); }, {"log_beta", "3 elements"});
 }
 
+TEST_P(EveryObjective, KnowsTheLossOfFeaturesThatAreAllTheSame) {
+  const ContrastiveObjective objective = make_objective(GetParam().second);
+  const at::Tensor same = unit_rows(at::ones({7, 5}, at::kDouble));
+  const double loss = objective.evaluate(same, same, scale(30)).item<double>();
+  EXPECT_NEAR(objective.chance_loss(7, 30), loss, 1e-12);
+}
+
 }  // namespace
 }  // namespace cloob

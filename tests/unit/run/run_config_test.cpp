@@ -2,6 +2,7 @@
 
 #include "cloob/config/config.h"
 #include "cloob/device/device.h"
+#include "cloob/run/model_file.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -142,6 +143,72 @@ TEST(Objective, IsTheOriginOfWhatItSets) {
 TEST(TrainConfig, RejectsInvalidLengths) {
   expect_user_error([] { config_with_length(0.0, {}, {}).validate(); }, {"train.epochs is 0"});
   expect_user_error([] { config_with_length(1.0, 5, {}).validate(); }, {"only one of"});
+}
+
+TEST(RunConfig, SuggestsItsNamesForThoseOfOpenClip) {
+  const auto suggestion = [](const std::string& name) {
+    try {
+      ConfigSource source = ConfigSource::from_text("", "test");
+      source.add_overrides({{name, "1"}});
+      read_config<RunConfig>(source);
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(suggestion("batch-size"), ::testing::HasSubstr("did you mean 'train.global_batch_size'?"));
+  EXPECT_THAT(suggestion("train.batch_size"),
+              ::testing::HasSubstr("did you mean 'train.global_batch_size'?"));
+  EXPECT_THAT(suggestion("imagenet-val"), ::testing::HasSubstr("did you mean 'eval.zero_shot'?"));
+  EXPECT_THAT(suggestion("epochs"), ::testing::HasSubstr("did you mean 'train.epochs'?"));
+  const std::vector<std::string> names = setting_names<RunConfig>();
+  for (const OtherName& other : RunConfig::kOtherNames)
+    EXPECT_THAT(names, ::testing::Contains(std::string(other.setting))) << other.name;
+}
+
+TEST(RunConfig, SuggestsValuesThatAreMeant) {
+  const auto error_of_value = [](const std::string& text) {
+    try {
+      read_config<RunConfig>(ConfigSource::from_text(text, "test"));
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(error_of_value("objective: InfoLOOB"), ::testing::HasSubstr("did you mean 'info_loob'?"));
+  EXPECT_THAT(error_of_value("train: {precision: amp_bf16}"), ::testing::HasSubstr("did you mean 'bf16'?"));
+  EXPECT_THAT(error_of_value("train: {precision: FP32}"), ::testing::HasSubstr("did you mean 'fp32'?"));
+}
+
+TEST(RunConfig, ReadsFilesOfEarlierVersions) {
+  const auto config =
+      read_config<RunConfig>(ConfigSource::from_text("model: {name: RN50, embed_dim: 512}", "test"));
+  EXPECT_EQ(config.model.embed_dim, 512);
+}
+
+TEST(RunConfig, OriginsOfChangesLeaveOutDefaults) {
+  Origins origins;
+  const auto config = read_config<RunConfig>(
+      ConfigSource::from_text("train: {seed: 7, threads: 0}\nretrieval: {beta: 8}", "test"), origins);
+  EXPECT_EQ(origins.size(), 3U);
+  EXPECT_EQ(origins_of_changes(config, origins), (Origins{{"train.seed", "test:1:15"}}));
+}
+
+TEST(ModelName, FollowsFromTheSizes) {
+  const auto name_of = [](const std::string& file, const std::vector<Override>& overrides) {
+    ConfigSource source = ConfigSource::from_file(find_model_file(file));
+    source.add_overrides(overrides);
+    return model_name(read_config<RunConfig>(source).model);
+  };
+  EXPECT_EQ(name_of("RN50", {}), "RN50");
+  EXPECT_EQ(name_of("ViT-B-32", {{"model.activation", "quick_gelu"}, {"model.image.patch_dropout", "0.5"}}),
+            "ViT-B-32-quickgelu");
+  EXPECT_EQ(name_of("RN50", {{"model.text.layers", "6"}}), "resnet 3-4-6-3, width 64, 224 px");
+}
+
+TEST(FindModelFile, NamesTheModels) {
+  expect_user_error([] { find_model_file("RN51"); },
+                    {"--model 'RN51' is neither a file nor one of", "ViT-B-32", "did you mean 'RN50'?"});
 }
 
 }  // namespace

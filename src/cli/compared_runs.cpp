@@ -1,0 +1,116 @@
+#include "cli/compared_runs.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+#include <system_error>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/json.h"
+#include "cloob/base/log.h"
+#include "cloob/config/config.h"
+#include "cloob/run/run_config.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Evaluations, with their names in metrics.jsonl, which also holds them for runs older than evaluations.jsonl.
+std::vector<MetricsRecord> read_evaluations(const fs::path& folder,
+                                            const std::vector<MetricsRecord>& records) {
+  std::error_code ignored;
+  if (!fs::exists(evaluations_path(folder), ignored)) return records;
+  std::vector<MetricsRecord> evaluations = read_metrics(evaluations_path(folder));
+  for (MetricsRecord& record : evaluations) {
+    const auto is_name = [](const auto& word) { return word.first == "evaluation"; };
+    const auto name = std::ranges::find_if(record.words, is_name);
+    const bool has_own_prefix = name != record.words.end() && name->second != "pairs";
+    for (auto& [metric, value] : record.metrics)
+      metric = has_own_prefix ? fmt::format("val/{}_{}", name->second, metric) : "val/" + metric;
+  }
+  return evaluations;
+}
+
+// Of a run of another version, or without a config.yaml, the metrics are compared all the same.
+void read_settings_of(ComparedRun& run) {
+  const fs::path file = run.folder / "config.yaml";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return;
+  try {
+    const auto config = read_config<RunConfig>(ConfigSource::from_file(file));
+    run.objective = enum_name(config.objective);
+    run.settings = setting_values(config);
+  } catch (const UserError& error) {
+    log_warning("report", "the settings of {} are not compared: {}", run.name, error.what());
+  }
+}
+
+nlohmann::json read_zero_shot(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return nullptr;
+  nlohmann::json result;
+  try {
+    result = parse_python_json(read_file(file));
+  } catch (const JsonError& error) {
+    throw_user_error("'{}' {}", file.string(), error.what());
+  }
+  for (const char* key : {"acc1", "num_samples", "num_classes"}) {
+    if (result.is_object() && result.contains(key) && result[key].is_number()) continue;
+    throw_user_error("'{}' has no number '{}': write it with cloob eval zero-shot --json, for one data set",
+                     file.string(), key);
+  }
+  return result;
+}
+
+std::string last_component(const std::string& path) {
+  const fs::path folder = fs::path(path).lexically_normal();
+  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+}
+
+}  // namespace
+
+ComparedRun read_compared_run(const std::string& argument) {
+  const std::size_t equals = argument.find('=');
+  const bool is_named = equals != std::string::npos && equals > 0 && argument.find('/') > equals;
+  ComparedRun run{.name = is_named ? argument.substr(0, equals) : last_component(argument),
+                  .folder = is_named ? argument.substr(equals + 1) : argument,
+                  .objective = "",
+                  .settings = {},
+                  .records = {},
+                  .evaluations = {},
+                  .zero_shot = {}};
+  std::error_code ignored;
+  if (!fs::exists(metrics_path(run.folder), ignored)) {
+    throw_user_error("'{}' is not the folder of a run: it has no {}", run.folder.string(),
+                     metrics_path(run.folder).filename().string());
+  }
+  run.records = read_metrics(metrics_path(run.folder));
+  run.evaluations = read_evaluations(run.folder, run.records);
+  run.zero_shot = read_zero_shot(run.folder / "zero_shot.json");
+  read_settings_of(run);
+  return run;
+}
+
+void require_comparable(const std::vector<ComparedRun>& runs) {
+  // The names become keys of results.json.
+  std::set<std::string> names = {"chance", "num_images", "written_by"};
+  const ComparedRun* first = nullptr;  // with a zero_shot.json
+  for (const ComparedRun& run : runs) {
+    if (!names.insert(run.name).second) {
+      throw_user_error("'{}' is given twice or is a reserved key of results.json: name it with NAME={}",
+                       run.name, run.folder.string());
+    }
+    if (run.zero_shot.is_null()) continue;
+    if (first == nullptr) first = &run;
+    for (const char* key : {"num_samples", "num_classes"}) {
+      if (run.zero_shot[key] == first->zero_shot[key]) continue;
+      throw_user_error("'{}' and '{}' were evaluated on different data: {} is {} and {}", first->name,
+                       run.name, key, first->zero_shot[key].dump(), run.zero_shot[key].dump());
+    }
+  }
+}
+
+}  // namespace cloob

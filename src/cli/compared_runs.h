@@ -1,0 +1,30 @@
+// The runs that `cloob report` compares, as found in their folders.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cloob/report/metrics.h"
+
+namespace cloob {
+
+struct ComparedRun {
+  std::string name;
+  std::filesystem::path folder;
+  std::string objective;                        ///< of its config.yaml; empty without one
+  std::map<std::string, std::string> settings;  ///< of its config.yaml, by dotted name
+  std::vector<MetricsRecord> records;
+  std::vector<MetricsRecord> evaluations;  ///< with the names of metrics.jsonl, such as val/cifar10_acc1
+  nlohmann::json zero_shot;  ///< RUN/zero_shot.json, written by `cloob eval zero-shot --json`; or null
+};
+
+/// Reads "RUN_FOLDER", named after its last component, or "NAME=RUN_FOLDER". Throws UserError.
+ComparedRun read_compared_run(const std::string& argument);
+
+/// Throws UserError if two runs have the same name, or were evaluated by `cloob eval zero-shot` on different data.
+void require_comparable(const std::vector<ComparedRun>& runs);
+
+}  // namespace cloob

@@ -1,0 +1,203 @@
+#include "cli/run_comparison.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+constexpr const char* kUnknown = "-";
+
+double number(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number() ? found->get<double>() : std::nan("");
+}
+
+std::string percent(double fraction) {
+  return std::isnan(fraction) ? kUnknown : fmt::format("{:.1f} %", 100 * fraction);
+}
+
+std::string pairs_seen(const ComparedRun& run) {
+  return run.records.empty() ? kUnknown : with_thousands(run.records.back().samples_seen);
+}
+
+std::string wall_time(const ComparedRun& run) {
+  return run.records.empty() ? kUnknown : human_seconds(run.records.back().time_s);
+}
+
+const std::vector<MetricsRecord>& records_with(const ComparedRun& run, std::string_view metric) {
+  return metric.starts_with("val/") ? run.evaluations : run.records;
+}
+
+std::optional<double> last_value(const ComparedRun& run, std::string_view metric) {
+  std::optional<double> last;
+  for (const MetricsRecord& record : records_with(run, metric)) {
+    for (const auto& [name, value] : record.metrics) {
+      if (name == metric) last = value;
+    }
+  }
+  return last;
+}
+
+// The metrics of evaluations of all runs, in the order in which they were written.
+std::vector<std::string> evaluated_metrics(const std::vector<ComparedRun>& runs) {
+  std::vector<std::string> names;
+  for (const ComparedRun& run : runs) {
+    for (const MetricsRecord& record : run.evaluations) {
+      for (const auto& [name, value] : record.metrics) {
+        if (name.starts_with("val/") && std::ranges::find(names, name) == names.end()) names.push_back(name);
+      }
+    }
+  }
+  return names;
+}
+
+bool is_measure(std::string_view name) {
+  return name.find("num_") == std::string_view::npos && !name.ends_with("seconds") &&
+         !name.ends_with("_rank") && !name.ends_with("batch_size") && !name.ends_with("chance_loss");
+}
+
+// What a model that has learned nothing would score.
+std::optional<double> chance_of(const ComparedRun& run, const std::string& metric) {
+  const auto inverse = [](std::optional<double> count) {
+    return count && *count > 0 ? std::optional(1 / *count) : std::nullopt;
+  };
+  if (metric.ends_with("loss")) return last_value(run, metric.substr(0, metric.size() - 4) + "chance_loss");
+  if (metric.ends_with("_acc1"))
+    return inverse(last_value(run, metric.substr(0, metric.size() - 4) + "num_classes"));
+  return metric.ends_with("R@1") ? inverse(last_value(run, "val/num_images")) : std::nullopt;
+}
+
+std::vector<ChartLevel> chance_levels(const std::vector<const ComparedRun*>& runs,
+                                      const std::string& metric) {
+  std::set<double> levels;
+  for (const ComparedRun* run : runs) {
+    if (const auto chance = chance_of(*run, metric)) levels.insert(*chance);
+  }
+  std::vector<ChartLevel> lines;
+  for (const double level : levels) lines.push_back({"chance", level});
+  return lines;
+}
+
+void add_chart(std::vector<Chart>& charts, const std::vector<const ComparedRun*>& runs,
+               const std::string& title, const std::string& metric) {
+  Chart chart{.title = title, .x_label = "pairs seen", .y_label = metric, .series = {}, .levels = {}};
+  for (const ComparedRun* run : runs) {
+    ChartSeries series = metric_curve(run->name, records_with(*run, metric), metric);
+    if (!series.points.empty()) chart.series.push_back(std::move(series));
+  }
+  if (chart.series.empty()) return;
+  chart.levels = chance_levels(runs, metric);
+  charts.push_back(std::move(chart));
+}
+
+}  // namespace
+
+std::optional<ReportTable> zero_shot_table(const std::string& title, const std::vector<ComparedRun>& runs) {
+  const auto has_result = [](const ComparedRun& run) { return !run.zero_shot.is_null(); };
+  const auto evaluated = std::ranges::find_if(runs, has_result);
+  if (evaluated == runs.end()) return std::nullopt;
+  const double chance = 1.0 / number(evaluated->zero_shot, "num_classes");
+  ReportTable table{
+      .title = title,
+      .header = {"run", "top-1", "top-5", "mean per class", "x chance", "pairs seen", "wall time"},
+      .rows = {},
+      .note = fmt::format("{} images, chance {}. Wall times depend on the machine and on what else it did.",
+                          with_thousands(evaluated->zero_shot["num_samples"].get<std::int64_t>()),
+                          percent(chance))};
+  for (const ComparedRun& run : runs) {
+    const double acc1 = number(run.zero_shot, "acc1");
+    table.rows.push_back({run.name, percent(acc1), percent(number(run.zero_shot, "acc5")),
+                          percent(number(run.zero_shot, "mean_per_class_recall")),
+                          std::isnan(acc1) ? kUnknown : fmt::format("{:.1f}", acc1 / chance), pairs_seen(run),
+                          wall_time(run)});
+  }
+  return table;
+}
+
+ReportTable last_evaluations(const std::vector<ComparedRun>& runs) {
+  ReportTable table{
+      .title = "Last evaluation",
+      .header = {"run", "objective", "steps", "pairs seen", "wall time"},
+      .rows = {},
+      .note =
+          "Losses of different objectives are not comparable. Wall times depend on the machine and on "
+          "what else it did."};
+  std::vector<std::string> metrics;
+  for (const std::string& name : evaluated_metrics(runs)) {
+    if (!is_measure(name)) continue;
+    metrics.push_back(name);
+    table.header.push_back(name.substr(name.find('/') + 1));
+  }
+  for (const ComparedRun& run : runs) {
+    std::vector<std::string> row = {run.name, run.objective.empty() ? kUnknown : run.objective,
+                                    run.records.empty() ? kUnknown : with_thousands(run.records.back().step),
+                                    pairs_seen(run), wall_time(run)};
+    for (const std::string& name : metrics) {
+      const auto value = last_value(run, name);
+      row.push_back(value && !std::isnan(*value) ? fmt::format("{:.4g}", *value) : kUnknown);
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+std::optional<ReportTable> different_settings(const std::vector<ComparedRun>& runs) {
+  ReportTable table{.title = "Settings that differ", .header = {"setting"}, .rows = {}};
+  std::set<std::string> names;
+  std::vector<const ComparedRun*> known;
+  for (const ComparedRun& run : runs) {
+    if (run.settings.empty()) continue;
+    known.push_back(&run);
+    table.header.push_back(run.name);
+    for (const auto& [name, value] : run.settings) names.insert(name);
+  }
+  for (const std::string& name : names) {
+    std::vector<std::string> row = {name};
+    std::set<std::string> values;
+    for (const ComparedRun* run : known) {
+      const auto found = run->settings.find(name);
+      row.push_back(found == run->settings.end() ? kUnknown : found->second);
+      values.insert(row.back());
+    }
+    if (values.size() > 1) table.rows.push_back(std::move(row));
+  }
+  return table.rows.empty() ? std::nullopt : std::optional(std::move(table));
+}
+
+std::vector<Chart> comparison_charts(const std::vector<ComparedRun>& runs) {
+  std::vector<Chart> charts;
+  std::vector<const ComparedRun*> all;
+  std::vector<std::string> objectives;
+  for (const ComparedRun& run : runs) {
+    all.push_back(&run);
+    if (std::ranges::find(objectives, run.objective) == objectives.end()) objectives.push_back(run.objective);
+  }
+  for (const auto& [title, metric] :
+       {std::pair("Training loss", "train/loss"), std::pair("Validation loss", "val/loss")}) {
+    for (const std::string& objective : objectives) {
+      std::vector<const ComparedRun*> same;
+      std::ranges::copy_if(all, std::back_inserter(same),
+                           [&](const ComparedRun* run) { return run->objective == objective; });
+      add_chart(charts, same, objective.empty() ? title : fmt::format("{}, objective {}", title, objective),
+                metric);
+    }
+  }
+  for (const std::string& metric : evaluated_metrics(runs)) {
+    if (metric.ends_with("_acc1"))
+      add_chart(charts, all, fmt::format("Zero-shot, {}", metric.substr(4, metric.size() - 9)), metric);
+  }
+  add_chart(charts, all, "Retrieval of captions, validation", "val/image_to_text_R@1");
+  add_chart(charts, all, "Retrieval of images, validation", "val/text_to_image_R@1");
+  add_chart(charts, all, "Gradient norm", "train/grad_norm");
+  add_chart(charts, all, "Learning rate", "train/lr");
+  return charts;
+}
+
+}  // namespace cloob

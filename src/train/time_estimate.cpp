@@ -1,0 +1,87 @@
+#include "cloob/train/time_estimate.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/base/memory.h"
+#include "cloob/base/text.h"
+#include "cloob/device/device.h"
+#include "cloob/model/flops.h"
+#include "cloob/model/training_memory.h"
+#include "cloob/run/step_shape.h"
+#include "cloob/text/tokenizer.h"
+#include "cloob/train/step_benchmark.h"
+#include "train/training_parts.h"
+
+namespace cloob {
+namespace {
+
+// About this much work takes a few seconds on two cores. Two pairs are the least that a loss can use.
+std::int64_t pairs_to_time(const RunConfig& config) {
+  constexpr double kFlops = 1e11;
+  const Flops flops = count_flops(config.model);
+  const auto pairs =
+      static_cast<std::int64_t>(kFlops / (3.0 * static_cast<double>(flops.image + flops.text)));
+  return std::clamp<std::int64_t>(pairs, 2, config.train.global_batch_size);
+}
+
+// Unset without the data, with the reason.
+std::optional<std::int64_t> steps_of(const RunConfig& config, const Collectives& collectives,
+                                     std::string& reason) {
+  if (config.train.steps || config.train.samples) return total_steps(config.train, {});
+  try {
+    const auto loader = make_train_loader(config, make_tokenizer(config.text), collectives);
+    const std::int64_t batches = loader->batches_per_epoch();
+    return total_steps(config.train, {.batches_left = batches, .batches_per_epoch = batches});
+  } catch (const UserError& error) {
+    reason = error.what();
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::string describe_time(const RunConfig& config, const Collectives& collectives) {
+  const auto needed =
+      static_cast<std::uint64_t>(estimate_training_memory(config.model, step_shape(config)).peak);
+  const std::uint64_t available = available_memory_bytes();
+  if (select_device(config.train.device).is_cpu() && needed > available) {
+    return fmt::format(
+        "# a step needs more memory than is available here ({}), so its time was not measured\n",
+        human_bytes(available));
+  }
+  constexpr std::int64_t kCaptionTokens = 16;  // photographs have captions of about ten words
+  const std::vector<std::int64_t> lengths = {std::min(kCaptionTokens, config.model.text.context_length)};
+  const auto seconds_of = [&](std::int64_t pairs) {
+    RunConfig timed = config;
+    timed.train.global_batch_size = pairs;
+    timed.train.gradient_cache_parts = 1;
+    return benchmark_step({timed, /*steps=*/1, lengths}, collectives).seconds;
+  };
+  // The update of the weights takes the same time for any batch.
+  const std::int64_t many = pairs_to_time(config), few = std::max<std::int64_t>(2, many / 3);
+  const double of_many = seconds_of(many);
+  const double per_pair = few < many
+                              ? std::max(0.0, of_many - seconds_of(few)) / static_cast<double>(many - few)
+                              : of_many / static_cast<double>(many);
+  const double once_more =
+      config.train.gradient_cache_parts > 1 ? 4.0 / 3.0 : 1.0;  // every pair is encoded twice
+  const double seconds =
+      once_more * (of_many + per_pair * static_cast<double>(config.train.global_batch_size - many));
+  std::string text = fmt::format(
+      "# estimated time on this machine, from steps of {} and {} pairs of noise, without reading data and evaluations\n"
+      "# a step of {} pairs     {:>10}\n",
+      few, many, with_thousands(config.train.global_batch_size), human_seconds(seconds));
+  std::string reason;
+  if (const auto steps = steps_of(config, collectives, reason)) {
+    return text + fmt::format("# {} steps  {:>10}\n", with_thousands(*steps),
+                              human_seconds(seconds * static_cast<double>(*steps)));
+  }
+  return text + fmt::format("# the number of steps is not known: {}\n", reason);
+}
+
+}  // namespace cloob
