@@ -10,7 +10,10 @@ endforeach()
 file(CREATE_LINK ${PROJECT_SOURCE_DIR}/configs ${CLOOB_SHARE_DIR}/configs SYMBOLIC)
 
 include(GNUInstallDirs)
-set_target_properties(cloob_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+# The installed program uses LibTorch where it is now. INSTALL_RPATH_USE_LINK_PATH would leave out a folder inside the source
+# tree, such as .deps.
+get_filename_component(_run_path ${CLOOB_TORCH_DIR}/lib REALPATH)
+set_target_properties(cloob_program PROPERTIES INSTALL_RPATH ${_run_path})
 install(TARGETS cloob_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${CLOOB_SHARE_DIR} DESTINATION ${CMAKE_INSTALL_DATADIR} PATTERN configs EXCLUDE)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/cloob)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/cloob PATTERN test EXCLUDE)

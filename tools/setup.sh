@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Installs the dependencies of cloob: Debian packages, LibTorch and three data files taken from wheels.
-# Installs only what is missing, and prints nothing if nothing is. Usage: tools/setup.sh [--cuda]
+# Installs the dependencies of cloob: Debian packages, LibTorch and four data files taken from wheels.
+# Installs only what is missing, and prints nothing if nothing is. Usage: tools/setup.sh [--cuda] [--no-packages]
+#
+# --cuda         LibTorch's CUDA libraries too, for the preset cuda.
+# --no-packages  Debian packages are not installed, only named if they are missing: for use without root, or elsewhere.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,11 +20,14 @@ PLATFORMS=(--platform any --platform manylinux2014_x86_64)
 for minor in {17..36}; do PLATFORMS+=(--platform "manylinux_2_${minor}_x86_64"); done
 
 with_cuda=0
-case "${1:-}" in
-  '') ;;
-  --cuda) with_cuda=1 ;;
-  *) echo "usage: tools/setup.sh [--cuda]" >&2; exit 2 ;;
-esac
+with_packages=1
+for option in "$@"; do
+  case "$option" in
+    --cuda) with_cuda=1 ;;
+    --no-packages) with_packages=0 ;;
+    *) echo "usage: tools/setup.sh [--cuda] [--no-packages]" >&2; exit 2 ;;
+  esac
+done
 say() { echo "[setup] $*" >&2; }
 fail() { say "$*"; exit 1; }
 
@@ -31,13 +37,20 @@ install_debian_packages() {
     [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = 'install ok installed' ] || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
+  if [ $with_packages -eq 0 ]; then
+    say "not installed: ${missing[*]}"
+    return 0
+  fi
   local as_root=()
+  command -v apt-get >/dev/null || fail "there is no apt-get here: install what corresponds to these
+[setup] Debian packages, then run tools/setup.sh --no-packages: ${missing[*]}"
   if [ "$(id -u)" -ne 0 ]; then
     if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
       as_root=(sudo)
     else
       fail "these Debian packages are missing and installing them needs root: ${missing[*]}
-[setup] run as root: apt-get install ${missing[*]}"
+[setup] run as root: apt-get install ${missing[*]}
+[setup] or go on without them: tools/setup.sh --no-packages"
     fi
   fi
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
@@ -99,7 +112,11 @@ fetch_data() {
 }
 
 install_debian_packages
-[ -n "${CLOOB_TORCH_ROOT:-}" ] || install_torch
+if [ -z "${CLOOB_TORCH_ROOT:-}" ]; then
+  install_torch
+elif [ $with_cuda -eq 1 ]; then
+  say "--cuda has no effect with CLOOB_TORCH_ROOT: its CUDA libraries are used"
+fi
 fetch_data open_clip_torch==3.3.0 open_clip/bpe_simple_vocab_16e6.txt.gz \
   924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a
 fetch_data clip-benchmark==1.6.2 clip_benchmark/datasets/en_classnames.json 73d279021a4bc88059884d01fae66c35ec33793ede8bc9ae54c46632625c4993
