@@ -1,13 +1,15 @@
-"""Checks the built program against open_clip, PyTorch and TensorBoard, using only its command line.
+"""Checks the built program against open_clip, transformers, PyTorch and TensorBoard, using only its command line.
 
     python tools/check_interop.py --program build/release/bin/cloob --data ../shared/data [--only CHECK...]
 
 Needs tools/goldens/requirements.txt and tensorboard; --data is the folder that holds flickr8k and cifar10.
 
-export       A small ResNet and a small ViT, trained for a few steps on rendered shapes: 'cloob weights export' loads in
-             open_clip strictly and gives the same features as 'cloob encode'.
+export       A small ResNet and a small ViT, trained for a few steps on rendered shapes: what 'cloob weights export' writes, a
+             file and folders, loads strictly in open_clip, the ViT also in transformers, and gives the same features as
+             'cloob encode'.
 import       RN50 and ViT-B-32 as open_clip initialises them, saved as .pt and as .safetensors: 'cloob weights import' and
              'cloob encode' give open_clip's features.
+transformers The same for a small CLIPModel that transformers saved as a folder.
 zero-shot    A model trained on CIFAR-10, exported, loaded and saved by open_clip and imported again: 'cloob eval zero-shot'
              finds the same number of correct images as open_clip, and the same mean per-class recall.
 flops        'cloob train --dry-run' against PyTorch's counter on open_clip's towers. The program computes and counts a single
@@ -32,6 +34,7 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
+import transformers
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -108,6 +111,27 @@ class Checks:
         open_clip.load_checkpoint(reference, str(weights), strict=True)
         return reference.eval()
 
+    def export_folder(self, checkpoint, form):
+        folder = self.new_file()
+        self.cloob("weights", "export", checkpoint, "--format", form, "--out", folder)
+        return folder
+
+    def compare_with_transformers(self, name, checkpoint, folder):
+        """Features of a checkpoint and of a CLIPModel with its processor, on images that need no resizing."""
+        model = transformers.CLIPModel.from_pretrained(folder).eval()
+        processor = transformers.CLIPProcessor.from_pretrained(folder)
+        files = self.png_files(model.config.vision_config.image_size)
+        images, texts = self.encode(checkpoint, files, TEXTS)
+        with torch.no_grad():
+            inputs = processor(images=[Image.open(file) for file in files], return_tensors="pt")
+            expected = rows_of(model.get_image_features(**inputs))
+            self.expect(f"{name}: images", distances(images, expected).max(),
+                        min(FEATURES_AGREE, distances(expected, expected.roll(1, 0)).min() / 100))
+            # CLIPTokenizer repairs no text, so it is given what open_clip makes of it.
+            cleaned = [open_clip.tokenizer._clean_lower(text) for text in TEXTS]
+            inputs = processor(text=cleaned, return_tensors="pt", padding=True, truncation=True)
+            self.expect(f"{name}: texts", distances(texts, rows_of(model.get_text_features(**inputs))).max(), FEATURES_AGREE)
+
     def png_files(self, size):
         """Photographs and noise at the size of the model, stored losslessly."""
         images = [np.asarray(Image.open(photo).resize((size, size))) for photo in self.photos[:6]]
@@ -164,6 +188,11 @@ def text_features(model, texts):
     return model.encode_text(open_clip.SimpleTokenizer(context_length=model.context_length)(texts), normalize=True)
 
 
+def rows_of(output):
+    """Unit-length rows from the output of transformers' get_image_features and get_text_features."""
+    return F.normalize(getattr(output, "pooler_output", output), dim=1)
+
+
 def distances(rows, others):
     return (rows - others).norm(dim=1)
 
@@ -172,6 +201,13 @@ def check_export(checks):
     for model in ("tiny-resnet", "tiny-vit"):
         run = checks.train_on_shapes(model)
         checks.compare_features(f"export {model}", run, checks.load_export(run, model))
+        folder = checks.export_folder(run, "open_clip")
+        loaded, _, _ = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+        checks.compare_features(f"export {model}, folder", run, loaded.eval())
+        imported = checks.new_file()
+        checks.cloob("weights", "import", folder, "--out", imported)
+        checks.compare_features(f"export {model}, folder imported again", imported, loaded)
+    checks.compare_with_transformers("export tiny-vit, hf", run, checks.export_folder(run, "hf"))
 
 
 def randomize_norms(model, levels):
@@ -199,6 +235,23 @@ def check_import(checks):
             save(model.state_dict(), file)
             checks.cloob("weights", "import", file, "--out", checkpoint)
             checks.compare_features(f"import {name}{suffix}", checkpoint, model)
+
+
+
+def check_transformers(checks):
+    # Heads of another width than 64.
+    tower = dict(hidden_size=96, intermediate_size=384, num_hidden_layers=2, num_attention_heads=3)
+    tokenizer = checks.export_folder(checks.train_on_shapes("tiny-vit"), "hf")
+    for activation in ("gelu", "quick_gelu"):
+        tower["hidden_act"] = activation
+        config = transformers.CLIPConfig(projection_dim=48, text_config=dict(tower, max_position_embeddings=24),
+                                         vision_config=dict(tower, image_size=64, patch_size=16))
+        folder, checkpoint = checks.new_file(), checks.new_file()
+        torch.manual_seed(0)
+        transformers.CLIPModel(config).save_pretrained(folder)
+        transformers.CLIPProcessor.from_pretrained(tokenizer, model_max_length=24).save_pretrained(folder)
+        checks.cloob("weights", "import", folder, "--out", checkpoint)
+        checks.compare_with_transformers(f"import CLIPModel, {activation}", checkpoint, folder)
 
 
 def check_zero_shot(checks):
@@ -287,12 +340,12 @@ def check_tensorboard(checks):
                   f"{len(done.stdout.splitlines())} scalars agree" if done.returncode == 0 else done.stderr.strip())
 
 
-CHECKS = {"export": check_export, "import": check_import, "zero-shot": check_zero_shot, "flops": check_flops,
-          "memory": check_memory, "tensorboard": check_tensorboard}
+CHECKS = {"export": check_export, "import": check_import, "transformers": check_transformers, "zero-shot": check_zero_shot,
+          "flops": check_flops, "memory": check_memory, "tensorboard": check_tensorboard}
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Checks the built program against open_clip, PyTorch and TensorBoard.")
+    parser = argparse.ArgumentParser(description="Checks the built program against open_clip, transformers, PyTorch and TensorBoard.")
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--only", nargs="+", choices=CHECKS, default=CHECKS)

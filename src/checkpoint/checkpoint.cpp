@@ -72,13 +72,16 @@ class Reader {
     verify(folder_ / name, digest_text(content), written);
     return content;
   }
-  /// Only the tensors of the task, unverified except for the size of the file, which may have been
-  /// removed from folders that are only used for evaluation.
+  /// Only the tensors of the task. The file may have been removed from folders that are only used for evaluation.
   NamedTensors task_state() const {
+    const fs::path file = folder_ / kTrainingFile;
     std::error_code ignored;
-    if (!has(kTrainingFile) || !fs::exists(folder_ / kTrainingFile, ignored)) return {};
-    expect_size(kTrainingFile);
-    return read_safetensors(folder_ / kTrainingFile, belongs_to_task);
+    if (!has(kTrainingFile) || !fs::exists(file, ignored)) return {};
+    const FileDigest& written = expect_size(kTrainingFile);
+    NamedTensors tensors = read_safetensors(file, belongs_to_task);
+    // The checksum covers the state of the optimizer, too: the file is read entirely only if something in it is used.
+    if (!tensors.empty()) verify(file, digest_file(file), written);
+    return tensors;
   }
   void verify_all() const {
     for (const auto& [name, written] : content_.files) {

@@ -1,23 +1,68 @@
 #include "cloob/checkpoint/import_weights.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/isfinite.h>
+#include <c10/core/ScalarType.h>
 #include <fmt/core.h>
 
 #include <cmath>
 #include <optional>
 #include <ranges>
 #include <set>
+#include <vector>
 
+#include "checkpoint/printable.h"
 #include "checkpoint/weight_names.h"
 #include "checkpoint/weights_file.h"
+#include "cloob/base/error.h"
 
 namespace cloob {
 namespace {
 
-at::Tensor as_weight(std::string_view name, const at::Tensor& tensor) {
-  at::Tensor result = tensor.is_floating_point() ? tensor.to(at::kFloat) : tensor.to(at::kLong);
-  if (name == "logit_scale" && result.numel() == 1) result = result.reshape({});
-  return result.contiguous();
+bool is_weight_type(at::ScalarType type) {
+  return type == at::kDouble || type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
+}
+
+// Numbers of batches, which some programs convert together with the weights.
+bool is_counter(std::string_view name) { return name.ends_with(".num_batches_tracked"); }
+
+// `name` is the name in the file.
+[[noreturn]] void reject(const std::filesystem::path& path, std::string_view name, std::string_view problem) {
+  throw_user_error("'{}': the tensor {} {}; these are not the weights of a model", path.string(),
+                   in_quotes(name), problem);
+}
+
+at::Tensor as_counter(const std::filesystem::path& path, std::string_view name, const at::Tensor& tensor) {
+  if (tensor.is_complex() || tensor.numel() != 1 || !at::isfinite(tensor).all().item<bool>())
+    reject(path, name, "is not a count");
+  return tensor.to(at::kLong).reshape({});
+}
+
+at::Tensor as_weight(const std::filesystem::path& path, std::string_view name, const at::Tensor& tensor) {
+  if (!is_weight_type(tensor.scalar_type()))
+    reject(path, name,
+           fmt::format("has the type {}, weights are floating-point numbers",
+                       c10::toString(tensor.scalar_type())));
+  if (tensor.numel() == 0) reject(path, name, "has no elements");
+  const at::Tensor weight = tensor.to(at::kFloat).contiguous();
+  if (!at::isfinite(weight).all().item<bool>()) reject(path, name, "contains NaN or infinity");
+  return weight;
+}
+
+// Joins and transposes what the file stores in parts.
+at::Tensor assemble(const std::filesystem::path& path, const TensorPlan& plan, NamedTensors& tensors) {
+  std::vector<at::Tensor> parts;
+  for (const std::string& name : plan.parts) {
+    const at::Tensor tensor = tensors.extract(name).mapped();
+    parts.push_back(is_counter(name) ? as_counter(path, name, tensor) : as_weight(path, name, tensor));
+    if (plan.parts.size() > 1 && (parts.back().dim() == 0 || parts.back().sizes() != parts[0].sizes()))
+      reject(path, name, "has another shape than its siblings");
+  }
+  const at::Tensor whole = parts.size() == 1 ? parts[0] : at::cat(parts);
+  if (!plan.transposed) return whole;
+  if (whole.dim() != 2) reject(path, plan.parts[0], "is not a matrix");
+  return whole.t().contiguous();
 }
 
 // CLOOB's code of 2021 could learn beta, and stored its logarithm with the weights.
@@ -40,6 +85,8 @@ std::string_view source_name(WeightSource source) {
       return "openai";
     case WeightSource::cloob:
       return "cloob";
+    case WeightSource::hugging_face:
+      return "hugging_face";
     case WeightSource::open_clip:
       break;
   }
@@ -53,11 +100,14 @@ ImportedWeights import_weights(const std::filesystem::path& path) {
   const NamePlan plan = plan_names(path, file->format(), std::set<std::string>(names.begin(), names.end()));
   ImportedWeights result{{}, plan.source, "", file->notes(), file->metadata()};
   if (const auto note = note_on_beta(tensors)) result.notes.push_back(*note);
-  for (const auto& [name, mapped] : plan.names) {
+  for (const auto& [name, tensor] : plan.tensors) {
     // Extracted one by one, and `file` keeps no reference to them, so that the model is never in memory in
     // both precisions at once.
-    result.tensors[mapped] = as_weight(mapped, tensors.extract(name).mapped());
+    result.tensors[name] = assemble(path, tensor, tensors);
   }
+  const auto logit_scale = result.tensors.find("logit_scale");
+  if (logit_scale != result.tensors.end() && logit_scale->second.numel() == 1)
+    logit_scale->second = logit_scale->second.reshape({});
   const auto activation = result.metadata.find("activation");
   const bool is_quick = result.source != WeightSource::open_clip;
   result.default_activation =

@@ -52,7 +52,7 @@ std::uint64_t count_parameters(const Tensors& tensors) {
 }
 
 Json describe_tensors(const Tensors& tensors) {
-  Json result = Json::object();
+  std::map<std::string, Json> result;  // not Json, which searches all of its keys for each new one
   for (const auto& [name, tensor] : tensors) {
     result[name] = {{"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}};
   }

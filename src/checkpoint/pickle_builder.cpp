@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "checkpoint/printable.h"
@@ -43,13 +42,6 @@ std::optional<at::ScalarType> storage_dtype(std::string_view name) {
   return std::nullopt;
 }
 
-bool is_dtype(std::string_view name) {
-  static const std::set<std::string_view> kNames = {
-      "torch.float64", "torch.float32", "torch.float16", "torch.bfloat16", "torch.int64",
-      "torch.int32",   "torch.int16",   "torch.int8",    "torch.uint8",    "torch.bool"};
-  return kNames.contains(name);
-}
-
 // The largest index of the tensor in its storage, plus one; nullopt when it does not fit 64 bits.
 std::optional<std::int64_t> span_of(const PickleTensor& tensor) {
   std::int64_t last = tensor.offset;
@@ -75,6 +67,20 @@ bool is_countable(const PickleTensor& tensor) {
 }
 
 }  // namespace
+
+const PickleValue* PickleNode::find(std::string_view key) const {
+  // Backwards, because in Python the last value of a duplicate key counts.
+  const auto found = std::find_if(entries.rbegin(), entries.rend(), [&](const auto& entry) {
+    const PickleNode* const name = as_node(entry.first, Kind::text);
+    return name && name->text == key;
+  });
+  return found == entries.rend() ? nullptr : &found->second;
+}
+
+const PickleNode* as_node(const PickleValue& value, PickleNode::Kind kind) {
+  const auto* const node = std::get_if<const PickleNode*>(&value);
+  return node && (*node)->kind == kind ? *node : nullptr;
+}
 
 PickleBuilder::PickleBuilder(std::string path, std::map<std::string, std::uint64_t> storage_bytes,
                              PickleArena& arena)
@@ -105,8 +111,10 @@ PickleNode& PickleBuilder::named_node(Kind kind, const std::string& name) {
 const std::map<std::string_view, PickleBuilder::Call>& PickleBuilder::calls() {
   static const std::map<std::string_view, Call> kCalls = {
       {"collections.OrderedDict", &PickleBuilder::dictionary},
+      {"collections.defaultdict", &PickleBuilder::empty_dictionary},
       {"torch._utils._rebuild_tensor_v2", &PickleBuilder::tensor},
       {"torch._utils._rebuild_parameter", &PickleBuilder::first},
+      {"torch._utils._rebuild_parameter_with_state", &PickleBuilder::first},
       {"torch.Size", &PickleBuilder::first},
       {"torch.device", &PickleBuilder::all},
       {"__builtin__.set", &PickleBuilder::set},
@@ -120,32 +128,26 @@ const std::map<std::string_view, PickleBuilder::Call>& PickleBuilder::calls() {
   return kCalls;
 }
 
-PickleValue PickleBuilder::global(const std::string& name) {
-  if (!calls().contains(name) && !storage_dtype(name) && !is_dtype(name) &&
-      !name.starts_with(kTorchScriptPrefix)) {
-    throw_user_error(
-        "'{}' references {}, which is not data; the file is not read, because code in a file is never "
-        "executed. If you trust it, save only its state_dict with PyTorch and read that",
-        path_, in_quotes(name));
-  }
-  return &named_node(Kind::global, name);
-}
+PickleValue PickleBuilder::global(const std::string& name) { return &named_node(Kind::global, name); }
+
+PickleValue PickleBuilder::opaque(const std::string& name) { return &named_node(Kind::opaque, name); }
 
 PickleValue PickleBuilder::call(const PickleValue& function, const PickleValue& arguments) {
+  if (const PickleNode* const unknown = as_node(function, Kind::opaque)) return opaque(unknown->text);
   const PickleNode* const name = as_node(function, Kind::global);
   const PickleNode* const tuple = as_node(arguments, Kind::tuple);
   if (!name || !tuple) throw_damaged("its pickle calls a value that is not a function");
   const auto found = calls().find(name->text);
-  if (found == calls().end()) throw_damaged(fmt::format("its pickle calls {}", in_quotes(name->text)));
+  if (found == calls().end()) return opaque(name->text);
   spend(tuple->items.size());
   return (this->*found->second)(tuple->items);
 }
 
 PickleValue PickleBuilder::object(const PickleValue& type) {
-  const PickleNode* const name = as_node(type, Kind::global);
-  if (!name || !name->text.starts_with(kTorchScriptPrefix))
-    throw_damaged("its pickle creates an object of a value that is not a class");
-  return &named_node(Kind::object, name->text);
+  const PickleNode* name = as_node(type, Kind::global);
+  if (!name) name = as_node(type, Kind::opaque);
+  if (!name) throw_damaged("its pickle creates an object of a value that is not a class");
+  return &named_node(name->text.starts_with(kTorchScriptPrefix) ? Kind::object : Kind::opaque, name->text);
 }
 
 PickleValue PickleBuilder::first(const Items& arguments) {
@@ -175,6 +177,9 @@ PickleValue PickleBuilder::dictionary(const Items& arguments) {
   return &result;
 }
 
+// A defaultdict, whose argument makes its missing values.
+PickleValue PickleBuilder::empty_dictionary(const Items&) { return &node(Kind::dictionary); }
+
 PickleValue PickleBuilder::set(const Items& arguments) {
   const PickleNode* const list = arguments.size() == 1 ? as_node(arguments[0], Kind::list) : nullptr;
   if (!list) throw_damaged("its pickle creates a set from a value that is not a list");
@@ -191,6 +196,7 @@ PickleValue PickleBuilder::storage(const PickleValue& id) {
   const PickleNode* const key = as_node(tuple->items[2], Kind::text);
   const auto* const count = std::get_if<std::int64_t>(&tuple->items[4]);
   const auto dtype = type ? storage_dtype(type->text) : std::nullopt;
+  if (type && !dtype) return opaque(type->text);
   if (!dtype || !key || !count) throw_damaged("its pickle has an unknown form of storage id");
   const auto bytes = storage_bytes_.find(key->text);
   if (bytes == storage_bytes_.end()) throw_damaged(fmt::format("it has no storage {}", in_quotes(key->text)));
@@ -220,6 +226,8 @@ std::vector<std::int64_t> PickleBuilder::dimensions(const PickleValue& value) {
 
 // (storage, offset, sizes, strides, requires_grad, hooks, ...)
 PickleValue PickleBuilder::tensor(const Items& arguments) {
+  const PickleNode* const unknown = arguments.empty() ? nullptr : as_node(arguments[0], Kind::opaque);
+  if (unknown) return opaque(unknown->text);
   const auto* const storage =
       arguments.size() >= 4 ? std::get_if<const PickleTensor*>(&arguments[0]) : nullptr;
   const auto* const offset = storage ? std::get_if<std::int64_t>(&arguments[1]) : nullptr;

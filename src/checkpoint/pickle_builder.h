@@ -28,14 +28,16 @@ class PickleBuilder {
   /// bytes of a pickle can request a huge number of values.
   void spend(std::size_t num_values);
   PickleNode& node(PickleNode::Kind kind);
-  /// The Python name `module.name`; rejected unless it represents data.
+  /// The Python name `module.name`.
   PickleValue global(const std::string& name);
-  /// The result of calling such a name with a tuple of arguments.
+  /// The result of calling such a name with a tuple of arguments: opaque unless the name represents data.
   PickleValue call(const PickleValue& function, const PickleValue& arguments);
-  /// An object of a TorchScript class, without attributes yet.
+  /// An object of a TorchScript class, without attributes yet; of any other class an opaque value.
   PickleValue object(const PickleValue& type);
+  /// A value that stands for something that is not built.
+  PickleValue opaque(const std::string& name);
   /// The storage named by a persistent id ('storage', type, key, location, number of elements), as a flat
-  /// tensor.
+  /// tensor; opaque if the type is unknown.
   PickleValue storage(const PickleValue& id);
 
  private:
@@ -47,6 +49,7 @@ class PickleBuilder {
   PickleValue first(const Items& arguments);
   PickleValue all(const Items& arguments);
   PickleValue dictionary(const Items& arguments);
+  PickleValue empty_dictionary(const Items& arguments);
   PickleValue set(const Items& arguments);
   PickleValue tensor(const Items& arguments);
 

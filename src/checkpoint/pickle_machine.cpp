@@ -117,11 +117,15 @@ class Machine {
     node.items = std::move(items);
     push(&node);
   }
+  // What is added to an opaque value is not kept.
+  bool is_opaque_on_top() const { return as_node(top(), Kind::opaque) != nullptr; }
   void add_items(const std::vector<PickleValue>& items) {
+    if (is_opaque_on_top()) return;
     PickleNode& node = container_on_top({Kind::list, Kind::set});
     node.items.insert(node.items.end(), items.begin(), items.end());
   }
   void add_entries(const std::vector<PickleValue>& items) {
+    if (is_opaque_on_top()) return;
     PickleNode& node = container_on_top({Kind::dictionary});
     if (items.size() % 2 != 0) builder_.throw_damaged("its pickle has a key without a value");
     for (std::size_t i = 0; i < items.size(); i += 2) node.entries.emplace_back(items[i], items[i + 1]);
@@ -130,6 +134,7 @@ class Machine {
   // The state of an object is a dictionary of its attributes. Attributes of dictionaries (the versions in a
   // state_dict's _metadata) are ignored.
   void build(const PickleValue& state) {
+    if (is_opaque_on_top()) return;
     PickleNode& node = container_on_top({Kind::object, Kind::dictionary});
     if (node.kind == Kind::dictionary) return;
     if (const PickleNode* const attributes = as_node(state, Kind::dictionary)) {
@@ -186,14 +191,15 @@ const std::array<Machine::Action, 256>& Machine::actions() {
     std::array<Action, 256> table{};
     const auto set = [&](int code, Action action) { table[static_cast<std::size_t>(code)] = action; };
     // Scalars.
-    set('N', [](M m) { m.push(std::monostate()); });                                 // NONE
-    set(0x88, [](M m) { m.push(true); });                                            // NEWTRUE
-    set(0x89, [](M m) { m.push(false); });                                           // NEWFALSE
-    set('J', [](M m) { m.push(std::int64_t{m.number<std::int32_t>()}); });           // BININT
-    set('K', [](M m) { m.push(std::int64_t{m.number<std::uint8_t>()}); });           // BININT1
-    set('M', [](M m) { m.push(std::int64_t{m.number<std::uint16_t>()}); });          // BININT2
-    set(0x8a, [](M m) { m.push(long_integer(m.take(m.number<std::uint8_t>()))); });  // LONG1
-    set('G', [](M m) { m.push(big_endian_double(m.number<std::uint64_t>())); });     // BINFLOAT
+    set('N', [](M m) { m.push(std::monostate()); });                                  // NONE
+    set(0x88, [](M m) { m.push(true); });                                             // NEWTRUE
+    set(0x89, [](M m) { m.push(false); });                                            // NEWFALSE
+    set('J', [](M m) { m.push(std::int64_t{m.number<std::int32_t>()}); });            // BININT
+    set('K', [](M m) { m.push(std::int64_t{m.number<std::uint8_t>()}); });            // BININT1
+    set('M', [](M m) { m.push(std::int64_t{m.number<std::uint16_t>()}); });           // BININT2
+    set(0x8a, [](M m) { m.push(long_integer(m.take(m.number<std::uint8_t>()))); });   // LONG1
+    set(0x8b, [](M m) { m.push(long_integer(m.take(m.number<std::uint32_t>()))); });  // LONG4
+    set('G', [](M m) { m.push(big_endian_double(m.number<std::uint64_t>())); });      // BINFLOAT
     // Strings and bytes.
     set('X', [](M m) { m.push_text(Kind::text, m.take(m.number<std::uint32_t>())); });    // BINUNICODE
     set(0x8c, [](M m) { m.push_text(Kind::text, m.take(m.number<std::uint8_t>())); });    // SHORT_BINUNICODE
@@ -201,6 +207,7 @@ const std::array<Machine::Action, 256>& Machine::actions() {
     set('B', [](M m) { m.push_text(Kind::bytes, m.take(m.number<std::uint32_t>())); });   // BINBYTES
     set('C', [](M m) { m.push_text(Kind::bytes, m.take(m.number<std::uint8_t>())); });    // SHORT_BINBYTES
     set(0x8e, [](M m) { m.push_text(Kind::bytes, m.take(m.number<std::uint64_t>())); });  // BINBYTES8
+    set(0x96, [](M m) { m.push_text(Kind::bytes, m.take(m.number<std::uint64_t>())); });  // BYTEARRAY8
     // Containers.
     set(']', [](M m) { m.push_node(Kind::list, {}); });                // EMPTY_LIST
     set(')', [](M m) { m.push_node(Kind::tuple, {}); });               // EMPTY_TUPLE
@@ -233,6 +240,7 @@ const std::array<Machine::Action, 256>& Machine::actions() {
     set(0x93, [](M m) { m.push_global(m.pop_count(2)); });                 // STACK_GLOBAL
     set('R', [](M m) { m.push_call(m.pop_count(2)); });                    // REDUCE
     set(0x81, [](M m) { m.push(m.builder_.object(m.pop_count(2)[0])); });  // NEWOBJ
+    set(0x92, [](M m) { m.push(m.builder_.object(m.pop_count(3)[0])); });  // NEWOBJ_EX
     set('b', [](M m) { m.build(m.pop()); });                               // BUILD
     set('Q', [](M m) { m.push(m.builder_.storage(m.pop())); });            // BINPERSID
     return table;

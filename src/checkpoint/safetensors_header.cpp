@@ -8,7 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "checkpoint/printable.h"
@@ -25,7 +25,6 @@ static_assert(std::endian::native == std::endian::little, "the format is little-
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the reference implementation
 constexpr std::size_t kMaxDimensions = 64;              // LibTorch's limit
-constexpr std::string_view kMetadataKey = "__metadata__";
 
 constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes = {{
     {"F64", at::kDouble},
@@ -48,6 +47,59 @@ constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes = 
 
 std::string count(std::uint64_t number) { return with_thousands(static_cast<std::int64_t>(number)); }
 
+// Walks over the header before it is parsed, because the parser silently keeps the last of duplicate keys and recurses
+// when it destroys nested values.
+class KeyWatch final : public nlohmann::json_sax<Json> {
+ public:
+  const std::string& problem() const { return problem_; }
+
+  bool null() override { return has_object(); }
+  bool boolean(bool) override { return has_object(); }
+  bool number_integer(number_integer_t) override { return has_object(); }
+  bool number_unsigned(number_unsigned_t) override { return has_object(); }
+  bool number_float(number_float_t, const string_t&) override { return has_object(); }
+  bool string(string_t&) override { return has_object(); }
+  bool binary(binary_t&) override { return has_object(); }
+  bool start_object(std::size_t) override {
+    keys_.emplace_back();
+    return enter();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    --depth_;
+    return true;
+  }
+  bool start_array(std::size_t) override { return has_object() && enter(); }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool key(string_t& key) override {
+    if (keys_.back().insert(key).second) return true;
+    return stop(fmt::format("its header has {} twice", in_quotes(key)));
+  }
+  bool parse_error(std::size_t byte, const std::string&, const Json::exception& error) override {
+    constexpr int kOutOfRange = 406;
+    return stop(error.id == kOutOfRange ? "its header contains a number that is out of range"
+                                        : fmt::format("its header is not JSON (byte {})", byte));
+  }
+
+ private:
+  bool stop(std::string problem) {
+    problem_ = std::move(problem);
+    return false;
+  }
+  bool has_object() { return !keys_.empty() || stop("its header is not a JSON object"); }
+  bool enter() {
+    constexpr int kMaxDepth = 3;  // the header, a tensor, its shape
+    return ++depth_ <= kMaxDepth || stop("its header is nested too deeply");
+  }
+
+  std::vector<std::unordered_set<std::string>> keys_;  // of the open objects
+  int depth_ = 0;
+  std::string problem_;
+};
+
 /// Converts the JSON to entries; every error names the file.
 class HeaderParser {
  public:
@@ -58,7 +110,7 @@ class HeaderParser {
     const Json json = parse_json(text);
     SafetensorsHeader header;
     for (const auto& [name, value] : json.items()) {
-      if (name == kMetadataKey) {
+      if (name == kSafetensorsMetadata) {
         header.metadata = metadata(value);
       } else {
         header.entries.push_back(entry(name, value));
@@ -73,31 +125,14 @@ class HeaderParser {
     throw_user_error("'{}' is not a valid safetensors file: {}; create or download it again", path_, what);
   }
 
-  // The parser silently keeps the last of duplicate keys, so they are detected while parsing.
   Json parse_json(std::string_view text) const {
-    std::vector<std::set<std::string>> keys;
-    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-      if (depth > 3) fail("its header is nested too deeply");
-      if (event == Json::parse_event_t::object_start) keys.emplace_back();
-      if (event == Json::parse_event_t::object_end) keys.pop_back();
-      if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {
-        fail(fmt::format("its header has {} twice", in_quotes(parsed.get<std::string>())));
-      }
-      return true;
-    };
-    Json json;
-    try {
-      json = Json::parse(text, watch);
-    } catch (const Json::parse_error& error) {
-      fail(fmt::format("its header is not JSON (byte {})", error.byte));
-    } catch (const Json::exception&) {
-      fail("its header contains a number that is out of range");
-    }
-    if (!json.is_object()) fail("its header is not a JSON object");
-    return json;
+    KeyWatch watch;
+    if (!Json::sax_parse(text, &watch)) fail(watch.problem());
+    return Json::parse(text);
   }
 
   std::map<std::string, std::string> metadata(const Json& value) const {
+    if (value.is_null()) return {};  // as the reference implementation reads it
     if (!value.is_object()) fail("its __metadata__ is not an object");
     std::map<std::string, std::string> result;
     for (const auto& [key, text] : value.items()) {
@@ -221,30 +256,9 @@ ParsedHeader read_safetensors_header(const RandomAccessFile& file) {
   return parsed;
 }
 
-SafetensorsHeader lay_out(const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
-  SafetensorsHeader header{metadata, {}};
-  for (const auto& [name, tensor] : tensors) {
-    CLOOB_CHECK(tensor.defined() && tensor.layout() == at::kStrided, "tensor '{}' is not a dense tensor",
-                name);
-    CLOOB_CHECK(name != kMetadataKey, "'{}' is not a name for a tensor", name);
-    header.entries.push_back({name, tensor.scalar_type(), tensor.sizes().vec(), 0, 0});
-  }
-  std::stable_sort(header.entries.begin(), header.entries.end(),
-                   [](const TensorEntry& a, const TensorEntry& b) {
-                     return c10::elementSize(a.dtype) > c10::elementSize(b.dtype);
-                   });
-  std::uint64_t position = 0;
-  for (TensorEntry& entry : header.entries) {
-    entry.begin = position;
-    position += static_cast<std::uint64_t>(tensors.at(entry.name).numel()) * c10::elementSize(entry.dtype);
-    entry.end = position;
-  }
-  return header;
-}
-
 std::string serialize(const SafetensorsHeader& header) {
   Json json = Json::object();
-  if (!header.metadata.empty()) json[std::string(kMetadataKey)] = header.metadata;
+  if (!header.metadata.empty()) json[std::string(kSafetensorsMetadata)] = header.metadata;
   for (const TensorEntry& entry : header.entries) {
     json[entry.name] = {{"dtype", dtype_name(entry.dtype)},
                         {"shape", entry.shape},

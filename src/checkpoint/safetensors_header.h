@@ -22,6 +22,9 @@ struct TensorEntry {
   std::uint64_t end;
 };
 
+/// The name of the metadata in the header, which no tensor can have.
+inline constexpr std::string_view kSafetensorsMetadata = "__metadata__";
+
 struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
   std::vector<TensorEntry> entries;  // in the order of their bytes, without gaps

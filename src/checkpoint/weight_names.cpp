@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <ranges>
+#include <utility>
 #include <vector>
 
+#include "checkpoint/hugging_face_names.h"
 #include "checkpoint/printable.h"
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
@@ -43,6 +46,8 @@ struct Family {
 // Models of other programs that this one does not support, recognized by names that only they use.
 const std::vector<Family>& unsupported_families() {
   static const std::vector<Family> kFamilies = {
+      {"a SLIP model, whose image tower is timm's vision transformer",
+       [](auto name) { return name == "image_projection" || name == "visual.patch_embed.proj.weight"; }},
       {"a timm image tower", [](auto name) { return name.starts_with("visual.trunk."); }},
       {"a CoCa model",
        [](auto name) { return name.starts_with("text_decoder.") || name.starts_with("visual.attn_pool."); }},
@@ -54,8 +59,6 @@ const std::vector<Family>& unsupported_families() {
        }},
       {"a text tower of open_clip's newer kind", [](auto name) { return name.starts_with("text.blocks."); }},
       {"a text projection with a bias", [](auto name) { return name.starts_with("text.text_projection."); }},
-      {"a model of Hugging Face's transformers",
-       [](auto name) { return name.starts_with("vision_model.") || name.starts_with("text_model."); }},
       {"residual blocks with LayerScale",
        [](auto name) { return contains(name, ".ls_1.gamma") || contains(name, ".ls_2.gamma"); }},
       {"residual blocks with extra norms or scales",
@@ -68,16 +71,29 @@ const std::vector<Family>& unsupported_families() {
   return kFamilies;
 }
 
-std::string_view without_module_prefix(std::string_view name) {
-  constexpr std::string_view kPrefix = "module.";  // of distributed data parallel
-  if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
-  return name;
+// The name without what wrappers of modules and programs put in front of names, in any number and order: distributed
+// training and compilation also wrap parts of a model, so theirs can stand anywhere.
+std::string without_wrappers(std::string_view name) {
+  constexpr auto kAnywhere = std::to_array<std::string_view>(
+      {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"});
+  constexpr auto kInFront = std::to_array<std::string_view>({"model", "clip", "clip_model"});
+  std::string result;
+  while (!name.empty()) {
+    const std::string_view part = name.substr(0, name.find('.'));
+    const bool is_last = part.size() == name.size();
+    const bool is_wrapper = std::ranges::find(kAnywhere, part) != kAnywhere.end() ||
+                            (result.empty() && std::ranges::find(kInFront, part) != kInFront.end());
+    if (is_last || !is_wrapper) result.append(part).append(is_last ? "" : ".");
+    name.remove_prefix(part.size() + (is_last ? 0 : 1));
+  }
+  return result;
 }
 
-// Tensors of some files that are not weights: architecture sizes, a mask, CLOOB's learned beta.
+// Tensors of some files that are not weights: architecture sizes, a mask, numbers of positions, CLOOB's learned beta.
 bool is_extra(std::string_view name) {
   return name == "input_resolution" || name == "context_length" || name == "vocab_size" ||
-         name == "logit_scale_hopfield" || name.ends_with("attn_mask");
+         name == "logit_scale_hopfield" || name.ends_with("attn_mask") ||
+         name.ends_with(".embeddings.position_ids");  // transformers before 4.31
 }
 
 // The name in open_clip's files.
@@ -118,25 +134,75 @@ void check_is_clip(const std::filesystem::path& path, const std::set<std::string
   }
 }
 
+bool is_hugging_face_name(std::string_view name) {
+  return name.starts_with("vision_model.") || name.starts_with("text_model.");
+}
+
+// By the names without wrappers, the names in the file.
+std::map<std::string, std::string> unwrapped(const std::filesystem::path& path,
+                                             const std::set<std::string>& names) {
+  std::map<std::string, std::string> result;
+  for (const std::string& name : names) {
+    const auto [entry, is_new] = result.emplace(without_wrappers(name), name);
+    if (!is_new)
+      throw_user_error("'{}' has the tensor {} under two names: {} and {}", path.string(),
+                       in_quotes(entry->first), in_quotes(entry->second), in_quotes(name));
+  }
+  return result;
+}
+
+void add_tensor(const std::filesystem::path& path, NamePlan& plan, const std::string& name,
+                TensorPlan tensor) {
+  if (!plan.tensors.emplace(name, std::move(tensor)).second)
+    throw_user_error("'{}' has the tensor {} under two names", path.string(), in_quotes(name));
+}
+
+void plan_open_clip(const std::filesystem::path& path, const std::map<std::string, std::string>& names,
+                    NamePlan& plan) {
+  for (const auto& [bare, name] : names) {
+    check_family(path, bare);
+    if (bare == "input_resolution") plan.source = WeightSource::openai;
+    if (bare == "logit_inv_tau") plan.source = WeightSource::cloob;
+    if (!is_extra(bare)) add_tensor(path, plan, open_clip_name(bare), {{name}});
+  }
+}
+
+// Every tensor of open_clip that a name belongs to, with all of its parts.
+void plan_hugging_face(const std::filesystem::path& path, const std::map<std::string, std::string>& names,
+                       NamePlan& plan) {
+  plan.source = WeightSource::hugging_face;
+  for (const auto& [bare, name] : names) {
+    if (is_extra(bare)) continue;
+    const auto mapped = open_clip_name_of(bare);
+    if (!mapped) {
+      check_family(path, bare);
+      throw_user_error("'{}' contains the tensor {}, which no CLIPModel of transformers has", path.string(),
+                       in_quotes(name));
+    }
+    if (plan.tensors.contains(*mapped)) continue;
+    const HuggingFaceTensors stored = hugging_face_tensors(*mapped).value();
+    TensorPlan tensor{{}, stored.transposed};
+    for (const std::string& part : stored.names) {
+      const auto found = names.find(part);
+      if (found == names.end())
+        throw_user_error("'{}' is not a complete CLIP model: the tensor {} is missing", path.string(),
+                         in_quotes(part));
+      tensor.parts.push_back(found->second);
+    }
+    plan.tensors.emplace(*mapped, std::move(tensor));
+  }
+}
+
 }  // namespace
 
 NamePlan plan_names(const std::filesystem::path& path, std::string_view format,
                     const std::set<std::string>& names) {
   NamePlan plan{format == "TorchScript" ? WeightSource::openai : WeightSource::open_clip, {}};
-  std::set<std::string> taken;
-  for (const std::string& name : names) {
-    const std::string_view bare = without_module_prefix(name);
-    check_family(path, bare);
-    if (bare == "input_resolution") plan.source = WeightSource::openai;
-    if (bare == "logit_inv_tau") plan.source = WeightSource::cloob;
-    if (is_extra(bare)) continue;
-    const std::string mapped = open_clip_name(bare);
-    plan.names[name] = mapped;
-    if (!taken.insert(mapped).second) {
-      throw_user_error("'{}' has the tensor {} under two names", path.string(), in_quotes(mapped));
-    }
-  }
-  check_is_clip(path, taken);
+  const auto bare = unwrapped(path, names);
+  const bool is_hugging_face = std::ranges::any_of(bare | std::views::keys, is_hugging_face_name);
+  is_hugging_face ? plan_hugging_face(path, bare, plan) : plan_open_clip(path, bare, plan);
+  const auto mapped = plan.tensors | std::views::keys;
+  check_is_clip(path, std::set<std::string>(mapped.begin(), mapped.end()));
   return plan;
 }
 

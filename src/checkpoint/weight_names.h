@@ -6,15 +6,22 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cloob/checkpoint/import_weights.h"
 
 namespace cloob {
 
+/// A tensor of open_clip from tensors of a file: their rows one after another, transposed if so.
+struct TensorPlan {
+  std::vector<std::string> parts;  ///< names in the file
+  bool transposed = false;
+};
+
 struct NamePlan {
   WeightSource source;
-  /// From the names in the file to open_clip's. Tensors that are not weights are omitted.
-  std::map<std::string, std::string> names;
+  /// By open_clip's names. Tensors that are not weights are omitted.
+  std::map<std::string, TensorPlan> tensors;
 };
 
 /// Plans the import of a file with tensors of these names. Throws UserError that describes the tensors when

@@ -3,14 +3,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <span>
 
 #include "checkpoint/printable.h"
 #include "checkpoint/safetensors_header.h"
+#include "checkpoint/state_dict.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/foreign_content.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/checkpoint/torch_file.h"
@@ -52,16 +53,17 @@ std::optional<std::string> plain_text(const PickleValue& value) {
   return text && text->text.size() <= kMaxTextBytes ? std::optional(text->text) : std::nullopt;
 }
 
+// Opaque values that stand for tensors of a kind that is not read, such as quantized or sparse ones.
+bool is_unknown_tensor(const PickleNode& opaque) { return opaque.text.starts_with("torch."); }
+
 class TorchWeights final : public WeightsFile {
  public:
   explicit TorchWeights(const std::filesystem::path& path) : path_(path), file_(path) {
     if (const PickleNode* const object = as_node(file_.root(), Kind::object)) {
       collect_attributes(*object, "", 0);
-    } else if (const PickleNode* const dictionary = as_node(file_.root(), Kind::dictionary)) {
-      const PickleValue* const inner = dictionary->find("state_dict");
-      const PickleNode* const weights = inner ? as_node(*inner, Kind::dictionary) : nullptr;
-      if (weights) read_metadata(*dictionary);
-      collect_entries(weights ? *weights : *dictionary);
+    } else if (const PickleNode* const root = as_node(file_.root(), Kind::dictionary)) {
+      const StateDict found = find_state_dict(path_.string(), *root);
+      if (found.dictionary) read_state_dict(*root, found);
     }
     if (tensors_.empty()) fail_without_tensors();
     check_memory();
@@ -89,14 +91,29 @@ class TorchWeights final : public WeightsFile {
     return prefix + name->text;
   }
 
+  void read_state_dict(const PickleNode& root, const StateDict& found) {
+    if (found.dictionary != &root) read_metadata(root, found.key);
+    for (const std::string& other : found.others)
+      notes_.push_back(fmt::format("the weights were read from {}; {} also holds tensors and was skipped",
+                                   found.key.empty() ? "the file itself" : in_quotes(found.key), other));
+    collect_entries(*found.dictionary);
+  }
+
   void collect_entries(const PickleNode& dictionary) {
     for (const auto& [key, value] : dictionary.entries) {
       const auto name = next_name("", key);
       if (!name) continue;
+      const PickleNode* const opaque = as_node(value, Kind::opaque);
       if (const auto* const tensor = std::get_if<const PickleTensor*>(&value)) {
         tensors_[*name] = *tensor;
+      } else if (opaque && is_unknown_tensor(*opaque)) {
+        throw_user_error(
+            "'{}': the tensor {} is made by {}, which is not supported: save dense tensors of a usual type",
+            path_.string(), in_quotes(*name), in_quotes(opaque->text));
       } else {
-        notes_.push_back(fmt::format("{} is not a tensor and was skipped", in_quotes(*name)));
+        notes_.push_back(
+            fmt::format("{} is {} and was skipped", in_quotes(*name),
+                        opaque ? "a Python object (" + in_quotes(opaque->text) + ")" : "not a tensor"));
       }
     }
   }
@@ -117,24 +134,31 @@ class TorchWeights final : public WeightsFile {
     }
   }
 
-  void read_metadata(const PickleNode& checkpoint) {
+  // `weights_key` is where the weights are.
+  void read_metadata(const PickleNode& checkpoint, const std::string& weights_key) {
     for (const auto& [key, value] : checkpoint.entries) {
       const auto name = next_name("", key);
-      if (!name || *name == "state_dict") continue;
+      if (!name || *name == weights_key || weights_key.starts_with(*name + ".")) continue;
       if (const auto text = plain_text(value)) {
         metadata_[*name] = *text;
       } else {
-        notes_.push_back(fmt::format("{} next to the state_dict was skipped", in_quotes(*name)));
+        const PickleNode* const opaque = as_node(value, Kind::opaque);
+        notes_.push_back(fmt::format("{}{} next to the weights was skipped", in_quotes(*name),
+                                     opaque ? " (" + in_quotes(opaque->text) + ")" : ""));
       }
     }
   }
 
   [[noreturn]] void fail_without_tensors() const {
-    std::string found = "an object that is not a dictionary";
-    if (const PickleNode* const dictionary = as_node(file_.root(), Kind::dictionary)) {
+    std::string found = "a value that is not a dictionary";
+    if (const PickleNode* const object = as_node(file_.root(), Kind::opaque)) {
+      found = "a Python object (" + in_quotes(object->text) +
+              "), which only running its code could build: save its state_dict() with PyTorch";
+    } else if (const PickleNode* const dictionary = as_node(file_.root(), Kind::dictionary)) {
+      constexpr std::size_t kMaxListed = 8;
       std::vector<std::string> keys;
       for (const auto& [key, value] :
-           std::span(dictionary->entries).first(std::min<std::size_t>(dictionary->entries.size(), 8))) {
+           std::span(dictionary->entries).first(std::min(dictionary->entries.size(), kMaxListed))) {
         const PickleNode* const name = as_node(key, Kind::text);
         keys.push_back(name ? in_quotes(name->text) : "a key that is not a string");
       }
@@ -168,17 +192,26 @@ class TorchWeights final : public WeightsFile {
   std::size_t num_names_ = 0;
 };
 
-bool begins_as_safetensors(const std::filesystem::path& path) {
+std::string read_head(const std::filesystem::path& path) {
   const RandomAccessFile file(path);
-  std::array<std::byte, 9> head{};
-  file.read(0, std::span(head).first(std::min<std::uint64_t>(head.size(), file.size())));
-  return head.back() == std::byte{'{'};
+  std::string head(std::min<std::uint64_t>(file.size(), kForeignContentBytes), '\0');
+  file.read(0, std::as_writable_bytes(std::span(head.data(), head.size())));
+  return head;
+}
+
+bool begins_as_safetensors(std::string_view head) { return head.size() > 8 && head[8] == '{'; }
+
+// Files that version control and web servers leave in place of weights.
+void reject_foreign_content(const std::filesystem::path& path, std::string_view head) {
+  if (const auto what = describe_foreign_content(head)) throw_user_error("'{}' is {}", path.string(), *what);
 }
 
 }  // namespace
 
 std::unique_ptr<WeightsFile> open_weights(const std::filesystem::path& path) {
-  if (begins_as_safetensors(path)) return std::make_unique<SafetensorsWeights>(path);
+  const std::string head = read_head(path);
+  reject_foreign_content(path, head);
+  if (begins_as_safetensors(head)) return std::make_unique<SafetensorsWeights>(path);
   return std::make_unique<TorchWeights>(path);
 }
 

@@ -64,6 +64,7 @@ int encode(const EncodeArguments& arguments, const Collectives& collectives) {
   const auto texts = arguments.texts.empty() ? std::vector<std::string>() : read_all_lines(arguments.texts);
   require_output_of(arguments, images);
   const OpenedModel opened = open_model(arguments.model, "encode", collectives);
+  if (!texts.empty()) opened.encoder.require_texts();
   NamedTensors features;
   if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments.images);
   if (!texts.empty()) features["text_features"] = opened.encoder.encode_texts(texts, opened.options);

@@ -70,7 +70,8 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
     progress.label = label;
     display->update(progress);
   };
-  FeatureEncoder encoder(loaded.features(), loaded.config.image, make_tokenizer(loaded.config.text));
+  FeatureEncoder encoder(loaded.features(), loaded.config.image,
+                         loaded.has_tokenizer ? make_tokenizer(loaded.config.text) : nullptr);
   return {std::make_unique<SharedMachine>(), std::move(loaded), std::move(encoder), std::move(options),
           display};
 }

@@ -47,6 +47,7 @@ at::Tensor first_texts(const PairFeatures& pairs) {
 
 PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
                           EvalCaptions captions, const EncodeOptions& options) {
+  encoder.require_texts();
   ImageFeatures images = encoder.encode_images(source, options);
   CaptionRows texts = captions_of(*source, images, captions);
   at::Tensor text_MD = encoder.encode_texts(texts.captions, options);

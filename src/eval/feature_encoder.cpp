@@ -23,11 +23,20 @@ void report_progress(const EncodeOptions& options, const char* unit, std::int64_
 
 FeatureEncoder::FeatureEncoder(FeatureModel& model, const ImageConfig& image,
                                std::shared_ptr<const Tokenizer> tokenizer)
-    : model_(model), image_(image), tokenizer_(std::move(tokenizer)) {
+    : model_(model), image_(image), tokenizer_(std::move(tokenizer)) {}
+
+void FeatureEncoder::require_texts() const {
+  if (!tokenizer_) {
+    throw_user_error(
+        "the weights file does not contain its tokenizer, so texts cannot be encoded (images can): use its checkpoint, "
+        "or import it with 'cloob weights import FILE --tokenizer MODEL --out CHECKPOINT'");
+  }
   const std::int64_t rows = model_.config().text.vocab_size;
   if (tokenizer_->vocab_size() > rows) {
-    throw_user_error("the tokenizer has {} tokens, but model.text.vocab_size is {}: set it to at least {}",
-                     tokenizer_->vocab_size(), rows, tokenizer_->vocab_size());
+    throw_user_error(
+        "the tokenizer has {} tokens, but model.text.vocab_size is {}, so texts cannot be encoded (images can): set it to "
+        "at least {} before training, or import weights together with their own tokenizer (weights import --tokenizer)",
+        tokenizer_->vocab_size(), rows, tokenizer_->vocab_size());
   }
 }
 
@@ -56,6 +65,7 @@ ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source
 
 at::Tensor FeatureEncoder::encode_texts(std::span<const std::string> texts,
                                         const EncodeOptions& options) const {
+  require_texts();
   if (texts.empty()) throw_user_error("there are no texts to encode");
   const auto batch_size = static_cast<std::size_t>(options.batch_size);
   std::vector<at::Tensor> parts;

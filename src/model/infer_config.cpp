@@ -1,8 +1,10 @@
 #include "cloob/model/infer_config.h"
 
 #include <cmath>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "cloob/base/error.h"
 #include "cloob/model/dual_encoder.h"
@@ -28,7 +30,24 @@ std::int64_t size_of(const NamedTensors& weights, const std::string& name, std::
   if (found->second.numel() == 0) {
     throw_user_error("cannot infer the architecture: tensor '{}' is empty", name);
   }
-  return found->second.size(dimension);
+  const std::int64_t size = found->second.size(dimension);
+  constexpr std::int64_t kMaxSize = 16'777'216;  // the largest vocabulary
+  if (size > kMaxSize) {
+    throw_user_error(
+        "cannot infer the architecture: tensor '{}' has {} in dimension {}, at most {} is supported", name,
+        size, dimension, kMaxSize);
+  }
+  return size;
+}
+
+// The width of each of a tower's heads.
+std::int64_t head_width(std::string_view tower, std::int64_t width, std::optional<std::int64_t> heads,
+                        std::optional<std::int64_t> width_of_head = {}) {
+  if (!heads) return width_of_head.value_or(kHeadWidth);
+  if (*heads < 1 || width % *heads != 0) {
+    throw_user_error("the {} tower is {} wide, which {} attention heads cannot divide", tower, width, *heads);
+  }
+  return width / *heads;
 }
 
 /// The number of blocks in a list: distinct name components directly after `prefix`.
@@ -54,32 +73,34 @@ std::int64_t grid_size_of(const NamedTensors& weights, const std::string& name) 
   return grid_size;
 }
 
-ImageEncoderConfig infer_vit(const NamedTensors& weights) {
+ImageEncoderConfig infer_vit(const NamedTensors& weights, const AttentionHeads& heads) {
   const std::int64_t patch_size = size_of(weights, "visual.conv1.weight", 3);
   return {.kind = ImageEncoderKind::vit,
           .image_size = patch_size * grid_size_of(weights, "visual.positional_embedding"),
           .layers = {count_blocks(weights, "visual.transformer.resblocks.")},
           .width = size_of(weights, "visual.conv1.weight", 0),
           .patch_size = patch_size,
-          .head_width = kHeadWidth};
+          .head_width = head_width("image", size_of(weights, "visual.conv1.weight", 0), heads.image,
+                                   heads.image_width)};
 }
 
-ImageEncoderConfig infer_resnet(const NamedTensors& weights) {
+ImageEncoderConfig infer_resnet(const NamedTensors& weights, const AttentionHeads& heads) {
   std::vector<std::int64_t> layers;
   for (const char* stage : {"1", "2", "3", "4"}) {
     layers.push_back(count_blocks(weights, std::string("visual.layer") + stage + "."));
   }
+  const std::int64_t width = size_of(weights, "visual.layer1.0.conv1.weight", 0);
   return {.kind = ImageEncoderKind::resnet,
           .image_size = 32 * grid_size_of(weights, "visual.attnpool.positional_embedding"),
           .layers = layers,
-          .width = size_of(weights, "visual.layer1.0.conv1.weight", 0),
+          .width = width,
           .patch_size = std::nullopt,
-          .head_width = kHeadWidth};
+          .head_width = head_width("image", 32 * width, heads.image, heads.image_width)};
 }
 
-TextEncoderConfig infer_text(const NamedTensors& weights) {
+TextEncoderConfig infer_text(const NamedTensors& weights, std::optional<std::int64_t> heads) {
   const std::int64_t width = size_of(weights, "ln_final.weight", 0);
-  if (width % kHeadWidth != 0) {
+  if (!heads && width % kHeadWidth != 0) {
     throw_user_error(
         "cannot infer the number of attention heads: the text tower is {} wide, a multiple of {} was "
         "expected",
@@ -88,17 +109,17 @@ TextEncoderConfig infer_text(const NamedTensors& weights) {
   return {.context_length = size_of(weights, "positional_embedding", 0),
           .vocab_size = size_of(weights, "token_embedding.weight", 0),
           .width = width,
-          .heads = width / kHeadWidth,
+          .heads = width / head_width("text", width, heads),
           .layers = count_blocks(weights, "transformer.resblocks.")};
 }
 
 }  // namespace
 
-ModelConfig infer_model_config(const NamedTensors& weights) {
+ModelConfig infer_model_config(const NamedTensors& weights, const AttentionHeads& heads) {
   ModelConfig config;
   config.embed_dim = size_of(weights, "text_projection", 1);
-  config.image = weights.contains("visual.proj") ? infer_vit(weights) : infer_resnet(weights);
-  config.text = infer_text(weights);
+  config.image = weights.contains("visual.proj") ? infer_vit(weights, heads) : infer_resnet(weights, heads);
+  config.text = infer_text(weights, heads.text);
   config.validate();
   return config;
 }

@@ -33,8 +33,9 @@ bool shapes_match(const at::Tensor& given, const at::Tensor& expected) {
   return given.sizes() == expected.sizes() || (given.numel() == 1 && expected.numel() == 1);
 }
 
-void require_same_tensors(const NamedTensors& given, const NamedTensors& expected,
-                          const std::string& source) {
+// `advice` ends the message.
+void require_same_tensors(const NamedTensors& given, const NamedTensors& expected, const std::string& source,
+                          std::string_view advice) {
   std::vector<std::string> missing, unexpected, mismatched;
   for (const auto& [name, tensor] : expected) {
     const auto found = given.find(name);
@@ -53,9 +54,7 @@ void require_same_tensors(const NamedTensors& given, const NamedTensors& expecte
   if (!unexpected.empty()) problems.push_back(listed(unexpected, "unexpected"));
   if (!mismatched.empty()) problems.push_back(listed(mismatched, "with a different shape"));
   if (problems.empty()) return;
-  throw_user_error(
-      "{}: tensors do not match the model: {}; check that the section 'model' describes these weights",
-      source, join(problems, "; "));
+  throw_user_error("{}: tensors do not match the model: {}; {}", source, join(problems, "; "), advice);
 }
 
 NamedTensors with_resampled_positions(NamedTensors weights, const ModelConfig& config) {
@@ -82,12 +81,17 @@ NamedTensors weights_of(const torch::nn::Module& module) {
 void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source) {
   const at::NoGradGuard no_grad;
   const NamedTensors own = weights_of(module);
-  require_same_tensors(weights, own, source);
+  require_same_tensors(weights, own, source, "check that the section 'model' describes these weights");
   for (const auto& [name, tensor] : own) tensor.copy_(weights.at(name).view_as(tensor));
 }
 
 void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source) {
   load_weights(*model, with_resampled_positions(weights, model->config()), source);
+}
+
+void require_weights_of(const ModelConfig& config, const NamedTensors& weights, const std::string& source) {
+  require_same_tensors(weights, weights_of(DualEncoder(config, Initializer::shapes_only())), source,
+                       "the file is damaged or belongs to a model that is not supported");
 }
 
 }  // namespace cloob

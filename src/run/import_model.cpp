@@ -2,14 +2,24 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
+#include <span>
+#include <system_error>
 #include <tuple>
 #include <utility>
+#include <vector>
 
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/import_weights.h"
 #include "cloob/config/config.h"
 #include "cloob/model/infer_config.h"
+#include "cloob/model/weights.h"
+#include "run/neighbor_settings.h"
 
 namespace cloob {
 namespace {
@@ -40,38 +50,103 @@ Activation activation_named(const std::string& name) {
   return name == enum_name(Activation::quick_gelu) ? Activation::quick_gelu : Activation::gelu;
 }
 
+// A folder that other programs save a model in, as the file with its weights.
+std::filesystem::path weights_file_of(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) return path;
+  std::vector<std::string> names = {"open_clip_model.safetensors", "model.safetensors",
+                                    "open_clip_pytorch_model.bin", "pytorch_model.bin"};
+  for (const std::string& name : names) {
+    if (std::filesystem::exists(path / name, error)) return path / name;
+  }
+  throw_user_error("'{}' is a folder without weights of another program: expected a file or one of {} in it",
+                   path.string(), join(names, ", "));
+}
+
+// The settings that this program stored in the file, or that someone wrote who gave it away.
+void take_settings(const std::filesystem::path& path, const std::string& text, ImportedModel& imported) {
+  const auto used = read_config<FeatureSettings>(
+      ConfigSource::from_data(text, fmt::format("{} ({})", path.string(), kSettingsKey)));
+  imported.config.model = used.model;
+  imported.config.image = used.image;
+  imported.config.text = used.text;
+  imported.has_tokenizer = used.text.model_file.empty() && used.text.vocabulary_file.empty();
+  imported.config.text.model_file.clear();
+  imported.config.text.vocabulary_file.clear();
+}
+
+void infer_settings(const std::filesystem::path& path, const ImportedWeights& read,
+                    const ImportOptions& options, ImportedModel& imported) {
+  RunConfig& config = imported.config;
+  try {
+    const auto neighbor = neighbor_settings(path, read.source);
+    config.model = infer_model_config(imported.weights, neighbor ? neighbor->heads : AttentionHeads());
+    config.model.activation = neighbor ? neighbor->activation : activation_named(read.default_activation);
+    if (neighbor) config.image = neighbor->image;
+    if (neighbor)
+      log_info("weights", "{}: heads, activation and preprocessing are those of {}", path.string(),
+               neighbor->file);
+    if (!neighbor && !options.activation && !read.metadata.contains("activation"))
+      log_info("weights", "{}: a file of {}, assumed to use {}; override with --activation", path.string(),
+               source_name(read.source), read.default_activation);
+    // Sizes that tensors can have, but settings cannot.
+    read_config<FeatureSettings>(ConfigSource::from_data(
+        print_config(FeatureSettings{config.model, config.image, config.text}), "inferred settings"));
+  } catch (const UserError& error) {
+    throw_user_error("'{}': {}", path.string(), error.what());
+  }
+}
+
+void require_variances(const std::filesystem::path& path, const NamedTensors& weights) {
+  for (const auto& [name, tensor] : weights) {
+    if (name.ends_with(".running_var") && tensor.min().item<float>() < 0)
+      throw_user_error("'{}': the tensor '{}' contains negative variances", path.string(), name);
+  }
+}
+
+// The tokenizer in a file that the user named. Both kinds are told apart by their content.
+TextConfig tokenizer_from(const std::string& file) {
+  const RandomAccessFile opened(file);
+  std::array<std::byte, 2> head{};
+  opened.read(0, std::span(head).first(std::min<std::uint64_t>(head.size(), opened.size())));
+  const bool is_gzip = head == std::array{std::byte{0x1f}, std::byte{0x8b}};
+  const std::string path = std::filesystem::absolute(file).lexically_normal().string();
+  TextConfig text;
+  text.tokenizer = is_gzip ? TokenizerKind::clip : TokenizerKind::sentencepiece;
+  (is_gzip ? text.vocabulary_file : text.model_file) = path;
+  return text;
+}
+
 }  // namespace
 
 std::map<std::string, std::string> weights_metadata(const RunConfig& config) {
   FeatureSettings used{config.model, config.image, config.text};
-  if (!used.text.model_file.empty()) {
-    used.text.model_file = std::filesystem::absolute(used.text.model_file).lexically_normal().string();
-  }
+  // For people: no file is opened because of it.
+  for (std::string* const file : {&used.text.model_file, &used.text.vocabulary_file})
+    *file = std::filesystem::path(*file).filename().string();
   return {{"format", "pt"},
           {"task", std::string(enum_name(config.task.kind))},
           {"activation", std::string(enum_name(config.model.activation))},
           {kSettingsKey, print_config(used)}};
 }
 
-ImportedModel import_model(const std::filesystem::path& path, std::optional<Activation> activation) {
+ImportedModel import_model(const std::filesystem::path& given, const ImportOptions& options) {
+  const std::filesystem::path path = weights_file_of(given);
   ImportedWeights read = import_and_log(path);
   ImportedModel imported{.weights = std::move(read.tensors), .config = {}};
   const auto settings = read.metadata.find(kSettingsKey);
   if (settings != read.metadata.end()) {
-    const auto used = read_config<FeatureSettings>(
-        ConfigSource::from_text(settings->second, fmt::format("{} ({})", path.string(), kSettingsKey)));
-    imported.config.model = used.model;
-    imported.config.image = used.image;
-    imported.config.text = used.text;
+    take_settings(path, settings->second, imported);
   } else {
-    imported.config.model = infer_model_config(imported.weights);
-    imported.config.model.activation = activation_named(read.default_activation);
+    infer_settings(path, read, options, imported);
   }
-  if (activation) imported.config.model.activation = *activation;
-  if (!activation && !read.metadata.contains("activation")) {
-    log_info("weights", "{}: a file of {}, assumed to use {}; override with --activation", path.string(),
-             source_name(read.source), read.default_activation);
+  if (options.activation) imported.config.model.activation = *options.activation;
+  if (!options.tokenizer.empty()) {
+    imported.config.text = tokenizer_from(options.tokenizer);
+    imported.has_tokenizer = true;
   }
+  require_weights_of(imported.config.model, imported.weights, path.string());
+  require_variances(path, imported.weights);
   return imported;
 }
 
@@ -82,7 +157,7 @@ ImportedModel read_checkpoint_model(const std::filesystem::path& folder) {
 
 RunConfig config_of(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
   auto config = read_config<RunConfig>(
-      ConfigSource::from_text(checkpoint.config_yaml, (folder / "config.yaml").string()));
+      ConfigSource::from_data(checkpoint.config_yaml, (folder / "config.yaml").string()));
   // The tokenizer file of the run may no longer exist.
   if (!checkpoint.tokenizer_model.empty()) config.text.model_file = (folder / kTokenizerFile).string();
   return config;
@@ -96,6 +171,10 @@ InitialWeights read_initial_weights(const std::string& path) {
             /*activation_is_known=*/true};
   }
   ImportedWeights read = import_and_log(location.path);
+  if (!read.metadata.contains("activation")) {
+    if (const auto neighbor = neighbor_settings(location.path, read.source))
+      return {std::move(read.tensors), neighbor->activation, /*activation_is_known=*/true};
+  }
   return {std::move(read.tensors), activation_named(read.default_activation),
           read.metadata.contains("activation")};
 }

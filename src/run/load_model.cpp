@@ -19,7 +19,7 @@ struct SavedModel {
 SavedModel read_saved_model(const CheckpointLocation& location, std::optional<Activation> activation,
                             const std::string& path) {
   if (location.kind == CheckpointLocation::Kind::weights_file)
-    return {import_model(location.path, activation), {}};
+    return {import_model(location.path, {.activation = activation}), {}};
   Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights_and_task);
   const RunConfig config = config_of(checkpoint, location.path);
   if (activation && *activation != config.model.activation) {
@@ -46,7 +46,9 @@ LoadedModel load_model(const std::string& path, const Collectives& collectives, 
   const CheckpointLocation location = resolve_checkpoint(path);
   SavedModel saved = read_saved_model(location, activation, path);
   allow_tf32(saved.imported.config.train.tf32);  // as in the evaluations of the run
-  LoadedModel loaded{.config = std::move(saved.imported.config), .task = nullptr};
+  LoadedModel loaded{.config = std::move(saved.imported.config),
+                     .task = nullptr,
+                     .has_tokenizer = saved.imported.has_tokenizer};
   loaded.task = make_task(settings_to_evaluate(loaded.config), {std::move(saved.imported.weights), path},
                           collectives, device);
   loaded.has_task_state = !saved.state.empty();

@@ -9,16 +9,6 @@
 #include "text/unicode.h"
 
 namespace cloob {
-namespace {
-
-constexpr std::string_view kEndOfWord = "</w>";
-
-// The file represents a byte by a character: its Latin-1 character if that is printable, otherwise one from
-// U+0100 on.
-struct SpelledByte {
-  unsigned char byte;
-  char32_t character;
-};
 
 std::vector<SpelledByte> byte_table() {
   std::vector<SpelledByte> visible, others;
@@ -34,6 +24,8 @@ std::vector<SpelledByte> byte_table() {
   visible.insert(visible.end(), others.begin(), others.end());
   return visible;
 }
+
+namespace {
 
 std::string_view next_line(std::string_view& text) {
   const std::size_t end = std::min(text.find('\n'), text.size());

@@ -14,6 +14,22 @@
 
 namespace cloob {
 
+/// Vocabulary files represent a byte by a character: its Latin-1 character if that is printable, otherwise one from U+0100
+/// on.
+struct SpelledByte {
+  unsigned char byte;
+  char32_t character;
+};
+
+/// All bytes in the order of their ids.
+std::vector<SpelledByte> byte_table();
+
+/// Of CLIP's vocabulary, whose file has more.
+inline constexpr std::size_t kNumMerges = 48'894;
+
+/// What a token that ends a word is spelled with.
+inline constexpr std::string_view kEndOfWord = "</w>";
+
 /// Byte-pair encoding with the merges of a vocabulary file.
 ///
 /// Ids: the 256 bytes in the order of CLIP's byte table, the same 256 as the last byte of a word, then one id
@@ -36,7 +52,6 @@ class BytePairs {
   std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size()); }
 
  private:
-  static constexpr std::size_t kNumMerges = 48'894;
   static constexpr std::int64_t kNumByteTokens = 256;  // and another 256 for bytes that end a word
 
   static constexpr std::int64_t kMerged = -1;  // position of a token that was merged into its left neighbour

@@ -350,6 +350,38 @@ TEST_F(Commands, FeaturesHaveUnitLengthAndSurviveExportAndImport) {
   EXPECT_TRUE(json_of({"weights", "inspect", "imported", "--json", "-"}).is_object());
 }
 
+TEST_F(Commands, ExportWritesWhatItsNameSays) {
+  for (const char* name : {"weights.pt", "weights.PTH", "pytorch_model.bin"}) {
+    const ProgramResult result = run_cloob(tiny_project(), {"weights", "export", "model", "--out", name});
+    EXPECT_EQ(result.exit_status, 2);
+    EXPECT_THAT(result.errors, HasSubstr("written as safetensors"));
+    EXPECT_FALSE(std::filesystem::exists(tiny_project() / name));
+  }
+  run_or_fail({"weights", "export", "model", "--out", "for_open_clip"});
+  EXPECT_TRUE(std::filesystem::exists(tiny_project() / "for_open_clip" / "open_clip_config.json"));
+  run_or_fail({"weights", "import", "for_open_clip", "--out", "from_open_clip"});
+  const ProgramResult refused =
+      run_cloob(tiny_project(), {"weights", "export", "model", "--format", "hf", "--out", "for_hf"});
+  EXPECT_EQ(refused.exit_status, 2);
+  EXPECT_THAT(refused.errors, HasSubstr("--format open_clip"));
+  EXPECT_FALSE(std::filesystem::exists(tiny_project() / "for_hf"));
+}
+
+TEST_F(Commands, AModelOfAnotherVocabularyEncodesImages) {
+  run_or_fail({"weights", "export", "model", "--out", "all_words.safetensors"});
+  NamedTensors weights = read_safetensors(tiny_project() / "all_words.safetensors").tensors;
+  weights.at("token_embedding.weight") = weights.at("token_embedding.weight").narrow(0, 0, 100).contiguous();
+  write_safetensors(tiny_project() / "small.safetensors", weights, {});
+  run_or_fail({"weights", "import", "small.safetensors", "--out", "small"});
+  for (const std::string model : {"small", "small.safetensors"}) {
+    run_or_fail({"encode", model, "--images", "images.txt", "--out", "small_images.safetensors"});
+    const ProgramResult texts = run_cloob(
+        tiny_project(), {"encode", model, "--texts", "images.txt", "--out", "small_texts.safetensors"});
+    EXPECT_EQ(texts.exit_status, 2);
+    EXPECT_THAT(texts.errors, HasSubstr("model.text.vocab_size is 100"));
+  }
+}
+
 TEST_F(Commands, BenchLossPrintsItsMetrics) {
   for (const std::string objective : {"clip", "cloob", "info_loob", "info_nce_hopfield"}) {
     const nlohmann::json result = json_of({"bench", "loss", "--objective", objective, "--batch", "64",

@@ -6,8 +6,10 @@ import json
 import pathlib
 import struct
 import tarfile
+import zipfile
 
 SEEDS = pathlib.Path(__file__).resolve().parent / "seeds"
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 
 
 def write(name, content):
@@ -82,8 +84,33 @@ def write_images():
         write(f"image_header/{bits}_bits.bmp", header + palette + row + row)
 
 
+def write_safetensors():
+    def file(header, data):
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + data
+
+    tensor = {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}
+    write("safetensors/two", file({"a": tensor, "b.c": {"dtype": "BOOL", "shape": [], "data_offsets": [8, 9]}}, bytes(9)))
+    write("safetensors/metadata", file({"__metadata__": {"format": "pt", "\u00e9": ""}, "a": tensor}, bytes(8)))
+    write("safetensors/null", file({"__metadata__": None, "e": {"dtype": "BF16", "shape": [0, 3], "data_offsets": [0, 0]}}, b""))
+    write("safetensors/gap", file({"a": tensor, "b": {"dtype": "U8", "shape": [1], "data_offsets": [9, 10]}}, bytes(10)))
+
+
+def write_torch_files():
+    """The first byte selects what follows, see torch_file_fuzz.cpp."""
+    for name in ("strided", "values", "values_protocol_5", "calls_getattr_inside", "open_clip_training", "openai_scripted"):
+        content = (GOLDEN / "checkpoint" / f"{name}.pt").read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            pickle = next(entry for entry in archive.namelist() if entry.endswith("/data.pkl"))
+            write(f"torch_file/{name}.pkl", b"\x01" + archive.read(pickle))
+        if len(content) < 5000:
+            write(f"torch_file/{name}.pt", b"\x00" + content)
+
+
 write_tars()
 write_tables()
 write_settings()
+write_safetensors()
+write_torch_files()
 write_captions()
 write_images()

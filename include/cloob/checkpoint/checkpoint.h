@@ -59,9 +59,8 @@ enum class CheckpointPart {
   everything
 };
 
-/// Reads a checkpoint folder and verifies sizes and checksums, except for the checksum of a file of which
-/// only the task's tensors are read. A symbolic link is resolved once, so that all files are from the
-/// same checkpoint.
+/// Reads a checkpoint folder and verifies the sizes and checksums of all files that it uses. A symbolic link is resolved
+/// once, so that all files are from the same checkpoint.
 ///
 /// Throws a UserError of one line: which file is damaged or missing and how, and which intact checkpoint is
 /// next to it; or that a newer program wrote it.

@@ -1,4 +1,4 @@
-// Import of weights from other programs: files of open_clip, OpenAI and CLOOB, with unified names.
+// Import of weights from other programs: files of open_clip, OpenAI, CLOOB and Hugging Face, with unified names.
 #pragma once
 
 #include <filesystem>
@@ -10,17 +10,17 @@
 
 namespace cloob {
 
-enum class WeightSource { open_clip, openai, cloob };
+enum class WeightSource { open_clip, openai, cloob, hugging_face };
 
-/// "open_clip", "openai" or "cloob".
+/// "open_clip", "openai", "cloob" or "hugging_face".
 std::string_view source_name(WeightSource source);
 
 struct ImportedWeights {
   /// By open_clip's names: contiguous, fp32, counters int64, `logit_scale` zero-dimensional.
   NamedTensors tensors;
   WeightSource source;
-  /// "gelu" or "quick_gelu": from the file's metadata, otherwise quick_gelu for OpenAI and CLOOB files and
-  /// gelu for others. The tensors do not determine it, so the user may override it.
+  /// "gelu" or "quick_gelu": from the file's metadata, otherwise gelu for files of open_clip and quick_gelu for
+  /// others. The tensors do not determine it, so the user may override it.
   std::string default_activation;
   /// What was skipped in the file, one sentence each.
   std::vector<std::string> notes;
@@ -33,7 +33,8 @@ struct ImportedWeights {
 /// TorchScript archives; the format is detected from the content.
 ///
 /// Throws UserError for files that contain something else; for unsupported model families it names the
-/// family.
+/// family. Weights that no model can have are rejected by name: NaN, infinity, no elements,
+/// types that are not floating-point.
 ImportedWeights import_weights(const std::filesystem::path& path);
 
 }  // namespace cloob

@@ -37,9 +37,12 @@ using PickleValue =
 /// A string, a container or an object. Objects of a TorchScript archive consist of their attributes and the
 /// name of their class.
 struct PickleNode {
-  enum class Kind { text, bytes, list, tuple, set, dictionary, object, global };
+  /// `opaque` is a value that only Python code could build (an argparse.Namespace, a NumPy scalar): it can be skipped,
+  /// and nothing is known about it but its name.
+  enum class Kind { text, bytes, list, tuple, set, dictionary, object, global, opaque };
   Kind kind;
-  std::string text;  // of text and bytes; of an object its class; of a global its name ("torch.float32")
+  std::string
+      text;  // of text and bytes; of an object its class; of a global or an opaque value its name ("torch.float32")
   std::vector<PickleValue> items;                            // of list, tuple and set
   std::vector<std::pair<PickleValue, PickleValue>> entries;  // of dictionary and object
 
@@ -52,9 +55,9 @@ const PickleNode* as_node(const PickleValue& value, PickleNode::Kind kind);
 
 /// One opened archive. Values refer to it and must not outlive it.
 ///
-/// Tensors, numbers, booleans, strings, bytes, lists, tuples, sets and dictionaries are supported; a pickle
-/// that needs anything else is rejected with its name. Malicious files are expected: sizes, nesting and
-/// memory are bounded. Every failure is a UserError of one line that names the file.
+/// Tensors, numbers, booleans, strings, bytes, lists, tuples, sets and dictionaries are read; anything else becomes an
+/// opaque value, which is never built. Malicious files are expected: sizes, nesting and memory are bounded. Every failure
+/// is a UserError of one line that names the file.
 class TorchFile {
  public:
   explicit TorchFile(const std::filesystem::path& path);

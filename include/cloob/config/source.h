@@ -34,6 +34,9 @@ class ConfigSource {
   static ConfigSource from_file(const std::filesystem::path& path);
   /// `name` stands for the file in messages, and relative includes start from its folder.
   static ConfigSource from_text(std::string_view text, const std::string& name);
+  /// The same for settings inside a file of data, which anyone may have written: they may include no files, and longer
+  /// texts than settings need are rejected.
+  static ConfigSource from_data(std::string_view text, const std::string& name);
 
   /// Reads `path` in the place of the included files that contain only `section`; what the outermost file and the
   /// other included ones set in that section still wins.

@@ -45,8 +45,12 @@ struct ImageFeatures {
 /// A model with the preprocessing that turns image files and captions into its inputs.
 class FeatureEncoder {
  public:
-  /// `model` must outlive this. Throws UserError if the tokenizer has more tokens than the model.
+  /// `model` must outlive this. Without a tokenizer (null), or with one that has more tokens than the model, only images
+  /// can be encoded.
   FeatureEncoder(FeatureModel& model, const ImageConfig& image, std::shared_ptr<const Tokenizer> tokenizer);
+
+  /// Throws UserError if texts cannot be encoded. `encode_texts` checks this; call it also before long work on images.
+  void require_texts() const;
 
   /// Throws UserError if too many images are unusable.
   ImageFeatures encode_images(std::shared_ptr<const Source> source, const EncodeOptions& options) const;

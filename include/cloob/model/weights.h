@@ -22,4 +22,8 @@ void load_weights(torch::nn::Module& module, const NamedTensors& weights, const 
 /// resampled first, as in open_clip.
 void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source);
 
+/// Throws UserError that lists missing and unexpected tensors and mismatched shapes, unless these are the tensors of a
+/// model with this architecture. Takes no memory for one.
+void require_weights_of(const ModelConfig& config, const NamedTensors& weights, const std::string& source);
+
 }  // namespace cloob

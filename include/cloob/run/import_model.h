@@ -16,15 +16,26 @@ namespace cloob {
 struct ImportedModel {
   NamedTensors weights;  ///< under open_clip's names
   RunConfig config;      ///< defaults, overridden by what the file or its tensors specify
+  /// Whether `config.text` is the tokenizer of the weights: false if the file says that it is another file, which a
+  /// weights file cannot contain and may not make the program open. Only images can be encoded then.
+  bool has_tokenizer = true;
+};
+
+struct ImportOptions {
+  std::optional<Activation> activation = std::nullopt;  ///< overrides that of the file
+  /// A sentencepiece model or gzipped byte-pair merges; empty: the tokenizer that the file says.
+  std::string tokenizer = {};
 };
 
 /// The metadata of a weights file: the settings for using the weights that the tensors do not determine
 /// (sections `model`, `image` and `text`). Other programs ignore it.
 std::map<std::string, std::string> weights_metadata(const RunConfig& config);
 
-/// Reads a weights file (import_weights.h). Without `weights_metadata` the architecture is inferred from the
-/// tensors, and assumptions, in particular the activation, are logged. Throws UserError.
-ImportedModel import_model(const std::filesystem::path& path, std::optional<Activation> activation);
+/// Reads a weights file (import_weights.h), or the one in a folder of transformers or open_clip. Without
+/// `weights_metadata` the architecture is inferred from the tensors and from the JSON file next to the weights, if there
+/// is one, and assumptions, in particular the activation, are logged. All tensors are checked against the shapes of that
+/// architecture. Throws UserError.
+ImportedModel import_model(const std::filesystem::path& path, const ImportOptions& options);
 
 /// The settings of a checkpoint's run, with the tokenizer file in the checkpoint folder. Throws UserError.
 RunConfig config_of(const Checkpoint& checkpoint, const std::filesystem::path& folder);

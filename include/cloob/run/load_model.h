@@ -19,6 +19,7 @@ struct LoadedModel {
   std::unique_ptr<TrainingTask> task;
   bool has_task_state = false;  ///< whether task state was found and loaded
   bool knows_objective = true;  ///< a plain weights file does not say what it was trained with
+  bool has_tokenizer = true;    ///< false: a weights file whose tokenizer is another file, see ImportedModel
 
   FeatureModel& features() const { return task->feature_model(); }
 };

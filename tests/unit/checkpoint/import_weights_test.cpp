@@ -1,8 +1,13 @@
 #include "cloob/checkpoint/import_weights.h"
 
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
 
+#include <cmath>
+
+#include "cloob/checkpoint/export_weights.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "support/support.h"
 
@@ -91,7 +96,7 @@ TEST(ImportWeights, NamesUnsupportedFamilies) {
   expect_rejected_with("text.transformer.embeddings.word_embeddings.weight", {"a Hugging Face text tower"});
   expect_rejected_with("text.proj.0.weight", {"a Hugging Face text tower"});
   expect_rejected_with("module.text.blocks.0.norm1.weight", {"newer kind"});
-  expect_rejected_with("vision_model.embeddings.class_embedding", {"Hugging Face's transformers"});
+  expect_rejected_with("visual.patch_embed.proj.weight", {"a SLIP model"});
   expect_rejected_with("visual.transformer.resblocks.0.ls_1.gamma", {"LayerScale"});
   expect_rejected_with("visual.transformer.resblocks.0.attn.ln_q.weight", {"extra norms"});
   expect_rejected_with("visual.head.weight", {"no supported CLIP model has, 1 of 18: 'visual.head.weight'"});
@@ -99,17 +104,107 @@ TEST(ImportWeights, NamesUnsupportedFamilies) {
 
 TEST(ImportWeights, RejectsATensorUnderTwoNames) {
   expect_rejected_with("logit_inv_tau", {"'logit_scale' under two names"});
-  expect_rejected_with("module.logit_scale", {"'logit_scale' under two names"});
+  expect_rejected_with("module.logit_scale",
+                       {"'logit_scale' under two names: 'logit_scale' and 'module.logit_scale'"});
 }
 
 TEST(ImportWeights, ReportsWhatAFileContainsInsteadOfWeights) {
-  expect_user_error([] { import_weights(golden("values.pt")); },
-                    {"that no supported CLIP model has, 1 of 1: 'tensor'"});
+  expect_user_error([] { import_weights(golden("values.pt")); }, {"that no supported CLIP model has"});
+  for (const char* file : {"calls_os_system.pt", "calls_eval.pt", "asks_for_a_class.pt", "whole_module.pt"})
+    expect_user_error([&] { import_weights(golden(file)); }, {"contains no weights"});
   expect_user_error([] { import_weights(golden("strided.pt")); }, {"15 of 15", ", ..."});
   const TempDir folder;
   write_safetensors(folder / "x", {{"logit_scale", at::ones({})}}, {});
   expect_user_error([&] { import_weights(folder / "x"); },
                     {"not a complete CLIP model", "'visual.conv1.weight' is missing"});
+}
+
+TEST(ImportWeights, RemovesWhatWrappersPutIntoNames) {
+  const NamedTensors expected = read_safetensors(golden("weights.safetensors")).tensors;
+  for (const std::string prefix : {"module.", "_orig_mod.", "model.", "clip.", "module.module.",
+                                   "model.clip._orig_mod.", "_orig_mod.module.model."}) {
+    const TempDir folder;
+    NamedTensors wrapped;
+    for (const auto& [name, tensor] : expected) wrapped[prefix + name] = tensor;
+    write_safetensors(folder / "x", wrapped, {});
+    EXPECT_EQ(import_weights(folder / "x").tensors.size(), expected.size()) << prefix;
+  }
+  // Parts of a model are wrapped, too.
+  const TempDir folder;
+  NamedTensors wrapped = expected;
+  wrapped["visual._orig_mod.conv1.weight"] = wrapped.extract("visual.conv1.weight").mapped();
+  write_safetensors(folder / "x", wrapped, {});
+  EXPECT_TRUE(import_weights(folder / "x").tensors.contains("visual.conv1.weight"));
+}
+
+// One block of each tower, without the rest of a model.
+NamedTensors vit_tensors() {
+  NamedTensors tensors = {
+      {"logit_scale", at::ones({})},          {"token_embedding.weight", at::randn({5, 4})},
+      {"text_projection", at::randn({4, 3})}, {"visual.conv1.weight", at::randn({4, 3, 2, 2})},
+      {"visual.ln_pre.bias", at::randn({4})}, {"visual.proj", at::randn({4, 3})}};
+  for (const std::string block : {"visual.transformer.resblocks.11.", "transformer.resblocks.0."}) {
+    tensors[block + "attn.in_proj_weight"] = at::randn({12, 4});
+    tensors[block + "attn.in_proj_bias"] = at::randn({12});
+    tensors[block + "attn.out_proj.weight"] = at::randn({4, 4});
+    tensors[block + "mlp.c_fc.bias"] = at::randn({16});
+    tensors[block + "ln_2.weight"] = at::randn({4});
+  }
+  return tensors;
+}
+
+TEST(ImportWeights, ReadsTheNamesOfTransformers) {
+  const TempDir folder;
+  const NamedTensors expected = vit_tensors();
+  NamedTensors renamed = with_hugging_face_names(expected);
+  for (const char* name :
+       {"vision_model.encoder.layers.11.self_attn.q_proj.bias", "text_model.encoder.layers.0.mlp.fc1.bias",
+        "vision_model.pre_layrnorm.bias", "visual_projection.weight"})
+    EXPECT_TRUE(renamed.contains(name)) << name;
+  EXPECT_EQ(renamed.at("text_projection.weight").sizes(), (at::IntArrayRef{3, 4}));
+  renamed["text_model.embeddings.position_ids"] = at::ones({1, 7}).to(at::kLong);
+  write_safetensors(folder / "x", renamed, {});
+  const ImportedWeights imported = import_weights(folder / "x");
+  EXPECT_EQ(imported.source, WeightSource::hugging_face);
+  EXPECT_EQ(imported.default_activation, "quick_gelu");
+  ASSERT_EQ(imported.tensors.size(), expected.size());
+  for (const auto& [name, tensor] : expected)
+    EXPECT_TRUE(at::equal(imported.tensors.at(name), tensor)) << name;
+}
+
+TEST(ImportWeights, NeedsAllPartsOfTransformersTensors) {
+  const TempDir folder;
+  NamedTensors renamed = with_hugging_face_names(vit_tensors());
+  const std::string key = "text_model.encoder.layers.0.self_attn.k_proj.weight";
+  renamed[key] = at::ones({4, 5});
+  write_safetensors(folder / "x", renamed, {});
+  expect_user_error([&] { import_weights(folder / "x"); }, {"another shape than its siblings"});
+  renamed.erase(key);
+  write_safetensors(folder / "x", renamed, {});
+  expect_user_error([&] { import_weights(folder / "x"); }, {key + "' is missing"});
+  renamed[key] = at::ones({4, 4});
+  renamed["vision_model.head.probe"] = at::ones({1});
+  write_safetensors(folder / "x", renamed, {});
+  expect_user_error([&] { import_weights(folder / "x"); }, {"'vision_model.head.probe', which no CLIPModel"});
+}
+
+TEST(ImportWeights, RejectsWhatIsNoWeightByName) {
+  const auto expect_rejected = [](const std::string& name, const at::Tensor& tensor,
+                                  const std::string& problem) {
+    const TempDir folder;
+    NamedTensors tensors = read_safetensors(golden("weights.safetensors")).tensors;
+    ASSERT_TRUE(tensors.contains(name));
+    tensors[name] = tensor;
+    write_safetensors(folder / "x", tensors, {});
+    expect_user_error([&] { import_weights(folder / "x"); }, {"tensor '" + name + "' " + problem});
+  };
+  expect_rejected("ln_final.weight", at::full({4}, NAN), "contains NaN or infinity");
+  expect_rejected("ln_final.weight", at::full({4}, 1e300, at::kDouble), "contains NaN or infinity");
+  expect_rejected("ln_final.weight", at::ones({4}, at::kInt), "has the type Int");
+  expect_rejected("ln_final.weight", at::ones({4}, at::kComplexFloat), "has the type ComplexFloat");
+  expect_rejected("ln_final.weight", at::ones({4}, at::kBool), "has the type Bool");
+  expect_rejected("ln_final.weight", at::ones({0}), "has no elements");
+  expect_rejected("visual.bn1.num_batches_tracked", at::ones({2}, at::kLong), "is not a count");
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ TEST(Inspect, DescribesFilesThatCannotBeImported) {
   EXPECT_THAT(json.at("not_importable"), HasSubstr("no supported CLIP model"));
   EXPECT_EQ(json.at("tensors").at("half").at("dtype"), "F16");
   EXPECT_THAT(inspect_as_text(golden("strided.pt")), HasSubstr("cannot be imported: '"));
-  expect_user_error([] { inspect_as_json(golden("calls_eval.pt")); }, {"__builtin__.eval"});
+  expect_user_error([] { inspect_as_json(golden("calls_eval.pt")); }, {"contains no weights"});
 }
 
 }  // namespace

@@ -89,11 +89,41 @@ TEST(PickleMachine, RejectsInvalidPrograms) {
   expect_rejected("K\1K\2a.", {"a value that is not a container"});
   expect_rejected("}(K\1u.", {"a key without a value"});
   expect_rejected("K\1)R.", {"calls a value that is not a function"});
-  expect_rejected("ctorch\nfloat32\n)R.", {"calls 'torch.float32'"});
   expect_rejected("ctorch\nSize\n)R.", {"without arguments"});
   expect_rejected("ccollections\nOrderedDict\nK\1\x85R.", {"OrderedDict from a value that is not a list"});
-  expect_rejected("ccollections\nOrderedDict\n)\x81.", {"object of a value that is not a class"});
+  expect_rejected("K\1)\x81.", {"object of a value that is not a class"});
   expect_rejected("\xee.", {"unknown instruction 0xee"});
+}
+
+std::string opaque_name(const std::string& pickle) {
+  const Program program(pickle);
+  const PickleNode* const node = as_node(program.result, PickleNode::Kind::opaque);
+  return node ? node->text : "";
+}
+
+TEST(PickleMachine, BuildsNothingOfUnknownNames) {
+  EXPECT_EQ(opaque_name("cos\nsystem\n(" + text("true") + "tR."), "os.system");
+  EXPECT_EQ(opaque_name("ctorch\nfloat32\n)R."), "torch.float32");
+  EXPECT_EQ(opaque_name("cargparse\nNamespace\n)\x81}" + text("lr") + "K\1sb."), "argparse.Namespace");
+  EXPECT_EQ(opaque_name("ccopyreg\nnew\n)}\x92."), "copyreg.new");  // NEWOBJ_EX
+  // What is put into an unknown object is dropped, and the result of calling one is one.
+  EXPECT_EQ(opaque_name("ca\nList\n)\x81K\1aK\1K\2s."), "a.List");
+  EXPECT_EQ(opaque_name("ca\nf\n)R)R."), "a.f");
+}
+
+TEST(PickleMachine, BuildsNoTensorOfAnUnknownStorage) {
+  const std::string storage =
+      joined("(", text("storage"), "ctorch\nNewStorage\n", text("w"), text("cpu"), "K\x0atQ");
+  EXPECT_EQ(opaque_name(joined("ctorch._utils\n_rebuild_tensor_v2\n(", storage, "K\0(K\2t(K\1t\x89}tR."s)),
+            "torch.NewStorage");
+  EXPECT_EQ(opaque_name("ctorch._utils\n_rebuild_qtensor\n(tR."), "torch._utils._rebuild_qtensor");
+}
+
+TEST(PickleMachine, ReadsADefaultDictionary) {
+  const Program program("ccollections\ndefaultdict\ncbuiltins\nint\n\x85R" + text("a") + "K\1s.");
+  const PickleNode* const dictionary = as_node(program.result, PickleNode::Kind::dictionary);
+  ASSERT_NE(dictionary, nullptr);
+  EXPECT_EQ(std::get<std::int64_t>(*dictionary->find("a")), 1);
 }
 
 TEST(PickleMachine, LimitsAmplificationByRepeatedCalls) {

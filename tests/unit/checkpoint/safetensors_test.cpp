@@ -10,7 +10,11 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <fmt/core.h>
+
+#include <chrono>
 #include <cstring>
+#include <string_view>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -207,6 +211,30 @@ TEST(Safetensors, RejectsTensorsThatDoNotMatchTheirBytes) {
   expect_rejected(one(entry("BOOL", "[8]", "[0,8]") + ",\"u\":" + entry("BOOL", "[1]", "[7,8]")),
                   {"'u' begins at byte 7"});
   expect_rejected(one("{\"dtype\":\"F32\"}"), {"'t' needs exactly dtype, shape and data_offsets"});
+}
+
+TEST(Safetensors, ReadsAnEmptyMetadataValue) {
+  const TempDir folder;
+  testing::write_quickly(folder / "x",
+                         file_bytes("{\"__metadata__\":null,\"t\":" + entry("F32", "[2]", "[0,8]") + "}", 8));
+  const SafetensorsFile read = read_safetensors(folder / "x");
+  EXPECT_TRUE(read.metadata.empty());
+  EXPECT_EQ(read.tensors.size(), 1u);
+}
+
+// A parser with a callback takes time in the square of the number of tensors: minutes for these.
+TEST(Safetensors, ReadsManyTensorsInLinearTime) {
+  constexpr int kTensors = 100'000;
+  std::string header = "{";
+  for (int i = 0; i < kTensors; ++i) {
+    header +=
+        fmt::format("{}\"t{}\":", i > 0 ? "," : "", i) + entry("U8", "[1]", fmt::format("[{},{}]", i, i + 1));
+  }
+  const TempDir folder;
+  testing::write_quickly(folder / "x", file_bytes(header + "}", kTensors));
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(read_safetensors(folder / "x", [](std::string_view) { return false; }).size(), 0u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST(Safetensors, RejectsDuplicateNames) {

@@ -49,6 +49,7 @@ class ColorSource final : public Source {
 // One token per letter.
 class LetterTokenizer final : public Tokenizer {
  public:
+  explicit LetterTokenizer(std::int64_t vocab_size = 40) : vocab_size_(vocab_size) {}
   EncodedText encode(std::string_view text, std::int64_t) const override {
     EncodedText encoded{{1}, static_cast<std::int64_t>(text.size()) + 1};
     for (const char letter : text) encoded.ids.push_back(letter - 'a' + 3);
@@ -56,8 +57,11 @@ class LetterTokenizer final : public Tokenizer {
     return encoded;
   }
   std::string decode(std::span<const std::int64_t>) const override { return {}; }
-  std::int64_t vocab_size() const override { return 40; }
+  std::int64_t vocab_size() const override { return vocab_size_; }
   std::int64_t pad_id() const override { return 0; }
+
+ private:
+  std::int64_t vocab_size_;
 };
 
 class Evaluate : public ::testing::Test {
@@ -83,6 +87,20 @@ TEST_F(Evaluate, ReadsImagesOnceForRetrievalAndLoss) {
   // The loss ignores second captions.
   EXPECT_EQ(evaluate_loss(pairs, model_, 5).loss,
             evaluate_loss(encode(source, EvalCaptions::first), model_, 5).loss);
+}
+
+TEST_F(Evaluate, EncodesImagesWithoutATokenizerThatFits) {
+  const FeatureEncoder without(model_, ImageConfig{}, nullptr);
+  EXPECT_EQ(without.encode_images(std::make_shared<ColorSource>(3), options_).indices.size(), 3u);
+  const std::vector<std::string> texts = {"a"};
+  testing::expect_user_error([&] { without.encode_texts(texts, options_); },
+                             {"does not contain its tokenizer", "images can"});
+  const auto large = std::make_shared<LetterTokenizer>(1000);
+  const FeatureEncoder larger(model_, ImageConfig{}, large);
+  const auto source = std::make_shared<ColorSource>(3);
+  testing::expect_user_error([&] { encode_pairs(larger, source, EvalCaptions::first, options_); },
+                             {"the tokenizer has 1000 tokens, but model.text.vocab_size is 40"});
+  EXPECT_EQ(source->num_reads, 0);  // known before any image is read
 }
 
 TEST_F(Evaluate, TheLossIsTheMeanOverFullBatches) {

@@ -1,0 +1,30 @@
+// Export of models as files and folders that other programs load.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "cloob/config/field.h"
+#include "cloob/run/import_model.h"
+
+namespace cloob {
+
+enum class ExportFormat { open_clip, hf };
+
+template <>
+struct EnumNames<ExportFormat> {
+  static constexpr std::array<std::pair<std::string_view, ExportFormat>, 2> names{
+      {{"open_clip", ExportFormat::open_clip}, {"hf", ExportFormat::hf}}};
+};
+
+/// Writes a new folder: for `open_clip.create_model_and_transforms('local-dir:FOLDER')`, or for
+/// `transformers.CLIPModel.from_pretrained(FOLDER)` and CLIPProcessor, which exist for vision transformers with CLIP's
+/// tokenizer only. Throws UserError if the format cannot express the model, or the folder exists and is not empty.
+void export_folder(const ImportedModel& model, ExportFormat format, const std::filesystem::path& folder);
+
+/// Writes a single safetensors file, which open_clip loads strictly. Throws UserError.
+void export_file(const ImportedModel& model, const std::filesystem::path& file);
+
+}  // namespace cloob

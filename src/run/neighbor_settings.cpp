@@ -1,0 +1,142 @@
+#include "run/neighbor_settings.h"
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/json.h"
+
+namespace cloob {
+namespace {
+
+using Json = nlohmann::json;
+
+// An empty object if there is no such file.
+Json read_object(const std::filesystem::path& path) {
+  constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 20;
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return Json::object();
+  const RandomAccessFile file(path);
+  if (file.size() > kMaxBytes) throw_user_error("'{}' is too long for a model's settings", path.string());
+  std::string text(file.size(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text.data(), text.size())));
+  try {
+    Json json = parse_python_json(text);
+    if (json.is_object()) return json;
+  } catch (const JsonError& error) {
+    throw_user_error("'{}' {}: it belongs to the weights next to it", path.string(), error.what());
+  }
+  throw_user_error("'{}' is not a JSON object: it belongs to the weights next to it", path.string());
+}
+
+Json object_at(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_object() ? *found : Json::object();
+}
+
+// Values that are stored as null count as missing.
+template <class T>
+T value_at(const Json& json, const char* key, T otherwise) {
+  const auto found = json.find(key);
+  return found == json.end() || found->is_null() ? otherwise : found->get<T>();
+}
+
+Activation activation_of(const Json& tower) {
+  constexpr const char* kKey = "hidden_act";
+  const auto name = value_at<std::string>(tower, kKey, "quick_gelu");  // transformers' default
+  if (name == "quick_gelu") return Activation::quick_gelu;
+  if (name == "gelu") return Activation::gelu;
+  throw_user_error("its {} is '{}'; gelu and quick_gelu are supported", kKey, name);
+}
+
+void check_epsilon(const Json& tower) {
+  constexpr double kEpsilon = 1e-5;
+  const double epsilon = value_at(tower, "layer_norm_eps", kEpsilon);
+  if (std::abs(epsilon / kEpsilon - 1) > 1e-3)
+    throw_user_error("its layer_norm_eps is {}, only {} is supported", epsilon, kEpsilon);
+}
+
+void read_mean_and_std(const Json& json, const char* mean, const char* std, ImageConfig& image) {
+  image.mean = value_at(json, mean, image.mean);
+  image.std = value_at(json, std, image.std);
+}
+
+Interpolation interpolation_named(std::string_view name) {
+  for (const auto& [text, value] : EnumNames<Interpolation>::names) {
+    if (text == name) return value;
+  }
+  throw_user_error("it resizes images with '{}'; bicubic and bilinear are supported", name);
+}
+
+// Pillow's numbers.
+Interpolation interpolation_numbered(std::int64_t number) {
+  if (number == 2) return Interpolation::bilinear;
+  if (number == 3) return Interpolation::bicubic;
+  throw_user_error("its resample is {}; 2 (bilinear) and 3 (bicubic) are supported", number);
+}
+
+void read_hugging_face(const Json& config, const std::filesystem::path& folder, NeighborSettings& settings) {
+  const Json vision = object_at(config, "vision_config"), text = object_at(config, "text_config");
+  settings.activation = activation_of(vision);
+  if (activation_of(text) != settings.activation)
+    throw_user_error("its towers have different activations, which is not supported");
+  check_epsilon(vision);
+  check_epsilon(text);
+  // The defaults of transformers, which leaves them out when it saves.
+  settings.heads = {.image = value_at<std::int64_t>(vision, "num_attention_heads", 12),
+                    .text = value_at<std::int64_t>(text, "num_attention_heads", 8)};
+  const Json images = read_object(folder / "preprocessor_config.json");
+  read_mean_and_std(images, "image_mean", "image_std", settings.image);
+  settings.image.interpolation = interpolation_numbered(value_at<std::int64_t>(images, "resample", 3));
+  if (object_at(images, "size").contains("height")) settings.image.resize_mode = ResizeMode::squash;
+}
+
+void read_open_clip(const Json& config, NeighborSettings& settings) {
+  const Json model = object_at(config, "model_cfg"), images = object_at(config, "preprocess_cfg");
+  settings.activation = value_at(model, "quick_gelu", false) ? Activation::quick_gelu : Activation::gelu;
+  const auto head_width = value_at<std::int64_t>(object_at(model, "vision_cfg"), "head_width", 64);
+  if (head_width < 1) throw_user_error("its head_width is {}", head_width);
+  settings.heads = {.image_width = head_width,
+                    .text = value_at<std::int64_t>(object_at(model, "text_cfg"), "heads", 8)};
+  read_mean_and_std(images, "mean", "std", settings.image);
+  settings.image.interpolation =
+      interpolation_named(value_at<std::string>(images, "interpolation", "bicubic"));
+  const auto resize_mode = value_at<std::string>(images, "resize_mode", "shortest");
+  for (const auto& [name, value] : EnumNames<ResizeMode>::names) {
+    if (name == resize_mode) settings.image.resize_mode = value;
+  }
+  settings.image.fill_color = value_at(images, "fill_color", settings.image.fill_color);
+}
+
+}  // namespace
+
+std::optional<NeighborSettings> neighbor_settings(const std::filesystem::path& weights, WeightSource source) {
+  const bool is_hugging_face = source == WeightSource::hugging_face;
+  if (!is_hugging_face && source != WeightSource::open_clip) return std::nullopt;
+  const std::filesystem::path folder = weights.parent_path();
+  const std::filesystem::path file = folder / (is_hugging_face ? "config.json" : "open_clip_config.json");
+  const Json config = read_object(file);
+  if (!config.contains(is_hugging_face ? "vision_config" : "model_cfg")) return std::nullopt;
+  NeighborSettings settings{.file = file.string(), .heads = {}, .image = {}};
+  try {
+    is_hugging_face ? read_hugging_face(config, folder, settings) : read_open_clip(config, settings);
+    settings.image.validate();
+  } catch (const UserError& error) {
+    throw_user_error("'{}', which belongs to '{}': {}", settings.file, weights.string(), error.what());
+  } catch (const Json::exception&) {
+    throw_user_error("'{}', which belongs to '{}': a value has another type than expected", settings.file,
+                     weights.string());
+  }
+  return settings;
+}
+
+}  // namespace cloob

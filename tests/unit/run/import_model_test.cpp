@@ -1,0 +1,216 @@
+#include "cloob/run/import_model.h"
+
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cloob/base/files.h"
+#include "cloob/base/tensor_copies.h"
+#include "cloob/checkpoint/export_weights.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "cloob/config/config.h"
+#include "cloob/model/weights.h"
+#include "cloob/run/export_model.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using testing::expect_user_error;
+using testing::TempDir;
+
+RunConfig vit_config(std::int64_t vocab_size = 20) {
+  RunConfig config;
+  config.model = {
+      .embed_dim = 12,
+      .activation = Activation::quick_gelu,
+      .image = {.kind = ImageEncoderKind::vit,
+                .image_size = 32,
+                .layers = {2},
+                .width = 64,
+                .patch_size = 8,
+                .head_width = 32},
+      .text = {.context_length = 8, .vocab_size = vocab_size, .width = 64, .heads = 4, .layers = 1}};
+  return config;
+}
+
+NamedTensors random_weights(const ModelConfig& config) {
+  return copies_of(weights_of(DualEncoder(config, Initializer::random(1))));
+}
+
+ImportedModel model_of(const RunConfig& config) {
+  return {.weights = random_weights(config.model), .config = config};
+}
+
+// As print_config writes them, with one of its lines replaced.
+std::map<std::string, std::string> changed_metadata(const RunConfig& config, const std::string& line,
+                                                    const std::string& replacement) {
+  auto metadata = weights_metadata(config);
+  std::string& settings = metadata.at("cloob_config");
+  const std::size_t at = settings.find(line);
+  EXPECT_NE(at, std::string::npos) << settings;
+  settings.replace(at, line.size(), replacement);
+  return metadata;
+}
+
+TEST(ImportModel, KeepsWhatTensorsDoNotTell) {
+  const TempDir folder;
+  const RunConfig config = vit_config();
+  export_file(model_of(config), folder / "x.safetensors");
+  const ImportedModel imported = import_model(folder / "x.safetensors", {});
+  EXPECT_EQ(imported.config.model.text.heads, 4);
+  EXPECT_EQ(imported.config.model.image.head_width, 32);
+  EXPECT_EQ(imported.config.model.activation, Activation::quick_gelu);
+  EXPECT_TRUE(imported.has_tokenizer);
+}
+
+TEST(ImportModel, ChecksEveryTensorAgainstTheArchitecture) {
+  const TempDir folder;
+  const NamedTensors weights = random_weights(vit_config().model);
+  const auto expect_rejected = [&](const std::string& name, const at::Tensor& tensor,
+                                   const std::string& part) {
+    NamedTensors changed = weights;
+    changed.erase(name);
+    if (tensor.defined()) changed[name] = tensor;
+    write_safetensors(folder / "x", changed, {});
+    expect_user_error([&] { import_model(folder / "x", {}); }, {(folder / "x").string(), part});
+  };
+  write_safetensors(folder / "x", weights, {});
+  EXPECT_NO_THROW(import_model(folder / "x", {}));
+  const std::string block = "transformer.resblocks.0.";
+  expect_rejected(block + "mlp.c_fc.weight", at::ones({255, 64}), "1 with a different shape (" + block);
+  expect_rejected(block + "attn.in_proj_bias", at::ones({192, 1}), "1 with a different shape");
+  expect_rejected("visual.class_embedding", at::ones({63}), "1 with a different shape");
+  expect_rejected("visual.ln_pre.bias", {}, "1 missing (visual.ln_pre.bias)");
+  expect_rejected("logit_scale", {}, "1 missing (logit_scale)");
+  expect_rejected("visual.transformer.resblocks.0.ln_1.extra", at::ones({1}), "1 unexpected");
+  expect_rejected("text_projection", at::ones({64, 13}), "different shape");
+  expect_rejected("visual.conv1.weight", at::ones({100, 3, 8, 8}), "must be a multiple of");
+  expect_rejected("ln_final.weight", at::ones({17'000'000}), "at most");
+  expect_rejected("ln_final.weight", at::ones({70'016}), "model.text.width is 70016, must be in [1, 65536]");
+}
+
+TEST(ImportModel, RejectsNegativeVariances) {
+  const TempDir folder;
+  RunConfig config = vit_config();
+  config.model.image = {.kind = ImageEncoderKind::resnet,
+                        .image_size = 32,
+                        .layers = {1, 1, 1, 1},
+                        .width = 2,
+                        .patch_size = {}};
+  NamedTensors weights = random_weights(config.model);
+  write_safetensors(folder / "x", weights, {});
+  EXPECT_NO_THROW(import_model(folder / "x", {}));
+  weights.at("visual.layer2.0.bn3.running_var")[1] = -0.5;
+  write_safetensors(folder / "x", weights, {});
+  expect_user_error([&] { import_model(folder / "x", {}); },
+                    {"'visual.layer2.0.bn3.running_var'", "negative"});
+}
+
+TEST(ImportModel, OpensNoFileThatAWeightsFileNames) {
+  const TempDir folder;
+  RunConfig config = vit_config();
+  const NamedTensors weights = random_weights(config.model);
+  const auto import_with = [&](const std::string& line, const std::string& replacement) {
+    write_safetensors(folder / "x", weights, changed_metadata(config, line, replacement));
+    return import_model(folder / "x", {});
+  };
+  expect_user_error([&] { import_with("model:", "include: /dev/zero\nmodel:"); },
+                    {"may not include other files"});
+  expect_user_error([&] { import_with("model:", "# " + std::string(100'000, '-') + "\nmodel:"); },
+                    {"the limit of"});
+  const ImportedModel named = import_with("vocabulary_file: \"\"", "vocabulary_file: /dev/zero");
+  EXPECT_FALSE(named.has_tokenizer);
+  EXPECT_EQ(named.config.text.vocabulary_file, "");
+}
+
+TEST(ImportModel, DoesNotStoreWhereTheTokenizerIs) {
+  const TempDir folder;
+  RunConfig config = vit_config();
+  config.text.tokenizer = TokenizerKind::sentencepiece;
+  config.text.model_file = "/home/someone/words.model";
+  export_file(model_of(config), folder / "x.safetensors");
+  EXPECT_EQ(read_file(folder / "x.safetensors").find("/home/someone"), std::string::npos);
+  EXPECT_FALSE(import_model(folder / "x.safetensors", {}).has_tokenizer);
+  OutputFile(folder / "mine.model").write("not read here");
+  const ImportedModel imported =
+      import_model(folder / "x.safetensors", {.tokenizer = (folder / "mine.model").string()});
+  EXPECT_TRUE(imported.has_tokenizer);
+  EXPECT_EQ(imported.config.text.tokenizer, TokenizerKind::sentencepiece);
+  EXPECT_EQ(imported.config.text.model_file, (folder / "mine.model").string());
+}
+
+TEST(ImportModel, TakesSettingsFromTheFilesNextToTransformersWeights) {
+  const TempDir folder;
+  const auto write = [&](const std::string& name, const nlohmann::json& json) {
+    OutputFile(folder / name).write(json.dump());
+  };
+  write_safetensors(folder / "model.safetensors", with_hugging_face_names(random_weights(vit_config().model)),
+                    {});
+  EXPECT_EQ(import_model(folder / "model.safetensors", {}).config.model.text.heads, 1);  // of 64 features
+  const nlohmann::json vision = {{"hidden_act", "gelu"}, {"num_attention_heads", 2}};
+  const nlohmann::json text = {{"hidden_act", "gelu"}, {"num_attention_heads", 4}};
+  write("config.json", {{"vision_config", vision}, {"text_config", text}});
+  write("preprocessor_config.json", {{"image_mean", {0.5, 0.5, 0.5}}, {"resample", 2}});
+  const RunConfig config = import_model(folder.path(), {}).config;
+  EXPECT_EQ(config.model.activation, Activation::gelu);
+  EXPECT_EQ(config.model.image.head_width, 32);
+  EXPECT_EQ(config.model.text.heads, 4);
+  EXPECT_EQ(config.image.mean, (std::vector<double>{0.5, 0.5, 0.5}));
+  EXPECT_EQ(config.image.interpolation, Interpolation::bilinear);
+
+  const auto expect_rejected = [&](const char* key, const nlohmann::json& value, const std::string& part) {
+    nlohmann::json changed = text;
+    changed[key] = value;
+    write("config.json", {{"vision_config", vision}, {"text_config", changed}});
+    expect_user_error([&] { import_model(folder.path(), {}); }, {"config.json", part});
+  };
+  expect_rejected("hidden_act", "quick_gelu", "different activations");
+  expect_rejected("hidden_act", "silu", "'silu'");
+  expect_rejected("layer_norm_eps", 1e-6, "layer_norm_eps");
+  expect_rejected("num_attention_heads", "four", "another type");
+  write("config.json",
+        {{"vision_config", vision}, {"text_config", {{"hidden_act", "gelu"}, {"num_attention_heads", 3}}}});
+  expect_user_error([&] { import_model(folder.path(), {}); },
+                    {"64 wide, which 3 attention heads cannot divide"});
+}
+
+TEST(ExportModel, WritesAFolderThatIsImportedAgain) {
+  const TempDir folder;
+  const RunConfig config = vit_config();
+  const ImportedModel model = model_of(config);
+  export_folder(model, ExportFormat::open_clip, folder / "a");
+  const auto json = nlohmann::json::parse(read_file(folder / "a" / "open_clip_config.json"));
+  EXPECT_EQ(json["model_cfg"]["vision_cfg"]["layers"], 2);
+  EXPECT_EQ(json["model_cfg"]["quick_gelu"], true);
+  // Without the metadata, which other programs drop when they save.
+  write_safetensors(folder / "a" / "open_clip_model.safetensors", model.weights, {});
+  const RunConfig again = import_model(folder / "a", {}).config;
+  EXPECT_EQ(again.model.text.heads, 4);
+  EXPECT_EQ(again.model.image.head_width, 32);
+  EXPECT_EQ(again.model.activation, Activation::quick_gelu);
+  expect_user_error([&] { export_folder(model, ExportFormat::open_clip, folder / "a"); }, {"a'"});
+  expect_user_error([&] { import_model(folder.path(), {}); }, {"a folder without weights"});
+}
+
+TEST(ExportModel, RefusesTransformersForWhatItCannotExpress) {
+  const TempDir folder;
+  const auto expect_refused = [&](const RunConfig& config, const std::string& part) {
+    ImportedModel model{.weights = {}, .config = config};
+    expect_user_error([&] { export_folder(model, ExportFormat::hf, folder / "a"); },
+                      {part, "--format open_clip"});
+  };
+  RunConfig config = vit_config(49408);
+  config.image.resize_mode = ResizeMode::longest;
+  expect_refused(config, "longest");
+  expect_refused(vit_config(), "another tokenizer than CLIP's");
+  config = vit_config(49408);
+  config.text.tokenizer = TokenizerKind::sentencepiece;
+  expect_refused(config, "another tokenizer");
+  expect_refused(RunConfig(), "ResNet");
+}
+
+}  // namespace
+}  // namespace cloob
