@@ -7,6 +7,13 @@ foreach(resource bpe_simple_vocab_16e6.txt.gz en_classnames.json en_zeroshot_cla
   endif()
   configure_file(${source} ${CLOOB_SHARE_DIR}/${resource} COPYONLY)
 endforeach()
+# The fonts of contact sheets.
+foreach(font dejavu/DejaVuSans.ttf unifont/unifont.otf unifont/unifont_upper.otf)
+  get_filename_component(name ${font} NAME)
+  find_file(CLOOB_FONT_${name} ${font} PATHS /usr/share/fonts /usr/local/share/fonts PATH_SUFFIXES truetype opentype NO_DEFAULT_PATH)
+  require_package(CLOOB_FONT_${name} ${name} "fonts-dejavu-core and fonts-unifont")
+  configure_file(${CLOOB_FONT_${name}} ${CLOOB_SHARE_DIR}/fonts/${name} COPYONLY)
+endforeach()
 file(CREATE_LINK ${PROJECT_SOURCE_DIR}/configs ${CLOOB_SHARE_DIR}/configs SYMBOLIC)
 
 include(GNUInstallDirs)

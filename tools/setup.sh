@@ -11,7 +11,8 @@ TORCH_VERSION=2.15.0
 PYTHON_TAG=3.11                 # selects one of the wheel's builds; using it needs no Python
 DEPS=${CLOOB_DEPS_DIR:-$PWD/.deps}
 PACKAGES=(g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config git ca-certificates unzip python3 python3-pip
-  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libpng-dev libwebp-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev
+  libfreetype-dev libfribidi-dev fonts-dejavu-core fonts-unifont
   libsentencepiece-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev
   libcurl4-openssl-dev libutf8proc-dev libxxhash-dev libgtest-dev libgmock-dev)
 

@@ -7,6 +7,8 @@
 #include <optional>
 #include <system_error>
 
+#include "cloob/base/text.h"
+
 namespace cloob {
 namespace {
 
@@ -57,17 +59,23 @@ void append_string(std::string& out, std::string_view string) {
 
 }  // namespace
 
-void require_shallow_json(std::string_view text) {
+void require_bounded_json(std::string_view text) {
   int depth = 0;
+  std::int64_t values = 1;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"') {
       i = end_of_string(text, i) - 1;
     } else if (text[i] == '[' || text[i] == '{') {
       if (++depth > kMaxJsonDepth)
         throw JsonError(fmt::format("is nested more than {} levels deep", kMaxJsonDepth));
+      ++values;
+    } else if (text[i] == ',') {
+      ++values;
     } else if (text[i] == ']' || text[i] == '}') {
       --depth;
     }
+    if (values > kMaxJsonValues)
+      throw JsonError(fmt::format("has more than {} values", with_thousands(kMaxJsonValues)));
   }
 }
 

@@ -1,8 +1,12 @@
 // cloob encode
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/commands.h"
@@ -14,6 +18,7 @@
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/data/source.h"
+#include "cloob/image/decode.h"
 
 namespace cloob {
 namespace {
@@ -25,8 +30,26 @@ struct EncodeArguments {
   std::string out;
 };
 
+// A single image is easily given in place of the list.
+bool is_image(const std::string& file) {
+  constexpr std::uint64_t kMaxBytes = 1 << 12;  // tells the format
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) return false;  // a pipe can be read only once
+  const RandomAccessFile opened(file);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(opened.size(), kMaxBytes)));
+  opened.read(0, bytes);
+  if (std::ranges::find(bytes, std::byte{0}) == bytes.end()) return false;  // text, such as "BMW/1.jpg"
+  try {
+    image_format_of(bytes);
+    return true;
+  } catch (const DecodeError& error) {
+    return error.kind() != DecodeErrorKind::not_an_image;
+  }
+}
+
 // Includes empty lines: row k of the output belongs to line k.
-std::vector<std::string> read_all_lines(const std::string& file) {
+std::vector<std::string> read_all_lines(const std::string& file, std::string_view what) {
+  if (is_image(file)) throw_user_error("'{}' is an image: give a text file with {} per line", file, what);
   std::vector<std::string> lines = read_lines(file);
   if (lines.empty()) throw_user_error("'{}' is empty", file);
   return lines;
@@ -59,9 +82,10 @@ int encode(const EncodeArguments& arguments, const Collectives& collectives) {
   if (arguments.images.empty() && arguments.texts.empty()) {
     throw_user_error("nothing to encode: give --images, --texts or both");
   }
-  const auto images =
-      arguments.images.empty() ? std::vector<std::string>() : read_all_lines(arguments.images);
-  const auto texts = arguments.texts.empty() ? std::vector<std::string>() : read_all_lines(arguments.texts);
+  const auto images = arguments.images.empty() ? std::vector<std::string>()
+                                               : read_all_lines(arguments.images, "the path of one image");
+  const auto texts =
+      arguments.texts.empty() ? std::vector<std::string>() : read_all_lines(arguments.texts, "one text");
   require_output_of(arguments, images);
   const OpenedModel opened = open_model(arguments.model, "encode", collectives);
   if (!texts.empty()) opened.encoder.require_texts();

@@ -22,6 +22,8 @@ std::string_view bad_kind_name(BadKind kind) {
       return "no image";
     case BadKind::not_an_image:
       return "not an image";
+    case BadKind::unsupported_format:
+      return "unsupported format";
     case BadKind::damaged_image:
       return "damaged image";
     case BadKind::too_large:

@@ -13,6 +13,7 @@
 #include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
 #include "cloob/data/bad_samples.h"
+#include "cloob/data/limits.h"
 
 namespace cloob {
 namespace {
@@ -23,6 +24,12 @@ std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+std::string_view usable_part(std::string_view caption) {
+  caption = trim(caption);
+  require_at_most(kMaxCaptionBytes, caption.size(), "a caption");
+  return caption;
+}
+
 struct Alternative {
   std::string caption;
   std::optional<double> weight;
@@ -30,7 +37,7 @@ struct Alternative {
 
 void add_alternative(std::vector<Alternative>& alternatives, std::string_view caption,
                      std::optional<double> weight) {
-  caption = trim(caption);
+  caption = usable_part(caption);
   if (!caption.empty()) alternatives.push_back({std::string(caption), weight});
 }
 
@@ -83,11 +90,12 @@ WeightedCaptions sorted_by_weight(std::vector<Alternative> alternatives) {
 }  // namespace
 
 void add_caption(std::vector<std::string>& captions, std::string_view caption) {
-  caption = trim(caption);
+  caption = usable_part(caption);
   if (!caption.empty()) captions.emplace_back(caption);
 }
 
 std::vector<std::string> captions_in_text(std::span<const std::byte> text, bool one_per_line) {
+  require_at_most(kMaxCaptionsBytes, text.size(), "the text with the captions");
   std::vector<std::string> captions;
   if (!one_per_line) {
     add_caption(captions, as_text(text));
@@ -98,6 +106,7 @@ std::vector<std::string> captions_in_text(std::span<const std::byte> text, bool 
 }
 
 WeightedCaptions captions_in_json(std::span<const std::byte> text, const std::string& field) {
+  require_at_most(kMaxCaptionsBytes, text.size(), "the .json member");
   const std::string_view content = as_text(text);
   Json json;
   try {

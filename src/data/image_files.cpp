@@ -10,6 +10,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
+#include "cloob/data/limits.h"
 
 namespace cloob {
 namespace {
@@ -36,10 +37,7 @@ class ImageFileSource final : public Source {
 std::vector<std::byte> read_image_file(const std::filesystem::path& path) {
   try {
     const RandomAccessFile file(path);
-    if (file.size() > kMaxImageBytes) {
-      throw BadSample(BadKind::too_large,
-                      fmt::format("'{}' has {}", path.string(), human_bytes(file.size())));
-    }
+    require_at_most(kMaxEncodedBytes, file.size(), fmt::format("'{}'", path.string()));
     std::vector<std::byte> bytes(static_cast<std::size_t>(file.size()));
     file.read(0, bytes);
     return bytes;
@@ -51,9 +49,24 @@ std::vector<std::byte> read_image_file(const std::filesystem::path& path) {
 }
 
 bool has_image_name(const std::filesystem::path& path) {
-  constexpr std::array<std::string_view, 5> kSuffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp"};
+  constexpr std::array<std::string_view, 6> kSuffixes = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"};
   return std::find(kSuffixes.begin(), kSuffixes.end(), to_lower_ascii(path.extension().string())) !=
          kSuffixes.end();
+}
+
+void UndecodedFiles::add(const std::filesystem::path& path) {
+  constexpr std::array<std::string_view, 15> kTypes = {".tif", ".tiff", ".avif", ".heic", ".heif",
+                                                       ".ppm", ".pgm",  ".pbm",  ".pnm",  ".jp2",
+                                                       ".jxl", ".tga",  ".svg",  ".psd",  ".ico"};
+  const std::string extension = to_lower_ascii(path.extension().string());
+  if (std::ranges::find(kTypes, extension) != kTypes.end()) ++counts_[extension];
+}
+
+std::string UndecodedFiles::describe() const {
+  std::vector<std::string> parts;
+  for (const auto& [extension, count] : counts_)
+    parts.push_back(fmt::format("{} {}", with_thousands(count), extension));
+  return join(parts, ", ");
 }
 
 std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem::path> files) {
@@ -63,8 +76,9 @@ std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem
 BadKind bad_kind(DecodeErrorKind kind) {
   switch (kind) {
     case DecodeErrorKind::not_an_image:
-    case DecodeErrorKind::unsupported_format:
       return BadKind::not_an_image;
+    case DecodeErrorKind::unsupported_format:
+      return BadKind::unsupported_format;
     case DecodeErrorKind::truncated:
     case DecodeErrorKind::corrupt:
       return BadKind::damaged_image;

@@ -63,23 +63,6 @@ void sort_by_number_if_all_are(std::vector<fs::path>& folders) {
   std::ranges::stable_sort(folders, {}, [&](const fs::path& folder) { return *number(folder); });
 }
 
-// Files of image types that cannot be decoded, by extension.
-using UndecodedFiles = std::map<std::string, std::int64_t>;
-
-bool is_undecoded_image(const std::string& extension) {
-  constexpr std::array<std::string_view, 14> kTypes = {".gif",  ".tif", ".tiff", ".avif", ".heic",
-                                                       ".heif", ".ppm", ".pgm",  ".pbm",  ".pnm",
-                                                       ".jp2",  ".jxl", ".tga",  ".svg"};
-  return std::ranges::find(kTypes, extension) != kTypes.end();
-}
-
-std::string describe(const UndecodedFiles& files) {
-  std::vector<std::string> parts;
-  for (const auto& [extension, count] : files)
-    parts.push_back(fmt::format("{} {}", with_thousands(count), extension));
-  return join(parts, ", ");
-}
-
 class FolderSource final : public LabeledSource {
  public:
   explicit FolderSource(const fs::path& root) : root_(root) {
@@ -121,8 +104,8 @@ class FolderSource final : public LabeledSource {
     for (const fs::path& path : entries.files) {
       if (has_image_name(path)) {
         files_.push_back({path, label});
-      } else if (const auto type = to_lower_ascii(path.extension().string()); is_undecoded_image(type)) {
-        ++undecoded_[type];
+      } else {
+        undecoded_.add(path);
       }
     }
     for (const fs::path& path : entries.folders) add_files(path, label, depth + 1);
@@ -132,12 +115,12 @@ class FolderSource final : public LabeledSource {
     if (!files_.empty()) return;
     if (!undecoded_.empty()) {
       throw_user_error("'{}' has no images that can be decoded, only {}: convert them to PNG or JPEG",
-                       root_.string(), cloob::describe(undecoded_));
+                       root_.string(), undecoded_.describe());
     }
     throw_user_error(
-        "'{}' has no images: expected one folder per class with .jpg, .jpeg, .png, .webp or .bmp files, or "
-        "clip-benchmark's layout (classnames.txt, SPLIT/nshards.txt, SPLIT/0.tar)",
-        root_.string());
+        "'{}' has no images: expected one folder per class with {} files, or clip-benchmark's layout "
+        "(classnames.txt, SPLIT/nshards.txt, SPLIT/0.tar)",
+        root_.string(), kImageExtensions);
   }
   // A folder above the class folders.
   void require_classes() const {
@@ -155,7 +138,7 @@ class FolderSource final : public LabeledSource {
     if (!undecoded_.empty()) {
       log_warning("eval",
                   "'{}': left out are files of types that are not decoded: {}; convert them to PNG or JPEG",
-                  root, cloob::describe(undecoded_));
+                  root, undecoded_.describe());
     }
     if (!empty_folders_.empty()) {
       log_warning("eval", "'{}': folders without images are not classes: {}", root, some_of(empty_folders_));

@@ -20,12 +20,6 @@ struct Header {
   std::size_t row_bytes = 0;
 };
 
-std::uint32_t little_endian(Bytes bytes, std::size_t offset, std::size_t count) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < count; ++i) value |= static_cast<std::uint32_t>(bytes[offset + i]) << (8 * i);
-  return value;
-}
-
 Header read_header(Bytes bytes) {
   if (bytes.size() < kHeadersBytes)
     throw_decode_error(DecodeErrorKind::truncated, kName, "the header is incomplete");

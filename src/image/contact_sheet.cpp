@@ -5,64 +5,55 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
 #include "cloob/base/error.h"
-#include "cloob/base/text.h"
 #include "cloob/image/mat.h"
+#include "image/text_painter.h"
 
 namespace cloob {
 namespace {
 
-constexpr int kImage = 168;      // side of an image on the sheet
-constexpr int kGap = 14;         // around images
-constexpr int kLineHeight = 15;  // of a caption
+constexpr int kImage = 168;  // side of an image on the sheet
+constexpr int kGap = 14;     // around images
 constexpr int kMaxLines = 4;
-constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
-constexpr double kFontScale = 0.4;
+constexpr int kMaxLetters = kImage;  // of a line: more than fit
+constexpr int kLineHeight = TextPainter::kLineHeight;
 const cv::Scalar kPaper(250, 249, 247);
-const cv::Scalar kInk(45, 48, 54);
+constexpr std::array<std::uint8_t, 3> kInk{45, 48, 54};
 const cv::Scalar kFrame(205, 207, 212);
 
-// One '?' for every character outside ASCII; control characters become spaces.
-std::string drawable(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool is_continuation = (byte & 0xC0u) == 0x80u;
-    if (byte >= 0x80) {
-      if (!is_continuation) out += '?';
-    } else {
-      out += byte < 0x20 || byte == 0x7F ? ' ' : c;
-    }
-  }
-  return out;
-}
-
-bool fits(const std::string& line) {
-  int baseline = 0;
-  return cv::getTextSize(line, kFont, kFontScale, 1, &baseline).width <= kImage;
-}
-
-// Breaks at spaces, and inside words that are wider than a line. Text that does not fit is truncated with
-// "...".
-std::vector<std::string> wrap(const std::string& text) {
-  std::vector<std::string> lines(1);
-  for (std::string word : split(text, ' ')) {
+// Breaks at spaces, and inside words that are wider than a line, as those of scripts without spaces are. Text that
+// does not fit is truncated with "...".
+std::vector<std::u32string> wrap(const TextPainter& painter, std::u32string_view text) {
+  const auto fits = [&](const std::u32string& line) { return painter.width(line) <= kImage; };
+  std::vector<std::u32string> lines(1);
+  for (std::size_t begin = 0; begin < text.size() && lines.size() <= kMaxLines;) {
+    const std::size_t end = std::min(text.find(U' ', begin), text.size());
+    const std::u32string_view word = text.substr(begin, end - begin);
+    begin = end + 1;
     if (word.empty()) continue;
-    if (!lines.back().empty() && !fits(lines.back() + ' ' + word)) lines.emplace_back();
-    if (!lines.back().empty()) lines.back() += ' ';
-    for (const char letter : word) {
+    if (!lines.back().empty()) {
+      std::u32string longer = lines.back() + U' ';
+      longer += word.substr(0, kMaxLetters);
+      if (fits(longer)) {
+        lines.back() += U' ';
+      } else {
+        lines.emplace_back();
+      }
+    }
+    for (const char32_t letter : word.substr(0, kMaxLines * kMaxLetters)) {
       if (!fits(lines.back() + letter)) lines.emplace_back();
       lines.back() += letter;
     }
   }
   if (lines.size() > kMaxLines) {
     lines.resize(kMaxLines);
-    std::string& last = lines.back();
-    while (!last.empty() && !fits(last + "...")) last.pop_back();
-    last += "...";
+    std::u32string& last = lines.back();
+    while (!last.empty() && !fits(last + U"...")) last.pop_back();
+    last += U"...";
   }
   return lines;
 }
@@ -106,10 +97,11 @@ ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string
   const int rows = at::ceil_div(num_images, max_columns);
   const int columns = at::ceil_div(num_images, rows);
 
-  std::vector<std::vector<std::string>> wrapped;
+  const TextPainter painter;
+  std::vector<std::vector<std::u32string>> wrapped;
   std::size_t max_lines = 1;
   for (int i = 0; i < num_images; ++i) {
-    wrapped.push_back(wrap(drawable(captions[static_cast<std::size_t>(i)])));
+    wrapped.push_back(wrap(painter, drawable_text(captions[static_cast<std::size_t>(i)])));
     max_lines = std::max(max_lines, wrapped.back().size());
   }
   const int cell_width = kImage + kGap;
@@ -120,10 +112,10 @@ ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string
   for (int i = 0; i < num_images; ++i) {
     const cv::Rect rect(kGap + i % columns * cell_width, kGap + i / columns * cell_height, kImage, kImage);
     draw_image(sheet, denormalize(images_BCHW[i], config), rect);
-    cv::Point baseline(rect.x, rect.y + kImage + kLineHeight);
-    for (const std::string& line : wrapped[static_cast<std::size_t>(i)]) {
-      cv::putText(sheet, line, baseline, kFont, kFontScale, kInk, 1, cv::LINE_AA);
-      baseline.y += kLineHeight;
+    int baseline = rect.y + kImage + kGap / 4 + TextPainter::kAscent;
+    for (const std::u32string& line : wrapped[static_cast<std::size_t>(i)]) {
+      painter.draw(out, rect.x, baseline, line, kInk);
+      baseline += kLineHeight;
     }
   }
   return out;

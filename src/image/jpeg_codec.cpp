@@ -6,6 +6,11 @@
 #include <jpeglib.h>
 // clang-format on
 
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -21,7 +26,9 @@ constexpr std::string_view kName = "JPEG";
 struct Decompressor {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
   std::jmp_buf failed;
+  bool has_too_many_scans = false;
 
   Decompressor() {
     info.err = jpeg_std_error(&errors);
@@ -31,6 +38,12 @@ struct Decompressor {
       // The data ended early. libjpeg would only warn and fill the rest with grey.
       if (level < 0 && common->err->msg_code == JWRN_JPEG_EOF) common->err->error_exit(common);
     };
+    progress.progress_monitor = [](j_common_ptr common) {
+      Decompressor& decompressor = of(common);
+      if (decompressor.info.input_scan_number <= kMaxJpegScans) return;
+      decompressor.has_too_many_scans = true;
+      std::longjmp(decompressor.failed, 1);
+    };
   }
   ~Decompressor() { jpeg_destroy_decompress(&info); }
   Decompressor(const Decompressor&) = delete;
@@ -39,6 +52,10 @@ struct Decompressor {
   static Decompressor& of(j_common_ptr common) { return *static_cast<Decompressor*>(common->client_data); }
 
   [[noreturn]] void fail() {
+    if (has_too_many_scans) {
+      throw_decode_error(DecodeErrorKind::too_large, kName,
+                         fmt::format("it has more than {} scans", kMaxJpegScans));
+    }
     if (errors.msg_code == JWRN_JPEG_EOF) {
       throw_decode_error(DecodeErrorKind::truncated, kName, "the file ends before the end of the image");
     }
@@ -57,10 +74,17 @@ bool read_header(Decompressor& decompressor, Bytes bytes) {
   return true;
 }
 
+// Reads all scans if there are several, into coefficients.
+bool start(Decompressor& decompressor) {
+  if (setjmp(decompressor.failed) != 0) return false;
+  decompressor.info.progress = &decompressor.progress;
+  jpeg_start_decompress(&decompressor.info);
+  return true;
+}
+
 bool read_pixels(Decompressor& decompressor, std::uint8_t* pixels, std::size_t row_bytes) {
   jpeg_decompress_struct& info = decompressor.info;
   if (setjmp(decompressor.failed) != 0) return false;
-  jpeg_start_decompress(&info);
   while (info.output_scanline < info.output_height) {
     JSAMPROW row = pixels + info.output_scanline * row_bytes;
     jpeg_read_scanlines(&info, &row, 1);
@@ -71,6 +95,30 @@ bool read_pixels(Decompressor& decompressor, std::uint8_t* pixels, std::size_t r
 void open(Decompressor& decompressor, Bytes bytes) {
   if (!read_header(decompressor, bytes)) decompressor.fail();
   check_size(kName, decompressor.info.image_height, decompressor.info.image_width);
+}
+
+int sampled_blocks(JDIMENSION side, int factor, int max_factor) {
+  const auto divided_up = [](std::int64_t value, std::int64_t by) { return (value + by - 1) / by; };
+  return static_cast<int>(divided_up(std::int64_t{side} * factor, std::int64_t{max_factor} * DCTSIZE) +
+                          factor - 1);
+}
+
+// The memory of the coefficients of a JPEG with several scans: two bytes each, for all of them at once. It does not
+// depend on the size that is decoded to.
+std::int64_t coefficient_bytes(jpeg_decompress_struct& info) {
+  if (jpeg_has_multiple_scans(&info) == 0) return 0;
+  const std::span components(info.comp_info, static_cast<std::size_t>(info.num_components));
+  int max_h = 1, max_v = 1;
+  for (const jpeg_component_info& component : components) {
+    max_h = std::max(max_h, component.h_samp_factor);
+    max_v = std::max(max_v, component.v_samp_factor);
+  }
+  std::int64_t blocks = 0;
+  for (const jpeg_component_info& component : components) {
+    blocks += std::int64_t{sampled_blocks(info.image_width, component.h_samp_factor, max_h)} *
+              sampled_blocks(info.image_height, component.v_samp_factor, max_v);
+  }
+  return blocks * static_cast<std::int64_t>(sizeof(JBLOCK));
 }
 
 bool matches(Bytes bytes) { return has_signature(bytes, 0, "\xff\xd8\xff"); }
@@ -91,6 +139,10 @@ ImageU8 decode_reduced(Bytes bytes, int reduction, PixelMemory memory) {
   const bool is_cmyk = info.num_components == 4;
   // libjpeg converts grey to RGB and YCCK to CMYK.
   info.out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
+  const ImageSize full{static_cast<int>(info.image_height), static_cast<int>(info.image_width)};
+  check_memory(kName, full,
+               std::int64_t{full.height} * full.width * (is_cmyk ? 4 : 3) + coefficient_bytes(info));
+  if (!start(decompressor)) decompressor.fail();
   ImageU8 image = make_image({reduced(info.image_height), reduced(info.image_width)},
                              is_cmyk ? PixelMode::cmyk : PixelMode::rgb, std::move(memory));
   if (!read_pixels(decompressor, image.pixels.data(), image.row_bytes())) decompressor.fail();

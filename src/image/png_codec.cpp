@@ -58,6 +58,10 @@ bool read_header(Reader& reader) {
   png_set_read_fn(reader.png, &reader, Reader::read);
   // Pillow does not check the checksums of pixel data either.
   png_set_crc_action(reader.png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+  // All chunks that pixels do not depend on are skipped: libpng would allocate as much as they claim to have, and what
+  // their compressed text expands to.
+  constexpr int kAllKnownChunks = -1;
+  png_set_keep_unknown_chunks(reader.png, PNG_HANDLE_CHUNK_NEVER, nullptr, kAllKnownChunks);
   png_read_info(reader.png, reader.info);
   return true;
 }

@@ -71,6 +71,7 @@ ImageFolder::ImageFolder(const std::vector<fs::path>& folders, WebdatasetConfig 
 void ImageFolder::add(const fs::path& folder) {
   const std::size_t first = files_.size();
   std::int64_t num_links = 0;
+  UndecodedFiles undecoded;
   std::error_code error;
   for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
@@ -81,6 +82,8 @@ void ImageFolder::add(const fs::path& folder) {
       num_links += entry->is_symlink(ignored) ? 1 : 0;
     } else if (has_image_name(entry->path())) {
       files_.push_back((root_.empty() ? entry->path() : entry->path().lexically_relative(root_)).string());
+    } else {
+      undecoded.add(entry->path());
     }
   }
   if (error) throw_user_error("cannot list the folder '{}': {}", folder.string(), error.message());
@@ -89,8 +92,15 @@ void ImageFolder::add(const fs::path& folder) {
                 folder.string(), with_thousands(num_links));
   }
   if (files_.size() == first) {
-    throw_user_error("'{}' has no .jpg, .jpeg, .png, .webp or .bmp file: {}", folder.string(),
-                     advice_for(folder));
+    if (!undecoded.empty())
+      throw_user_error("'{}' has no images that can be decoded, only {}: convert them to PNG or JPEG",
+                       folder.string(), undecoded.describe());
+    throw_user_error("'{}' has no {} file: {}", folder.string(), kImageExtensions, advice_for(folder));
+  }
+  if (!undecoded.empty()) {
+    log_warning("data",
+                "'{}': left out are files of types that are not decoded: {}; convert them to PNG or JPEG",
+                folder.string(), undecoded.describe());
   }
   std::sort(files_.begin() + static_cast<std::ptrdiff_t>(first), files_.end());
 }

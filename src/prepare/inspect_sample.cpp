@@ -89,7 +89,7 @@ SampleHashes SampleInspector::inspect(std::int64_t index) {
         hash_of({reinterpret_cast<const char*>(sample.image_bytes.data()), sample.image_bytes.size()});
     if (!is_valid_utf8(sample.key))
       suspect(Suspicion::invalid_key, index, [&] { return fmt::format("'{}'", sample.key); });
-    memory_ = std::move(reduced.pixels);
+    memory_ = memory_for_next(std::move(reduced));
     return hashes;
   } catch (const BadSample& bad) {
     return count_bad(bad.kind(), bad.what());

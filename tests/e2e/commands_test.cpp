@@ -196,6 +196,23 @@ TEST_F(Commands, BrokenImagesAreToleratedUpToMaxBadShare) {
   EXPECT_THAT(encode.errors, Not(HasSubstr("data.")));
 }
 
+TEST_F(Commands, EncodeRecognizesAnImageGivenInPlaceOfAList) {
+  const std::string image = split(read_file(tiny_project() / "images.txt"), '\n').front();
+  for (const char* option : {"--images", "--texts"}) {
+    const ProgramResult result =
+        run_cloob(tiny_project(), {"encode", "model", option, image, "--out", "f.safetensors"});
+    EXPECT_EQ(result.exit_status, 2);
+    EXPECT_THAT(result.errors, HasSubstr("' is an image: give a text file with "));
+  }
+  // A list that begins like a BMP, with a byte order mark.
+  write_file_atomically(tiny_project() / "BMW.png", read_file(image));
+  for (const char* mark : {"", "\xef\xbb\xbf"}) {
+    write_file_atomically(tiny_project() / "bmw.txt", std::string(mark) + "BMW.png\n");
+    run_or_fail(
+        {"encode", "model", "--images", "bmw.txt", "--out", (tiny_project() / "bmw.safetensors").string()});
+  }
+}
+
 TEST_F(Commands, WarnsAboutBoundsOfAFixedTemperatureWithoutEffect) {
   const std::vector<std::string> dry_run = train_arguments("dry", {"--dry-run"});
   EXPECT_THAT(warnings_of(dry_run, {"--loss.inv_tau_max", "50"}),

@@ -7,6 +7,7 @@ import pathlib
 import struct
 import tarfile
 import zipfile
+import zlib
 
 SEEDS = pathlib.Path(__file__).resolve().parent / "seeds"
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
@@ -107,7 +108,88 @@ def write_torch_files():
             write(f"torch_file/{name}.pt", b"\x00" + content)
 
 
+def png_chunk(name, content, length=None):
+    checked = name + content
+    return struct.pack(">I", len(content) if length is None else length) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+def write_pngs():
+    """Chunks that pixels do not depend on, some of which claim more than they have."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 3, 8, 2, 0, 0, 0))
+    pixels = png_chunk(b"IDAT", zlib.compress(b"".join(b"\0" + bytes(range(12)) for _ in range(3))))
+    end = png_chunk(b"IEND", b"")
+    text = zlib.compress(bytes(50_000))
+    extras = {"text": png_chunk(b"tEXt", b"key\0text"), "compressed": png_chunk(b"zTXt", b"key\0\0" + text),
+              "profile": png_chunk(b"iCCP", b"name\0\0" + text), "unknown": png_chunk(b"prVt", b"content"),
+              "claims": png_chunk(b"tEXt", b"key\0text", length=0x7FFFFFF0)}
+    for name, extra in extras.items():
+        write(f"png/{name}.png", b"\x89PNG\r\n\x1a\n" + header + extra + pixels + end)
+
+
+def riff(*chunks):
+    content = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(content)) + content
+
+
+def webp_chunk(name, content):
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def write_webps():
+    """A lossless image of one pixel, as such and as a frame of animations with several canvases."""
+    pixel = webp_chunk(b"VP8L", b"\x2f\0\0\0\x10\x07\x10\x11\x11\x88\x88\xfe\x07")
+    write("webp/pixel.webp", riff(pixel))
+    for name, (width, height) in {"canvas": (4, 3), "wide": (16384, 16), "huge": (13000, 13000)}.items():
+        canvas = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+        write(f"webp/{name}.webp", riff(webp_chunk(b"VP8X", b"\x02\0\0\0" + canvas), webp_chunk(b"ANIM", bytes(6)),
+                                        *[webp_chunk(b"ANMF", bytes(16) + pixel)] * 2))
+
+
+def progressive_jpeg(width, height, components, scans):
+    """All data is zeros: the only code, for no difference and for the end of a block."""
+    def segment(marker, content):
+        return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+    data = bytes((width + 7) // 8 * ((height + 7) // 8) // 8 + 1)
+    code = b"\1" + bytes(15) + b"\0"
+    frame = struct.pack(">BHHB", 8, height, width, components) + b"".join(bytes([i + 1, 0x11, 0]) for i in range(components))
+    first = bytes([components]) + b"".join(bytes([i + 1, 0]) for i in range(components)) + bytes(3)
+    parts = [b"\xff\xd8", segment(0xDB, b"\0" + b"\1" * 64), segment(0xC2, frame), segment(0xC4, b"\0" + code),
+             segment(0xC4, b"\x10" + code), segment(0xDA, first), data * components]
+    parts += [segment(0xDA, b"\1\1\0\1\x3f\0") + data] * (scans - 1)
+    return b"".join(parts) + b"\xff\xd9"
+
+
+def write_jpegs():
+    write("progressive_jpeg/grey.jpg", progressive_jpeg(64, 48, 1, 3))
+    write("progressive_jpeg/color.jpg", progressive_jpeg(33, 17, 3, 2))
+    write("progressive_jpeg/cmyk.jpg", progressive_jpeg(100, 80, 4, 2))
+    write("progressive_jpeg/scans.jpg", progressive_jpeg(16, 16, 1, 110))
+
+
+def zip_bytes(compression, names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name), 100 * name.encode(), compress_type=compression)
+    return buffer.getvalue()
+
+
+def write_zips():
+    names = ["a.jpg", "b/c.png"]
+    stored, deflated = zip_bytes(zipfile.ZIP_STORED, names), zip_bytes(zipfile.ZIP_DEFLATED, names)
+    write("zip/stored.zip", stored)
+    write("zip/deflated.zip", deflated)
+    write("zip/no_end.zip", deflated[:-30])
+    size = deflated.index(b"PK\1\2") + 24  # of the first member, as the directory has it
+    write("zip/claims.zip", deflated[:size] + struct.pack("<I", 100 << 20) + deflated[size + 4:])
+
+
 write_tars()
+write_pngs()
+write_webps()
+write_jpegs()
+write_zips()
 write_tables()
 write_settings()
 write_safetensors()

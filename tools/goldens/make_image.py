@@ -61,6 +61,21 @@ def png_bytes(samples, depth, color_type, chunks=(), interlaced=False):
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
+def on_canvas(file, width, height, left, top):
+    """A GIF or an animated WebP as Pillow writes it, with the first frame at another place of another canvas."""
+    if file.startswith(b"GIF"):
+        frame = file.index(struct.pack("<BHH", 0x2C, 0, 0))
+        file = file[:frame + 1] + struct.pack("<HH", left, top) + file[frame + 5:]
+        return file[:6] + struct.pack("<HH", width, height) + file[10:]
+
+    def number(value):
+        return struct.pack("<I", value)[:3]
+
+    frame = file.index(b"ANMF") + 8
+    file = file[:frame] + number(left // 2) + number(top // 2) + file[frame + 6:]
+    return file[:24] + number(width - 1) + number(height - 1) + file[30:]
+
+
 def write_sources():
     rgb = test_image(31, 45, seed=1)
     image = Image.fromarray(rgb)
@@ -103,8 +118,18 @@ def write_sources():
     write("webp_lossless.webp", saved(image, "WEBP", lossless=True))
     write("webp_lossy_alpha.webp", saved(rgba, "WEBP", quality=80))
     write("webp_lossless_alpha.webp", saved(rgba, "WEBP", lossless=True, exact=True))
-    write("webp_animated.webp", saved(image, "WEBP", lossless=True, save_all=True,
-                                      append_images=[Image.fromarray(255 - rgb)], duration=100))
+    animation = {"save_all": True, "append_images": [Image.fromarray(255 - rgb)], "duration": 100}
+    write("webp_animated.webp", saved(image, "WEBP", lossless=True, **animation))
+    write("webp_animated_offset.webp", on_canvas(saved(rgba, "WEBP", lossless=True, exact=True, **animation), 61, 50, 8, 12))
+    write("webp_animated_lossy.webp", on_canvas(saved(rgba, "WEBP", quality=80, **animation), 50, 40, 4, 2))
+    write("gif_palette.gif", saved(palette, "GIF", interlace=0))
+    write("gif_interlaced.gif", saved(palette, "GIF", interlace=1))
+    write("gif_grey.gif", saved(image.convert("L"), "GIF", optimize=False))
+    write("gif_transparent.gif", saved(palette, "GIF", transparency=7))
+    write("gif_animated.gif", saved(image.quantize(200), "GIF", **animation))
+    write("gif_offset.gif", on_canvas(saved(palette, "GIF"), 61, 50, 9, 11))
+    write("gif_offset_transparent.gif", on_canvas(saved(palette, "GIF", transparency=7), 61, 50, 9, 11))
+    write("gif_beyond_canvas.gif", on_canvas(saved(palette, "GIF"), 20, 30, 9, 11))
     write("bmp_rgb.bmp", saved(image, "BMP"))
     write("bmp_palette.bmp", saved(palette, "BMP"))
 
@@ -122,7 +147,7 @@ def pixels_of(image):
 
 
 def decode_goldens():
-    names = sorted(p.name for p in ROOT.iterdir() if p.suffix in {".jpg", ".png", ".webp", ".bmp"})
+    names = sorted(p.name for p in ROOT.iterdir() if p.suffix in {".jpg", ".png", ".webp", ".gif", ".bmp"})
     return {name: pixels_of(open_image(name)) for name in names if not name.startswith("source_")}
 
 

@@ -1,9 +1,10 @@
-// Reading JSON. All JSON from files is read here, so that its depth is limited in one place; only the header of
-// safetensors has a parser with a lower limit of its own.
+// Reading JSON. All JSON from files is read here, so that its depth and the memory that it takes are limited in one
+// place; only the header of safetensors has a parser with lower limits of its own.
 #pragma once
 
 #include <fmt/core.h>
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
@@ -11,7 +12,7 @@
 
 namespace cloob {
 
-/// The text is not JSON, or is nested too deeply. The message completes a sentence about it: "is not JSON (byte
+/// The text is not JSON, is nested too deeply or has too many values. The message completes a sentence about it: "is not JSON (byte
 /// 17)".
 struct JsonError : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -20,8 +21,12 @@ struct JsonError : std::runtime_error {
 /// Deeper values are not read: parsing them, and even destroying them, recurses.
 inline constexpr int kMaxJsonDepth = 64;
 
-/// Throws JsonError if brackets are nested deeper than kMaxJsonDepth. Allocates nothing.
-void require_shallow_json(std::string_view text);
+/// Values take up to a hundred bytes each, and only two or three in the file.
+inline constexpr std::int64_t kMaxJsonValues = 4'000'000;
+
+/// Throws JsonError if brackets are nested deeper than kMaxJsonDepth or there are more than kMaxJsonValues. Allocates
+/// nothing.
+void require_bounded_json(std::string_view text);
 
 /// Rewrites what Python's json module writes and reads although JSON does not have it: NaN, Infinity and -Infinity
 /// become null, and escapes of lone surrogates become U+FFFD.
@@ -30,7 +35,7 @@ std::string standard_json(std::string_view text);
 /// Parses a text. Throws JsonError.
 template <class Json = nlohmann::json>
 Json parse_json(std::string_view text) {
-  require_shallow_json(text);
+  require_bounded_json(text);
   try {
     return Json::parse(text);
   } catch (const typename Json::parse_error& error) {

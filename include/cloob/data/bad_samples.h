@@ -22,13 +22,14 @@ enum class BadKind {
   broken_shard,          ///< the shard is truncated or damaged here
   no_image,              ///< the sample has no image member
   not_an_image,          ///< no known image format
+  unsupported_format,    ///< an image in a format that is not decoded
   damaged_image,         ///< the image is truncated or corrupt
-  too_large,             ///< more pixels or bytes than allowed
+  too_large,             ///< more pixels, bytes or memory than allowed
   no_caption,            ///< no caption, or only empty ones
   caption_not_utf8,      ///< the caption is in another encoding
   empty_after_cleaning,  ///< the tokenizer's cleaning leaves an empty caption
 };
-inline constexpr std::size_t kNumBadKinds = 11;
+inline constexpr std::size_t kNumBadKinds = 12;
 
 /// "missing file", "not an image", ...
 std::string_view bad_kind_name(BadKind kind);

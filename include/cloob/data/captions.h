@@ -11,7 +11,8 @@
 
 namespace cloob {
 
-/// Adds `caption` with surrounding white space stripped, unless nothing is left.
+/// Adds `caption` with surrounding white space stripped, unless nothing is left. This and the readers below throw
+/// BadSample above the limits of limits.h.
 void add_caption(std::vector<std::string>& captions, std::string_view caption);
 
 /// The captions in a text member: the whole text, or one per line.

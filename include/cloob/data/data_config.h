@@ -95,7 +95,7 @@ static_assert(lists_every_member<CsvConfig>);
 
 /// How the members of tar shards become samples.
 struct WebdatasetConfig {
-  std::vector<std::string> image_members = {"jpg", "jpeg", "png", "webp"};
+  std::vector<std::string> image_members = {"jpg", "jpeg", "png", "webp", "gif", "bmp"};
   std::vector<std::string> caption_members = {"txt"};
   TextMember text = TextMember::whole;
   std::optional<std::string> json_caption_field = std::nullopt;
@@ -219,11 +219,14 @@ struct DataConfig {
             "Fraction of unusable samples (missing or broken images, no caption) above which a run stops. 0 "
             "stops at the first one, 1 only if every sample is unusable.",
             Range{0, 1}),
-        field("max_image_pixels", &DataConfig::max_image_pixels,
-              "Pixels above which an image counts as unusable; the default is Pillow's limit against "
-              "decompression bombs. While being decoded, an image takes up to 4 bytes per pixel in each "
-              "thread.",
-              Range{1, 178'956'970}),
+        field(
+            "max_image_pixels", &DataConfig::max_image_pixels,
+            "Pixels above which an image counts as unusable; the default is Pillow's limit against "
+            "decompression bombs. Whatever a file claims, reading and decoding it takes a thread at most 12 "
+            "bytes per pixel of this limit and 512 MiB, and never more than 1 GiB. Images that would need more "
+            "count as unusable: progressive JPEGs above 89 million pixels (CMYK: 67), lossless WebP images above "
+            "44 million.",
+            Range{1, 178'956'970}),
         field("threads", &DataConfig::threads,
               "Threads that read, decode and tokenize; 0 means one per processor. The batches do not depend "
               "on it.",

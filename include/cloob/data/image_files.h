@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cloob/data/bad_samples.h"
@@ -14,14 +16,26 @@
 
 namespace cloob {
 
-/// Larger encoded images are not read.
-inline constexpr std::uint64_t kMaxImageBytes = std::uint64_t{512} << 20;
-
-/// The bytes of an image file. Throws BadSample.
+/// The bytes of an image file. Throws BadSample, also above kMaxEncodedBytes.
 std::vector<std::byte> read_image_file(const std::filesystem::path& path);
 
-/// Whether the file has an image extension: .jpg .jpeg .png .webp .bmp, ignoring case.
+/// Whether the file has an image extension: .jpg .jpeg .png .webp .gif .bmp, ignoring case.
 bool has_image_name(const std::filesystem::path& path);
+/// These extensions, for messages.
+inline constexpr std::string_view kImageExtensions = ".jpg, .jpeg, .png, .webp, .gif or .bmp";
+
+/// Counts the files of image types that are not decoded, which would otherwise be passed over without a word.
+class UndecodedFiles {
+ public:
+  /// Counts the file if its extension is one of those: .tif, .avif, .ppm, ...
+  void add(const std::filesystem::path& path);
+  bool empty() const { return counts_.empty(); }
+  /// "12 .avif, 1 .tif".
+  std::string describe() const;
+
+ private:
+  std::map<std::string, std::int64_t> counts_;  // by extension
+};
 
 /// The kind of unusable sample that a decoding error means.
 BadKind bad_kind(DecodeErrorKind kind);

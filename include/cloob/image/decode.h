@@ -1,9 +1,11 @@
-// Decodes JPEG, PNG, WebP and BMP files to the same pixels as Pillow's `Image.open(f).convert("RGB")`.
+// Decodes JPEG, PNG, WebP, GIF and BMP files to the same pixels as Pillow's `Image.open(f).convert("RGB")`.
 //
 // EXIF orientation is ignored, alpha is dropped without compositing, grey and palette images become RGB, CMYK
 // is converted as in Pillow (including Adobe's inverted inks), an animation gives its first frame. Damaged
 // data that the codec can skip is not an error, as in Pillow. One deviation: 16-bit grey keeps its upper 8
 // bits, where Pillow saturates everything above 255 to white. Nothing is printed.
+//
+// Memory is bounded before it is allocated, whatever the file claims: see kMaxDecodeBytes.
 #pragma once
 
 #include <array>
@@ -22,10 +24,10 @@ namespace cloob {
 
 enum class DecodeErrorKind {
   not_an_image,        ///< the first bytes match no image format
-  unsupported_format,  ///< an image format that is not supported, such as GIF or TIFF
+  unsupported_format,  ///< an image format that is not decoded, such as AVIF or TIFF
   truncated,           ///< the file ends before the end of the image
   corrupt,             ///< the codec failed
-  too_large,           ///< more than kMaxImagePixels
+  too_large,           ///< more than kMaxImagePixels, kMaxImageSide, kMaxDecodeBytes or kMaxJpegScans
 };
 template <>
 struct EnumNames<DecodeErrorKind> {
@@ -52,7 +54,19 @@ class DecodeError : public std::runtime_error {
 /// `image_size_of`.
 inline constexpr std::int64_t kMaxImagePixels = 178'956'970;
 
-/// "JPEG", "PNG", "WebP" or "BMP", judging by the first bytes. Throws DecodeError for anything else.
+/// Of the height and the width, as in libpng. Resampling takes memory in proportion to a side.
+inline constexpr std::int64_t kMaxImageSide = 1'000'000;
+
+/// Memory that the pixels and the codec take together: an image that needs more is too_large. Up to 4 bytes per pixel
+/// are the pixels. A progressive JPEG's coefficients, all of which are in memory at once, take up to 8 more, and
+/// libwebp up to 6, and up to 384 MiB for Huffman tables. Everything else is below 64 MiB.
+inline constexpr std::int64_t kMaxDecodeBytes = std::int64_t{768} << 20;
+
+/// Scans of a progressive JPEG. Encoders write about ten; each takes the time of a pass over all pixels and may have
+/// next to no data. (libjpeg-turbo's fuzzers stop at 500.)
+inline constexpr int kMaxJpegScans = 100;
+
+/// "JPEG", "PNG", "WebP", "GIF" or "BMP", judging by the first bytes. Throws DecodeError for anything else.
 std::string_view image_format_of(std::span<const std::byte> bytes);
 
 /// Height and width, read from the header without decoding. Throws DecodeError.

@@ -59,6 +59,10 @@ struct ImageU8 {
 /// image cost as much time as decoding into it.
 using PixelMemory = std::vector<std::uint8_t>;
 
+/// Takes the memory out of an image that is no longer needed, for the next one. Memory above 64 MiB is freed instead:
+/// a thread that has met one huge image does not keep it.
+PixelMemory memory_for_next(ImageU8 image);
+
 /// An image of zeros, or with the previous content of `memory`.
 ImageU8 make_image(ImageSize size, PixelMode mode, PixelMemory memory = {});
 

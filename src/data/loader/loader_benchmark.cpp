@@ -66,7 +66,8 @@ double measure_decoding(const std::vector<std::vector<std::byte>>& images, std::
   std::atomic<bool> is_done = false;
   const auto work = [&] {
     PixelMemory memory;
-    while (!is_done) memory = decode_image(images[next++ % images.size()], std::move(memory)).pixels;
+    while (!is_done)
+      memory = memory_for_next(decode_image(images[next++ % images.size()], std::move(memory)));
   };
   std::vector<std::jthread> workers;
   for (std::int64_t i = 0; i < threads; ++i) workers.emplace_back(work);

@@ -17,11 +17,8 @@ using Decode = ImageU8 (*)(std::span<const std::byte>, PixelMemory);
 // Reuses the memory of the last image of this thread.
 template <class Use>
 void with_reused_memory(const Use& use) {
-  constexpr std::size_t kMaxKeptBytes = std::size_t{64} << 20;
   thread_local PixelMemory memory;
-  ImageU8 image = use(std::move(memory));
-  memory = std::move(image.pixels);
-  if (memory.capacity() > kMaxKeptBytes) memory = {};
+  memory = memory_for_next(use(std::move(memory)));
 }
 
 /// Turns an encoded image into floats; throws DecodeError.

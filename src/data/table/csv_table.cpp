@@ -10,6 +10,7 @@
 #include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
 #include "cloob/data/bad_samples.h"
+#include "cloob/data/limits.h"
 
 namespace cloob {
 namespace {
@@ -156,6 +157,7 @@ CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
 
 std::vector<std::string> CsvTable::parse_first_record(std::size_t begin, std::size_t end) const {
   try {
+    require_at_most(kMaxCaptionsBytes, end - begin, "the row");
     return parse_record(record_at(begin, end), dialect_);
   } catch (const BadSample& bad) {
     throw_user_error("{}:{}: {}", path_.string(), line_at(begin), bad.what());
@@ -217,7 +219,9 @@ std::size_t CsvTable::find_column(const std::string& name, std::string_view sett
 std::vector<std::string> CsvTable::row(std::int64_t number) const {
   CLOOB_CHECK(number >= 0 && number < num_rows(), "row {} of {}", number, num_rows());
   const auto begin = static_cast<std::size_t>(begins_[static_cast<std::size_t>(number)]);
-  auto fields = parse_record(record_at(begin, find_record_end(text_, begin, dialect_)), dialect_);
+  const std::string_view record = record_at(begin, find_record_end(text_, begin, dialect_));
+  require_at_most(kMaxCaptionsBytes, record.size(), "the row");
+  auto fields = parse_record(record, dialect_);
   if (fields.size() != columns_.size()) {
     throw BadSample(BadKind::malformed_row,
                     fmt::format("it has {} columns, the first line has {} (separator {})", fields.size(),

@@ -9,7 +9,8 @@
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
-#include "cloob/data/image_files.h"
+#include "cloob/data/limits.h"
+#include "data/read_claimed.h"
 
 namespace cloob {
 namespace {
@@ -124,16 +125,16 @@ std::vector<std::byte> ZipFiles::read(const ZipMember& member) const {
   zip_stat_init(&status);
   if (zip_stat(zip, member.name.c_str(), 0, &status) != 0)
     fail(BadKind::missing_file, "there is no such file");
-  if (status.size > kMaxImageBytes) fail(BadKind::too_large, human_bytes(status.size));
+  require_at_most(kMaxEncodedBytes, status.size,
+                  fmt::format("'{}' in the archive '{}'", member.name, member.archive.string()));
   const std::unique_ptr<zip_file_t, CloseMember> file(zip_fopen_index(zip, status.index, 0));
   if (!file) fail(BadKind::unreadable, zip_strerror(zip));
-  std::vector<std::byte> bytes(status.size);
-  for (std::size_t filled = 0; filled < bytes.size();) {
-    const zip_int64_t count = zip_fread(file.get(), bytes.data() + filled, bytes.size() - filled);
+  std::vector<std::byte> bytes = read_claimed(status.size, [&](std::span<std::byte> into) {
+    const zip_int64_t count = zip_fread(file.get(), into.data(), into.size());
     if (count < 0) fail(BadKind::unreadable, zip_file_strerror(file.get()));
-    if (count == 0) fail(BadKind::unreadable, "it is truncated");
-    filled += static_cast<std::size_t>(count);
-  }
+    return static_cast<std::size_t>(count);
+  });
+  if (bytes.size() < status.size) fail(BadKind::unreadable, "it is truncated");
   std::byte beyond;  // libzip verifies the checksum at the end
   if (zip_fread(file.get(), &beyond, 1) != 0) fail(BadKind::unreadable, "its content is damaged");
   return bytes;

@@ -35,7 +35,7 @@ class ZipFiles {
   ~ZipFiles();
 
   /// The decompressed member, with its checksum verified. Throws BadSample: missing_file for the archive or
-  /// the member, too_large above kMaxImageBytes, unreadable if damaged or encrypted.
+  /// the member, too_large above kMaxEncodedBytes, unreadable if damaged or encrypted.
   std::vector<std::byte> read(const ZipMember& member) const;
   /// Whether the archive can be opened and has the member.
   bool contains(const ZipMember& member) const;

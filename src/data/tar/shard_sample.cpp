@@ -5,19 +5,18 @@
 #include <algorithm>
 #include <utility>
 
-#include "cloob/base/text.h"
-#include "cloob/data/bad_samples.h"
+#include "cloob/data/limits.h"
 
 namespace cloob {
 
 void ShardSample::add(TarScanner& scanner, const TarMember& member, const std::string& suffix,
                       const std::vector<std::string>& wanted) {
-  constexpr std::uint64_t kMaxMemberBytes = std::uint64_t{512} << 20;
   suffixes.push_back(suffix);
   if (std::ranges::find(wanted, suffix) == wanted.end()) return;
-  if (member.size > kMaxMemberBytes) {
-    throw BadSample(BadKind::too_large, fmt::format("'{}' has {}", member.name, human_bytes(member.size)));
-  }
+  require_at_most(kMaxEncodedBytes, member.size, fmt::format("'{}'", member.name));
+  bytes += member.size;
+  require_at_most(kMaxEncodedBytes, bytes,
+                  fmt::format("'{}' with the other members of its sample", member.name));
   members.emplace(suffix, scanner.read(member));
 }
 

@@ -15,9 +15,11 @@ namespace cloob {
 struct ShardSample {
   std::string key;
   std::map<std::string, std::vector<std::byte>> members;  ///< by suffix; only the wanted ones
+  std::uint64_t bytes = 0;                                ///< of all wanted members
   std::vector<std::string> suffixes;                      ///< of all members, for messages
 
-  /// Reads a member if its suffix is wanted. Throws BadSample if it is too large.
+  /// Reads a member if its suffix is wanted. Throws BadSample if it, or
+  /// all wanted members together, are too large.
   void add(TarScanner& scanner, const TarMember& member, const std::string& suffix,
            const std::vector<std::string>& wanted);
   /// Moves out the member whose suffix comes first in `wanted`; nullopt if there is none.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cloob/base/text.h"
+#include "data/read_claimed.h"
 
 namespace cloob {
 namespace {
@@ -180,15 +181,13 @@ bool TarScanner::skip_damage(std::uint64_t offset) {
 }
 
 std::vector<std::byte> TarScanner::read(const TarMember& member) {
-  // The size may be wrong, so memory is allocated only as far as there is data.
-  constexpr std::uint64_t kMaxAtOnce = std::uint64_t{64} << 20;
-  std::vector<std::byte> bytes;
-  while (bytes.size() < member.size) {
-    const std::size_t have = bytes.size();
-    bytes.resize(have + static_cast<std::size_t>(std::min(member.size - have, kMaxAtOnce)));
-    const std::size_t count = input_.read(member.data_offset + have, std::span(bytes).subspan(have));
-    if (count < bytes.size() - have) throw_truncated(last_header_, member.name);
-  }
+  std::uint64_t offset = member.data_offset;
+  std::vector<std::byte> bytes = read_claimed(member.size, [&](std::span<std::byte> into) {
+    const std::size_t count = input_.read(offset, into);
+    offset += count;
+    return count;
+  });
+  if (bytes.size() < member.size) throw_truncated(last_header_, member.name);
   return bytes;
 }
 

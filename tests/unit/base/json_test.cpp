@@ -29,6 +29,13 @@ TEST(ParseJson, LimitsTheDepth) {
       << "brackets in a string";
 }
 
+TEST(ParseJson, LimitsTheNumberOfValues) {
+  std::string text = "[0";
+  for (std::int64_t i = 0; i < kMaxJsonValues; ++i) text += ",0";
+  EXPECT_EQ(error_of(text + "]"), "has more than 4,000,000 values");
+  EXPECT_EQ(error_of("[\"" + std::string(2 * kMaxJsonValues, ',') + "\"]"), "") << "commas in a string";
+}
+
 TEST(ParseJson, SaysWhereItIsNoJson) {
   EXPECT_EQ(error_of("{\"a\": 1,}"), "is not JSON (byte 9)");
   EXPECT_EQ(error_of("[1e999]"), "has a number that is out of range");

@@ -66,7 +66,7 @@ TEST(LabeledFolder, SaysWhatIsLeftOut) {
   write_text(folder / "cat/1.jpg", "c");
   write_text(folder / "cat/2.ppm", "c");
   write_text(folder / "dog/1.jpg", "d");
-  write_text(folder / "dog/2.GIF", "d");
+  write_text(folder / "dog/2.AVIF", "d");
   write_text(folder / "__MACOSX/._1.jpg", "hidden");
   write_text(folder / "1.jpg", "outside");
   set_log_level(LogLevel::warning);
@@ -74,7 +74,7 @@ TEST(LabeledFolder, SaysWhatIsLeftOut) {
   const auto source = open_labeled_source(folder.path(), "test", 1);
   const std::string log = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(source->class_folders(), (Names{"cat", "dog"}));
-  EXPECT_THAT(log, HasSubstr("1 .gif, 1 .ppm"));
+  EXPECT_THAT(log, HasSubstr("1 .avif, 1 .ppm"));
   EXPECT_THAT(log, HasSubstr("folders without images are not classes: __MACOSX"));
   EXPECT_THAT(log, HasSubstr("1 images outside of the class folders"));
 }

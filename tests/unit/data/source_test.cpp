@@ -224,9 +224,10 @@ TEST(TarSource, ReportsOnOpeningWhyNoSampleIsUsable) {
   const TempDir folder;
   const auto wrong =
       write_tar(folder / "0.tar", {{"a.input.jpg", "A"}, {"a.cap", "a"}, {"b.input.jpg", "B"}});
-  expect_user_error([&] { open_source(wrong); },
-                    {"0.tar' has no usable samples: each needs .jpg or .jpeg or .png or .webp and .txt",
-                     ".cap (1), .input.jpg (2)", "set data.webdataset.image_members"});
+  expect_user_error(
+      [&] { open_source(wrong); },
+      {"0.tar' has no usable samples: each needs .jpg or .jpeg or .png or .webp or .gif or .bmp and .txt",
+       ".cap (1), .input.jpg (2)", "set data.webdataset.image_members"});
   const auto apart =
       write_tar(folder / "1.tar", {{"a.jpg", "A"}, {"b.jpg", "B"}, {"a.txt", "a"}, {"b.txt", "b"}});
   expect_user_error([&] { open_source(apart); }, {"but not together"});

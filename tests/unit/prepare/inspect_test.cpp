@@ -136,21 +136,23 @@ TEST(Inspect, MeasuresCaptionsAndImages) {
 
 TEST(Inspect, CountsUnusableSamplesByKind) {
   ListedSource source;
-  for (int i = 0; i < 12; ++i) source.add_good();
+  for (int i = 0; i < 13; ++i) source.add_good();
   source.bad = {{1, BadKind::missing_file},
                 {2, BadKind::no_caption},
                 {4, BadKind::no_caption},
                 {5, BadKind::no_caption},
                 {6, BadKind::no_caption}};
-  source.samples[7].image_bytes = bytes_of("GIF89a...");
+  source.samples[7].image_bytes = bytes_of("not an image");
   source.samples[8].image_bytes.resize(source.samples[8].image_bytes.size() / 2);
   source.samples[9].image_bytes = bytes_of(encode_png(blocks(300, 300, 9)));
+  source.samples[10].image_bytes = bytes_of(std::string("MM\0*....", 8));
   InspectOptions options = options_for_all_samples();
   options.max_image_pixels = 256 * 240;
   const DataInspection found = inspect_source(source, options);
   EXPECT_EQ(found.of(BadKind::missing_file).count, 1);
   EXPECT_EQ(found.of(BadKind::no_caption).count, 4);
   EXPECT_EQ(found.of(BadKind::not_an_image).count, 1);
+  EXPECT_EQ(found.of(BadKind::unsupported_format).count, 1);
   EXPECT_EQ(found.of(BadKind::damaged_image).count, 1);
   EXPECT_EQ(found.of(BadKind::too_large).count, 1);
   EXPECT_EQ(found.of(BadKind::broken_shard).count, 0);
@@ -160,7 +162,7 @@ TEST(Inspect, CountsUnusableSamplesByKind) {
   ASSERT_EQ(found.of(BadKind::no_caption).examples.size(), 3u);
   EXPECT_EQ(found.of(BadKind::no_caption).examples[2].place, "list, sample 5");
   EXPECT_EQ(found.of(BadKind::missing_file).examples[0].detail, "it is broken");
-  EXPECT_THAT(found.of(BadKind::not_an_image).examples[0].detail, HasSubstr("GIF"));
+  EXPECT_THAT(found.of(BadKind::unsupported_format).examples[0].detail, HasSubstr("TIFF"));
   EXPECT_THAT(found.of(BadKind::too_large).examples[0].detail, HasSubstr("300 x 300"));
 }
 
