@@ -37,6 +37,7 @@ struct FeatureSettings {
                       field("image", &FeatureSettings::image, "Preprocessing of images."),
                       field("text", &FeatureSettings::text, "The tokenizer."));
   }
+  static constexpr auto kRetiredSettings = RunConfig::kRetiredSettings;
 };
 static_assert(lists_every_member<FeatureSettings>);
 
