@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -254,27 +253,6 @@ void RandomAccessFile::read(std::uint64_t offset, std::span<std::byte> into) con
 
 void RandomAccessFile::read_ahead(std::uint64_t offset, std::uint64_t size) const {
   ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
-}
-
-MappedFile::MappedFile(const std::filesystem::path& path) {
-  std::uint64_t size = 0;
-  const int descriptor = open_for_reading(path, size);
-  if (size > 0) {
-    void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    const int error_number = errno;
-    ::close(descriptor);
-    errno = error_number;
-    if (address == MAP_FAILED) throw_errno("map", path);
-    bytes_ = {static_cast<const std::byte*>(address), size};
-  } else {
-    ::close(descriptor);
-  }
-}
-
-MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-
-MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 std::filesystem::path find_resource(const std::string& name) {

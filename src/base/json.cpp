@@ -6,6 +6,7 @@
 #include <charconv>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "cloob/base/text.h"
 
@@ -102,6 +103,24 @@ std::string standard_json(std::string_view text) {
     }
   }
   return out;
+}
+
+std::int64_t json_integer(const nlohmann::json& value, std::string_view name, std::int64_t min,
+                          std::int64_t max) {
+  if (value.is_number_unsigned()) {  // a number above that of std::int64_t would become negative
+    const auto number = value.get<std::uint64_t>();
+    if (std::cmp_greater_equal(number, min) && std::cmp_less_equal(number, max))
+      return static_cast<std::int64_t>(number);
+  } else if (value.is_number_integer()) {
+    const auto number = value.get<std::int64_t>();
+    if (number >= min && number <= max) return number;
+  }
+  constexpr std::size_t kMaxShown = 40;
+  const std::string shown =
+      value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+  throw JsonError(fmt::format("has {}{} for '{}': expected a whole number from {} to {}",
+                              shown.substr(0, kMaxShown), shown.size() > kMaxShown ? "..." : "", name, min,
+                              max));
 }
 
 }  // namespace cloob

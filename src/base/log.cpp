@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cloob/base/message.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -134,7 +135,7 @@ void LogFile::write(const std::string& line) {
 
 void log_message(LogLevel level, std::string_view library, const std::string& message) {
   const std::string line =
-      fmt::format("[{}] {}{}", library, severity_prefix(level), without_controls(message));
+      fmt::format("[{}] {}{}", library, severity_prefix(level), without_controls(presentable(message)));
   const std::scoped_lock lock(hooks().mutex);
   append_to_file(with_time(line));
   if (!logger().should_log(to_spdlog(level))) return;

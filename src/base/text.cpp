@@ -116,7 +116,8 @@ std::string human_bytes(std::uint64_t bytes) {
 }
 
 std::string human_seconds(double seconds) {
-  if (!std::isfinite(seconds) || seconds < 0) return "?";
+  constexpr double kMax = 1e15;  // so that it is an integer that fits
+  if (!(seconds >= 0 && seconds <= kMax)) return "?";
   if (seconds < 60) return fmt::format("{:.1f}s", seconds);
   const auto rounded = static_cast<std::int64_t>(seconds + 0.5);
   if (rounded < 3600) return fmt::format("{}m {:02}s", rounded / 60, rounded % 60);

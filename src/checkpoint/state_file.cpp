@@ -24,6 +24,8 @@ using Json = nlohmann::json;
 // A change that older programs would misread increments the version; all older versions stay readable.
 constexpr std::int64_t kFormatVersion = 1;
 constexpr const char* kChecksumKey = "crc32";
+// Of steps and samples. A run never gets there, and sums of such numbers do not overflow.
+constexpr std::int64_t kMaxCount = 1'000'000'000'000'000;
 
 // File names are not necessarily UTF-8.
 std::string text_of(const Json& json, int indent = -1) {
@@ -39,18 +41,24 @@ std::string checksum_of(const Json& json) {
 
 TrainingState state_from(const Json& json) {
   TrainingState state;
-  state.step = json.at("step").get<std::int64_t>();
-  state.samples_seen = json.at("samples_seen").get<std::int64_t>();
+  const auto read = [&](const char* name, std::int64_t& number, std::int64_t min = 0) {
+    number = json_integer(json.at(name), name, min, kMaxCount);
+  };
   // Before the first release these were stored elsewhere: such checkpoints can be used, but not resumed.
-  state.bad_samples = json.value("bad_samples", state.bad_samples);
+  const auto read_if_there = [&](const char* name, std::int64_t& number, std::int64_t min = 0) {
+    if (json.contains(name)) read(name, number, min);
+  };
+  read("step", state.step);
+  read("samples_seen", state.samples_seen);
+  read_if_there("bad_samples", state.bad_samples);
   const Json by_kind = json.value("bad_samples_by_kind", Json::object());
   for (const auto& [kind, tally] : by_kind.items()) {
-    state.bad_samples_by_kind[kind] = {tally.at("count").get<std::int64_t>(),
+    state.bad_samples_by_kind[kind] = {json_integer(tally.at("count"), kind, 0, kMaxCount),
                                        tally.at("examples").get<std::vector<std::string>>()};
   }
-  state.data_position = json.value("data_position", state.data_position);
-  state.data_size = json.value("data_size", state.data_size);
-  state.evaluated_step = json.value("evaluated_step", state.evaluated_step);
+  read_if_there("data_position", state.data_position);
+  read_if_there("data_size", state.data_size);
+  read_if_there("evaluated_step", state.evaluated_step, /*min=*/-1);
   state.time_s = json.at("time_s").get<double>();
   for (const auto& [name, value] : json.at("metrics").items()) {
     state.metrics[name] = value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
@@ -68,9 +76,10 @@ std::uint32_t checksum_from(const std::string& path, const std::string& text) {
 }
 
 StateFile content_from(const std::string& path, const Json& json) {
+  constexpr std::int64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
   StateFile content{state_from(json.at("state")), {}, json.at("created_by").get<std::string>()};
   for (const auto& [name, file] : json.at("files").items()) {
-    content.files[name] = {file.at("bytes").get<std::uint64_t>(),
+    content.files[name] = {static_cast<std::uint64_t>(json_integer(file.at("bytes"), "bytes", 0, kMaxBytes)),
                            checksum_from(path, file.at("crc32").get<std::string>())};
   }
   return content;
@@ -128,6 +137,8 @@ StateFile read_state_file(const std::filesystem::path& folder) {
     return content_from(path, json);
   } catch (const UserError&) {
     throw;
+  } catch (const JsonError& error) {
+    throw_user_error("'{}' is damaged: it {}", path, error.what());
   } catch (const std::exception&) {
     throw_user_error("'{}' is damaged: its {} bytes are not the state of a checkpoint", path,
                      with_thousands(static_cast<std::int64_t>(text.size())));

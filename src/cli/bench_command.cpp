@@ -46,7 +46,7 @@ RandomFeatures read_features(const std::string& path) {
 }
 
 int bench_loss(const LossArguments& arguments) {
-  require_output(arguments.json, {arguments.features});
+  require_output(arguments.json, OutputKind::json, {arguments.features});
   const RandomFeatures features =
       arguments.features.empty()
           ? random_unit_features(arguments.batch, arguments.dim, static_cast<std::uint64_t>(arguments.seed))
@@ -72,7 +72,7 @@ struct BenchDataArguments {
 };
 
 int bench_data(const BenchDataArguments& arguments) {
-  require_output(arguments.json, arguments.source);
+  require_output(arguments.json, OutputKind::json, inputs_of_sources(arguments.source));
   constexpr std::int64_t kContextLength = 77;
   Preprocess preprocess =
       with_text(make_image_preprocess(arguments.image, Purpose::training, arguments.image_size,
@@ -98,7 +98,7 @@ struct BenchTokenizeArguments {
 };
 
 int bench_tokenize(const BenchTokenizeArguments& arguments) {
-  require_output(arguments.json, {arguments.captions});
+  require_output(arguments.json, OutputKind::json, {arguments.captions});
   const std::vector<std::string> captions = read_nonempty_lines(arguments.captions);
   if (captions.empty())
     throw_user_error("'{}' has no captions: it must hold one per line", arguments.captions);

@@ -96,7 +96,7 @@ double seconds_of(const Reader& reader, std::int64_t size) {
 // Reading four times as much takes four times as long if the time is proportional to the size, and sixteen times if it is
 // proportional to its square.
 int bench_inputs(const std::string& json) {
-  require_output(json, {});
+  require_output(json, OutputKind::json, {});
   constexpr std::int64_t kFactor = 4;
   nlohmann::ordered_json results;
   for (const Reader& reader :

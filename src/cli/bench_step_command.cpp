@@ -79,7 +79,7 @@ std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const 
 
 int bench_step(const StepArguments& arguments, const std::vector<std::string>& rest,
                const Collectives& collectives) {
-  require_output(arguments.json, {arguments.captions, arguments.model});
+  require_output(arguments.json, OutputKind::json, {arguments.captions, arguments.model});
   if (arguments.threads > 0) set_num_threads(arguments.threads);
   const RunConfig config = read_run(arguments, rest);
   allow_tf32(config.train.tf32);

@@ -1,8 +1,10 @@
 // cloob data inspect
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "cli/commands.h"
 #include "cli/data_settings.h"
@@ -25,14 +27,19 @@ struct InspectArguments {
   std::string json;
 };
 
+bool is_same_place(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(a, ignored) == std::filesystem::weakly_canonical(b, ignored);
+}
+
 void require_outputs(const InspectArguments& arguments) {
   if (arguments.html == "-") throw_user_error("--html needs a file: only --json can go to standard output");
-  if (!arguments.html.empty() && arguments.html == arguments.json) {
+  if (!arguments.html.empty() && is_same_place(arguments.html, arguments.json)) {
     throw_user_error("--html and --json both name '{}'", arguments.html);
   }
-  for (const std::string& output : {arguments.html, arguments.json}) {
-    if (!output.empty()) require_output(output, arguments.source.names);
-  }
+  const std::vector<std::string> inputs = inputs_of_sources(arguments.source.names);
+  if (!arguments.html.empty()) require_output(arguments.html, OutputKind::html, inputs);
+  if (!arguments.json.empty()) require_output(arguments.json, OutputKind::json, inputs);
 }
 
 int inspect_data(const InspectArguments& arguments) {

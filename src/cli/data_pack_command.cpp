@@ -41,12 +41,13 @@ DataConfig data_settings(const PackArguments& arguments) {
   return read_data_settings(source);
 }
 
-// Runs `work` with hooks that show progress and stop it when a signal such as SIGINT arrives.
+// Runs `work` with hooks that show progress and, once it writes files, stop it when a signal such as SIGINT arrives.
 template <class Work>
 auto run_with_hooks(const std::string& label, const Work& work) {
   ProgressDisplay display(ProgressStyle::auto_, /*every_steps=*/10'000);
-  const StopSignal stop_signal;
-  const PackHooks hooks = {.progress = display.counter(label, "sample"),
+  std::optional<StopSignal> stop_signal;
+  const PackHooks hooks = {.opened = [&] { stop_signal.emplace(); },
+                           .progress = display.counter(label, "sample"),
                            .stop_requested = [] { return StopSignal::received() != 0; }};
   auto result = work(hooks);
   display.finish();

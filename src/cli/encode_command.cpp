@@ -17,6 +17,7 @@
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/safetensors.h"
+#include "cloob/data/image_files.h"
 #include "cloob/data/source.h"
 #include "cloob/image/decode.h"
 
@@ -58,7 +59,7 @@ std::vector<std::string> read_all_lines(const std::string& file, std::string_vie
 void require_output_of(const EncodeArguments& arguments, const std::vector<std::string>& images) {
   std::vector<std::string> inputs = images;
   inputs.insert(inputs.end(), {arguments.images, arguments.texts, arguments.model.checkpoint});
-  require_output(arguments.out, inputs);
+  require_output(arguments.out, OutputKind::safetensors, inputs);
 }
 
 // Row k belongs to line k, so no image may be skipped.

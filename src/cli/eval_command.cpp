@@ -31,9 +31,9 @@ struct PairArguments {
 };
 
 void require_output_of(const PairArguments& arguments) {
-  std::vector<std::string> inputs = arguments.data;
+  std::vector<std::string> inputs = inputs_of_sources(arguments.data);
   inputs.push_back(arguments.model.checkpoint);
-  require_output(arguments.json, inputs);
+  require_output(arguments.json, OutputKind::json, inputs);
 }
 
 std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
@@ -101,8 +101,9 @@ std::vector<ZeroShotSet> sets_of(const ZeroShotArguments& arguments) {
 
 void require_output_of(const ZeroShotArguments& arguments, const std::vector<ZeroShotSet>& sets) {
   std::vector<std::string> inputs = {arguments.model.checkpoint, arguments.class_names, arguments.templates};
-  for (const ZeroShotSet& set : sets) inputs.insert(inputs.end(), {set.path + "/*.txt", set.path + "/*/*"});
-  require_output(arguments.json, inputs);
+  for (const ZeroShotSet& set : sets)
+    inputs.insert(inputs.end(), {set.path + "/*.txt", set.path + "/*.json", set.path + "/*/*"});
+  require_output(arguments.json, OutputKind::json, inputs);
 }
 
 nlohmann::ordered_json eval_set(const ZeroShotSet& set, const ZeroShotArguments& arguments,

@@ -32,6 +32,9 @@ SuspicionWords words_of_caption(Suspicion suspicion, const InspectOptions& optio
     case Suspicion::repeated_caption:
       return {"repeat an earlier caption",
               "drop those that fit any image: within a batch they are false negatives of each other"};
+    case Suspicion::percent_encoded:
+      return {"look percent-encoded, such as 'a+dog%2C+asleep'",
+              "set data.caption_encoding to percent, which decodes them as YFCC100M's metadata needs it"};
     default:
       return {"are not valid UTF-8",
               "convert the text to UTF-8; otherwise the invalid bytes become replacement characters"};
@@ -92,6 +95,8 @@ std::string advice_on(BadKind kind) {
     case BadKind::not_an_image:
     case BadKind::damaged_image:
       return "download them again, or drop them";
+    case BadKind::not_downloaded:
+      return "download them again; 'git lfs pull' replaces Git LFS pointers by the files";
     case BadKind::unreadable:
       return "check whether the disk or the network fails";
   }

@@ -8,6 +8,8 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <span>
+#include <string_view>
 #include <system_error>
 
 #include "cli/print_table.h"
@@ -107,9 +109,67 @@ ReportTable as_table(const nlohmann::ordered_json& result) {
   return table;
 }
 
+bool begins_with_ignoring_case(std::string_view text, std::string_view begin) {
+  return to_lower_ascii(text.substr(0, begin.size())) == begin;
+}
+
+// Whether a file that begins like this may be an earlier output. An empty one may be: mktemp makes such files.
+bool may_be_of_kind(OutputKind kind, std::string_view first_bytes) {
+  constexpr std::size_t kHeaderSizeBytes = 8;  // before the JSON of safetensors
+  if (first_bytes.empty()) return true;
+  switch (kind) {
+    case OutputKind::json:
+      return trim(first_bytes).starts_with('{') || trim(first_bytes).starts_with('[');
+    case OutputKind::html:
+      return begins_with_ignoring_case(trim(first_bytes), "<!doctype html") ||
+             begins_with_ignoring_case(trim(first_bytes), "<html");
+    case OutputKind::safetensors:
+      return first_bytes.size() > kHeaderSizeBytes && first_bytes[kHeaderSizeBytes] == '{';
+    case OutputKind::sentencepiece:
+      // Protocol buffers: the first field is a list of pieces, each with a number of four bytes.
+      return first_bytes.starts_with('\n') && first_bytes.find('\x15') != std::string_view::npos;
+  }
+  return false;
+}
+
+std::string_view name_of(OutputKind kind) {
+  switch (kind) {
+    case OutputKind::json:
+      return "JSON";
+    case OutputKind::html:
+      return "an HTML page";
+    case OutputKind::safetensors:
+      return "a safetensors file";
+    case OutputKind::sentencepiece:
+      return "a sentencepiece model";
+  }
+  return "";
+}
+
+std::string first_bytes_of(const fs::path& path) {
+  constexpr std::uint64_t kBytes = 256;
+  const RandomAccessFile file(path);
+  std::string bytes(static_cast<std::size_t>(std::min(file.size(), kBytes)), '\0');
+  file.read(0, std::as_writable_bytes(std::span(bytes)));
+  return bytes;
+}
+
 }  // namespace
 
-void require_output(const std::string& output, const std::vector<std::string>& inputs) {
+std::vector<std::string> inputs_of_sources(const std::vector<std::string>& names) {
+  std::vector<std::string> inputs = names;
+  for (const std::string& name : names) {
+    for (const std::string& pattern : patterns_of(name)) {
+      const std::string folder = (fs::path(pattern).parent_path() / "").string();
+      inputs.push_back(pattern + "/*/*");  // a folder of pictures
+      for (const char* beside : {"*_stats.json", "sizes.json", "cloob.index"})
+        inputs.push_back(folder + beside);
+    }
+  }
+  return inputs;
+}
+
+void require_output(const std::string& output, OutputKind kind, const std::vector<std::string>& inputs) {
   if (output.empty() || output == "-") return;
   require_output_folder(output);
   std::error_code ignored;
@@ -121,6 +181,11 @@ void require_output(const std::string& output, const std::vector<std::string>& i
     if (!is_file_of(place, input)) continue;
     throw_user_error("'{}' is read by this command and would be overwritten: choose another output file",
                      output);
+  }
+  if (!may_be_of_kind(kind, first_bytes_of(place))) {
+    throw_user_error(
+        "'{}' exists and is not {}, so it is not overwritten: choose another output file, or remove it",
+        output, name_of(kind));
   }
 }
 

@@ -10,11 +10,18 @@ class App;
 
 namespace cloob {
 
+/// What a command writes.
+enum class OutputKind { json, html, safetensors, sentencepiece };
+
 /// Checks, before any long work, that `output` can be written and would not overwrite anything of value.
-/// Throws UserError if the folder is missing, or if the output is one of `inputs`, inside a checkpoint or a
-/// file that training keeps in its run folder. `inputs` are the paths and shard patterns that the command
-/// reads; empty ones are ignored. "-" is standard output and always allowed, like no output at all.
-void require_output(const std::string& output, const std::vector<std::string>& inputs);
+/// Throws UserError if the folder is missing; if the output is one of `inputs`, inside a checkpoint or a file that
+/// training keeps in its run folder; or if it exists and is not a file of this kind, as an image of a table that the
+/// command reads. `inputs` are the paths and shard patterns that the command reads; empty ones are ignored. "-" is
+/// standard output and always allowed, like no output at all.
+void require_output(const std::string& output, OutputKind kind, const std::vector<std::string>& inputs);
+
+/// The inputs of a command that reads such sources: themselves, and the files beside them that are read with them.
+std::vector<std::string> inputs_of_sources(const std::vector<std::string>& names);
 
 /// Adds the option --json, for commands that measure or evaluate.
 void add_json_option(CLI::App& command, std::string& json);

@@ -15,6 +15,7 @@
 #include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/base/message.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
 #include "cloob/report/progress.h"
@@ -25,7 +26,7 @@ namespace {
 // A message has several lines if there are several mistakes.
 int report_failure(int status, const std::string& message) {
   for (const std::string& line : split(message, '\n'))
-    fmt::print(stderr, "error: {}\n", without_controls(line));
+    fmt::print(stderr, "error: {}\n", without_controls(presentable(line)));
   return status;
 }
 

@@ -46,7 +46,7 @@ struct TokenizerArguments {
 };
 
 int train_tokenizer(const TokenizerArguments& arguments) {
-  require_output(arguments.out, arguments.captions);
+  require_output(arguments.out, OutputKind::sentencepiece, arguments.captions);
   const std::vector<std::filesystem::path> files(arguments.captions.begin(), arguments.captions.end());
   const std::vector<std::string> captions = read_caption_lines(files);
   train_sentencepiece(captions, arguments.config, arguments.out);

@@ -86,7 +86,7 @@ bool is_single_file(const WeightsArguments& arguments) {
 }
 
 int export_weights(const WeightsArguments& arguments) {
-  require_output(arguments.out, {arguments.input});
+  require_output(arguments.out, OutputKind::safetensors, {arguments.input});
   const bool is_file = is_single_file(arguments);
   const CheckpointLocation location = resolve_checkpoint(arguments.input);
   const ImportedModel model = location.kind == CheckpointLocation::Kind::checkpoint
@@ -109,7 +109,7 @@ int inspect(const WeightsArguments& arguments) {
   if (arguments.out.empty()) {
     fmt::print("{}", inspect_as_text(arguments.input));
   } else {
-    require_output(arguments.out, {arguments.input});
+    require_output(arguments.out, OutputKind::json, {arguments.input});
     write_json_line(arguments.out, inspect_as_json(arguments.input));
   }
   return 0;

@@ -1,5 +1,8 @@
 #include "config/command_line.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
@@ -25,6 +28,14 @@ std::vector<std::string> split_list(std::string_view text) {
   return elements;
 }
 
+// A name may begin or end with blanks, and an existing file may have commas in its name: both are one element.
+std::vector<std::string> split_texts(const std::string& text) {
+  std::error_code ignored;
+  if (std::filesystem::exists(text, ignored)) return {text};
+  std::vector<std::string> elements = split_list(text);
+  return elements.size() == 1 ? std::vector{text} : elements;
+}
+
 ConfigNode command_line_scalar(const std::string& text) {
   ConfigNode node;
   node.kind = ConfigNode::Kind::scalar;
@@ -45,7 +56,9 @@ ConfigNode command_line_list(const SettingInfo& setting, const std::string& text
     }
     for (ConfigNode& element : list.children) element.origin = kCommandLine;
   } else if (!trim(text).empty()) {
-    for (const std::string& element : split_list(text)) list.children.push_back(command_line_scalar(element));
+    const bool is_text = setting.kind == ScalarKind::text;
+    for (const std::string& element : is_text ? split_texts(text) : split_list(text))
+      list.children.push_back(command_line_scalar(element));
   }
   list.origin = kCommandLine;
   return list;

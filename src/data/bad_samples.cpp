@@ -24,6 +24,8 @@ std::string_view bad_kind_name(BadKind kind) {
       return "not an image";
     case BadKind::unsupported_format:
       return "unsupported format";
+    case BadKind::not_downloaded:
+      return "not downloaded";
     case BadKind::damaged_image:
       return "damaged image";
     case BadKind::too_large:

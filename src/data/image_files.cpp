@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/foreign_content.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/limits.h"
@@ -31,6 +33,20 @@ class ImageFileSource final : public Source {
 
   std::vector<std::filesystem::path> files_;
 };
+
+BadKind bad_kind(DecodeErrorKind kind) {
+  switch (kind) {
+    case DecodeErrorKind::not_an_image:
+    case DecodeErrorKind::unsupported_format:
+      return BadKind::not_an_image;
+    case DecodeErrorKind::truncated:
+    case DecodeErrorKind::corrupt:
+      return BadKind::damaged_image;
+    case DecodeErrorKind::too_large:
+      return BadKind::too_large;
+  }
+  return BadKind::damaged_image;
+}
 
 }  // namespace
 
@@ -86,6 +102,16 @@ BadKind bad_kind(DecodeErrorKind kind) {
       return BadKind::too_large;
   }
   return BadKind::damaged_image;
+}
+
+BadSample bad_image(const DecodeError& error, std::span<const std::byte> encoded) {
+  const std::string_view bytes(reinterpret_cast<const char*>(encoded.data()),
+                               std::min(encoded.size(), kForeignContentBytes));
+  if (error.kind() == DecodeErrorKind::not_an_image) {
+    if (const auto what = describe_foreign_content(bytes))
+      return {BadKind::not_downloaded, fmt::format("the image is {}", *what)};
+  }
+  return {bad_kind(error.kind()), error.what()};
 }
 
 ImageSize checked_image_size(std::span<const std::byte> encoded, std::int64_t max_image_pixels) {

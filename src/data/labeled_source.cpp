@@ -15,6 +15,7 @@
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/image_files.h"
+#include "cloob/data/source_names.h"
 #include "data/tar/shard_reader.h"
 
 namespace cloob {
@@ -117,10 +118,21 @@ class FolderSource final : public LabeledSource {
       throw_user_error("'{}' has no images that can be decoded, only {}: convert them to PNG or JPEG",
                        root_.string(), undecoded_.describe());
     }
+    if (has_pairs()) {
+      throw_user_error(
+          "'{}' has tables or tar shards but no class folders: 'cloob eval retrieval' evaluates on pairs of images "
+          "and captions",
+          root_.string());
+    }
     throw_user_error(
         "'{}' has no images: expected one folder per class with {} files, or clip-benchmark's layout "
         "(classnames.txt, SPLIT/nshards.txt, SPLIT/0.tar)",
         root_.string(), kImageExtensions);
+  }
+  bool has_pairs() const {
+    return std::ranges::any_of(entries_of(root_).files, [](const fs::path& file) {
+      return format_by_name(file.native()).has_value();
+    });
   }
   // A folder above the class folders.
   void require_classes() const {
@@ -162,7 +174,9 @@ const std::vector<std::string>& image_suffixes() {
 std::vector<fs::path> list_numbered_shards(const fs::path& folder) {
   const fs::path count_file = folder / "nshards.txt";
   const auto count = parse_integer(trim(read_file(count_file)));
-  if (!count || *count < 1) throw_user_error("'{}' must hold the number of shards", count_file.string());
+  constexpr std::int64_t kMax = 1'000'000;
+  if (!count || *count < 1 || *count > kMax)
+    throw_user_error("'{}' must hold the number of shards, from 1 to {}", count_file.string(), kMax);
   std::vector<fs::path> shards;
   for (std::int64_t number = 0; number < *count; ++number) {
     shards.push_back(folder / fmt::format("{}.tar", number));
@@ -210,7 +224,15 @@ class ClipBenchmarkSource final : public LabeledSource {
 std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, const std::string& split,
                                                          std::int64_t threads) {
   std::error_code error;
-  if (!fs::is_directory(root, error)) throw_user_error("'{}' is not a folder", root.string());
+  if (!fs::is_directory(root, error)) {
+    if (format_by_name(root.native()) || expand_braces(root.native()).size() > 1) {
+      throw_user_error(
+          "'{0}' holds pairs of images and captions, which have no classes: 'cloob eval retrieval --data {0}' "
+          "evaluates on them, zero-shot classification needs one folder of images per class",
+          root.string());
+    }
+    throw_user_error("'{}' is not a folder", root.string());
+  }
   if (fs::exists(root / split / "nshards.txt", error)) {
     return std::make_shared<ClipBenchmarkSource>(root, split, resolve_threads(threads));
   }

@@ -2,15 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/files.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
+#include "cloob/data/image_files.h"
 #include "cloob/data/order/sample_order.h"
 #include "cloob/data/source.h"
 #include "cloob/data/source_names.h"
 #include "cloob/data/tar/index_file.h"
+#include "data/file_content.h"
 #include "data/stream/stream_sizes.h"
 #include "data/stream/stream_source.h"
 #include "data/table/csv_source.h"
@@ -81,15 +85,54 @@ class ConcatSource final : public Source {
   std::vector<std::int64_t> begins_ = {0};
 };
 
+// What to name instead of a folder.
+std::string describe_folder(const fs::path& folder) {
+  std::error_code error;
+  bool has_images = false;
+  constexpr int kMaxEntries = 1000;  // there may be millions
+  int num_entries = 0;
+  for (fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error),
+       end;
+       !error && entry != end && num_entries < kMaxEntries; entry.increment(error), ++num_entries) {
+    const fs::path& path = entry->path();
+    const auto format = format_by_name(path.native());
+    if (format == DataFormat::webdataset)
+      return fmt::format("name its shards, '{}'", (path.parent_path() / "*.tar").string());
+    if (format == DataFormat::csv) return fmt::format("name the table in it, '{}'", path.string());
+    has_images = has_images || has_image_name(path);
+  }
+  if (has_images) {
+    return fmt::format(
+        "pack its images and the captions beside them into shards, 'cloob data pack {0} --out "
+        "{0}-shards', and name '{0}-shards/*.tar'",
+        (folder / "").parent_path().string());
+  }
+  return fmt::format("name the shards or the table in it, for example '{}'", (folder / "*.tar").string());
+}
+
+std::string first_bytes_of(const fs::path& path) {
+  const RandomAccessFile file(path);
+  std::string bytes(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kOtherContentBytes)), '\0');
+  file.read(0, std::as_writable_bytes(std::span(bytes)));
+  return bytes;
+}
+
 DataFormat format_of_name(const std::filesystem::path& path) {
   if (const auto format = format_by_name(path.native())) return *format;
   std::error_code error;
   if (fs::is_directory(path, error)) {
-    throw_user_error("'{}' is a folder: name the shards or the table in it, for example '{}'", path.string(),
-                     (path / "*.tar").string());
+    throw_user_error("'{}' is a folder: {}", path.string(), describe_folder(path));
   }
-  throw_user_error("'{}' ends neither in .csv or .tsv nor in .tar: set data.format to csv or webdataset",
-                   path.string());
+  const std::string lower = to_lower_ascii(path.native());
+  const auto expected =
+      lower.find(".tar") == std::string::npos ? ExpectedContent::table : ExpectedContent::shard;
+  if (const auto other = describe_other_content(first_bytes_of(path), expected, path)) {
+    throw_user_error("'{}' is neither a table nor a shard: it {}", path.string(), *other);
+  }
+  throw_user_error(
+      "'{}' ends neither in .csv or .tsv nor in .tar: rename it if it is one of these, or set data.format to csv or "
+      "webdataset",
+      path.string());
 }
 
 DataFormat find_format(const DataConfig& config, const std::vector<std::filesystem::path>& paths) {
@@ -111,7 +154,8 @@ std::shared_ptr<const Source> make_csv_source(const DataConfig& config,
   for (const auto& path : paths) {
     const CsvSource::Options options = {
         .image_root = config.image_root ? std::filesystem::path(*config.image_root) : path.parent_path(),
-        .group_captions = config.csv.group_captions.value_or(purpose == Purpose::evaluation)};
+        .group_captions = config.csv.group_captions.value_or(purpose == Purpose::evaluation),
+        .caption_encoding = config.caption_encoding};
     tables.push_back(std::make_shared<CsvSource>(path, config.csv, options));
   }
   if (tables.size() == 1) return tables.front();
@@ -130,7 +174,8 @@ IndexOptions index_options(const DataConfig& config, const IndexProgress& progre
 std::shared_ptr<const Source> make_file_source(const DataConfig& config, std::vector<fs::path> paths,
                                                Purpose purpose, const IndexProgress& progress) {
   if (find_format(config, paths) == DataFormat::csv) return make_csv_source(config, paths, purpose);
-  return std::make_shared<TarSource>(config.webdataset, std::move(paths), index_options(config, progress));
+  return std::make_shared<TarSource>(config.webdataset, config.caption_encoding, std::move(paths),
+                                     index_options(config, progress));
 }
 
 // A source that is not opened yet.
@@ -180,7 +225,8 @@ std::shared_ptr<const Source> make_stream_source(const DataConfig& config,
     throw_user_error("'{}'{} no samples", names.front(),
                      names.size() > 1 ? fmt::format(" and {} more shards have", names.size() - 1) : " has");
   }
-  return std::make_shared<StreamSource>(config.webdataset, config.stream, std::move(shards));
+  return std::make_shared<StreamSource>(config.webdataset, config.caption_encoding, config.stream,
+                                        std::move(shards));
 }
 
 std::vector<NamedSource> expand_sources(const DataConfig& config, const std::vector<std::string>& names,

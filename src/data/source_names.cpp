@@ -87,6 +87,12 @@ std::vector<std::string> expand_body(std::string_view body) {
   return expanded;
 }
 
+// A file wins over what its name would stand for as a pattern.
+bool is_file(std::string_view name) {
+  std::error_code error;
+  return !is_remote_name(name) && std::filesystem::exists(name, error);
+}
+
 // Checks the form of an address, not whether it exists.
 void check_address(std::string_view name) {
   const std::size_t mark = name.find(kProtocolMark);
@@ -114,6 +120,14 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
   if (status == GLOB_NOMATCH || names.empty()) throw_user_error("no file matches '{}'", pattern);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+// What the user may have meant by a name that does not exist.
+std::string explain_missing(const std::string& path, const std::string& name, bool is_expanded) {
+  if (path.find('\\') != std::string::npos)
+    return ": a backslash is part of a name here, write '/' between folders";
+  if (!is_expanded) return "";
+  return fmt::format(" ('{}' expands to it; a glob such as '*.tar' matches only existing files)", name);
 }
 
 }  // namespace
@@ -162,6 +176,10 @@ std::optional<DataFormat> format_by_name(std::string_view name) {
 std::vector<std::string> split_sources(const std::vector<std::string>& names) {
   std::vector<std::string> separate;
   for (std::string_view rest : names) {
+    if (is_file(rest)) {
+      separate.emplace_back(rest);
+      continue;
+    }
     constexpr std::string_view kSeparator = "::";
     for (std::size_t end = rest.find(kSeparator); end != std::string_view::npos;
          end = rest.find(kSeparator)) {
@@ -177,19 +195,14 @@ std::vector<std::filesystem::path> expand_source_names(const std::vector<std::st
   std::vector<std::filesystem::path> paths;
   std::unordered_set<std::string> seen;
   for (const std::string& name : names) {
-    const auto expanded = expand_braces(name);
+    const auto expanded = is_file(name) ? std::vector{name} : expand_braces(name);
     for (const std::string& pattern : expanded) {
       for (std::string& path : expand_glob(pattern)) {
         if (path.empty()) throw_user_error("a source name is empty: look for a superfluous '::' or comma");
         check_address(path);
         std::error_code error;
         if (!is_remote_name(path) && !std::filesystem::exists(path, error)) {
-          throw_user_error(
-              "'{}' does not exist{}", path,
-              expanded.size() > 1
-                  ? fmt::format(" ('{}' expands to it; a glob such as '*.tar' matches only existing files)",
-                                name)
-                  : std::string());
+          throw_user_error("'{}' does not exist{}", path, explain_missing(path, name, expanded.size() > 1));
         }
         if (!seen.insert(path).second) {
           throw_user_error("'{}' is named twice: each file may be used only once", path);

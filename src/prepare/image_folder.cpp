@@ -62,8 +62,9 @@ std::optional<WeightedCaptions> find_captions(fs::path image, const WebdatasetCo
 
 }  // namespace
 
-ImageFolder::ImageFolder(const std::vector<fs::path>& folders, WebdatasetConfig config)
-    : config_(std::move(config)) {
+ImageFolder::ImageFolder(const std::vector<fs::path>& folders, WebdatasetConfig config,
+                         CaptionEncoding encoding)
+    : config_(std::move(config)), encoding_(encoding) {
   if (folders.size() == 1) root_ = folders.front();
   for (const fs::path& folder : folders) add(folder);
 }
@@ -106,12 +107,13 @@ void ImageFolder::add(const fs::path& folder) {
 }
 
 WeightedCaptions ImageFolder::captions_of(std::int64_t index) const {
-  const auto captions = find_captions(path(index), config_);
+  auto captions = find_captions(path(index), config_);
   if (!captions) {
     const std::string text =
         config_.json_caption_field ? "" : fmt::format(".{} and no ", join(config_.caption_members, ", no ."));
     throw BadSample(BadKind::no_caption, fmt::format("there is no {}.json beside it", text));
   }
+  decode_captions(*captions, encoding_);
   if (captions->captions.empty()) throw BadSample(BadKind::no_caption, "its caption is empty");
   return *captions;
 }

@@ -19,7 +19,8 @@ namespace cloob {
 class ImageFolder final : public Source {
  public:
   /// Throws UserError if a folder has no images.
-  ImageFolder(const std::vector<std::filesystem::path>& folders, WebdatasetConfig config);
+  ImageFolder(const std::vector<std::filesystem::path>& folders, WebdatasetConfig config,
+              CaptionEncoding encoding);
 
   std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
   RawSample read(std::int64_t index) const override;
@@ -34,6 +35,7 @@ class ImageFolder final : public Source {
   std::filesystem::path path(std::int64_t index) const { return root_ / file(index); }
 
   WebdatasetConfig config_;
+  CaptionEncoding encoding_;
   std::filesystem::path root_;  // what `files_` are relative to; empty with several folders
   std::vector<std::string> files_;
 };

@@ -214,6 +214,7 @@ SuspicionUnit unit_of(Suspicion suspicion) {
     case Suspicion::cut_caption:
     case Suspicion::repeated_caption:
     case Suspicion::invalid_caption:
+    case Suspicion::percent_encoded:
       return SuspicionUnit::caption;
     case Suspicion::repeated_key:
     case Suspicion::invalid_key:

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
+#include "cloob/data/captions.h"
 #include "cloob/text/clean.h"
 
 namespace cloob {
@@ -65,6 +67,7 @@ CaptionStats analyze_caption(std::string_view caption) {
     return true;
   });
   stats.has_address = contains_address(stats.cleaned);
+  stats.is_encoded = !stats.has_address && looks_percent_encoded(trim(caption));
   return stats;
 }
 

@@ -16,6 +16,7 @@ struct CaptionStats {
   std::int64_t letters = 0;
   bool is_valid = true;      ///< is valid UTF-8
   bool has_address = false;  ///< contains a web address or the file name of an image
+  bool is_encoded = false;   ///< looks percent-encoded
   std::string cleaned;       ///< result of `clean_caption`
 };
 

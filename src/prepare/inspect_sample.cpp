@@ -74,8 +74,9 @@ SampleHashes SampleInspector::inspect(std::int64_t index) {
     count_in(counts_.unusable[static_cast<std::size_t>(kind)], index, [&] { return std::string(what); });
     return SampleHashes();
   };
+  RawSample sample;
   try {
-    const RawSample sample = source_.read(index);
+    sample = source_.read(index);
     const ImageSize size = checked_image_size(sample.image_bytes, options_.max_image_pixels);
     require_text(sample.captions);
     ImageU8 reduced =
@@ -94,7 +95,8 @@ SampleHashes SampleInspector::inspect(std::int64_t index) {
   } catch (const BadSample& bad) {
     return count_bad(bad.kind(), bad.what());
   } catch (const DecodeError& error) {
-    return count_bad(bad_kind(error.kind()), error.what());
+    const BadSample bad = bad_image(error, sample.image_bytes);
+    return count_bad(bad.kind(), bad.what());
   }
 }
 
@@ -116,6 +118,7 @@ void SampleInspector::inspect_caption(std::int64_t index, const std::string& cap
     suspect(stats.letters == 0 ? Suspicion::no_letters : Suspicion::few_letters, index, quoted);
   }
   if (stats.has_address) suspect(Suspicion::address, index, quoted);
+  if (stats.is_encoded) suspect(Suspicion::percent_encoded, index, quoted);
   if (!stats.is_valid) suspect(Suspicion::invalid_caption, index, quoted);
   if (!options_.tokenizer) return;
   constexpr std::int64_t kUnlimited = 1 << 24;

@@ -15,6 +15,7 @@ PackResult pack_data(const DataConfig& config, const std::vector<std::string>& n
   if (opened.source->is_stream() && options.shuffle_seed) {
     throw_user_error("streams are read from front to back, so --shuffle cannot be used to pack them");
   }
+  if (hooks.opened) hooks.opened();
   return pack_samples(*opened.source, describe_origin(config, opened.fingerprint), config, folder, options,
                       hooks);
 }

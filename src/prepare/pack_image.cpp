@@ -64,7 +64,7 @@ PackedImage pack_image(std::vector<std::byte> encoded, const PackImageOptions& o
     }
     return {"jpg", encode(encoded, packed, options.quality)};
   } catch (const DecodeError& error) {
-    throw BadSample(bad_kind(error.kind()), error.what());
+    throw bad_image(error, encoded);
   }
 }
 

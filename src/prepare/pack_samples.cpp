@@ -238,8 +238,10 @@ class Packer {
 Json describe_origin(const DataConfig& config, std::uint64_t fingerprint) {
   Json origin = {{"fingerprint", fmt::format("{:016x}", fingerprint)}};
   for (const auto& [name, value] : setting_values(config)) {
-    const bool affects_reading = name.starts_with("csv.") || name.starts_with("webdataset.") ||
-                                 name == "format" || name == "image_root" || name == "max_image_pixels";
+    const bool affects_reading =
+        name.starts_with("csv.") || name.starts_with("webdataset.") || name == "format" ||
+        name == "image_root" || name == "max_image_pixels" ||
+        (name == "caption_encoding" && config.caption_encoding != CaptionEncoding::plain);
     if (affects_reading) origin[name] = value;
   }
   return origin;

@@ -49,7 +49,7 @@ PackSource open_pack_source(const DataConfig& config, const std::vector<std::str
     throw_user_error("'{}' is a folder and '{}' is not: name either folders of images, or tables, or shards",
                      folder->string(), file->string());
   }
-  const auto images = std::make_shared<ImageFolder>(paths, config.webdataset);
+  const auto images = std::make_shared<ImageFolder>(paths, config.webdataset, config.caption_encoding);
   return {images, fingerprint_of_keys(*images)};
 }
 

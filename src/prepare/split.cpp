@@ -116,6 +116,7 @@ SplitResult split_into_shards(const DataConfig& config, const std::vector<std::s
   }
   result.num_in_no_part = std::ssize(indices.back());
   check_split(result);
+  if (hooks.opened) hooks.opened();
   std::int64_t num_done = 0;
   for (std::size_t i = 0; i < options.parts.size() && !result.stopped; ++i) {
     const SubsetSource part(opened.source, std::move(indices[i]));

@@ -90,8 +90,9 @@ class TableSplitter {
     }
     std::int64_t num_done = 0;
     for (const InputTable& input : inputs_) {
+      CsvRowReader reader(input.table);
       for (std::int64_t row = 0; row < input.table.num_rows(); ++row) {
-        split_row(input, row);
+        split_row(input, reader, row);
         if (hooks.stop_requested && hooks.stop_requested()) throw Stopped();
         if (hooks.progress) hooks.progress(++num_done, num_rows_);
       }
@@ -115,9 +116,9 @@ class TableSplitter {
     }
   }
 
-  void split_row(const InputTable& input, std::int64_t row) {
+  void split_row(const InputTable& input, CsvRowReader& reader, std::int64_t row) {
     try {
-      std::vector<std::string> fields = input.table.row(row);
+      std::vector<std::string> fields = reader.row(row);
       std::string& path = fields[input.filepath_column];
       const std::size_t part = part_of_(path);
       if (part == outputs_.size()) {
@@ -150,6 +151,7 @@ SplitResult split_tables(const DataConfig& config, const std::vector<fs::path>& 
                          const fs::path& folder, const SplitOptions& options, const PackHooks& hooks) {
   SplitResult result;
   TableSplitter splitter(config, tables, folder, options);
+  if (hooks.opened) hooks.opened();
   try {
     write_new_folder(folder, [&](const fs::path& partial) { result = splitter.run(partial, hooks); });
   } catch (const Stopped&) {

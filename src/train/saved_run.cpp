@@ -3,6 +3,8 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <fmt/core.h>
 
+#include <limits>
+
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
@@ -63,6 +65,8 @@ void seek(Loader& loader, const TrainingState& saved) {
   if (saved.data_size < 1) throw_not_resumable("has no position in the data");
   if (size_now == saved.data_size) return loader.seek(saved.data_position);
   const std::int64_t epoch = saved.data_position / saved.data_size;
+  constexpr std::int64_t kMaxPosition = std::numeric_limits<std::int64_t>::max() / 4;
+  if (epoch > kMaxPosition / size_now) throw_not_resumable("is at a place in the data that is out of range");
   log_warning(
       "data",
       "the training data has {} samples, but had {} when the checkpoint was written: restarting epoch {}",

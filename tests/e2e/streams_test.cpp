@@ -148,6 +148,23 @@ TEST(Pipe, CommandsEndWithTheProgramHoweverItEnds) {
   }
 }
 
+// While a source is opened nothing is written, so there is nothing to wait for.
+TEST(Signals, EndCommandsThatAreStillOpeningTheirData) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"data", "inspect", "pipe:sleep 60"},
+           {"data", "index", "pipe:sleep 60", "--out", "sleeping_index"},
+           {"data", "list", "pipe:sleep 60"},
+           {"data", "pack", "pipe:sleep 60", "--out", "sleeping_pack"},
+           {"data", "split", "pipe:sleep 60", "--parts", "a=1", "--out", "sleeping"}}) {
+    BackgroundProgram program(tiny_project(), arguments);
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    const Timer timer;
+    program.send_signal(SIGTERM);
+    EXPECT_EQ(program.wait(), 128 + SIGTERM) << arguments[1];
+    EXPECT_LT(timer.seconds(), 2) << arguments[1];
+  }
+}
+
 TEST(FullDisk, IndexingReportsItAndLeavesNoPartialFile) {
   const fs::path small = tiny_project() / "small_disk";
   const SmallDisk disk(small, "8k");

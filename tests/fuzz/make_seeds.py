@@ -73,6 +73,40 @@ def write_captions():
     write("json_captions/lines.txt", b" a dog\r\n\n\ta cat \n")
 
 
+def write_json():
+    write("json/stats.json", json.dumps({"count": 10, "successes": 9, "status_dict": {"success": 9}}).encode())
+    write("json/sizes.json", json.dumps({"00000.tar": 10, "00001.tar": 0}).encode())
+    write("json/python.json", b'{"a": NaN, "b": [-Infinity, "\\ud83d\\udc36 \\udc36"], "c": {"d": [[1e3]]}}')
+
+
+def write_indexes():
+    """In the format of src/data/tar/index_file.cpp."""
+    shards = [
+        {"name": "0.tar", "bytes": 8192, "modified_ns": 17, "samples": 3, "end": 7000, "kinds": {"jpg,txt": 2},
+         "has_end_mark": True, "links": 0, "duplicate_keys": 1, "first_duplicate_keys": ["a"],
+         "damage": [[1, "no valid tar header"]]},
+        {"name": "1.tar", "bytes": 1024, "modified_ns": 17, "samples": 0, "end": 0, "kinds": {}, "has_end_mark": False,
+         "links": 2, "duplicate_keys": 0, "first_duplicate_keys": [], "damage": []},
+    ]
+    text = json.dumps(shards).encode()
+    text += b" " * (-len(text) % 4)
+    begins = struct.pack("<3I", 0, 4, 9)
+
+    def preamble(checksum):
+        return struct.pack("<8sIIQQ", b"cloobidx", 3, checksum, len(text), 3)
+
+    checksum = zlib.crc32(preamble(0) + text + begins)
+    write("index_file/two_shards", preamble(checksum) + text + begins)
+
+
+def write_http_answers():
+    """The first byte is the offset that was asked for, the second selects the status; see http_answer_fuzz.cpp."""
+    write("http_answer/whole", b"\x03\x00HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n0123456789")
+    write("http_answer/range", b"\x03\x01HTTP/1.1 206 X\r\nContent-Range: bytes 3-9/10\r\n\r\n3456789")
+    write("http_answer/redirect", b"\x00\x01HTTP/1.1 301 X\r\n\r\nHTTP/1.1 206 X\r\nContent-Range: bytes 0-3/*\r\n\r\n0123")
+    write("http_answer/error", b"\x03\x07HTTP/1.1 500 X\r\n\r\nan error page")
+
+
 def write_images():
     """BMP in every bit depth, 3 x 2 pixels; the other formats are in tests/golden/image."""
     for bits in (1, 4, 8, 24, 32):
@@ -195,4 +229,7 @@ write_settings()
 write_safetensors()
 write_torch_files()
 write_captions()
+write_json()
+write_indexes()
+write_http_answers()
 write_images()

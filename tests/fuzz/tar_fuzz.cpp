@@ -36,11 +36,11 @@ class MemoryStream final : public ByteStream {
 };
 
 void check_layout(const ShardLayout& layout, std::size_t file_bytes) {
-  require(std::ranges::adjacent_find(layout.begins, std::ranges::greater_equal()) == layout.begins.end(),
+  const std::vector<std::uint32_t> begins = layout.begins.all();
+  require(std::ranges::adjacent_find(begins, std::ranges::greater_equal()) == begins.end(),
           "samples do not overlap");
   require(layout.end <= file_bytes, "samples are inside the file");
-  require(layout.begins.empty() || layout.begins.back() * kTarBlock <= layout.end,
-          "the last sample begins before its end");
+  require(begins.empty() || begins.back() * kTarBlock <= layout.end, "the last sample begins before its end");
   for (const auto& [number, what] : layout.damage) {
     require(number >= 0 && number < layout.size(), "damage belongs to a sample");
     require(!what.empty(), "damage is explained");
@@ -82,6 +82,7 @@ void check_samples(const ShardLayout& layout, const std::filesystem::path& path,
 void check_stream(const ShardLayout& layout, std::span<const std::byte> bytes) {
   MemoryStream stream(bytes);
   StreamTarInput input(stream);
+  const std::vector<std::uint32_t> begins = layout.begins.all();
   TarScanner scanner(input);
   ShardWalk walk(scanner);
   std::int64_t number = 0;
@@ -90,7 +91,7 @@ void check_stream(const ShardLayout& layout, std::span<const std::byte> bytes) {
   })) {
     if (layout.damage.empty()) {
       require(!entry->damage && number < layout.size(), "an intact shard is intact as a stream too");
-      require(entry->begin == std::uint64_t{layout.begins[static_cast<std::size_t>(number)]} * kTarBlock,
+      require(entry->begin == std::uint64_t{begins[static_cast<std::size_t>(number)]} * kTarBlock,
               "samples begin at the same offsets as in the file");
     }
     ++number;

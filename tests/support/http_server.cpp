@@ -8,19 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <stdexcept>
 #include <string_view>
 
 namespace cloob::testing {
 namespace {
-
-void send_all(int connection, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::send(connection, text.data(), text.size(), MSG_NOSIGNAL);
-    if (count <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-}
 
 std::string read_request(int connection) {
   std::string text;
@@ -84,6 +77,20 @@ std::vector<std::string> HttpServer::requests(const std::string& path) const {
   return found == requests_.end() ? std::vector<std::string>() : found->second;
 }
 
+// False if the client has hung up, or the test is over.
+bool HttpServer::send_all(int connection, std::string_view text) {
+  while (!text.empty() && !is_stopping_) {
+    pollfd waiting{connection, POLLOUT, 0};
+    if (::poll(&waiting, 1, 20) == 0) continue;
+    const ssize_t count = ::send(connection, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (count <= 0) return false;
+    bytes_sent_ += count;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return text.empty();
+}
+
 void HttpServer::serve() {
   while (!is_stopping_) {
     pollfd waiting{listener_, POLLIN, 0};
@@ -115,15 +122,23 @@ void HttpServer::answer(int connection) {
   int status = exists ? fault.status : 404;
   std::string extra;
   if (status != 200) {
-    body.clear();
+    if (!fault.is_endless) body.clear();
   } else if (!range.empty() && !fault.ignores_range) {
     const std::size_t begin = std::min(body.size(), static_cast<std::size_t>(std::stoull(range)));
     status = 206;
-    extra = fmt::format("Content-Range: bytes {}-{}/{}\r\n", begin, body.size() - 1, body.size());
+    extra = fmt::format("Content-Range: {}\r\n",
+                        !fault.content_range.empty()
+                            ? fault.content_range
+                            : fmt::format("bytes {}-{}/{}", begin, body.size() - 1, body.size()));
     body = body.substr(begin);
   }
-  send_all(connection, fmt::format("HTTP/1.1 {} X\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n",
-                                   status, body.size(), extra));
+  const std::string length = fault.is_endless ? "" : fmt::format("Content-Length: {}\r\n", body.size());
+  send_all(connection, fmt::format("HTTP/1.1 {} X\r\n{}{}", status, length, extra));
+  while (send_all(connection, fault.extra_header) && fault.is_endless && !fault.extra_header.empty()) {
+  }
+  send_all(connection, "Connection: close\r\n\r\n");
+  while (fault.is_endless && send_all(connection, body)) {
+  }
   const std::int64_t limit = std::max(fault.break_off_after, fault.stall_after);
   send_all(connection,
            std::string_view(body).substr(0, limit < 0 ? body.npos : static_cast<std::size_t>(limit)));

@@ -12,10 +12,11 @@ namespace cloob {
 /// A mistake that the user can fix: settings, paths, data, checkpoints.
 ///
 /// The message says where, what was found, what is allowed and what to do. The program prints it without a
-/// stack trace and exits with status 2.
+/// stack trace and exits with status 2. Text from files that it quotes may be of any length and kind: see
+/// `presentable`.
 class UserError : public std::runtime_error {
  public:
-  explicit UserError(const std::string& message) : std::runtime_error(message) {}
+  explicit UserError(const std::string& message);
 };
 
 /// A broken invariant of the program itself. The program exits with status 70.

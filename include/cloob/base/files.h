@@ -1,4 +1,4 @@
-// Files: complete reads, atomic and durable writes, read-only mappings. Every failure is a UserError that
+// Files: complete reads, reads at any offset, atomic and durable writes. Every failure is a UserError that
 // names the path.
 #pragma once
 
@@ -114,20 +114,6 @@ class RandomAccessFile {
   std::filesystem::path path_;
   int descriptor_ = -1;
   std::uint64_t size_ = 0;
-};
-
-/// An entire file mapped read-only.
-class MappedFile {
- public:
-  explicit MappedFile(const std::filesystem::path& path);
-  ~MappedFile();
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&&) = delete;
-
-  std::span<const std::byte> bytes() const { return bytes_; }
-
- private:
-  std::span<const std::byte> bytes_;
 };
 
 /// Finds a file that is installed with the program (the CLIP vocabulary, class names): in $CLOOB_SHARE_DIR,

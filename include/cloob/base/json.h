@@ -57,4 +57,9 @@ Json parse_python_json(std::string_view text) {
   }
 }
 
+/// The whole number stored under a name. Throws JsonError, which says the limits, for anything else: also for
+/// numbers that do not fit, which conversions of the JSON library change without a word.
+std::int64_t json_integer(const nlohmann::json& value, std::string_view name, std::int64_t min,
+                          std::int64_t max);
+
 }  // namespace cloob

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "cloob/base/message.h"
 #include "cloob/base/tally.h"
 
 namespace cloob {
@@ -23,13 +24,14 @@ enum class BadKind {
   no_image,              ///< the sample has no image member
   not_an_image,          ///< no known image format
   unsupported_format,    ///< an image in a format that is not decoded
+  not_downloaded,        ///< a Git LFS pointer, a web page or a server's error message in place of the image
   damaged_image,         ///< the image is truncated or corrupt
   too_large,             ///< more pixels, bytes or memory than allowed
   no_caption,            ///< no caption, or only empty ones
   caption_not_utf8,      ///< the caption is in another encoding
   empty_after_cleaning,  ///< the tokenizer's cleaning leaves an empty caption
 };
-inline constexpr std::size_t kNumBadKinds = 12;
+inline constexpr std::size_t kNumBadKinds = 13;
 
 /// "missing file", "not an image", ...
 std::string_view bad_kind_name(BadKind kind);
@@ -39,7 +41,8 @@ std::string bad_kind_id(BadKind kind);
 /// Thrown for one unusable sample; the loader skips it and continues.
 class BadSample : public std::runtime_error {
  public:
-  BadSample(BadKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  BadSample(BadKind kind, const std::string& message)
+      : std::runtime_error(presentable(message)), kind_(kind) {}
   BadKind kind() const { return kind_; }
 
  private:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cloob/base/random.h"
+#include "cloob/data/data_config.h"
 #include "cloob/data/source.h"
 
 namespace cloob {
@@ -36,5 +37,13 @@ std::size_t choose_caption(const RawSample& sample, RandomStream stream);
 /// Throws BadSample(caption_not_utf8) unless the caption is valid UTF-8, as Python does that decodes it: guessing
 /// its encoding would sometimes train on other words.
 void require_utf8(std::string_view caption);
+
+/// Decodes all captions that a sample has, in place; those that become empty are dropped.
+void decode_captions(WeightedCaptions& captions, CaptionEncoding encoding);
+
+/// As Python's urllib.parse.unquote_plus: '+' becomes a blank and %xx a byte; other '%' stay.
+std::string percent_decoded(std::string_view text);
+/// Whether a caption has no blanks but what percent-encoding writes for them or for punctuation.
+bool looks_percent_encoded(std::string_view caption);
 
 }  // namespace cloob

@@ -43,6 +43,13 @@ struct EnumNames<CaptionChoice> {
       {{"first", CaptionChoice::first}, {"random", CaptionChoice::random}}};
 };
 
+enum class CaptionEncoding { plain, percent };
+template <>
+struct EnumNames<CaptionEncoding> {
+  static constexpr std::array<std::pair<std::string_view, CaptionEncoding>, 2> names = {
+      {{"plain", CaptionEncoding::plain}, {"percent", CaptionEncoding::percent}}};
+};
+
 enum class CsvQuoting { none, double_quotes };
 template <>
 struct EnumNames<CsvQuoting> {
@@ -162,6 +169,7 @@ struct DataConfig {
   CsvConfig csv;
   WebdatasetConfig webdataset;
   StreamConfig stream;
+  CaptionEncoding caption_encoding = CaptionEncoding::plain;
   CaptionChoice caption_choice = CaptionChoice::random;
   Shuffle shuffle = Shuffle::windows;
   std::int64_t shuffle_window = 32;
@@ -196,6 +204,10 @@ struct DataConfig {
         field("csv", &DataConfig::csv, "How tables are read."),
         field("webdataset", &DataConfig::webdataset, "How tar shards are read."),
         field("stream", &DataConfig::stream, "How streams are read."),
+        field(
+            "caption_encoding", &DataConfig::caption_encoding,
+            "How captions are written. 'percent' decodes them as Python's urllib.parse.unquote_plus does: '+' is "
+            "a blank and %xx a byte of UTF-8, as in the metadata of YFCC100M, 'a+dog%2C+asleep'."),
         field("caption_choice", &DataConfig::caption_choice,
               "Which caption training uses if a sample has several: the first, or a random one that changes "
               "every epoch. Of captions with weights, the heaviest is the first."),

@@ -37,8 +37,9 @@ class UndecodedFiles {
   std::map<std::string, std::int64_t> counts_;  // by extension
 };
 
-/// The kind of unusable sample that a decoding error means.
-BadKind bad_kind(DecodeErrorKind kind);
+/// The unusable sample that a decoding error of this image means. What stands in place of images that were not
+/// downloaded is recognized.
+BadSample bad_image(const DecodeError& error, std::span<const std::byte> encoded);
 
 /// The size of an image, from its header. Throws BadSample if it has more than `max_image_pixels`, and
 /// DecodeError.

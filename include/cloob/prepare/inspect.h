@@ -59,6 +59,7 @@ enum class Suspicion {
   cut_caption,       ///< more tokens than the context length
   repeated_caption,  ///< equal to an earlier caption, after cleaning
   invalid_caption,   ///< not valid UTF-8
+  percent_encoded,   ///< a caption looks like a part of a web address, 'a+dog%2C+asleep'
   white_border,      ///< white bars on two opposite sides, but not on the others
   black_border,
   one_color,         ///< all pixels (nearly) the same
@@ -71,7 +72,7 @@ enum class Suspicion {
 };
 template <>
 struct EnumNames<Suspicion> {
-  static constexpr std::array<std::pair<std::string_view, Suspicion>, 16> names = {
+  static constexpr std::array<std::pair<std::string_view, Suspicion>, 17> names = {
       {{"empty_caption", Suspicion::empty_caption},
        {"no_letters", Suspicion::no_letters},
        {"few_letters", Suspicion::few_letters},
@@ -79,6 +80,7 @@ struct EnumNames<Suspicion> {
        {"cut_caption", Suspicion::cut_caption},
        {"repeated_caption", Suspicion::repeated_caption},
        {"invalid_caption", Suspicion::invalid_caption},
+       {"percent_encoded", Suspicion::percent_encoded},
        {"white_border", Suspicion::white_border},
        {"black_border", Suspicion::black_border},
        {"one_color", Suspicion::one_color},

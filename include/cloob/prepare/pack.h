@@ -25,6 +25,8 @@ struct PackOptions {
 
 /// Callbacks while samples are packed.
 struct PackHooks {
+  /// Called once, when the source is open and nothing is written yet: until then, a signal may end the program.
+  std::function<void()> opened = {};
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< samples
   std::function<bool()> stop_requested;                                 ///< polled after every sample
 };

@@ -71,7 +71,7 @@ Preprocess make_image_preprocess(const ImageConfig& config, Purpose purpose, std
       if (max_image_pixels < kMaxImagePixels) checked_image_size(encoded, max_image_pixels);
       make_image(encoded, stream, chw);
     } catch (const DecodeError& error) {
-      throw BadSample(bad_kind(error.kind()), error.what());
+      throw bad_image(error, encoded);
     }
   };
   return preprocess;

@@ -12,6 +12,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
+#include "data/stream/http_answer.h"
 
 namespace cloob {
 namespace {
@@ -23,12 +24,6 @@ constexpr std::size_t kMaxBuffered = 4 << 20;  // bytes that are received but no
 void initialize_curl() {
   static const CURLcode status = curl_global_init(CURL_GLOBAL_DEFAULT);
   CLOOB_CHECK(status == CURLE_OK, "{}", curl_easy_strerror(status));
-}
-
-// Which responses are worth a retry.
-Kind kind_of_response(long code) {
-  constexpr long kTimeout = 408, kTooMany = 429;
-  return code >= 500 || code == kTimeout || code == kTooMany ? Kind::transient : Kind::permanent;
 }
 
 Kind kind_of_failure(CURLcode code) {
@@ -51,50 +46,49 @@ struct HttpStream::Transfer {
   CURLM* multi = nullptr;
   CURL* easy = nullptr;
   std::array<char, CURL_ERROR_SIZE> message{};
-  std::uint64_t offset = 0;    // where the response must begin
-  std::uint64_t to_drop = 0;   // bytes before it, if the server sends the complete file
-  std::uint64_t received = 0;  // bytes, including those to drop
+  HttpAnswer answer;
+  std::uint64_t received = 0;  // bytes of the body
   std::vector<std::byte> buffered;
   std::size_t begin = 0;  // of the part of `buffered` that is not read yet
   bool is_paused = false;
-  bool has_response_code = false;
-  long response_code = 0;
   CURLcode result = CURLE_OK;
   bool is_over = false;
   double timeout_seconds = 0;
   std::stop_token stop;
 
+  explicit Transfer(std::uint64_t offset) : answer(offset) {}
   ~Transfer() {
     if (easy != nullptr) curl_multi_remove_handle(multi, easy);
     curl_easy_cleanup(easy);
     curl_multi_cleanup(multi);
   }
 
-  void read_response_code() {
-    constexpr long kOk = 200;  // and not 206, partial content
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &response_code);
-    to_drop = response_code == kOk ? offset : 0;
-    has_response_code = true;
+  void begin_body() {
+    long status = 0;
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    answer.begin_body(status);
   }
 
-  bool is_error() const { return response_code >= 300; }
-
+  // Returns another number of bytes than there are to pause or to end the transfer.
   std::size_t receive(std::span<const std::byte> bytes) {
-    if (!has_response_code) read_response_code();
+    if (!answer.has_begun()) begin_body();
     if (buffered.size() - begin >= kMaxBuffered) {
       is_paused = true;
       return CURL_WRITEFUNC_PAUSE;
     }
+    const auto wanted = answer.take_body(bytes);
+    if (!wanted) return 0;
     received += bytes.size();
-    if (is_error()) return bytes.size();  // the body is an error page
-    const auto dropped = static_cast<std::size_t>(std::min<std::uint64_t>(to_drop, bytes.size()));
-    to_drop -= dropped;
-    buffered.insert(buffered.end(), bytes.begin() + static_cast<std::ptrdiff_t>(dropped), bytes.end());
+    buffered.insert(buffered.end(), wanted->begin(), wanted->end());
     return bytes.size();
   }
 
   static std::size_t write(char* data, std::size_t size, std::size_t count, void* transfer) {
     return static_cast<Transfer*>(transfer)->receive(std::as_bytes(std::span(data, size * count)));
+  }
+
+  static std::size_t write_header(char* data, std::size_t size, std::size_t count, void* transfer) {
+    return static_cast<Transfer*>(transfer)->answer.take_header({data, size * count}) ? size * count : 0;
   }
 
   // Lets the transfer run for a moment.
@@ -126,25 +120,21 @@ struct HttpStream::Transfer {
   }
 
   void check_result() {
-    if (!has_response_code) read_response_code();
-    if (is_error()) {
-      throw StreamError(kind_of_response(response_code),
-                        fmt::format("the server answered {}", response_code));
-    }
+    if (!answer.has_begun()) begin_body();
+    if (answer.refused()) answer.check_end();
     if (result != CURLE_OK) {
       throw StreamError(kind_of_failure(result),
                         message[0] != '\0' ? message.data() : curl_easy_strerror(result));
     }
-    if (to_drop > 0) throw StreamError(Kind::permanent, "it has become shorter");
+    answer.check_end();
   }
 };
 
 HttpStream::HttpStream(const std::string& address, std::uint64_t offset, double timeout_seconds,
                        std::stop_token stop)
-    : transfer_(std::make_unique<Transfer>()) {
+    : transfer_(std::make_unique<Transfer>(offset)) {
   initialize_curl();
   Transfer& transfer = *transfer_;
-  transfer.offset = offset;
   transfer.timeout_seconds = timeout_seconds;
   transfer.stop = std::move(stop);
   transfer.multi = curl_multi_init();
@@ -165,6 +155,8 @@ HttpStream::HttpStream(const std::string& address, std::uint64_t offset, double 
   set(CURLOPT_ERRORBUFFER, transfer.message.data());
   set(CURLOPT_WRITEFUNCTION, &Transfer::write);
   set(CURLOPT_WRITEDATA, &transfer);
+  set(CURLOPT_HEADERFUNCTION, &Transfer::write_header);
+  set(CURLOPT_HEADERDATA, &transfer);
   if (offset > 0) set(CURLOPT_RANGE, fmt::format("{}-", offset).c_str());
   curl_multi_add_handle(transfer.multi, transfer.easy);
 }

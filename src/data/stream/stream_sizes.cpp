@@ -55,13 +55,22 @@ Counts read_counts(const fs::path& folder) {
     const Json json = parse_json(read_file(path));
     for (const auto& [name, entry] : json.items()) {
       counts[name] = {{entry.at("bytes").get<std::uint64_t>(), entry.at("modified_ns").get<std::int64_t>()},
-                      entry.at("samples").get<std::int64_t>()};
+                      json_integer(entry.at("samples"), "samples", 0, kMaxShardSamples)};
     }
   } catch (const std::exception& failure) {
     log_warning("data", "'{}' is ignored, so streams are counted again: {}", path.string(), failure.what());
     counts.clear();
   }
   return counts;
+}
+
+// A file of that name which is something else must not be lost.
+void require_json_or_nothing(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return;
+  const std::string content = read_file(path);
+  if (content.empty() || trim(content).starts_with('{')) return;
+  throw_user_error("'{}' exists and is not JSON, so it is not overwritten: move it away", path.string());
 }
 
 // Adds to the cached counts, which another process may have updated by now.
@@ -77,6 +86,7 @@ void save_counts(const fs::path& folder, const Counts& found) {
   }
   try {
     make_directories(folder);
+    require_json_or_nothing(stream_sizes_file(folder));
     const std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
     write_file_atomically(stream_sizes_file(folder), text);
   } catch (const UserError& error) {

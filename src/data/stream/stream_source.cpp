@@ -12,9 +12,9 @@
 
 namespace cloob {
 
-StreamSource::StreamSource(const WebdatasetConfig& members, const StreamConfig& config,
-                           std::vector<StreamShard> shards)
-    : members_(members), config_(config), shards_(std::move(shards)), cursor_(config, {}) {
+StreamSource::StreamSource(const WebdatasetConfig& members, CaptionEncoding encoding,
+                           const StreamConfig& config, std::vector<StreamShard> shards)
+    : members_(members, encoding), config_(config), shards_(std::move(shards)), cursor_(config, {}) {
   for (const StreamShard& shard : shards_) first_sample_.push_back(size() + shard.num_samples);
 }
 

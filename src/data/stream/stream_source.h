@@ -24,7 +24,8 @@ struct StreamShard {
 /// `read` and the like can access any sample, but random access reads the shard from the beginning each time.
 class StreamSource final : public Source {
  public:
-  StreamSource(const WebdatasetConfig& members, const StreamConfig& config, std::vector<StreamShard> shards);
+  StreamSource(const WebdatasetConfig& members, CaptionEncoding encoding, const StreamConfig& config,
+               std::vector<StreamShard> shards);
 
   bool is_stream() const override { return true; }
   std::int64_t size() const override { return first_sample_.back(); }

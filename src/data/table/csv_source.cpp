@@ -4,7 +4,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -15,14 +17,24 @@
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/captions.h"
 #include "cloob/data/image_files.h"
+#include "cloob/data/source_names.h"
 
 namespace cloob {
+namespace {
+
+bool is_windows_path(std::string_view path) {
+  const bool has_drive = path.size() > 2 && std::isalpha(static_cast<unsigned char>(path[0])) != 0 &&
+                         path[1] == ':' && (path[2] == '\\' || path[2] == '/');
+  return has_drive || path.find('\\') != std::string_view::npos;
+}
+
+}  // namespace
 
 CsvSource::CsvSource(std::filesystem::path path, const CsvConfig& config, Options options)
     : table_(std::move(path), config),
       options_(std::move(options)),
       filepath_column_name_(config.filepath_column),
-      filepath_column_(table_.find_column(config.filepath_column, "data.csv.filepath_column")) {
+      filepath_column_(find_filepath_column(config)) {
   for (const std::string& name : config.caption_columns) {
     caption_columns_.push_back(table_.find_column(name, "data.csv.caption_columns"));
   }
@@ -30,16 +42,42 @@ CsvSource::CsvSource(std::filesystem::path path, const CsvConfig& config, Option
   check_that_images_exist();
 }
 
+// A list of what to download, such as the files of CC3M and CC12M, is not yet a table of images.
+void CsvSource::require_no_addresses(const std::vector<std::string>& fields) const {
+  if (std::ranges::none_of(fields, [](const std::string& field) { return is_http_name(field); })) return;
+  const std::string path = table_.path().string();
+  throw_user_error(
+      "'{0}' is a list of web addresses, not of image files: download the images, img2dataset --url_list '{0}' "
+      "--input_format {1} --url_col url --caption_col caption --output_format webdataset --output_folder shards "
+      "--resize_mode keep_ratio --image_size 256, and use 'shards/*.tar'; url and caption are the names in its first "
+      "line, which the files of CC3M and CC12M lack: add it",
+      path, table_.dialect().separator == '\t' ? "tsv" : "csv");
+}
+
+std::size_t CsvSource::find_filepath_column(const CsvConfig& config) const {
+  try {
+    return table_.find_column(config.filepath_column, "data.csv.filepath_column");
+  } catch (const UserError&) {
+    require_no_addresses(table_.columns());
+    try {
+      require_no_addresses(table_.row(0));
+    } catch (const BadSample&) {  // the row cannot be read
+    }
+    throw;
+  }
+}
+
 // Sorts the row numbers by group; groups are in the order of their first rows.
 void CsvSource::group_rows() {
   std::unordered_map<std::string, std::int64_t> group_of_path;
   std::vector<std::int64_t> groups(static_cast<std::size_t>(table_.num_rows()));
   std::int64_t num_groups = 0;
+  CsvRowReader reader(table_);
   for (std::int64_t row = 0; row < table_.num_rows(); ++row) {
     std::int64_t& group = groups[static_cast<std::size_t>(row)];
     group = num_groups;
     try {
-      group = group_of_path.emplace(table_.row(row).at(filepath_column_), num_groups).first->second;
+      group = group_of_path.emplace(reader.row(row).at(filepath_column_), num_groups).first->second;
     } catch (const BadSample&) {  // becomes its own group, and is reported when it is read
     }
     if (group == num_groups) ++num_groups;
@@ -68,9 +106,10 @@ std::string CsvSource::filepath(std::int64_t index) const {
   return table_.row(rows_of(index).front()).at(filepath_column_);
 }
 
-std::string CsvSource::archive_of(std::int64_t index) const {
+std::string CsvSource::archive_of(CsvRowReader& reader, std::int64_t index) const {
   try {
-    return std::string(archive_in_path(filepath(index)).value_or(""));
+    const std::string path = reader.row(rows_of(index).front()).at(filepath_column_);
+    return std::string(archive_in_path(path).value_or(""));
   } catch (const BadSample&) {  // reported when it is read
     return "";
   }
@@ -78,8 +117,9 @@ std::string CsvSource::archive_of(std::int64_t index) const {
 
 bool CsvSource::has_archives() const {
   constexpr std::int64_t kNumProbes = 32;
+  CsvRowReader reader(table_);
   for (std::int64_t index = 0; index < std::min(kNumProbes, size()); ++index) {
-    if (!archive_of(index).empty()) return true;
+    if (!archive_of(reader, index).empty()) return true;
   }
   return false;
 }
@@ -92,9 +132,10 @@ std::vector<std::int64_t> CsvSource::archive_begins() const {
   std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(num_chunks));
   parallel_for(num_chunks, resolve_threads(0), [&](std::int64_t chunk) {
     const std::int64_t first = chunk * kChunk;
-    std::string archive = first > 0 ? archive_of(first - 1) : "";
+    CsvRowReader reader(table_);
+    std::string archive = first > 0 ? archive_of(reader, first - 1) : "";
     for (std::int64_t index = first; index < std::min(size(), first + kChunk); ++index) {
-      std::string next = archive_of(index);
+      std::string next = archive_of(reader, index);
       if (index == 0 || next != archive) found[static_cast<std::size_t>(chunk)].push_back(index);
       archive = std::move(next);
     }
@@ -133,13 +174,14 @@ RawSample CsvSource::read(std::int64_t index) const {
 }
 
 std::vector<std::string> CsvSource::read_captions(std::int64_t index) const {
-  std::vector<std::string> captions;
+  WeightedCaptions found;
   for (const std::int64_t row : rows_of(index)) {
     const auto fields = table_.row(row);
-    for (const std::size_t column : caption_columns_) add_caption(captions, fields.at(column));
+    for (const std::size_t column : caption_columns_) add_caption(found.captions, fields.at(column));
   }
-  if (captions.empty()) throw BadSample(BadKind::no_caption, "the caption is empty");
-  return captions;
+  decode_captions(found, options_.caption_encoding);
+  if (found.captions.empty()) throw BadSample(BadKind::no_caption, "the caption is empty");
+  return std::move(found.captions);
 }
 
 std::string CsvSource::describe(std::int64_t index) const {
@@ -166,13 +208,18 @@ void CsvSource::check_that_images_exist() const {
       return;
     }
   }
+  require_no_addresses({filepath(0)});
   constexpr std::size_t kShown = 3;
   const std::size_t count = missing.size();
+  const std::string first = missing.front();
   missing.resize(std::min(kShown, count));
   throw_user_error(
-      "'{}': none of the {} images checked exists, for example '{}': set data.image_root to the folder that "
-      "its paths start from",
-      table_.path().string(), count, join(missing, "', '"));
+      "'{}': none of the {} images checked exists, for example '{}': {}", table_.path().string(), count,
+      join(missing, "', '"),
+      is_windows_path(filepath(0))
+          ? "they are paths of Windows: write '/' instead of backslashes, without a drive such as C:, and set "
+            "data.image_root to the folder that they start from"
+          : "set data.image_root to the folder that its paths start from");
 }
 
 }  // namespace cloob

@@ -18,6 +18,7 @@ class CsvSource final : public Source {
   struct Options {
     std::filesystem::path image_root;  ///< relative paths start here
     bool group_captions = false;       ///< rows with the same path are one sample
+    CaptionEncoding caption_encoding = CaptionEncoding::plain;
   };
   /// Throws UserError, also if none of the images checked exists.
   CsvSource(std::filesystem::path path, const CsvConfig& config, Options options);
@@ -32,11 +33,13 @@ class CsvSource final : public Source {
   std::string describe(std::int64_t index) const override;
 
  private:
+  std::size_t find_filepath_column(const CsvConfig& config) const;
+  void require_no_addresses(const std::vector<std::string>& fields) const;
   void group_rows();
   std::vector<std::int64_t> rows_of(std::int64_t index) const;
   std::string filepath(std::int64_t index) const;
   std::filesystem::path image_path(std::int64_t index) const { return options_.image_root / filepath(index); }
-  std::string archive_of(std::int64_t index) const;
+  std::string archive_of(CsvRowReader& reader, std::int64_t index) const;
   bool has_archives() const;
   std::vector<std::int64_t> archive_begins() const;
   void check_that_images_exist() const;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -11,16 +12,15 @@
 #include "cloob/base/utf8.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/limits.h"
+#include "data/file_content.h"
+#include "data/table/record_scanner.h"
 
 namespace cloob {
 namespace {
 
 constexpr std::size_t kNone = std::string_view::npos;
-constexpr std::size_t kTarMagic = 257;  // offset of the word ustar in a tar file
-
-std::string_view as_text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+constexpr std::int64_t kRowsPerLine = 256;  // rows per remembered line number
+constexpr std::size_t kProbeBytes = 1 << 16;
 
 // Offset of the quote that closes the field whose opening quote is at `open`; a doubled quote is one
 // character of the field.
@@ -47,15 +47,36 @@ std::int64_t lines_like_rows(std::string_view record, char separator, std::size_
 
 /// Such lines in a table.
 struct SwallowedLines {
-  std::size_t first_begin = 0;  ///< of the first row with such lines
+  std::int64_t first_line = 0;  ///< of the first row with such lines
   std::int64_t num_rows = 0, num_lines = 0;
 
-  void add(std::size_t begin, std::int64_t lines) {
+  void add(std::int64_t line, std::int64_t lines) {
     if (lines == 0) return;
-    if (num_rows++ == 0) first_begin = begin;
+    if (num_rows++ == 0) first_line = line;
     num_lines += lines;
   }
 };
+
+std::string read_text(const RandomAccessFile& file, std::uint64_t begin, std::uint64_t end) {
+  std::string text(static_cast<std::size_t>(end - begin), '\0');
+  file.read(begin, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+// Throws if a file that begins like this is not a table that can be read.
+void require_table(const std::filesystem::path& path, std::string_view first_bytes) {
+  const auto other = describe_other_content(first_bytes, ExpectedContent::table, path);
+  if (other) throw_user_error("'{}' is not a table: it {}", path.string(), *other);
+  if (first_bytes.starts_with("\xff\xfe") || first_bytes.starts_with("\xfe\xff")) {
+    throw_user_error("'{}' is encoded as UTF-16: save it as UTF-8", path.string());
+  }
+  const std::string_view text = without_byte_order_mark(first_bytes);
+  if (trim(text).empty()) throw_user_error("'{}' is empty", path.string());
+  if (text.find_first_of(std::string_view("\n\0", 2)) == kNone && trim(text).find('\r') != kNone) {
+    throw_user_error("'{0}' ends its lines with carriage returns alone: convert it, tr '\\r' '\\n' < '{0}'",
+                     path.string());
+  }
+}
 
 std::string separator_name(char separator) {
   return separator == '\t' ? "tab" : fmt::format("'{}'", separator);
@@ -137,65 +158,47 @@ std::string format_record(const std::vector<std::string>& fields, const CsvDiale
 }
 
 CsvTable::CsvTable(std::filesystem::path path, const CsvConfig& config)
-    : path_(std::move(path)), file_(path_), text_(as_text(file_.bytes())), has_header_(config.header) {
-  if (text_.starts_with("\xff\xfe") || text_.starts_with("\xfe\xff")) {
-    throw_user_error("'{}' is encoded as UTF-16: save it as UTF-8", path_.string());
-  }
-  if (text_.substr(0, 1 << 16).find('\0') != kNone) {
-    const bool is_tar = text_.size() > kTarMagic && text_.substr(kTarMagic).starts_with("ustar");
-    throw_user_error("'{}' is not a text file{}", path_.string(),
-                     is_tar ? ": it is a tar file, whose name must end in .tar" : "");
-  }
-  text_ = without_byte_order_mark(text_);
-  if (trim(text_.substr(0, 1 << 16)).empty()) throw_user_error("'{}' is empty", path_.string());
-  const std::size_t first = text_.find_first_not_of("\r\n");
+    : path_(std::move(path)), file_(path_), has_header_(config.header) {
+  const std::string first_bytes = read_text(file_, 0, std::min<std::uint64_t>(file_.size(), kProbeBytes));
+  require_table(path_, first_bytes);
+  const std::string_view text = without_byte_order_mark(first_bytes);
+  const std::string_view first_line = text.substr(std::min(text.find_first_not_of("\r\n"), text.size()));
   dialect_.separator =
-      config.separator_character().value_or(detect_separator(text_.substr(0, text_.find('\n', first))));
+      config.separator_character().value_or(detect_separator(first_line.substr(0, first_line.find('\n'))));
   dialect_.quoting = config.quoting;
-  index_rows(first, config.header);
+  index_rows(first_bytes.size() - text.size());
 }
 
-std::vector<std::string> CsvTable::parse_first_record(std::size_t begin, std::size_t end) const {
-  try {
-    require_at_most(kMaxCaptionsBytes, end - begin, "the row");
-    return parse_record(record_at(begin, end), dialect_);
-  } catch (const BadSample& bad) {
-    throw_user_error("{}:{}: {}", path_.string(), line_at(begin), bad.what());
-  }
-}
-
-void CsvTable::index_rows(std::size_t begin, bool has_header) {
+void CsvTable::index_rows(std::uint64_t begin) {
   SwallowedLines swallowed;
-  while (begin < text_.size()) {
-    const std::size_t end = find_record_end(text_, begin, dialect_);
-    if (end == kNone) {
-      throw_user_error(
-          "{}:{}: a quoted field in this row never ends: fix it, or set data.csv.quoting to 'none' if quotes "
-          "are plain text",
-          path_.string(), line_at(begin));
+  RecordScanner scanner(file_, begin, dialect_);
+  while (const auto record = scanner.next()) {
+    if (record->text.empty()) continue;
+    const bool is_first = columns_.empty();
+    if (is_first) {
+      if (record->text.find('\0') != kNone)
+        throw_user_error("'{}' is not a text file: its first line has NUL bytes", path_.string());
+      try {
+        require_at_most(kMaxCaptionsBytes, record->text.size(), "the row");
+        columns_ = parse_record(record->text, dialect_);
+      } catch (const BadSample& bad) {
+        throw_user_error("{}:{}: {}", path_.string(), record->line, bad.what());
+      }
     }
-    if (const std::string_view record = record_at(begin, end); !record.empty()) {
-      if (columns_.empty()) columns_ = parse_first_record(begin, end);
-      if (!std::exchange(has_header, false)) begins_.push_back(begin);
-      swallowed.add(begin, lines_like_rows(record, dialect_.separator, columns_.size()));
+    if (!is_first || !has_header_) {
+      if (num_rows() % kRowsPerLine == 0) lines_.push_back(record->line);
+      begins_.push_back(record->begin);
     }
-    begin = end;
+    swallowed.add(record->line, lines_like_rows(record->text, dialect_.separator, columns_.size()));
   }
   if (begins_.empty()) throw_user_error("'{}' has a header but no rows", path_.string());
   if (swallowed.num_lines > 0) {
     log_warning("data",
                 "{}:{}: a quoted field contains lines that look like rows of their own, {} in all{}: set "
                 "data.csv.quoting to 'none' if quotes are plain text",
-                path_.string(), line_at(swallowed.first_begin), with_thousands(swallowed.num_lines),
+                path_.string(), swallowed.first_line, with_thousands(swallowed.num_lines),
                 swallowed.num_rows > 1 ? fmt::format(" in {} rows", with_thousands(swallowed.num_rows)) : "");
   }
-}
-
-std::string_view CsvTable::record_at(std::size_t begin, std::size_t end) const {
-  std::string_view record = text_.substr(begin, end - begin);
-  if (record.ends_with('\n')) record.remove_suffix(1);
-  if (record.ends_with('\r')) record.remove_suffix(1);
-  return record;
 }
 
 std::size_t CsvTable::find_column(const std::string& name, std::string_view setting) const {
@@ -216,12 +219,23 @@ std::size_t CsvTable::find_column(const std::string& name, std::string_view sett
       separator_name(dialect_.separator), setting);
 }
 
-std::vector<std::string> CsvTable::row(std::int64_t number) const {
-  CLOOB_CHECK(number >= 0 && number < num_rows(), "row {} of {}", number, num_rows());
-  const auto begin = static_cast<std::size_t>(begins_[static_cast<std::size_t>(number)]);
-  const std::string_view record = record_at(begin, find_record_end(text_, begin, dialect_));
+// Past the last byte that may belong to a row: where the next one begins.
+std::uint64_t CsvTable::row_end(std::int64_t number) const {
+  const auto row = static_cast<std::size_t>(number);
+  const std::uint64_t next = row + 1 < begins_.size() ? begins_[row + 1] : file_.size();
+  return std::min(next, begins_[row] + 2 * kMaxRecordBytes);  // blank lines may follow, any number of them
+}
+
+// `text` begins with the row.
+std::vector<std::string> CsvTable::parse_row(std::string_view text) const {
+  std::string_view record = text.substr(0, find_record_end(text, 0, dialect_));
+  if (record.ends_with('\n')) record.remove_suffix(1);
+  if (record.ends_with('\r')) record.remove_suffix(1);
+  if (const std::size_t nul = record.find('\0'); nul != kNone) {
+    throw BadSample(BadKind::malformed_row, fmt::format("byte {} of the row is NUL (\\0)", nul + 1));
+  }
   require_at_most(kMaxCaptionsBytes, record.size(), "the row");
-  auto fields = parse_record(record, dialect_);
+  std::vector<std::string> fields = parse_record(record, dialect_);
   if (fields.size() != columns_.size()) {
     throw BadSample(BadKind::malformed_row,
                     fmt::format("it has {} columns, the first line has {} (separator {})", fields.size(),
@@ -230,12 +244,36 @@ std::vector<std::string> CsvTable::row(std::int64_t number) const {
   return fields;
 }
 
-std::int64_t CsvTable::line(std::int64_t row) const {
-  return line_at(static_cast<std::size_t>(begins_[static_cast<std::size_t>(row)]));
+std::vector<std::string> CsvTable::row(std::int64_t number) const {
+  CLOOB_CHECK(number >= 0 && number < num_rows(), "row {} of {}", number, num_rows());
+  return parse_row(read_text(file_, begins_[static_cast<std::size_t>(number)], row_end(number)));
 }
 
-std::int64_t CsvTable::line_at(std::size_t offset) const {
-  return 1 + std::ranges::count(text_.substr(0, offset), '\n');
+std::int64_t CsvTable::line(std::int64_t row) const {
+  constexpr std::uint64_t kPieceBytes = 1 << 20;
+  const std::int64_t known = row / kRowsPerLine;
+  const std::uint64_t end = begins_[static_cast<std::size_t>(row)];
+  std::int64_t line = lines_[static_cast<std::size_t>(known)];
+  std::uint64_t begin = begins_[static_cast<std::size_t>(known * kRowsPerLine)];
+  while (begin < end) {
+    const std::string piece = read_text(file_, begin, std::min(end, begin + kPieceBytes));
+    line += std::ranges::count(piece, '\n');
+    begin += piece.size();
+  }
+  return line;
+}
+
+std::vector<std::string> CsvRowReader::row(std::int64_t number) {
+  constexpr std::uint64_t kWindowBytes = 256 << 10;
+  CLOOB_CHECK(number >= 0 && number < table_.num_rows(), "row {} of {}", number, table_.num_rows());
+  const std::uint64_t begin = table_.begins_[static_cast<std::size_t>(number)], end = table_.row_end(number);
+  if (begin < window_begin_ || end > window_begin_ + window_.size()) {
+    window_ =
+        read_text(table_.file_, begin, std::min(table_.file_.size(), std::max(end, begin + kWindowBytes)));
+    window_begin_ = begin;
+  }
+  const auto offset = static_cast<std::size_t>(begin - window_begin_);
+  return table_.parse_row(std::string_view(window_).substr(offset, static_cast<std::size_t>(end - begin)));
 }
 
 }  // namespace cloob

@@ -7,6 +7,7 @@
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/data/source_names.h"
+#include "cloob/data/tar/shard_layout.h"
 
 namespace cloob {
 namespace {
@@ -27,10 +28,11 @@ Json parse_object(std::string_view text) {
 }
 
 std::int64_t count_in(const Json& json, const std::string& field) {
-  if (!json.is_number_integer() || json.get<std::int64_t>() < 0) {
-    throw_user_error("its '{}' is not a number of samples", field);
+  try {
+    return json_integer(json, field, 0, kMaxShardSamples);
+  } catch (const JsonError& error) {
+    throw_user_error("it {}", error.what());
   }
-  return json.get<std::int64_t>();
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -15,6 +17,7 @@
 #include "cloob/data/order/sample_order.h"
 #include "cloob/data/tar/index_file.h"
 #include "data/tar/shard_counts.h"
+#include "data/tar/shard_sample.h"
 #include "data/tar/tar_scanner.h"
 
 namespace cloob {
@@ -22,6 +25,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using SuffixCounts = std::map<std::string, std::int64_t>;
+
+constexpr const char* kLinkAdvice = "write the shard again with 'tar --dereference --hard-dereference'";
 
 // The shards of one folder, as indices into a list of shards, and their indexed layouts.
 struct FolderIndex {
@@ -130,6 +135,10 @@ std::string describe_duplicate_keys(const Tally& keys) {
 void warn_of_faults(const fs::path& shard, const ShardLayout& layout) {
   const std::string name = shard.string();
   if (const auto damage = describe_damage(layout)) log_warning("data", "'{}' {}", name, *damage);
+  if (layout.num_links > 0) {
+    log_warning("data", "'{}': {} of its members are links, which are left out: {}", name,
+                with_thousands(layout.num_links), kLinkAdvice);
+  }
   if (layout.duplicate_keys.count > 0) {
     log_warning("data", "'{}': {}; all are used, but keys should be unique: was the shard written twice?",
                 name, describe_duplicate_keys(layout.duplicate_keys));
@@ -196,8 +205,14 @@ std::string explain_no_sample(const std::vector<fs::path>& shards, const std::ve
   }
   std::vector<std::string> suffixes;
   for (const auto& [suffix, count] : counts) suffixes.push_back(suffix);
-  if (!contains_any(suffixes, wanted.image) || !contains_any(suffixes, wanted.companion))
-    return wanted.advice;
+  const auto has_links = [](const ShardLayout& layout) { return layout.num_links > 0; };
+  const bool has_both = contains_any(suffixes, wanted.image) && contains_any(suffixes, wanted.companion);
+  if (!has_both && std::ranges::any_of(layouts, has_links))
+    return fmt::format("some members are links, which are left out: {}", kLinkAdvice);
+  if (!has_both && (ends_in_any(suffixes, wanted.image) || ends_in_any(suffixes, wanted.companion)))
+    return wanted.advice +
+           ", or rename the members: the name of a sample ends at its first dot, as in webdataset";
+  if (!has_both) return wanted.advice;
   return "both occur, but not together: the members of a sample must be consecutive in the shard";
 }
 
@@ -282,13 +297,17 @@ ShardIndex::Place ShardIndex::place(std::int64_t index) const {
   Place place;
   place.shard = static_cast<std::int64_t>(shard);
   place.number = index - first_sample_[shard];
-  const ShardLayout& layout = layouts_[shard];
-  const auto number = static_cast<std::size_t>(place.number);
-  place.begin = layout.begins[number] * kTarBlock;
-  place.end = number + 1 < layout.begins.size() ? layout.begins[number + 1] * kTarBlock : layout.end;
-  const auto damage = layout.damage.find(place.number);
-  if (damage != layout.damage.end()) place.damage = &damage->second;
+  const auto& damaged = layouts_[shard].damage;
+  if (const auto damage = damaged.find(place.number); damage != damaged.end()) place.damage = &damage->second;
   return place;
+}
+
+ShardIndex::Extent ShardIndex::extent(const Place& place) const {
+  const ShardLayout& layout = layouts_[static_cast<std::size_t>(place.shard)];
+  const bool is_last = place.number + 1 == layout.size();
+  std::array<std::uint32_t, 2> begins{};
+  layout.begins.read(place.number, std::span(begins).first(is_last ? 1 : 2));
+  return {begins[0] * kTarBlock, is_last ? layout.end : begins[1] * kTarBlock};
 }
 
 }  // namespace cloob

@@ -1,6 +1,7 @@
 #include "cloob/data/tar/shard_layout.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "data/file_content.h"
 #include "data/tar/duplicate_keys.h"
 #include "data/tar/shard_walk.h"
 
@@ -21,12 +23,11 @@ std::uint32_t block_of(std::uint64_t offset) {
 }
 
 [[noreturn]] void throw_not_a_tar_file(const RandomAccessFile& file, const TarError& error) {
-  std::vector<std::byte> magic(2);
-  file.read(0, magic);
-  if (magic[0] == std::byte{0x1f} && magic[1] == std::byte{0x8b}) {
-    throw_user_error("'{}' is gzip-compressed: decompress it, or rename it to .tar.gz to read it as a stream",
-                     file.path().string());
-  }
+  std::string first_bytes(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kOtherContentBytes)),
+                          '\0');
+  file.read(0, std::as_writable_bytes(std::span(first_bytes)));
+  const auto other = describe_other_content(first_bytes, ExpectedContent::shard, file.path());
+  if (other) throw_user_error("'{}' is not a tar file: it {}", file.path().string(), *other);
   throw_user_error("'{}' is not a tar file: {}", file.path().string(), error.what());
 }
 
@@ -34,11 +35,12 @@ void warn_of_trailing_data(const RandomAccessFile& file, const TarScanner& scann
   constexpr std::uint64_t kMaxPadding = 1 << 20;  // writers pad the last record, usually to 10 KiB
   if (!scanner.has_end_mark()) return;
   const std::uint64_t unread = file.size() - scanner.offset();
-  if (unread > kMaxPadding) {
-    log_warning("data",
-                "'{}' has {} after its end mark that are not read: is it a concatenation of tar files?",
-                file.path().string(), human_bytes(unread));
-  }
+  std::vector<std::byte> padding(static_cast<std::size_t>(std::min(unread, kMaxPadding)));
+  file.read(scanner.offset(), padding);
+  const bool is_padding = std::ranges::all_of(padding, [](std::byte value) { return value == std::byte{0}; });
+  if (is_padding && unread <= kMaxPadding) return;
+  log_warning("data", "'{}' has {} after its end mark that are not read: no tar file begins there",
+              file.path().string(), human_bytes(unread));
 }
 
 }  // namespace
@@ -49,7 +51,7 @@ ShardLayout scan_shard(const std::filesystem::path& path) {
   FileTarInput input(file, file.size(), kWindowBytes);
   TarScanner scanner(input);
   ShardWalk walk(scanner);
-  const auto begins = std::make_shared<std::vector<std::uint32_t>>();
+  std::vector<std::uint32_t> begins;
   ShardLayout layout;
   DuplicateKeys duplicate_keys(layout.duplicate_keys);
   ShardEntry last;
@@ -59,11 +61,11 @@ ShardLayout scan_shard(const std::filesystem::path& path) {
       const bool is_rest = last.damage && entry->key == last.key;
       if (!entry->key.empty() && !is_rest) duplicate_keys.add(entry->key);
       if (entry->damage) {
-        layout.damage[static_cast<std::int64_t>(begins->size())] = *entry->damage;
+        layout.damage[static_cast<std::int64_t>(begins.size())] = *entry->damage;
       } else {
         ++layout.kinds[join(entry->suffixes, ",")];
       }
-      begins->push_back(block_of(entry->begin));
+      begins.push_back(block_of(entry->begin));
       layout.end = std::max(layout.end, entry->end);
       if (entry->key.empty()) entry->key = last.key;
       last = *std::move(entry);
@@ -72,9 +74,9 @@ ShardLayout scan_shard(const std::filesystem::path& path) {
     throw_not_a_tar_file(file, error);
   }
   layout.has_end_mark = scanner.has_end_mark();
+  layout.num_links = scanner.num_links();
   warn_of_trailing_data(file, scanner);
-  layout.begins = *begins;
-  layout.memory = begins;
+  layout.begins = SampleBegins(std::move(begins));
   return layout;
 }
 

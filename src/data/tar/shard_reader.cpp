@@ -29,8 +29,9 @@ void ShardReader::visit_members(std::int64_t index, std::size_t window_bytes, co
   if (place.damage != nullptr) throw BadSample(BadKind::broken_shard, *place.damage);
   try {
     const auto file = files_.open(static_cast<std::size_t>(place.shard));
-    FileTarInput input(*file, place.end, window_bytes);
-    TarScanner scanner(input, place.begin);
+    const ShardIndex::Extent extent = index_.extent(place);
+    FileTarInput input(*file, extent.end, window_bytes);
+    TarScanner scanner(input, extent.begin);
     while (const auto member = scanner.next()) {
       MemberName name = split_member_name(member->name);
       if (!name.suffix.empty() && !visit(scanner, *member, std::move(name))) return;
@@ -55,7 +56,8 @@ ShardSample ShardReader::read(std::int64_t index, const std::vector<std::string>
 void ShardReader::read_ahead(std::int64_t index) const {
   const ShardIndex::Place place = index_.place(index);
   try {
-    files_.open(static_cast<std::size_t>(place.shard))->read_ahead(place.begin, place.end - place.begin);
+    const auto [begin, end] = index_.extent(place);
+    files_.open(static_cast<std::size_t>(place.shard))->read_ahead(begin, end - begin);
   } catch (const UserError&) {  // reported when it is read
   }
 }

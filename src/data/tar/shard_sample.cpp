@@ -9,6 +9,12 @@
 
 namespace cloob {
 
+bool ends_in_any(const std::vector<std::string>& suffixes, const std::vector<std::string>& wanted) {
+  return std::ranges::any_of(suffixes, [&](const std::string& suffix) {
+    return std::ranges::any_of(wanted, [&](const std::string& end) { return suffix.ends_with("." + end); });
+  });
+}
+
 void ShardSample::add(TarScanner& scanner, const TarMember& member, const std::string& suffix,
                       const std::vector<std::string>& wanted) {
   suffixes.push_back(suffix);

@@ -11,6 +11,10 @@
 
 namespace cloob {
 
+/// Whether one of the suffixes ends in a dot and one of the wanted suffixes: "v2.jpg" in "jpg". The base name of the
+/// member has a dot then.
+bool ends_in_any(const std::vector<std::string>& suffixes, const std::vector<std::string>& wanted);
+
 /// The members of one sample.
 struct ShardSample {
   std::string key;

@@ -1,5 +1,7 @@
 #include "data/tar/shard_walk.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -23,9 +25,17 @@ std::optional<TarMember> ShardWalk::take_member() {
   return scanner_.next();
 }
 
-void ShardWalk::resume_after(const TarError& error) {
+// Returns a description of the damage.
+std::string ShardWalk::resume_after(const TarError& error) {
   if (error.offset() == 0 && error.damage() == TarDamage::bad_header) throw error;
-  is_over_ = error.damage() == TarDamage::truncated || !scanner_.skip_damage(error.offset());
+  if (error.damage() == TarDamage::truncated) {
+    is_over_ = true;
+    return error.what();
+  }
+  is_over_ = !scanner_.skip_damage(error.offset());
+  if (scanner_.offset() <= error.offset() + TarScanner::kMaxDamage) return error.what();
+  return fmt::format("{}, nor in the {} after it: the rest is not read", error.what(),
+                     human_bytes(TarScanner::kMaxDamage));
 }
 
 std::optional<ShardEntry> ShardWalk::next(const Visit& visit) {
@@ -60,7 +70,7 @@ std::optional<ShardEntry> ShardWalk::next(const Visit& visit) {
       if (visit) visit(*member, entry.suffixes.back());
     }
   } catch (const TarError& error) {
-    resume_after(error);
+    const std::string what = resume_after(error);
     // The damage belongs to the current sample if it is in one of its members, or if the sample has fewer
     // members so far than the one before.
     const bool is_in_this_sample =
@@ -68,12 +78,12 @@ std::optional<ShardEntry> ShardWalk::next(const Visit& visit) {
                                     entry.suffixes.size() < previous_members_);
     if (is_in_this_sample) {
       entry.end = std::max(entry.end, error.offset());
-      entry.damage = error.what();
+      entry.damage = what;
       return entry;
     }
     ShardEntry damage;
     damage.begin = damage.end = error.offset();
-    damage.damage = error.what();
+    damage.damage = what;
     if (entry.suffixes.empty()) return damage;
     pending_damage_ = std::move(damage);
   }

@@ -52,7 +52,7 @@ class ShardWalk {
 
  private:
   std::optional<TarMember> take_member();
-  void resume_after(const TarError& error);
+  std::string resume_after(const TarError& error);
 
   TarScanner& scanner_;
   std::optional<TarMember> first_of_next_;    // it ended the previous sample

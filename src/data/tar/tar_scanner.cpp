@@ -57,6 +57,10 @@ bool is_checksum_valid(Block block) {
   return stated && (*stated == unsigned_sum || static_cast<std::int64_t>(*stated) == signed_sum);
 }
 
+bool is_zero(Block block) {
+  return std::ranges::all_of(block, [](std::byte value) { return value == std::byte{0}; });
+}
+
 struct Header {
   std::string name;
   std::uint64_t size = 0;
@@ -117,17 +121,42 @@ std::uint64_t padded(std::uint64_t size) { return (size + kTarBlock - 1) / kTarB
 
 // The block at `offset_`; nullopt at the end of the archive.
 std::optional<Block> TarScanner::header_block() {
+  if (has_end_mark_) return std::nullopt;
   const Block block = input_.view(offset_, kTarBlock);
   if (block.size() < kTarBlock) {
     if (offset_ == 0 && block.empty()) throw TarError(TarDamage::truncated, 0, "it is empty (0 bytes)");
+    if (offset_ == 0) {
+      throw TarError(TarDamage::bad_header, 0, fmt::format("it has only {} bytes", block.size()));
+    }
     if (input_.end() < last_data_end_) throw_truncated(last_header_, last_name_);
     if (block.empty()) return std::nullopt;
     throw TarError(TarDamage::truncated, offset_,
                    fmt::format("it ends inside the header at byte {}", offset_));
   }
-  has_end_mark_ = std::ranges::all_of(block, [](std::byte value) { return value == std::byte{0}; });
-  if (has_end_mark_) return std::nullopt;
-  return block;
+  has_end_mark_ = is_zero(block);
+  if (!has_end_mark_) return block;
+  if (!finds_another_archive()) return std::nullopt;
+  has_end_mark_ = false;
+  return input_.view(offset_, kTarBlock);
+}
+
+// Moves to the archive behind this one's end mark, if there is one, as 'cat a.tar b.tar' writes it.
+bool TarScanner::finds_another_archive() {
+  constexpr std::uint64_t kMaxPadding = 1 << 20;  // writers pad the last record, usually to 10 KiB
+  const std::uint64_t end_mark = offset_;
+  try {
+    for (std::uint64_t offset = end_mark + kTarBlock; offset < end_mark + kMaxPadding; offset += kTarBlock) {
+      const Block block = input_.view(offset, kTarBlock);
+      if (block.size() < kTarBlock) return false;
+      if (is_zero(block)) continue;
+      if (!is_checksum_valid(block)) return false;
+      offset_ = offset;
+      return true;
+    }
+  } catch (const std::runtime_error&) {
+    // The archive is complete: that its padding cannot be read loses nothing.
+  }
+  return false;
 }
 
 std::optional<TarMember> TarScanner::next() {
@@ -166,6 +195,7 @@ std::optional<TarMember> TarScanner::next() {
       member.size = size;
       return member;
     }
+    if (header.type == '1' || header.type == '2') ++num_links_;
     member.begin = offset_;
     extension = {};
   }
@@ -173,11 +203,12 @@ std::optional<TarMember> TarScanner::next() {
 }
 
 bool TarScanner::skip_damage(std::uint64_t offset) {
-  for (offset_ = offset + kTarBlock;; offset_ += kTarBlock) {
+  for (offset_ = offset + kTarBlock; offset_ <= offset + kMaxDamage; offset_ += kTarBlock) {
     const Block block = input_.view(offset_, kTarBlock);
     if (block.size() < kTarBlock) return false;
     if (text_field(block, 257, 5) == "ustar" && is_checksum_valid(block)) return true;
   }
+  return false;
 }
 
 std::vector<std::byte> TarScanner::read(const TarMember& member) {

@@ -48,26 +48,32 @@ class TarScanner {
   /// Starts at the header at `begin`. The input must outlive the scanner.
   explicit TarScanner(TarInput& input, std::uint64_t begin = 0) : input_(input), offset_(begin) {}
 
-  /// The next regular file; nullopt at the end of the archive. Throws TarError, and what the input throws.
+  /// The next regular file; nullopt at the end of the archive. Archives that were joined one behind the other are
+  /// read as one. Throws TarError, and what the input throws.
   std::optional<TarMember> next();
   /// The content of the member that `next` returned last. Throws TarError if the input ends earlier.
   std::vector<std::byte> read(const TarMember& member);
   /// Lets `next` continue at the first block after the damage at `offset` that is a ustar or GNU tar header.
-  /// Returns false if there is none.
+  /// Returns false if there is none within kMaxDamage: a stream of garbage may be endless.
   bool skip_damage(std::uint64_t offset);
+  static constexpr std::uint64_t kMaxDamage = std::uint64_t{1} << 30;
   /// Where `next` continues; at the end of the archive, where the end mark begins.
   std::uint64_t offset() const { return offset_; }
+  /// Links found so far, hard or symbolic: they have no content and are left out.
+  std::int64_t num_links() const { return num_links_; }
   /// Whether the archive has ended properly, with a block of zeros.
   bool has_end_mark() const { return has_end_mark_; }
 
  private:
   std::optional<std::span<const std::byte>> header_block();
+  bool finds_another_archive();
 
   TarInput& input_;
   std::uint64_t offset_;
   std::string last_name_;  // of the member that `next` returned last
   std::uint64_t last_header_ = 0, last_data_end_ = 0;
   bool has_end_mark_ = false;
+  std::int64_t num_links_ = 0;
 };
 
 }  // namespace cloob

@@ -4,9 +4,9 @@
 
 namespace cloob {
 
-TarSource::TarSource(const WebdatasetConfig& config, std::vector<std::filesystem::path> shards,
-                     const IndexOptions& options)
-    : members_(config),
+TarSource::TarSource(const WebdatasetConfig& config, CaptionEncoding encoding,
+                     std::vector<std::filesystem::path> shards, const IndexOptions& options)
+    : members_(config, encoding),
       reader_(std::move(shards),
               {members_.image_suffixes(), members_.caption_suffixes(),
                "set data.webdataset.image_members, caption_members or json_caption_field to the suffixes in "

@@ -13,8 +13,8 @@ namespace cloob {
 /// Image-caption pairs in tar shards.
 class TarSource final : public Source {
  public:
-  TarSource(const WebdatasetConfig& config, std::vector<std::filesystem::path> shards,
-            const IndexOptions& options);
+  TarSource(const WebdatasetConfig& config, CaptionEncoding encoding,
+            std::vector<std::filesystem::path> shards, const IndexOptions& options);
 
   std::int64_t size() const override { return reader_.size(); }
   std::vector<SourcePart> parts() const override;

@@ -15,7 +15,7 @@ namespace cloob {
 /// Selects image and captions by the suffixes in the settings.
 class WebdatasetMembers {
  public:
-  explicit WebdatasetMembers(const WebdatasetConfig& config);
+  WebdatasetMembers(const WebdatasetConfig& config, CaptionEncoding encoding);
 
   /// Suffixes that `raw_sample` uses, and those that `captions` uses.
   const std::vector<std::string>& all_suffixes() const { return all_suffixes_; }
@@ -32,6 +32,7 @@ class WebdatasetMembers {
   std::vector<std::string> all_suffixes_;
   TextMember text_;
   std::optional<std::string> json_field_;
+  CaptionEncoding encoding_;
 };
 
 }  // namespace cloob

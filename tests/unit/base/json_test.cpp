@@ -64,5 +64,23 @@ TEST(StandardJson, ChangesNothingElse) {
   EXPECT_EQ(standard_json("\"\\ud83d"), "\"\\ufffd");
 }
 
+TEST(JsonInteger, TakesWholeNumbersWithinItsLimits) {
+  const auto read = [](const char* text) {
+    return json_integer(nlohmann::json::parse(text), "count", -2, 10);
+  };
+  EXPECT_EQ(read("-2"), -2);
+  EXPECT_EQ(read("10"), 10);
+  for (const char* text : {"-3", "11", "1.0", "1e30", "\"1\"", "null", "[]", "true", "9223372036854775807",
+                           "18446744073709551615", "-9223372036854775808"}) {
+    try {
+      read(text);
+      ADD_FAILURE() << text;
+    } catch (const JsonError& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("for 'count': expected a whole number from -2 to 10"))
+          << text;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cloob

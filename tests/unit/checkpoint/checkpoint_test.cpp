@@ -229,6 +229,30 @@ TEST(CheckpointFormat, OfANewerProgramIsRejected) {
   }
 }
 
+// Checksums keep accidents away, not people.
+TEST(CheckpointFormat, HasLimitsForItsNumbers) {
+  const TempDir folder;
+  write_checkpoint(folder / "a", sample_checkpoint(1));
+  const auto intact = nlohmann::json::parse(read_file(folder / "a" / "state.json"));
+  for (const char* name :
+       {"step", "samples_seen", "bad_samples", "data_position", "data_size", "evaluated_step"}) {
+    for (const char* number :
+         {"-2", "9223372036854775807", "18446744073709551615", "1e300", "0.5", "\"1\"", "null"}) {
+      auto json = intact;
+      json["state"][name] = nlohmann::json::parse(number);
+      json.erase("crc32");
+      const std::string content = json.dump();
+      FileDigest digest;
+      digest.update(std::as_bytes(std::span(content.data(), content.size())));
+      json["crc32"] = fmt::format("{:08x}", digest.crc32);
+      write_quickly(folder / "a" / "state.json", json.dump());
+      expect_user_error(
+          [&] { load_checkpoint(folder / "a", kEverything); },
+          {"state.json' is damaged: it has ", fmt::format("for '{}'", name), "a whole number from"});
+    }
+  }
+}
+
 TEST(CheckpointFormat, HasChecksumsInHexadecimal) {
   const TempDir folder;
   write_checkpoint(folder / "a", sample_checkpoint(1));

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "support/support.h"
 #include "unit/config/example_config.h"
 
@@ -30,6 +32,20 @@ TEST(Overrides, DoNotSplitInsideBraces) {
   EXPECT_THAT(read_text("", {"--data.shards", "{00..12}.tar,b-{x,{y,z}}.tar"}).data.shards,
               ElementsAre("{00..12}.tar", "b-{x,{y,z}}.tar"));
   EXPECT_THAT(read_text("", {"--data.shards", "['a,b', c]"}).data.shards, ElementsAre("a,b", "c"));
+}
+
+TEST(Overrides, KeepBlanksOfASingleName) {
+  EXPECT_THAT(read_text("", {"--data.shards", " title"}).data.shards, ElementsAre(" title"));
+  EXPECT_THAT(read_text("", {"--data.shards", "a, b"}).data.shards, ElementsAre("a", "b"));
+  EXPECT_THAT(read_text("", {"--data.shards", "[' a', b]"}).data.shards, ElementsAre(" a", "b"));
+}
+
+TEST(Overrides, DoNotSplitTheNameOfAnExistingFile) {
+  const TempDir folder;
+  const std::string path = folder / "my data, v2";
+  EXPECT_THAT(read_text("", {"--data.shards", path}).data.shards, ::testing::SizeIs(2));
+  std::filesystem::create_directory(path);
+  EXPECT_THAT(read_text("", {"--data.shards", path}).data.shards, ElementsAre(path));
 }
 
 TEST(Overrides, TakeTextLiterally) {

@@ -104,5 +104,19 @@ TEST(TarSource, ReturnsTheWeightsOfCaptions) {
   EXPECT_THAT(source->read_captions(0), ElementsAre("a brown dog", "a dog"));
 }
 
+TEST(PercentEncoding, IsDecodedAsByPython) {
+  EXPECT_EQ(percent_decoded("a+dog%2C+asleep%21"), "a dog, asleep!");
+  EXPECT_EQ(percent_decoded("%E4%BD%a0"), "\xe4\xbd\xa0");
+  EXPECT_EQ(percent_decoded("100% of %zz %4 %"), "100% of %zz %4 %");
+  EXPECT_EQ(percent_decoded("1%2B1"), "1+1");
+}
+
+TEST(PercentEncoding, IsRecognized) {
+  for (const char* text : {"a+dog", "Mus%C3%A9e", "IMG%5F1", "a+dog%2C+asleep"})
+    EXPECT_TRUE(looks_percent_encoded(text)) << text;
+  for (const char* text : {"a dog", "C++", "100% cotton", "a + b", "50%", "", "+1", "a dog%2C"})
+    EXPECT_FALSE(looks_percent_encoded(text)) << text;
+}
+
 }  // namespace
 }  // namespace cloob

@@ -139,5 +139,16 @@ TEST(ClipBenchmarkFolder, ReportsErrors) {
                     {"nshards.txt' must hold the number"});
 }
 
+TEST(OpenLabeledSource, NamesTheCommandForPairs) {
+  const TempDir folder;
+  const auto table = testing::write_text(folder / "t.csv", "filepath,title\na.jpg,a\n");
+  testing::expect_user_error([&] { open_labeled_source(table, "test", 1); },
+                             {"no classes", "cloob eval retrieval --data"});
+  testing::expect_user_error([&] { open_labeled_source("x/{0..3}.tar", "test", 1); },
+                             {"cloob eval retrieval"});
+  testing::expect_user_error([&] { open_labeled_source(folder.path(), "test", 1); },
+                             {"cloob eval retrieval"});
+}
+
 }  // namespace
 }  // namespace cloob

@@ -67,5 +67,19 @@ TEST(ExpandSourceNames, ReportsMissingSources) {
                              {"/0.tar' is named twice"});
 }
 
+TEST(ExpandSourceNames, PrefersFilesToPatterns) {
+  const TempDir folder;
+  for (const std::string name : {"x[1]{a,b}/t.csv", "my data, v2.csv", "a::b.tar", "{0..1}.tar"}) {
+    const std::string path = testing::write_text(folder / name, "").string();
+    const auto expanded = expand_source_names(split_sources({path}));
+    ASSERT_EQ(expanded.size(), 1u) << name;
+    EXPECT_EQ(expanded[0], path);
+  }
+}
+
+TEST(ExpandSourceNames, ExplainsBackslashes) {
+  testing::expect_user_error([] { expand_source_names({"data\\t.csv"}); }, {"does not exist", "write '/'"});
+}
+
 }  // namespace
 }  // namespace cloob

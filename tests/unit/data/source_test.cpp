@@ -215,7 +215,8 @@ TEST(TarSource, RejectsFilesThatAreNotTar) {
   write_text(folder / "a.tar", std::string(2000, 'x'));
   expect_user_error([&] { open_source(folder / "a.tar"); }, {"a.tar' is not a tar file", "byte 0"});
   write_text(folder / "b.tar", "\x1f\x8b" + std::string(2000, 'x'));
-  expect_user_error([&] { open_source(folder / "b.tar"); }, {"b.tar' is gzip-compressed", "decompress"});
+  expect_user_error([&] { open_source(folder / "b.tar"); },
+                    {"b.tar' is not a tar file: it is gzip-compressed", "decompress"});
   std::filesystem::create_directory(folder / "c.tar");
   expect_user_error([&] { open_source(folder / "c.tar"); }, {"c.tar'", "Is a directory"});
 }
@@ -227,13 +228,194 @@ TEST(TarSource, ReportsOnOpeningWhyNoSampleIsUsable) {
   expect_user_error(
       [&] { open_source(wrong); },
       {"0.tar' has no usable samples: each needs .jpg or .jpeg or .png or .webp or .gif or .bmp and .txt",
-       ".cap (1), .input.jpg (2)", "set data.webdataset.image_members"});
+       ".cap (1), .input.jpg (2)", "set data.webdataset.image_members",
+       "the name of a sample ends at its first dot"});
   const auto apart =
       write_tar(folder / "1.tar", {{"a.jpg", "A"}, {"b.jpg", "B"}, {"a.txt", "a"}, {"b.txt", "b"}});
   expect_user_error([&] { open_source(apart); }, {"but not together"});
   const auto none = write_tar(folder / "2.tar", {});
   expect_user_error([&] { open_source(none, with_json("caption")); },
                     {"and .json, but the member suffixes are none"});
+}
+
+// A header of the ustar format for a member without content.
+std::string header_of(const std::string& name, char type, const std::string& target) {
+  std::string header(512, '\0');
+  header.replace(0, name.size(), name);
+  header.replace(100, 8, "0000644\0", 8);
+  header.replace(124, 12, "00000000000\0", 12);
+  header.replace(148, 8, "        ");
+  header[156] = type;
+  header.replace(157, target.size(), target);
+  header.replace(257, 8,
+                 "ustar\0"
+                 "00",
+                 8);
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  header.replace(148, 8, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
+  return header;
+}
+
+std::string pair_of(const TempDir& folder, const std::string& key) {
+  return read_file(write_tar(folder / "pair.tar", {{key + ".jpg", key}, {key + ".txt", "of " + key}}));
+}
+
+TEST(TarSource, ReadsArchivesThatWereJoined) {
+  const TempDir folder;
+  const std::string padding(5 * 512, '\0');
+  const auto joined =
+      write_text(folder / "a.tar", pair_of(folder, "a") + padding + pair_of(folder, "b") + padding);
+  const auto source = open_source(joined);
+  ASSERT_EQ(source->size(), 2);
+  EXPECT_EQ(source->read(1).key, "b");
+  EXPECT_EQ(as_string(source->read(1).image_bytes), "b");
+  EXPECT_EQ(scan_shard(joined).kinds, (std::map<std::string, std::int64_t>{{"jpg,txt", 2}}));
+  EXPECT_TRUE(scan_shard(joined).has_end_mark);
+  // The second one lacks its end mark.
+  const std::string content = read_file(joined);
+  const auto cut =
+      write_text(folder / "cut.tar", content.substr(0, content.find_last_not_of('\0') / 512 * 512 + 512));
+  EXPECT_FALSE(scan_shard(cut).has_end_mark);
+}
+
+TEST(TarSource, SaysWhatBehindTheEndMarkIsNotRead) {
+  const TempDir folder;
+  const auto warnings_of = [&](const std::string& content) {
+    set_log_level(LogLevel::warning);
+    ::testing::internal::CaptureStderr();
+    scan_shard(write_text(folder / "x.tar", content));
+    set_log_level(LogLevel::error);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  const std::string shard = pair_of(folder, "a");
+  EXPECT_EQ(warnings_of(shard + std::string(10240, '\0')), "");
+  EXPECT_THAT(warnings_of(shard + std::string(700, 'x')),
+              ::testing::HasSubstr("after its end mark that are not read"));
+}
+
+TEST(TarSource, SaysThatLinksAreLeftOut) {
+  const TempDir folder;
+  const std::string end(1024, '\0');
+  std::string caption = read_file(write_tar(folder / "t.tar", {{"a.txt", "of a"}}));
+  caption.resize(1024);
+  for (const char type : {'1', '2'}) {
+    const auto shard = write_text(folder / "links.tar", header_of("a.jpg", type, "b.jpg") + caption + end);
+    expect_user_error([&] { open_source(shard); },
+                      {"some members are links", "--dereference --hard-dereference"});
+    EXPECT_EQ(scan_shard(shard).num_links, 1);
+  }
+}
+
+TEST(TarSource, ExplainsDotsInTheNamesOfMembers) {
+  const TempDir folder;
+  const auto source = open_source(
+      write_tar(folder / "0.tar", {{"a.jpg", "A"}, {"a.txt", "a"}, {"b.v2.jpg", "B"}, {"b.v2.txt", "b"}}));
+  expect_bad(*source, 1, BadKind::no_caption,
+             "'b' has .v2.jpg .v2.txt: as in webdataset, the name of a sample ends");
+}
+
+TEST(MakeSource, RecognizesWhatIsNeitherTableNorShard) {
+  const TempDir folder;
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+  const auto rejects = [&](const std::string& name, const std::string& content,
+                           std::initializer_list<std::string> parts) {
+    expect_user_error([&] { open_source(write_text(folder / name, content)); }, parts);
+  };
+  rejects("0.tar", pointer, {"0.tar' is not a tar file: it is a Git LFS pointer", "git lfs pull"});
+  rejects("t.csv", pointer, {"t.csv' is not a table: it is a Git LFS pointer"});
+  rejects("1.tar", "<!DOCTYPE html><title>404</title>", {"1.tar' is not a tar file: it is a web page"});
+  rejects("t.parquet", "PAR1....", {"is a Parquet file", "pandas.read_parquet('", "t.parquet').to_csv("});
+  rejects("u.csv", "PAR1....", {"is a Parquet file", "read_parquet"});
+  rejects("t.csv.gz", "\x1f\x8b....", {"is gzip-compressed", "gunzip -k "});
+  rejects("t.tsv.zst", "\x28\xb5\x2f\xfd....", {"is zstd-compressed", "'zstd -d "});
+  rejects("x.tar.zst", "\x28\xb5\x2f\xfd....", {"is zstd-compressed", "'pipe:zstd -dc "});
+  rejects("p.jpg", "\xff\xd8\xff....", {"is a JPEG image", "cloob data pack"});
+  rejects("c.json", "{}", {"is JSON", "filepath and title"});
+  rejects("t.txt", "filepath,title\n", {"set data.format to csv or webdataset"});
+}
+
+TEST(MakeSource, SaysWhatToNameInsteadOfAFolder) {
+  const TempDir folder;
+  const auto rejects = [&](const std::string& name, const std::string& part) {
+    expect_user_error([&] { open_source(folder / name); }, {"is a folder: ", part});
+  };
+  write_text(folder / "pairs/0/a.JPG", "A");
+  write_text(folder / "pairs/0/a.txt", "a");
+  rejects("pairs", "'cloob data pack " + (folder / "pairs").string() + " --out ");
+  rejects("pairs/", "pairs-shards/*.tar'");
+  write_text(folder / "shards/0.tar", "");
+  rejects("shards", "name its shards, '" + (folder / "shards/*.tar").string());
+  write_text(folder / "tables/t.tsv", "");
+  rejects("tables", "name the table in it, '" + (folder / "tables/t.tsv").string());
+  std::filesystem::create_directory(folder / "empty");
+  rejects("empty", "name the shards or the table in it");
+}
+
+TEST(MakeSource, DecodesPercentEncodedCaptions) {
+  const TempDir folder;
+  DataConfig config;
+  config.caption_encoding = CaptionEncoding::percent;
+  write_text(folder / "a.jpg", "A");
+  const auto table = write_text(folder / "t.csv", "filepath,title\na.jpg,a+dog%2C+%C3%A9\na.jpg,%20\n");
+  EXPECT_EQ(open_source(table, config)->read_captions(0), Captions{"a dog, \xc3\xa9"});
+  expect_bad(*open_source(table, config), 1, BadKind::no_caption, "empty");
+  const auto shard = write_tar(folder / "a.tar", {{"a.jpg", "A"}, {"a.txt", "100%25+dogs"}});
+  EXPECT_EQ(open_source(shard, config)->read(0).captions, Captions{"100% dogs"});
+  EXPECT_EQ(open_source(shard)->read(0).captions, Captions{"100%25+dogs"});
+  const auto stream = testing::write_gzip(folder / "a.tar.gz", read_file(shard));
+  config.index_folder = folder.path();
+  EXPECT_EQ(open_source(stream, config)->read(0).captions, Captions{"100% dogs"});
+}
+
+TEST(CsvSource, RecognizesListsOfAddresses) {
+  const TempDir folder;
+  // The files of CC3M have no header, and captions first.
+  const auto original =
+      write_text(folder / "cc3m.tsv", "a dog\thttp://a.org/1.jpg\na cat\thttp://b.org/2.jpg\n");
+  expect_user_error(
+      [&] { open_source(original); },
+      {"cc3m.tsv' is a list of web addresses", "img2dataset --url_list", "--input_format tsv", "add it"});
+  const auto named = write_text(folder / "a.csv", "filepath,title\nhttps://a.org/1.jpg,a dog\n");
+  expect_user_error([&] { open_source(named); }, {"is a list of web addresses", "--input_format csv"});
+  const auto other = write_text(folder / "b.csv", "url,caption\nhttps://a.org/1.jpg,a dog\n");
+  expect_user_error([&] { open_source(other); }, {"is a list of web addresses"});
+}
+
+TEST(CsvSource, RecognizesPathsOfWindows) {
+  const TempDir folder;
+  for (const std::string path : {"images\\0.jpg", "C:\\data\\0.jpg", "D:/data/0.jpg"}) {
+    const auto table = write_text(folder / "t.csv", "filepath,title\n" + path + ",a dog\n");
+    expect_user_error([&] { open_source(table); },
+                      {"none of the 1 images", "paths of Windows", "data.image_root"});
+  }
+}
+
+TEST(CsvSource, EndsInOneLineIfItsFileShrinks) {
+  const TempDir folder;
+  write_text(folder / "a.jpg", "A");
+  std::string text = "filepath,title\n";
+  for (int i = 0; i < 20'000; ++i) text += fmt::format("a.jpg,caption {}\n", i);
+  const auto path = write_text(folder / "t.csv", text);
+  const auto source = open_source(path);
+  std::filesystem::resize_file(path, 100);
+  EXPECT_EQ(source->read_captions(0), Captions{"caption 0"});
+  expect_user_error([&] { source->read(19'000); }, {"t.csv' ends at byte"});
+}
+
+TEST(TarSource, EndsInOneLineIfItsIndexShrinks) {
+  const TempDir folder;
+  Members members;
+  for (int i = 0; i < 5000; ++i) {
+    members.emplace_back(fmt::format("{}.jpg", i), "A");
+    members.emplace_back(fmt::format("{}.txt", i), "a");
+  }
+  const auto shard = write_tar(folder / "a.tar", members);
+  const auto index = update_index_files({shard}, {}, {}).front();
+  const auto source = open_source(shard);
+  EXPECT_EQ(source->read(4000).key, "4000");
+  std::filesystem::resize_file(index, 600);
+  expect_bad(*source, 4000, BadKind::unreadable, "cloob.index' ends at byte");
 }
 
 TEST(ShardIndex, FindsEverySampleOfRandomLayouts) {

@@ -457,5 +457,29 @@ TEST(ViewSamples, ShrinksImagesAndSkipsUnusableOnes) {
   EXPECT_EQ(image_size_of(bytes_of(views[1].jpeg)), (ImageSize{60, 30}));  // not enlarged
 }
 
+TEST(Inspect, NamesWhatStandsInPlaceOfImages) {
+  ListedSource source;
+  for (const char* text :
+       {"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n",
+        "<!DOCTYPE html><html>403</html>", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>"}) {
+    source.add(std::string(text));
+  }
+  source.add_good();
+  const DataInspection found = inspect_source(source, options_for_all_samples());
+  EXPECT_EQ(found.of(BadKind::not_downloaded).count, 3);
+  EXPECT_THAT(found.of(BadKind::not_downloaded).examples[0].detail,
+              HasSubstr("the image is a Git LFS pointer"));
+}
+
+TEST(Inspect, CountsCaptionsThatLookPercentEncoded) {
+  ListedSource source;
+  source.add_good().captions = {"a+dog%2C+asleep"};
+  source.add_good().captions = {"a dog + a cat"};
+  source.add_good().captions = {"http://a.org/a+dog"};
+  const DataInspection found = inspect_source(source, options_for_all_samples());
+  EXPECT_EQ(found.of(Suspicion::percent_encoded).count, 1);
+  EXPECT_EQ(found.of(Suspicion::percent_encoded).examples[0].detail, "'a+dog%2C+asleep'");
+}
+
 }  // namespace
 }  // namespace cloob

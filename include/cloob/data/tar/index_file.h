@@ -1,8 +1,8 @@
 // The layouts of the shards of one folder, stored in a file so that they are scanned only once.
 //
-// A preamble with magic and version, JSON about each shard, then four bytes per sample, which are mapped and
-// never read completely: ten thousand shards of ten thousand samples take 400 MB on disk and next to nothing
-// in memory.
+// A preamble with magic, version and a checksum of everything, JSON about each shard, then four bytes per sample,
+// which are checked once and afterwards read one by one: ten thousand shards of ten thousand samples take 400 MB on
+// disk and next to nothing in memory.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ std::filesystem::path index_path_in(const std::filesystem::path& index_folder,
 /// Empty if the file is missing, damaged or of another version; the last two are logged.
 ShardIndexes read_index_file(const std::filesystem::path& path);
 
-/// Writes the file atomically. Throws UserError.
+/// Writes the file atomically. Throws UserError, also if there is another kind of file.
 void write_index_file(const std::filesystem::path& path, const ShardIndexes& shards);
 
 }  // namespace cloob

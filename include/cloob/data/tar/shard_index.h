@@ -49,12 +49,17 @@ class ShardIndex {
 
   struct Place {
     std::int64_t shard = 0;
-    std::int64_t number = 0;  ///< of the sample within its shard
-    std::uint64_t begin = 0;  ///< its bytes in the shard
-    std::uint64_t end = 0;
+    std::int64_t number = 0;              ///< of the sample within its shard
     const std::string* damage = nullptr;  ///< why it cannot be read
   };
   Place place(std::int64_t index) const;
+  /// The bytes of a sample in its shard.
+  struct Extent {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+  };
+  /// Throws UserError if the index file has become shorter.
+  Extent extent(const Place& place) const;
   std::int64_t size() const { return first_sample_.back(); }
   std::vector<std::int64_t> shard_sizes() const;
   /// ShardLayout::kinds summed over all shards.

@@ -6,6 +6,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/timer.h"
 #include "data/stream/byte_stream.h"
+#include "data/stream/http_answer.h"
 #include "support/http_server.h"
 #include "support/support.h"
 #include "support/test_files.h"
@@ -134,6 +135,55 @@ TEST(ByteStream, DoesNotRetryPermanentErrors) {
   EXPECT_EQ(error_of(server.address("a")), "the server answered 403");
   EXPECT_EQ(error_of(server.address("b")), "the server answered 404");
   EXPECT_EQ(server.requests("b").size(), 1u);
+}
+
+TEST(ByteStream, DropsTheBodyOfAnError) {
+  constexpr std::int64_t kMaxSent = 64 << 20;  // what the buffers between the two hold, generously
+  HttpServer server;
+  server.put("a", some_text(100'000));
+  server.fail("a", std::vector<HttpFault>(4, HttpFault{.status = 500, .is_endless = true}));
+  EXPECT_EQ(error_of(server.address("a")), "the server answered 500, 4 times in a row");
+  server.fail("a", {{.status = 404, .is_endless = true}});
+  EXPECT_EQ(error_of(server.address("a")), "the server answered 404");
+  EXPECT_LT(server.bytes_sent(), kMaxSent);
+}
+
+TEST(ByteStream, BoundsTheHeaderOfAnAnswer) {
+  constexpr std::int64_t kMaxSent = 64 << 20;
+  HttpServer server;
+  server.put("a", "text");
+  server.fail("a", {{.is_endless = true, .extra_header = "X-Filler: " + std::string(1000, 'x') + "\r\n"}});
+  EXPECT_EQ(error_of(server.address("a")), "the header of the answer is too long");
+  EXPECT_LT(server.bytes_sent(), kMaxSent);
+}
+
+TEST(ByteStream, ChecksThatAServerSendsTheRangeAskedFor) {
+  HttpServer server;
+  const std::string text = some_text(100'000);
+  server.put("a", text);
+  for (const std::string range : {"bytes 0-99999/100000", "bytes 50001-99999/100000", "bytes */100000",
+                                  "nonsense", "bytes 50000-40000/100000", "bytes 99999999999999999999-1/2"}) {
+    server.fail("a", {{.break_off_after = 50'000}, {.content_range = range}});
+    EXPECT_EQ(error_of(server.address("a")),
+              "the server was asked for the bytes from 50000 on and answered with '" + range + "'");
+  }
+  // More than promised.
+  server.fail("a", {{.break_off_after = 50'000}, {.content_range = "bytes 50000-50009/100000"}});
+  EXPECT_EQ(error_of(server.address("a")), "the server sent more than 'bytes 50000-50009/100000'");
+  server.fail("a", {{.break_off_after = 50'000}, {.content_range = "bytes 50000-99999/*"}});
+  EXPECT_EQ(read_all(server.address("a")), text);
+}
+
+TEST(ParseContentRange, FollowsTheStandard) {
+  EXPECT_EQ(parse_content_range("bytes 0-0/1"), (ContentRange{0, 0, 1}));
+  EXPECT_EQ(parse_content_range("Bytes  7-9/*"), (ContentRange{7, 9, std::nullopt}));
+  for (const char* text :
+       {"", "bytes", "bytes 1-2", "bytes 2-1/3", "bytes 1-3/3", "bytes -1-3/9", "bytes 1-x/9", "items 1-2/3",
+        "bytes 1/2-3", "bytes 0-18446744073709551616/*", "bytes 1-2/ 3"}) {
+    EXPECT_EQ(parse_content_range(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(header_value("Content-Range:  x \r\n", "content-range"), "x");
+  EXPECT_EQ(header_value("Content-Range-2: x\r\n", "content-range"), std::nullopt);
 }
 
 TEST(ByteStream, StopRequestEndsEveryWait) {

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "cloob/base/error.h"
@@ -9,6 +10,8 @@
 #include "cloob/data/loader/loader.h"
 #include "cloob/data/source.h"
 #include "cloob/data/tar/index_shards.h"
+#include "data/stream/stream_tar_input.h"
+#include "data/tar/shard_walk.h"
 #include "support/http_server.h"
 #include "support/number_source.h"
 #include "support/support.h"
@@ -272,6 +275,64 @@ TEST(StreamSource, RejectsWhatAStreamCannotDo) {
   testing::expect_user_error(
       [&] { make_source(config_of(folder), {"http://127.0.0.1:9/x.tar"}, Purpose::training); },
       {"cannot be read"});
+}
+
+// Text, and then garbage for ever.
+class EndlessStream final : public ByteStream {
+ public:
+  explicit EndlessStream(std::string text) : text_(std::move(text)) {}
+  std::size_t read(std::span<std::byte> into) override {
+    const std::size_t count = std::min(into.size(), text_.size());
+    std::ranges::copy(std::as_bytes(std::span(text_).first(count)), into.begin());
+    text_.erase(0, count);
+    std::ranges::fill(into.subspan(count), std::byte{'x'});
+    delivered_ += into.size();
+    return into.size();
+  }
+  std::uint64_t delivered() const { return delivered_; }
+
+ private:
+  std::string text_;
+  std::uint64_t delivered_ = 0;
+};
+
+TEST(ShardWalk, GivesUpOnEndlessGarbage) {
+  const TempDir folder;
+  constexpr std::size_t kBytesOfTwo = 2 * 2 * 1024;
+  EndlessStream stream(read_file(write_shard(folder / "a.tar", "a", 2)).substr(0, kBytesOfTwo));
+  StreamTarInput input(stream);
+  TarScanner scanner(input);
+  ShardWalk walk(scanner);
+  EXPECT_EQ(walk.next()->key, "a000");
+  EXPECT_EQ(walk.next()->key, "a001");
+  EXPECT_THAT(walk.next()->damage.value(),
+              ::testing::HasSubstr("nor in the 1.0 GiB after it: the rest is not read"));
+  EXPECT_FALSE(walk.next());
+  EXPECT_TRUE(walk.is_over());
+  EXPECT_LT(stream.delivered(), TarScanner::kMaxDamage + (4 << 20));
+}
+
+TEST(StreamSource, ReadsArchivesThatWereJoined) {
+  const TempDir folder;
+  const std::string first = read_file(write_shard(folder / "a.tar", "a", 3)),
+                    second = read_file(write_shard(folder / "b.tar", "b", 2));
+  const auto joined = testing::write_text(folder / "joined.tar", first + std::string(9 * 512, '\0') + second);
+  const auto source = make_source(config_of(folder), {pipe_of(joined)}, Purpose::evaluation);
+  ASSERT_EQ(source->size(), 5);
+  EXPECT_EQ(source->read(4).key, "b001");
+}
+
+TEST(StreamSource, IgnoresImpossibleCounts) {
+  const TempDir folder;
+  const auto shard = write_shard(folder / "0.tar", "a", 3);
+  testing::write_gzip(folder / "a.tar.gz", read_file(shard));
+  for (const char* count :
+       {"9223372036854775807", "18446744073709551615", "4294967297", "-1", "1e300", "\"3\""}) {
+    testing::write_text(folder / "a_stats.json", fmt::format("{{\"successes\": {}}}", count));
+    std::filesystem::remove_all(folder / "index");
+    const auto source = make_source(config_of(folder), {(folder / "a.tar.gz").string()}, Purpose::training);
+    EXPECT_EQ(source->size(), 3) << count;
+  }
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include "cloob/data/table/csv_table.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/base/timer.h"
 #include "cloob/data/bad_samples.h"
 #include "support/support.h"
 #include "support/test_files.h"
@@ -161,6 +163,73 @@ TEST(CsvTable, NamesTheLineWhereAQuoteSwallowsRows) {
   EXPECT_THAT(log_of("path\ttitle\n" + rows),
               AllOf(HasSubstr("t.tsv:3: "), HasSubstr("3 in all in 2 rows"), HasSubstr("data.csv.quoting")));
   EXPECT_EQ(log_of("path\ttitle\n0.jpg\t\"two\nlines\"\n"), "") << "a caption of two lines";
+}
+
+TEST(CsvTable, ReadsRecordsThatCrossTheBuffer) {
+  const TempDir folder;
+  std::string text = "a,b\n";
+  Rows expected;
+  while (text.size() < 3'500'000) {
+    const std::size_t i = expected.size();
+    std::string field(i * 7919 % 4000, 'x');
+    if (i % 3 == 0) field = std::string(i % 50, '\n') + "\"" + field;  // quoted
+    if (i % 500 == 499) field.append(1'500'000, '\n');
+    expected.push_back({std::to_string(i), field});
+    text += format_record(expected.back(), CsvDialect()) + (i % 7 == 0 ? "\r\n\n" : "\n");
+  }
+  const CsvTable table(write_text(folder / "t.csv", text), CsvConfig());
+  EXPECT_EQ(read_rows(table), expected);
+  CsvRowReader reader(table);
+  for (const std::size_t row :
+       {std::size_t{0}, std::size_t{1}, expected.size() - 1, std::size_t{499}, std::size_t{3}})
+    EXPECT_EQ(reader.row(static_cast<std::int64_t>(row)), expected[row]) << row;
+  // Line numbers, of which only some are remembered.
+  std::int64_t line = 2;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_EQ(table.line(static_cast<std::int64_t>(i)), line) << i;
+    line += std::ranges::count(expected[i][1], '\n') + (i % 7 == 0 ? 2 : 1);
+  }
+}
+
+TEST(CsvTable, TakesLinearTimeForManyLineBreaks) {
+  const TempDir folder;
+  constexpr int kRows = 100'000;
+  std::string text = "a,b\n";
+  for (int i = 0; i < kRows; ++i) text += "1,\"\n\n\n\n\"\n";
+  const CsvTable table(write_text(folder / "t.csv", text), CsvConfig());
+  ASSERT_EQ(table.num_rows(), kRows);
+  const Timer timer;
+  for (int i = 0; i < kRows; i += 10) EXPECT_EQ(table.line(i), 2 + 5 * i);
+  EXPECT_LT(timer.seconds(), 5) << "a hundred times the work of the rows in between, not of the whole file";
+}
+
+TEST(CsvTable, CountsRowsWithNulBytes) {
+  const TempDir folder;
+  const CsvTable table(write_text(folder / "t.csv", std::string("a,b\n1,x\n2,y\0\n3,z\n", 17)), CsvConfig());
+  ASSERT_EQ(table.num_rows(), 3);
+  EXPECT_EQ(table.line(1), 3);
+  try {
+    table.row(1);
+    ADD_FAILURE();
+  } catch (const BadSample& bad) {
+    EXPECT_EQ(bad.kind(), BadKind::malformed_row);
+    EXPECT_THAT(bad.what(), HasSubstr("byte 4 of the row is NUL (\\0)"));
+  }
+  EXPECT_EQ(table.row(2), (std::vector<std::string>{"3", "z"}));
+}
+
+TEST(CsvTable, NamesLineEndsOfCarriageReturnsAlone) {
+  const TempDir folder;
+  const auto path = write_text(folder / "t.csv", "a,b\r1,2\r3,4\r");
+  testing::expect_user_error([&] { CsvTable(path, CsvConfig()); },
+                             {"carriage returns alone", "tr '\\r' '\\n' < '"});
+}
+
+TEST(CsvTable, RejectsEndlessRows) {
+  const TempDir folder;
+  const auto path = write_text(folder / "t.csv", "a,b\n1,2\n3," + std::string((64 << 20) + 10, 'x') + "\n");
+  testing::expect_user_error([&] { CsvTable(path, CsvConfig()); },
+                             {"t.csv:3: this row has more than 64.0 MiB"});
 }
 
 }  // namespace

@@ -1,9 +1,12 @@
 #include "cloob/data/tar/index_file.h"
 
 #include <fmt/core.h>
+#include <zlib.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -33,7 +36,7 @@ testing::Members members_of(int samples, std::size_t image_bytes = 700) {
 }
 
 void expect_same_layout(const ShardLayout& actual, const ShardLayout& expected) {
-  EXPECT_TRUE(std::ranges::equal(actual.begins, expected.begins));
+  EXPECT_EQ(actual.begins.all(), expected.begins.all());
   EXPECT_EQ(actual.end, expected.end);
   EXPECT_EQ(actual.kinds, expected.kinds);
   EXPECT_EQ(actual.damage, expected.damage);
@@ -97,12 +100,73 @@ TEST(IndexFile, IsIgnoredIfDamaged) {
   for (std::size_t size = 0; size < intact.size(); size += 7) {
     EXPECT_THAT(read_index_file(write_text(path, intact.substr(0, size))), IsEmpty()) << size;
   }
-  for (std::size_t i = 0; i < intact.size() - 4 * 50; ++i) {
+  for (std::size_t i = 0; i < intact.size(); ++i) {
     std::string changed = intact;
     changed[i] = static_cast<char>(changed[i] ^ 1);
     EXPECT_THAT(read_index_file(write_text(path, changed)), IsEmpty()) << i;
   }
   set_log_level(LogLevel::info);
+}
+
+// With the checksum of what the file says now: zlib's CRC-32 of everything, with zero in its own place.
+std::string with_checksum(std::string file) {
+  constexpr std::size_t kPlace = 12, kSize = 4;
+  file.replace(kPlace, kSize, std::string(kSize, '\0'));
+  const auto value = static_cast<std::uint32_t>(
+      crc32_z(0, reinterpret_cast<const unsigned char*>(file.data()), file.size()));
+  std::memcpy(file.data() + kPlace, &value, kSize);
+  return file;
+}
+
+std::string replaced(std::string file, const std::string& from, const std::string& to) {
+  const std::size_t place = file.find(from);
+  if (place == std::string::npos || from.size() != to.size())
+    throw std::logic_error("bad replacement: " + from);
+  return file.replace(place, from.size(), to);
+}
+
+std::string with_number(std::string file, std::size_t place, std::uint64_t number) {
+  std::memcpy(file.data() + place, &number, sizeof(number));
+  return file;
+}
+
+TEST(IndexFile, TrustsNoNumberInIt) {
+  const TempDir folder;
+  const auto shard = write_tar(folder / "a.tar", members_of(50));
+  const auto path = folder / "x.index";
+  write_index_file(path, {{"a.tar", {stamp_of(shard), scan_shard(shard)}}});
+  const std::string intact = read_file(path);
+  ASSERT_EQ(read_index_file(write_text(path, with_checksum(intact))).size(), 1u);
+  constexpr std::size_t kTextBytes = 16, kNumSamples = 24;  // their places
+  const std::size_t second_begin = intact.size() - 4 * 49;
+  std::vector<std::string> lies = {
+      replaced(intact, "\"samples\":50", "\"samples\":51"),
+      replaced(intact, "\"samples\":50", "\"samples\":49"),
+      replaced(intact, "\"samples\":50", "\"samples\":-1"),
+      replaced(intact, "\"jpg,txt\":50", "\"jpg,txt\":99"),
+      replaced(intact, "\"jpg,txt\":50", "\"jpg,txt\":-1"),
+      replaced(intact, "\"duplicate_keys\":0", "\"duplicate_keys\":9"),
+      replaced(intact, "\"end\":1", "\"end\":9"),
+      replaced(intact, "\"damage\"", "\"damige\""),
+      intact.substr(0, second_begin) + std::string(4, '\0') + intact.substr(second_begin + 4)};
+  for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{51}, std::uint64_t{1} << 62,
+                                     (std::uint64_t{1} << 62) + 50, ~std::uint64_t{0}}) {
+    lies.push_back(with_number(intact, kNumSamples, number));
+    lies.push_back(with_number(intact, kTextBytes, number));
+  }
+  set_log_level(LogLevel::error);
+  for (const std::string& lie : lies)
+    EXPECT_THAT(read_index_file(write_text(path, with_checksum(lie))), IsEmpty()) << lie.substr(32);
+  set_log_level(LogLevel::info);
+}
+
+TEST(IndexFile, IsNotWrittenOverAnotherFile) {
+  const TempDir folder;
+  const auto shard = write_tar(folder / "a.tar", members_of(5));
+  write_text(folder / "cloob.index", "my own notes");
+  testing::expect_user_error([&] { update_index_files({shard}, {}, {}); },
+                             {"cloob.index' exists and is not an index"});
+  EXPECT_EQ(read_file(folder / "cloob.index"), "my own notes");
 }
 
 TEST(IndexFile, DoesNotDependOnTheSpellingOfTheFolder) {
@@ -148,7 +212,7 @@ TEST(ScanShard, ContinuesAfterABrokenHeader) {
   const auto path = write_tar(folder / "a.tar", members_of(10));
   std::string content = read_file(path);
   const ShardLayout intact = scan_shard(path);
-  const std::size_t sample_bytes = (intact.begins[1] - intact.begins[0]) * 512u;
+  const std::size_t sample_bytes = (intact.begins.all()[1] - intact.begins.all()[0]) * 512u;
   // The header of the image of sample 4.
   content[4 * sample_bytes + 3] = '?';
   const ShardLayout damaged = scan_shard(write_text(path, content));
@@ -156,7 +220,7 @@ TEST(ScanShard, ContinuesAfterABrokenHeader) {
   ASSERT_EQ(damaged.size(), 11);
   EXPECT_THAT(damaged.damage, ElementsAre(Pair(4, HasSubstr(fmt::format("byte {}", 4 * sample_bytes)))));
   EXPECT_THAT(damaged.kinds, ElementsAre(Pair("jpg,txt", 9), Pair("txt", 1)));
-  EXPECT_EQ(damaged.begins[6], intact.begins[5]);
+  EXPECT_EQ(damaged.begins.all()[6], intact.begins.all()[5]);
   EXPECT_TRUE(damaged.has_end_mark);
 }
 
@@ -166,7 +230,7 @@ TEST(ScanShard, DetectsAMissingEndMark) {
   const std::string content = read_file(path);
   const ShardLayout intact = scan_shard(path);
   EXPECT_TRUE(intact.has_end_mark);
-  const ShardLayout cut = scan_shard(write_text(path, content.substr(0, intact.begins[7] * 512u)));
+  const ShardLayout cut = scan_shard(write_text(path, content.substr(0, intact.begins.all()[7] * 512u)));
   EXPECT_EQ(cut.size(), 7);
   EXPECT_FALSE(cut.has_end_mark);
   EXPECT_THAT(cut.damage, IsEmpty());
