@@ -37,8 +37,9 @@ class ImageFileSource final : public Source {
 BadKind bad_kind(DecodeErrorKind kind) {
   switch (kind) {
     case DecodeErrorKind::not_an_image:
-    case DecodeErrorKind::unsupported_format:
       return BadKind::not_an_image;
+    case DecodeErrorKind::unsupported_format:
+      return BadKind::unsupported_format;
     case DecodeErrorKind::truncated:
     case DecodeErrorKind::corrupt:
       return BadKind::damaged_image;
@@ -87,21 +88,6 @@ std::string UndecodedFiles::describe() const {
 
 std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem::path> files) {
   return std::make_shared<ImageFileSource>(std::move(files));
-}
-
-BadKind bad_kind(DecodeErrorKind kind) {
-  switch (kind) {
-    case DecodeErrorKind::not_an_image:
-      return BadKind::not_an_image;
-    case DecodeErrorKind::unsupported_format:
-      return BadKind::unsupported_format;
-    case DecodeErrorKind::truncated:
-    case DecodeErrorKind::corrupt:
-      return BadKind::damaged_image;
-    case DecodeErrorKind::too_large:
-      return BadKind::too_large;
-  }
-  return BadKind::damaged_image;
 }
 
 BadSample bad_image(const DecodeError& error, std::span<const std::byte> encoded) {
