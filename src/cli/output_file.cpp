@@ -68,7 +68,8 @@ void require_no_checkpoint_around(const std::string& output, const fs::path& pla
 }
 
 void require_no_file_of_a_run(const std::string& output, const fs::path& place) {
-  constexpr std::array kKept = {"config.yaml", "metrics.jsonl", "data_report.json", "first_batch.png"};
+  constexpr std::array kKept = {"config.yaml",      "metrics.jsonl",   "evaluations.jsonl",
+                                "data_report.json", "first_batch.png", "log.txt"};
   std::error_code ignored;
   if (!fs::is_directory(place.parent_path() / "checkpoints", ignored)) return;
   if (std::find(kKept.begin(), kKept.end(), place.filename()) == kKept.end()) return;

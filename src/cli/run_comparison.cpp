@@ -12,7 +12,7 @@
 namespace cloob {
 namespace {
 
-constexpr const char* kUnknown = "-";
+const std::string kUnknown = "-";
 
 double number(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
@@ -124,26 +124,30 @@ std::optional<ReportTable> zero_shot_table(const std::string& title, const std::
 ReportTable last_evaluations(const std::vector<ComparedRun>& runs) {
   ReportTable table{
       .title = "Last evaluation",
-      .header = {"run", "objective", "steps", "pairs seen", "wall time"},
+      .header = {""},
       .rows = {},
       .note =
-          "Losses of different objectives are not comparable. Wall times depend on the machine and on "
-          "what else it did."};
-  std::vector<std::string> metrics;
+          "Losses of different objectives are not comparable. Wall times depend on the machine and on what "
+          "else it did."};
+  for (const ComparedRun& run : runs) table.header.push_back(run.name);
+  const auto add_row = [&](const std::string& name, const auto& cell_of) {
+    std::vector<std::string> row = {name};
+    for (const ComparedRun& run : runs) row.push_back(cell_of(run));
+    table.rows.push_back(std::move(row));
+  };
+  add_row("objective",
+          [](const ComparedRun& run) { return run.objective.empty() ? kUnknown : run.objective; });
+  add_row("steps", [](const ComparedRun& run) {
+    return run.records.empty() ? kUnknown : with_thousands(run.records.back().step);
+  });
+  add_row("pairs seen", pairs_seen);
+  add_row("wall time", wall_time);
   for (const std::string& name : evaluated_metrics(runs)) {
     if (!is_measure(name)) continue;
-    metrics.push_back(name);
-    table.header.push_back(name.substr(name.find('/') + 1));
-  }
-  for (const ComparedRun& run : runs) {
-    std::vector<std::string> row = {run.name, run.objective.empty() ? kUnknown : run.objective,
-                                    run.records.empty() ? kUnknown : with_thousands(run.records.back().step),
-                                    pairs_seen(run), wall_time(run)};
-    for (const std::string& name : metrics) {
+    add_row(name.substr(name.find('/') + 1), [&](const ComparedRun& run) {
       const auto value = last_value(run, name);
-      row.push_back(value && !std::isnan(*value) ? fmt::format("{:.4g}", *value) : kUnknown);
-    }
-    table.rows.push_back(std::move(row));
+      return value && !std::isnan(*value) ? fmt::format("{:.4g}", *value) : kUnknown;
+    });
   }
   return table;
 }

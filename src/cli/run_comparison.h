@@ -12,7 +12,7 @@ namespace cloob {
 
 /// The accuracies of the runs' zero_shot.json files; unset if none has one.
 std::optional<ReportTable> zero_shot_table(const std::string& title, const std::vector<ComparedRun>& runs);
-/// The last value of every metric of evaluations, and how long each run was; a row for each run.
+/// The last value of every metric of evaluations, and how long each run was; a column for each run.
 ReportTable last_evaluations(const std::vector<ComparedRun>& runs);
 /// The settings that are not the same in all runs; unset if there are none.
 std::optional<ReportTable> different_settings(const std::vector<ComparedRun>& runs);

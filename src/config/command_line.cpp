@@ -82,7 +82,10 @@ std::vector<Override> parse_overrides(const std::vector<std::string>& arguments)
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     if (!argument.starts_with("--") || argument.size() == 2 || argument[2] == '=') {
-      throw_user_error("command line: unexpected '{}', settings are given as --section.key VALUE", argument);
+      std::error_code ignored;
+      const bool is_file = std::filesystem::exists(argument, ignored);
+      throw_user_error("command line: unexpected '{}', settings are given as --section.key VALUE{}", argument,
+                       is_file ? "; put patterns such as '*.tar' in quotes, or the shell expands them" : "");
     }
     const std::size_t equals = argument.find('=');
     Override parsed{argument.substr(2, equals == std::string::npos ? equals : equals - 2), ""};

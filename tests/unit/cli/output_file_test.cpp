@@ -14,12 +14,15 @@ class Output : public ::testing::Test {
  protected:
   std::string file(const std::string& name) const {
     make_directories((folder_ / name).parent_path());
-    write_file_atomically(folder_ / name, "x");
+    write_file_atomically(folder_ / name, "{}");
     return folder_ / name;
   }
   void expect_read(const std::string& output, const std::string& input) const {
-    testing::expect_user_error([&] { require_output(output, {"", "other.txt", input}); },
-                               {output, "is read by this command"});
+    testing::expect_user_error(
+        [&] {
+          require_output(output, OutputKind::json, {"", "other.txt", input});
+        },
+        {output, "is read by this command"});
   }
 
   testing::TempDir folder_;
@@ -32,10 +35,10 @@ TEST_F(Output, MustNotBeAnInput) {
   fs::create_symlink(table, folder_ / "link.tsv");
   expect_read(folder_ / "link.tsv", table);
   expect_read(folder_ / "x" / ".." / "dev.tsv", table);
-  EXPECT_NO_THROW(require_output(file("result.json"), {table, "", "no/such/*.tar"}));
-  EXPECT_NO_THROW(require_output(folder_ / "new.json", {table}));
-  EXPECT_NO_THROW(require_output("-", {"-"}));
-  EXPECT_NO_THROW(require_output("/dev/null", {"/dev/null"}));
+  EXPECT_NO_THROW(require_output(file("result.json"), OutputKind::json, {table, "", "no/such/*.tar"}));
+  EXPECT_NO_THROW(require_output(folder_ / "new.json", OutputKind::json, {table}));
+  EXPECT_NO_THROW(require_output("-", OutputKind::json, {"-"}));
+  EXPECT_NO_THROW(require_output("/dev/null", OutputKind::json, {"/dev/null"}));
 }
 
 TEST_F(Output, MustNotMatchAnInputPattern) {
@@ -47,29 +50,43 @@ TEST_F(Output, MustNotMatchAnInputPattern) {
         folder + "/{a,b}::" + folder + "/*/*"}) {
     expect_read(shard, pattern);
   }
-  EXPECT_NO_THROW(require_output(shard, {folder + "/val/{00000..00009}.tar", folder + "/train/1*.tar"}));
+  EXPECT_NO_THROW(require_output(shard, OutputKind::json,
+                                 {folder + "/val/{00000..00009}.tar", folder + "/train/1*.tar"}));
 }
 
 TEST_F(Output, MustNotBeInACheckpointOrReplaceAFileOfARun) {
   file("run/checkpoints/step_1/state.json");
   const std::string weights = file("run/checkpoints/step_1/weights.safetensors");
   for (const char* name : {"weights.safetensors", "new.json"}) {
-    testing::expect_user_error([&] { require_output(folder_ / "run/checkpoints/step_1" / name, {}); },
-                               {"is inside the checkpoint", "step_1'"});
+    testing::expect_user_error(
+        [&] { require_output(folder_ / "run/checkpoints/step_1" / name, OutputKind::json, {}); },
+        {"is inside the checkpoint", "step_1'"});
   }
   fs::create_directory_symlink("checkpoints/step_1", folder_ / "run/best");
-  testing::expect_user_error([&] { require_output(folder_ / "run/best/weights.safetensors", {}); },
-                             {"is inside the checkpoint"});
-  for (const char* name : {"config.yaml", "metrics.jsonl", "data_report.json", "first_batch.png"}) {
-    testing::expect_user_error([&] { require_output(folder_ / "run" / name, {}); },
+  testing::expect_user_error(
+      [&] { require_output(folder_ / "run/best/weights.safetensors", OutputKind::json, {}); },
+      {"is inside the checkpoint"});
+  for (const char* name : {"config.yaml", "metrics.jsonl", "evaluations.jsonl", "data_report.json",
+                           "first_batch.png", "log.txt"}) {
+    testing::expect_user_error([&] { require_output(folder_ / "run" / name, OutputKind::json, {}); },
                                {name, "belongs to the run"});
-    EXPECT_NO_THROW(require_output(folder_ / name, {}));
+    EXPECT_NO_THROW(require_output(folder_ / name, OutputKind::json, {}));
   }
-  EXPECT_NO_THROW(require_output(folder_ / "run/zero_shot.json", {folder_ / "run"}));
+  EXPECT_NO_THROW(require_output(folder_ / "run/zero_shot.json", OutputKind::json, {folder_ / "run"}));
+}
+
+TEST_F(Output, ReplacesOnlyAFileOfItsKind) {
+  const std::string page = folder_ / "page.html";
+  write_file_atomically(page, "<!DOCTYPE html><html>");
+  EXPECT_NO_THROW(require_output(page, OutputKind::html, {}));
+  for (const OutputKind kind : {OutputKind::json, OutputKind::safetensors, OutputKind::sentencepiece})
+    testing::expect_user_error([&] { require_output(page, kind, {}); }, {page});
+  EXPECT_NO_THROW(require_output("", OutputKind::json, {}));
 }
 
 TEST_F(Output, NeedsAnExistingFolder) {
-  testing::expect_user_error([&] { require_output(folder_ / "no/r.json", {}); }, {"there is no folder"});
+  testing::expect_user_error([&] { require_output(folder_ / "no/r.json", OutputKind::json, {}); },
+                             {"there is no folder"});
 }
 
 }  // namespace

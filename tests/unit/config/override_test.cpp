@@ -48,6 +48,15 @@ TEST(Overrides, DoNotSplitTheNameOfAnExistingFile) {
   EXPECT_THAT(read_text("", {"--data.shards", path}).data.shards, ElementsAre(path));
 }
 
+TEST(Overrides, NameTheQuotesThatAPatternNeeds) {
+  const TempDir folder;
+  const std::string second = folder / "b.tar";
+  std::filesystem::create_directory(second);
+  EXPECT_THAT(error_of([&] { read_text("", {"--data.shards", "a.tar", second}); }),
+              ::testing::HasSubstr(
+                  "b.tar', settings are given as --section.key VALUE; put patterns such as '*.tar' in"));
+}
+
 TEST(Overrides, TakeTextLiterally) {
   for (const char* text : {"{a: [", "# no comment", "null", "a: b", "'quoted'", "", "-1"}) {
     EXPECT_EQ(read_text("", {"--data.train", text}).data.train, text);
