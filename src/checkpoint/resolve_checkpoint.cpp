@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "checkpoint/printable.h"
@@ -15,6 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kCheckpoints = "checkpoints";
+/// In folders that open_clip and transformers save a model in.
+const std::vector<std::string> kWeightsOfOthers = {"open_clip_model.safetensors", "model.safetensors",
+                                                   "open_clip_pytorch_model.bin", "pytorch_model.bin"};
 
 CheckpointLocation checkpoint_at(fs::path path) {
   return {CheckpointLocation::Kind::checkpoint, std::move(path)};
@@ -65,8 +69,13 @@ CheckpointLocation resolve_checkpoint(const fs::path& given) {
     const auto entries = list_checkpoints(folder);
     if (!entries.empty()) return checkpoint_at(entries.back().path);
   }
-  throw_user_error("'{}' is neither a checkpoint (with '{}') nor a run with one (in '{}'); it contains {}",
-                   path.string(), kStateFile, kCheckpoints, names_in(path));
+  for (const std::string& name : kWeightsOfOthers) {
+    if (fs::exists(path / name, error)) return {CheckpointLocation::Kind::weights_file, path / name};
+  }
+  throw_user_error(
+      "'{}' is neither a checkpoint (with '{}') nor a run with one (in '{}') nor a folder with weights of another "
+      "program ({}); it contains {}",
+      path.string(), kStateFile, kCheckpoints, join(kWeightsOfOthers, ", "), names_in(path));
 }
 
 }  // namespace cloob

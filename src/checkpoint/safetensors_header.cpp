@@ -89,7 +89,13 @@ class KeyWatch final : public nlohmann::json_sax<Json> {
     problem_ = std::move(problem);
     return false;
   }
-  bool has_object() { return !keys_.empty() || stop("its header is not a JSON object"); }
+  // Called for every value.
+  bool has_object() {
+    constexpr std::int64_t kMaxValues =
+        4'000'000;  // a tensor has four to ten; each takes some 30 bytes when parsed
+    if (keys_.empty()) return stop("its header is not a JSON object");
+    return ++num_values_ <= kMaxValues || stop(fmt::format("its header has more than {} values", kMaxValues));
+  }
   bool enter() {
     constexpr int kMaxDepth = 3;  // the header, a tensor, its shape
     return ++depth_ <= kMaxDepth || stop("its header is nested too deeply");
@@ -97,6 +103,7 @@ class KeyWatch final : public nlohmann::json_sax<Json> {
 
   std::vector<std::unordered_set<std::string>> keys_;  // of the open objects
   int depth_ = 0;
+  std::int64_t num_values_ = 0;
   std::string problem_;
 };
 

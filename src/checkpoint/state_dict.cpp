@@ -72,8 +72,11 @@ StateDict find_state_dict(const std::string& path, const PickleNode& root) {
                      best.num_tensors, name_of(best), name_of(candidates[1]));
   }
   StateDict result{best.dictionary, best.key, {}};
-  for (auto other = candidates.begin() + 1; other != candidates.end(); ++other)
-    result.others.push_back(name_of(*other));
+  constexpr std::size_t kNamed = 3;  // the state of an optimizer may have one for each parameter
+  for (std::size_t i = 1; i < std::min(candidates.size(), kNamed + 1); ++i)
+    result.others.push_back(name_of(candidates[i]));
+  if (candidates.size() > kNamed + 1)
+    result.others.push_back(fmt::format("{} more", candidates.size() - 1 - kNamed));
   return result;
 }
 

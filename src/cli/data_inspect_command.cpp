@@ -29,7 +29,11 @@ struct InspectArguments {
 
 bool is_same_place(const std::string& a, const std::string& b) {
   std::error_code ignored;
-  return std::filesystem::weakly_canonical(a, ignored) == std::filesystem::weakly_canonical(b, ignored);
+  // Of a relative path whose first part is missing, weakly_canonical would return a relative one.
+  const auto place = [&](const std::string& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored);
+  };
+  return !b.empty() && b != "-" && place(a) == place(b);
 }
 
 void require_outputs(const InspectArguments& arguments) {

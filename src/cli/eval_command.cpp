@@ -106,25 +106,36 @@ void require_output_of(const ZeroShotArguments& arguments, const std::vector<Zer
   require_output(arguments.json, OutputKind::json, inputs);
 }
 
-nlohmann::ordered_json eval_set(const ZeroShotSet& set, const ZeroShotArguments& arguments,
-                                const OpenedModel& opened) {
-  const auto source = open_labeled_source(set.path, arguments.split, opened.options.data.threads);
-  const ZeroShotPrompts prompts =
+struct OpenedSet {
+  std::string name;
+  std::shared_ptr<const LabeledSource> source;
+  ZeroShotPrompts prompts;
+};
+
+OpenedSet open_set(const ZeroShotSet& set, const ZeroShotArguments& arguments, std::int64_t threads) {
+  const auto source = open_labeled_source(set.path, arguments.split, threads);
+  ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
   log_info("eval", "{}: {}", set.name, describe(prompts));
+  return {set.name, source, std::move(prompts)};
+}
+
+nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened) {
   const NamedNumbers numbers =
-      make_zero_shot_evaluation(source, prompts)->run(opened.encoder, opened.options);
+      make_zero_shot_evaluation(set.source, set.prompts)->run(opened.encoder, opened.options);
   opened.display->finish();
   auto json = parse_json<nlohmann::ordered_json>(to_json(numbers));
-  json["class_names_from"] = prompts.names_from;
-  json["class_names"] = prompts.class_names;
-  if (!prompts.class_folders.empty()) json["class_folders"] = prompts.class_folders;
-  json["templates_from"] = prompts.templates_from;
-  json["templates"] = prompts.templates;
+  log_info("eval", "{}: acc1 {:.4g}", set.name, json["acc1"].get<double>());
+  json["class_names_from"] = set.prompts.names_from;
+  json["class_names"] = set.prompts.class_names;
+  if (!set.prompts.class_folders.empty()) json["class_folders"] = set.prompts.class_folders;
+  json["templates_from"] = set.prompts.templates_from;
+  json["templates"] = set.prompts.templates;
   return json;
 }
 
-// One set gives an object with its numbers, several one with an object for each.
+// One set gives an object with its numbers, several one with an object for each. All are opened before the first is
+// evaluated, which may take an hour.
 int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collectives) {
   const std::vector<ZeroShotSet> sets = sets_of(arguments);
   require_output_of(arguments, sets);
@@ -132,8 +143,10 @@ int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collec
   const std::int64_t threads = opened.options.data.threads;
   opened.options.data = read_image_settings(parse_overrides(arguments.settings));
   if (opened.options.data.threads == 0) opened.options.data.threads = threads;
+  std::vector<OpenedSet> all;
+  for (const ZeroShotSet& set : sets) all.push_back(open_set(set, arguments, opened.options.data.threads));
   nlohmann::ordered_json results;
-  for (const ZeroShotSet& set : sets) results[set.name] = eval_set(set, arguments, opened);
+  for (const OpenedSet& set : all) results[set.name] = eval_set(set, opened);
   write_result(arguments.json, (sets.size() == 1 ? results.front() : results).dump());
   return 0;
 }

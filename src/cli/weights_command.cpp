@@ -50,8 +50,11 @@ void require_fitting_tokenizer(const RunConfig& config, const std::string& file)
 
 int import(const WeightsArguments& arguments) {
   require_new_checkpoint(arguments.out);
+  const CheckpointLocation location = resolve_checkpoint(arguments.input);
+  if (location.kind == CheckpointLocation::Kind::checkpoint)
+    throw_user_error("'{}' is a checkpoint already: every command takes it as it is", arguments.input);
   const ImportedModel imported =
-      import_model(arguments.input, {.activation = arguments.activation, .tokenizer = arguments.tokenizer});
+      import_model(location.path, {.activation = arguments.activation, .tokenizer = arguments.tokenizer});
   require_known_tokenizer(imported, arguments);
   if (!arguments.tokenizer.empty()) require_fitting_tokenizer(imported.config, arguments.tokenizer);
   Checkpoint checkpoint;

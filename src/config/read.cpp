@@ -78,6 +78,7 @@ class Reader {
 
   // Mistakes are collected, so that a user sees all of them at once.
   void read(const ConfigSource& source) {
+    is_written_by_hand_ = source.is_written_by_hand();
     for (const ConfigNode& file : source.files()) read_section("", file);
     for (const Override& override_ : source.overrides()) {
       collect_errors([&] { apply(override_); });
@@ -190,6 +191,7 @@ class Reader {
   bool is_retired(std::string_view name, std::string_view origin) const {
     for (const RetiredSetting& setting : description_.sections.front().type->retired) {
       if (setting.name != name) continue;
+      if (!is_written_by_hand_) return true;
       log_warning("config", "{}: {} is no longer a setting and is ignored: {}", origin, name, setting.reason);
       return true;
     }
@@ -278,6 +280,7 @@ class Reader {
   Origins& origins_;
   std::map<std::string, std::string, std::less<>> section_origins_;  // of sections that occur in a file
   std::vector<std::string> errors_;
+  bool is_written_by_hand_ = true;
 };
 
 const ConfigNode* find_node(const ConfigNode& file, const Path& path) {

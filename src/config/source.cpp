@@ -101,16 +101,18 @@ void ConfigSource::replace_included(std::string_view section, const std::filesys
   files_ = std::make_shared<const std::vector<ConfigNode>>(std::move(files));
 }
 
-ConfigSource ConfigSource::from_data(std::string_view text, const std::string& name) {
-  constexpr std::size_t kMaxBytes = std::size_t{64} << 10;  // all settings have 20 KiB
-  if (text.size() > kMaxBytes) {
+ConfigSource ConfigSource::from_data(std::string_view text, const std::string& name,
+                                     std::uint64_t max_bytes) {
+  if (text.size() > max_bytes) {
     throw_user_error("{}: the settings have {}, more than the limit of {}", name, human_bytes(text.size()),
-                     human_bytes(kMaxBytes));
+                     human_bytes(max_bytes));
   }
   std::vector<ConfigNode> files = {parse_settings(text, name)};
   if (const auto includes = take_includes(files[0]); !includes.empty())
     throw_user_error("{}: settings inside a file of data may not include other files", includes[0].origin);
-  return ConfigSource(std::move(files));
+  ConfigSource source(std::move(files));
+  source.is_written_by_hand_ = false;
+  return source;
 }
 
 void ConfigSource::add_overrides(const std::vector<Override>& overrides) {

@@ -59,6 +59,7 @@ std::optional<std::string> describe_other_content(std::string_view first_bytes, 
   for (const Format& format : kFormats) {
     if (first_bytes.size() < format.offset || !first_bytes.substr(format.offset).starts_with(format.magic))
       continue;
+    if (format.magic == "WEBP" && !first_bytes.starts_with("RIFF")) continue;  // "img_001.WEBP" in a table
     const std::string_view advice = expected == ExpectedContent::table ? format.for_table : format.for_shard;
     if (advice.empty()) return std::nullopt;
     const bool by_pandas = is_pandas_format(advice);

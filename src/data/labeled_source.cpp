@@ -57,19 +57,23 @@ std::optional<fs::path> if_exists(const fs::path& path) {
 }
 
 // Numbers in the order of their values, as users number the names that belong to them.
-void sort_by_number_if_all_are(std::vector<fs::path>& folders) {
-  const auto number = [](const fs::path& folder) { return parse_integer(folder.filename().string()); };
-  if (!std::ranges::all_of(folders, [&](const fs::path& folder) { return number(folder).has_value(); }))
+struct FoundClass {
+  fs::path folder;
+  std::vector<fs::path> images;
+};
+
+void sort_by_number_if_all_are(std::vector<FoundClass>& classes) {
+  const auto number = [](const FoundClass& found) { return parse_integer(found.folder.filename().string()); };
+  if (!std::ranges::all_of(classes, [&](const FoundClass& found) { return number(found).has_value(); }))
     return;
-  std::ranges::stable_sort(folders, {}, [&](const fs::path& folder) { return *number(folder); });
+  std::ranges::stable_sort(classes, {}, [&](const FoundClass& found) { return *number(found); });
 }
 
 class FolderSource final : public LabeledSource {
  public:
   explicit FolderSource(const fs::path& root) : root_(root) {
-    Entries entries = entries_of(root);
-    sort_by_number_if_all_are(entries.folders);
-    for (const fs::path& folder : entries.folders) add_class(folder);
+    const Entries entries = entries_of(root);
+    add_classes(entries.folders);
     require_images();
     require_classes();
     warn_of_left_out(std::ranges::count_if(entries.files, has_image_name));
@@ -91,12 +95,25 @@ class FolderSource final : public LabeledSource {
     std::int64_t label;
   };
 
-  void add_class(const fs::path& folder) {
-    const std::size_t files_before = files_.size();
-    add_files(folder, std::ssize(class_folders_), 0);
-    (files_.size() > files_before ? class_folders_ : empty_folders_).push_back(folder.filename().string());
+  // Folders without images, such as __MACOSX, are no classes, so that they do not count for the order either.
+  void add_classes(const std::vector<fs::path>& folders) {
+    std::vector<FoundClass> classes;
+    for (const fs::path& folder : folders) {
+      FoundClass found{folder, {}};
+      add_images(folder, 0, found.images);
+      if (found.images.empty()) {
+        empty_folders_.push_back(folder.filename().string());
+      } else {
+        classes.push_back(std::move(found));
+      }
+    }
+    sort_by_number_if_all_are(classes);
+    for (const FoundClass& found : classes) {
+      for (const fs::path& path : found.images) files_.push_back({path, std::ssize(class_folders_)});
+      class_folders_.push_back(found.folder.filename().string());
+    }
   }
-  void add_files(const fs::path& folder, std::int64_t label, int depth) {
+  void add_images(const fs::path& folder, int depth, std::vector<fs::path>& images) {
     if (depth > kMaxDepth) {
       throw_user_error("'{}' is more than {} folders deep: is there a link to a folder above it?",
                        folder.string(), kMaxDepth);
@@ -104,12 +121,12 @@ class FolderSource final : public LabeledSource {
     const Entries entries = entries_of(folder);
     for (const fs::path& path : entries.files) {
       if (has_image_name(path)) {
-        files_.push_back({path, label});
+        images.push_back(path);
       } else {
         undecoded_.add(path);
       }
     }
-    for (const fs::path& path : entries.folders) add_files(path, label, depth + 1);
+    for (const fs::path& path : entries.folders) add_images(path, depth + 1, images);
   }
 
   void require_images() const {

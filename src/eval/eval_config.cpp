@@ -35,6 +35,9 @@ void EvalConfig::validate() const {
         "eval.zero_shot: two evaluations are named '{}'; give this one another name with NAME={}", name,
         text);
   }
+}
+
+void EvalConfig::require_pairs() const {
   constexpr std::int64_t kMinPairs = 2;
   if (schedule_of(*this, kPairEvaluation).max_samples.value_or(kMinPairs) >= kMinPairs) return;
   const bool is_own = evaluations.contains(kPairEvaluation) && evaluations.at(kPairEvaluation).max_samples;

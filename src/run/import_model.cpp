@@ -25,6 +25,7 @@ namespace cloob {
 namespace {
 
 constexpr const char* kSettingsKey = "cloob_config";
+constexpr std::uint64_t kMaxSettingsBytes = 64 << 10;  // without the names of data, all settings have 20 KiB
 
 /// The settings that affect the features computed with the weights.
 struct FeatureSettings {
@@ -51,23 +52,10 @@ Activation activation_named(const std::string& name) {
   return name == enum_name(Activation::quick_gelu) ? Activation::quick_gelu : Activation::gelu;
 }
 
-// A folder that other programs save a model in, as the file with its weights.
-std::filesystem::path weights_file_of(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) return path;
-  std::vector<std::string> names = {"open_clip_model.safetensors", "model.safetensors",
-                                    "open_clip_pytorch_model.bin", "pytorch_model.bin"};
-  for (const std::string& name : names) {
-    if (std::filesystem::exists(path / name, error)) return path / name;
-  }
-  throw_user_error("'{}' is a folder without weights of another program: expected a file or one of {} in it",
-                   path.string(), join(names, ", "));
-}
-
 // The settings that this program stored in the file, or that someone wrote who gave it away.
 void take_settings(const std::filesystem::path& path, const std::string& text, ImportedModel& imported) {
   const auto used = read_config<FeatureSettings>(
-      ConfigSource::from_data(text, fmt::format("{} ({})", path.string(), kSettingsKey)));
+      ConfigSource::from_data(text, fmt::format("{} ({})", path.string(), kSettingsKey), kMaxSettingsBytes));
   imported.config.model = used.model;
   imported.config.image = used.image;
   imported.config.text = used.text;
@@ -76,13 +64,19 @@ void take_settings(const std::filesystem::path& path, const std::string& text, I
   imported.config.text.vocabulary_file.clear();
 }
 
+// What the file says itself, then what is written next to it, then what is usual for such files.
+Activation activation_of(const ImportedWeights& read, const std::optional<NeighborSettings>& neighbor) {
+  const bool is_in_file = read.metadata.contains("activation");
+  return neighbor && !is_in_file ? neighbor->activation : activation_named(read.default_activation);
+}
+
 void infer_settings(const std::filesystem::path& path, const ImportedWeights& read,
                     const ImportOptions& options, ImportedModel& imported) {
   RunConfig& config = imported.config;
   try {
     const auto neighbor = neighbor_settings(path, read.source);
     config.model = infer_model_config(imported.weights, neighbor ? neighbor->heads : AttentionHeads());
-    config.model.activation = neighbor ? neighbor->activation : activation_named(read.default_activation);
+    config.model.activation = activation_of(read, neighbor);
     if (neighbor) config.image = neighbor->image;
     if (neighbor)
       log_info("weights", "{}: heads, activation and preprocessing are those of {}", path.string(),
@@ -91,8 +85,9 @@ void infer_settings(const std::filesystem::path& path, const ImportedWeights& re
       log_info("weights", "{}: a file of {}, assumed to use {}; override with --activation", path.string(),
                source_name(read.source), read.default_activation);
     // Sizes that tensors can have, but settings cannot.
-    read_config<FeatureSettings>(ConfigSource::from_data(
-        print_config(FeatureSettings{config.model, config.image, config.text}), "inferred settings"));
+    read_config<FeatureSettings>(
+        ConfigSource::from_data(print_config(FeatureSettings{config.model, config.image, config.text}),
+                                "inferred settings", kMaxSettingsBytes));
   } catch (const UserError& error) {
     throw_user_error("'{}': {}", path.string(), error.what());
   }
@@ -131,8 +126,7 @@ std::map<std::string, std::string> weights_metadata(const RunConfig& config) {
           {kSettingsKey, print_config(used)}};
 }
 
-ImportedModel import_model(const std::filesystem::path& given, const ImportOptions& options) {
-  const std::filesystem::path path = weights_file_of(given);
+ImportedModel import_model(const std::filesystem::path& path, const ImportOptions& options) {
   ImportedWeights read = import_and_log(path);
   ImportedModel imported{.weights = std::move(read.tensors), .config = {}};
   const auto settings = read.metadata.find(kSettingsKey);
@@ -157,8 +151,9 @@ ImportedModel read_checkpoint_model(const std::filesystem::path& folder) {
 }
 
 RunConfig config_of(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  constexpr std::uint64_t kMaxBytes = 16 << 20;  // a run may name many shards
   auto config = read_config<RunConfig>(
-      ConfigSource::from_data(checkpoint.config_yaml, (folder / "config.yaml").string()));
+      ConfigSource::from_data(checkpoint.config_yaml, (folder / "config.yaml").string(), kMaxBytes));
   // The tokenizer file of the run may no longer exist.
   if (!checkpoint.tokenizer_model.empty()) config.text.model_file = (folder / kTokenizerFile).string();
   return config;
@@ -172,12 +167,10 @@ InitialWeights read_initial_weights(const std::string& path) {
             /*activation_is_known=*/true};
   }
   ImportedWeights read = import_and_log(location.path);
-  if (!read.metadata.contains("activation")) {
-    if (const auto neighbor = neighbor_settings(location.path, read.source))
-      return {std::move(read.tensors), neighbor->activation, /*activation_is_known=*/true};
-  }
-  return {std::move(read.tensors), activation_named(read.default_activation),
-          read.metadata.contains("activation")};
+  const auto neighbor = neighbor_settings(location.path, read.source);
+  const bool is_known = read.metadata.contains("activation") || neighbor.has_value();
+  const Activation activation = activation_of(read, neighbor);
+  return {std::move(read.tensors), activation, is_known, neighbor ? neighbor->heads : AttentionHeads()};
 }
 
 }  // namespace cloob

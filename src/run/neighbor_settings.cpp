@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -14,6 +16,8 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/json.h"
+#include "cloob/base/log.h"
+#include "cloob/base/text.h"
 
 namespace cloob {
 namespace {
@@ -77,11 +81,50 @@ Interpolation interpolation_named(std::string_view name) {
   throw_user_error("it resizes images with '{}'; bicubic and bilinear are supported", name);
 }
 
+ResizeMode resize_mode_named(std::string_view name) {
+  for (const auto& [text, value] : EnumNames<ResizeMode>::names) {
+    if (text == name) return value;
+  }
+  throw_user_error("its resize_mode is '{}', which is not supported", name);
+}
+
 // Pillow's numbers.
 Interpolation interpolation_numbered(std::int64_t number) {
   if (number == 2) return Interpolation::bilinear;
   if (number == 3) return Interpolation::bicubic;
   throw_user_error("its resample is {}; 2 (bilinear) and 3 (bicubic) are supported", number);
+}
+
+// A side in pixels: a number, or one of an object's.
+std::optional<std::int64_t> side_at(const Json& json, const char* key, const char* member) {
+  const auto found = json.find(key);
+  if (found == json.end()) return std::nullopt;
+  if (found->is_number_integer()) return found->get<std::int64_t>();
+  const Json sides = object_at(json, key);
+  return sides.contains(member) ? std::optional(sides[member].get<std::int64_t>()) : std::nullopt;
+}
+
+// Steps that this program cannot repeat give other features than the ones that the model was trained with.
+void warn_of_other_steps(const Json& images, const std::filesystem::path& file, std::int64_t image_size) {
+  constexpr double kRescaleFactor = 1.0 / 255;
+  std::vector<std::string> steps;
+  for (const char* const step :
+       {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}) {
+    const bool squashes =
+        std::string_view(step) == "do_center_crop" && object_at(images, "size").contains("height");
+    if (!value_at(images, step, true) && !squashes) steps.push_back(fmt::format("{} is false", step));
+  }
+  if (std::abs(value_at(images, "rescale_factor", kRescaleFactor) / kRescaleFactor - 1) > 1e-3)
+    steps.emplace_back("rescale_factor is not 1/255");
+  const auto resized = side_at(images, "size", "shortest_edge"),
+             cropped = side_at(images, "crop_size", "height");
+  if (resized.value_or(image_size) != image_size)
+    steps.push_back(fmt::format("images are resized to {}", *resized));
+  if (cropped.value_or(image_size) != image_size)
+    steps.push_back(fmt::format("images are cropped to {}", *cropped));
+  if (steps.empty()) return;
+  log_warning("weights", "'{}': {}; here images are resized to {} and normalized, so features may differ",
+              file.string(), join(steps, ", "), image_size);
 }
 
 void read_hugging_face(const Json& config, const std::filesystem::path& folder, NeighborSettings& settings) {
@@ -95,6 +138,8 @@ void read_hugging_face(const Json& config, const std::filesystem::path& folder, 
   settings.heads = {.image = value_at<std::int64_t>(vision, "num_attention_heads", 12),
                     .text = value_at<std::int64_t>(text, "num_attention_heads", 8)};
   const Json images = read_object(folder / "preprocessor_config.json");
+  warn_of_other_steps(images, folder / "preprocessor_config.json",
+                      value_at<std::int64_t>(vision, "image_size", 224));
   read_mean_and_std(images, "image_mean", "image_std", settings.image);
   settings.image.interpolation = interpolation_numbered(value_at<std::int64_t>(images, "resample", 3));
   if (object_at(images, "size").contains("height")) settings.image.resize_mode = ResizeMode::squash;
@@ -110,10 +155,7 @@ void read_open_clip(const Json& config, NeighborSettings& settings) {
   read_mean_and_std(images, "mean", "std", settings.image);
   settings.image.interpolation =
       interpolation_named(value_at<std::string>(images, "interpolation", "bicubic"));
-  const auto resize_mode = value_at<std::string>(images, "resize_mode", "shortest");
-  for (const auto& [name, value] : EnumNames<ResizeMode>::names) {
-    if (name == resize_mode) settings.image.resize_mode = value;
-  }
+  settings.image.resize_mode = resize_mode_named(value_at<std::string>(images, "resize_mode", "shortest"));
   settings.image.fill_color = value_at(images, "fill_color", settings.image.fill_color);
 }
 

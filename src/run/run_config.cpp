@@ -37,6 +37,7 @@ void TrainConfig::validate() const {
 }
 
 void RunConfig::validate() const {
+  if (!data.val.empty()) eval.require_pairs();
   if (train.cuda_graph) require_capturable(train);
   if (model.text.context_length < 3) {
     throw_user_error(

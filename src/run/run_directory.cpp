@@ -49,9 +49,11 @@ void RunDirectory::require_present() const {
   struct stat locked {
   }, present{};
   if (::fstat(lock_, &locked) != 0) return;  // cannot be known
-  if (::stat(lock_file().c_str(), &present) == 0 && present.st_ino == locked.st_ino &&
-      present.st_dev == locked.st_dev)
+  if (::stat(lock_file().c_str(), &present) != 0) {
+    if (errno != ENOENT && errno != ENOTDIR) return;  // a network file system may fail for a while
+  } else if (present.st_ino == locked.st_ino && present.st_dev == locked.st_dev) {
     return;
+  }
   throw_user_error("the run folder '{}' was removed, renamed or replaced while the run was writing to it",
                    path_.string());
 }

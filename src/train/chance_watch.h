@@ -5,8 +5,6 @@
 #include <optional>
 #include <string>
 
-#include "cloob/retrieval/retrieval_config.h"
-
 namespace cloob {
 
 /// A loss above this share of the chance level shows that nothing was learned.
@@ -16,15 +14,15 @@ inline constexpr double kLearnedShareOfChance = 0.98;
 /// features while they are still random, which leaves little to learn from.
 class ChanceWatch {
  public:
-  ChanceWatch(const RetrievalConfig& retrieval, std::int64_t total_steps)
-      : needs_warmup_(retrieval.kind != RetrievalKind::none && retrieval.warmup_steps == 0),
-        total_steps_(total_steps) {}
+  /// `needs_warmup`: whether the run has a retrieval that starts at full strength.
+  ChanceWatch(bool needs_warmup, std::int64_t total_steps)
+      : needs_warmup_(needs_warmup), total_steps_(total_steps) {}
 
   /// Advice, once, if a fifth of the run has passed and the mean loss of the last steps is still that of chance.
   std::optional<std::string> advice(std::int64_t step, double loss, double chance_loss);
 
  private:
-  bool needs_warmup_;  ///< whether the retrieval starts at full strength
+  bool needs_warmup_;
   bool is_done_ = false;
   std::int64_t total_steps_;
 };

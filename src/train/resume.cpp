@@ -25,8 +25,9 @@ bool is_in_folder(const std::filesystem::path& checkpoint, const std::filesystem
 void compare_with_saved(const Checkpoint& checkpoint, RunConfig& config) {
   RunConfig saved;
   try {
+    constexpr std::uint64_t kMaxBytes = 16 << 20;  // a run may name many shards
     saved = read_config<RunConfig>(
-        ConfigSource::from_text(checkpoint.config_yaml, "the checkpoint's config.yaml"));
+        ConfigSource::from_data(checkpoint.config_yaml, "the checkpoint's config.yaml", kMaxBytes));
   } catch (const UserError& error) {
     log_warning("train", "cannot compare the settings with those of the checkpoint: {}", error.what());
     return;

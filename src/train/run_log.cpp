@@ -42,7 +42,8 @@ RunLog::RunLog(const RunConfig& config, const RunDirectory& directory, const Tra
       progress_(config.report.progress, config.report.every_steps),
       meter_(kSpeedWindowSeconds),
       loss_sum_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))),
-      chance_watch_(config.retrieval, total_steps) {}
+      chance_watch_(config.retrieval.kind != RetrievalKind::none && config.retrieval.warmup_steps == 0,
+                    total_steps) {}
 
 void RunLog::log_step(const StepReport& report, std::int64_t num_samples, const StepTimes& times) {
   meter_.add({.seconds = times.seconds,
@@ -158,12 +159,17 @@ void RunLog::log_evaluation(const std::vector<EvaluationResult>& results) {
   log_info("eval", "step {}: {}", with_thousands(state_.step), short_list(metrics));
 }
 
+// The picture is not worth a run: without the fonts, or on a full disk, it is left out.
 void RunLog::write_contact_sheet(const Batch& batch) {
   if (!config_.report.contact_sheet) return;
-  const std::string png =
-      encode_png(contact_sheet(batch.images_BCHW, batch.captions, config_.image, kContactSheetImages));
-  write_file_atomically(directory_.contact_sheet(), png);
-  reporter_.write_image(0, "train/first_batch", png);
+  try {
+    const std::string png =
+        encode_png(contact_sheet(batch.images_BCHW, batch.captions, config_.image, kContactSheetImages));
+    write_file_atomically(directory_.contact_sheet(), png);
+    reporter_.write_image(0, "train/first_batch", png);
+  } catch (const UserError& error) {
+    log_warning("train", "{} is left out: {}", directory_.contact_sheet().string(), error.what());
+  }
 }
 
 BadSampleCounts RunLog::bad_samples() const {

@@ -150,10 +150,10 @@ RunResult Trainer::train() {
   if (stop_signal != 0 && saved_step_ != state_.step) save();
   train_step_.settle();
   if (profile_) profile_->finish();
-  if (stop_signal == 0 && num_taken_ > 0 && num_skipped_ == num_taken_) {
+  if (stop_signal == 0 && state_.step > 0 && num_skipped_ == state_.step) {
     throw_user_error(
         "none of the {} steps trained the model: every batch had fewer usable pairs than the loss needs",
-        with_thousands(num_taken_));
+        with_thousands(state_.step));
   }
   if (log_ && stop_signal == 0) log_->log_end(checkpoints_->best());
   return {state_.step, stop_signal};
@@ -242,7 +242,6 @@ void Trainer::step(const DeliveredBatch& delivered, const StepDecision& decision
 
 void Trainer::count(const StepDecision& decision) {
   ++state_.step;
-  ++num_taken_;
   state_.samples_seen += decision.num_samples;
   state_.bad_samples += decision.num_bad;
 }

@@ -31,6 +31,20 @@ void require_activation(const InitialWeights& initial, const RunConfig& config) 
               config.train.initial_weights, theirs, ours);
 }
 
+// Weights of another number of heads have the same shapes as well.
+void require_heads(const InitialWeights& initial, const RunConfig& config) {
+  const auto require = [&](const char* what, const std::optional<std::int64_t>& theirs, std::int64_t ours) {
+    if (!theirs || *theirs == ours) return;
+    throw_user_error("'{}' was trained with {} {}, but the model of this run has {}",
+                     config.train.initial_weights, *theirs, what, ours);
+  };
+  const ImageEncoderConfig& image = config.model.image;
+  require("attention heads in the image tower", initial.heads.image, image.heads());
+  if (!initial.heads.image)
+    require("features per head of the image tower", initial.heads.image_width, image.head_width);
+  require("attention heads in the text tower", initial.heads.text, config.model.text.heads);
+}
+
 }  // namespace
 
 std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
@@ -62,6 +76,7 @@ StartingWeights read_starting_weights(const RunConfig& config) {
   if (config.train.initial_weights.empty()) return {};
   InitialWeights initial = read_initial_weights(config.train.initial_weights);
   require_activation(initial, config);
+  require_heads(initial, config);
   return {std::move(initial.tensors), config.train.initial_weights};
 }
 

@@ -11,7 +11,7 @@ namespace cloob {
 inline constexpr std::size_t kForeignContentBytes = 512;
 
 /// What a file with these first bytes is instead of an image, an archive or weights, and what to do; nullopt if
-/// nothing is recognized. Completes a sentence about the file: "is a Git LFS pointer (run 'git lfs pull')".
+/// nothing is recognized. Completes a sentence about the file: "a Git LFS pointer (run 'git lfs pull')".
 std::optional<std::string_view> describe_foreign_content(std::string_view first_bytes);
 
 }  // namespace cloob

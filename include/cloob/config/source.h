@@ -1,6 +1,7 @@
 // Where settings come from: a YAML file, what it includes, and the command line.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -34,9 +35,9 @@ class ConfigSource {
   static ConfigSource from_file(const std::filesystem::path& path);
   /// `name` stands for the file in messages, and relative includes start from its folder.
   static ConfigSource from_text(std::string_view text, const std::string& name);
-  /// The same for settings inside a file of data, which anyone may have written: they may include no files, and longer
-  /// texts than settings need are rejected.
-  static ConfigSource from_data(std::string_view text, const std::string& name);
+  /// The same for settings that the program itself has written, inside a file of data that anyone may have changed: they
+  /// may include no files, and texts of more than `max_bytes` are rejected. Nothing is said about retired settings.
+  static ConfigSource from_data(std::string_view text, const std::string& name, std::uint64_t max_bytes);
 
   /// Reads `path` in the place of the included files that contain only `section`; what the outermost file and the
   /// other included ones set in that section still wins.
@@ -47,12 +48,15 @@ class ConfigSource {
   /// The parsed files, lowest precedence first.
   const std::vector<ConfigNode>& files() const { return *files_; }
   const std::vector<Override>& overrides() const { return overrides_; }
+  /// Whether a person wrote the settings, who wants to know about retired ones.
+  bool is_written_by_hand() const { return is_written_by_hand_; }
 
  private:
   explicit ConfigSource(std::vector<ConfigNode> files);
 
   std::shared_ptr<const std::vector<ConfigNode>> files_;
   std::vector<Override> overrides_;
+  bool is_written_by_hand_ = true;
 };
 
 }  // namespace cloob

@@ -235,7 +235,7 @@ struct DataConfig {
             "max_image_pixels", &DataConfig::max_image_pixels,
             "Pixels above which an image counts as unusable; the default is Pillow's limit against "
             "decompression bombs. Whatever a file claims, reading and decoding it takes a thread at most 12 "
-            "bytes per pixel of this limit and 512 MiB, and never more than 1 GiB. Images that would need more "
+            "bytes per pixel of this limit and 512 MiB, and at most 1 GiB (docs/data.md names the one exception). Images that would need more "
             "count as unusable: progressive JPEGs above 89 million pixels (CMYK: 67), lossless WebP images above "
             "44 million.",
             Range{1, 178'956'970}),

@@ -101,8 +101,10 @@ struct EvalConfig {
               "every_steps, the general ones do not apply to it."));
   }
 
-  /// Throws UserError if two of `zero_shot` have the same name, or if one evaluation has too few samples.
+  /// Throws UserError if two of `zero_shot` have the same name.
   void validate() const;
+  /// Throws UserError if the evaluation on `data.val` would have too few samples for a loss.
+  void require_pairs() const;
 };
 static_assert(lists_every_member<EvalConfig>);
 

@@ -7,6 +7,7 @@
 
 #include "cloob/base/named_tensors.h"
 #include "cloob/checkpoint/checkpoint.h"
+#include "cloob/model/infer_config.h"
 #include "cloob/model/model_config.h"
 #include "cloob/run/run_config.h"
 
@@ -48,6 +49,7 @@ struct InitialWeights {
   NamedTensors tensors;  ///< under open_clip's names
   Activation activation = Activation::gelu;
   bool activation_is_known = false;  ///< the file specifies it; otherwise it is the usual one for such files
+  AttentionHeads heads = {};         ///< of the file next to the weights; unset if there is none
 };
 
 /// Reads a checkpoint, the newest checkpoint of a run folder, or a weights file. Throws UserError.

@@ -187,7 +187,9 @@ void require_index_or_nothing(const std::filesystem::path& path) {
   const Preamble expected;
   char magic[sizeof(expected.magic)] = {};
   if (file.size() >= sizeof(magic)) file.read(0, std::as_writable_bytes(std::span(magic)));
-  if (file.size() > 0 && std::memcmp(magic, expected.magic, sizeof(magic)) != 0) {
+  // A power failure may leave zeros in place of the content.
+  const bool is_lost = std::ranges::all_of(magic, [](char c) { return c == '\0'; });
+  if (!is_lost && std::memcmp(magic, expected.magic, sizeof(magic)) != 0) {
     throw_user_error("'{}' exists and is not an index of shards, so it is not overwritten: move it away",
                      path.string());
   }
@@ -196,7 +198,7 @@ void require_index_or_nothing(const std::filesystem::path& path) {
 }  // namespace
 
 FileStamp stamp_of(const std::filesystem::path& file) {
-  struct stat status{};
+  struct stat status {};
   if (::stat(file.c_str(), &status) != 0) {
     throw_user_error("cannot read '{}': {}", file.string(), describe_errno(errno));
   }

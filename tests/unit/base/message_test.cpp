@@ -52,6 +52,7 @@ TEST(Presentable, ShowsNulBytes) {
 }
 
 TEST(LogMessage, IsPresentable) {
+  set_log_level(LogLevel::info);
   ::testing::internal::CaptureStderr();
   log_info("x", "{}", std::string("\0", 1) + std::string(100'000, 'y'));
   const std::string line = ::testing::internal::GetCapturedStderr();

@@ -42,6 +42,10 @@ TEST(LabeledFolder, SortsNumbersAsNumbers) {
   for (const std::string name : {"0", "1", "2", "10", "007"}) write_text(folder / name / "1.jpg", name);
   EXPECT_EQ(open_labeled_source(folder.path(), "test", 1)->class_folders(),
             (Names{"0", "1", "2", "007", "10"}));
+  std::filesystem::create_directory(folder / "__MACOSX");
+  EXPECT_EQ(open_labeled_source(folder.path(), "test", 1)->class_folders(),
+            (Names{"0", "1", "2", "007", "10"}))
+      << "a folder without images is no class";
   write_text(folder / "x/1.jpg", "x");
   EXPECT_EQ(open_labeled_source(folder.path(), "test", 1)->class_folders(),
             (Names{"0", "007", "1", "10", "2", "x"}));

@@ -42,11 +42,11 @@ TEST(EvalConfig, RejectsTwoEvaluationsWithTheSameName) {
 TEST(EvalConfig, RejectsALossOfOnePair) {
   EvalConfig config;
   config.evaluations["pairs"].max_samples = 1;
-  testing::expect_user_error([&] { config.validate(); },
+  testing::expect_user_error([&] { config.require_pairs(); },
                              {"eval.evaluations.pairs.max_samples is 1", "at least 2"});
   config.evaluations["pairs"].max_samples = 2;
   config.max_samples = 1;
-  config.validate();
+  config.require_pairs();
 }
 
 TEST(ZeroShotSet, HasTheNameThatIsGivenOrThatOfTheFolder) {

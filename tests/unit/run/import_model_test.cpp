@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cloob/base/files.h"
+#include "cloob/base/log.h"
 #include "cloob/base/tensor_copies.h"
 #include "cloob/checkpoint/export_weights.h"
 #include "cloob/checkpoint/safetensors.h"
@@ -42,6 +43,11 @@ NamedTensors random_weights(const ModelConfig& config) {
 
 ImportedModel model_of(const RunConfig& config) {
   return {.weights = random_weights(config.model), .config = config};
+}
+
+// As `cloob weights import FOLDER` does.
+ImportedModel import_folder(const std::filesystem::path& folder) {
+  return import_model(resolve_checkpoint(folder).path, {});
 }
 
 // As print_config writes them, with one of its lines replaced.
@@ -154,7 +160,7 @@ TEST(ImportModel, TakesSettingsFromTheFilesNextToTransformersWeights) {
   const nlohmann::json text = {{"hidden_act", "gelu"}, {"num_attention_heads", 4}};
   write("config.json", {{"vision_config", vision}, {"text_config", text}});
   write("preprocessor_config.json", {{"image_mean", {0.5, 0.5, 0.5}}, {"resample", 2}});
-  const RunConfig config = import_model(folder.path(), {}).config;
+  const RunConfig config = import_folder(folder.path()).config;
   EXPECT_EQ(config.model.activation, Activation::gelu);
   EXPECT_EQ(config.model.image.head_width, 32);
   EXPECT_EQ(config.model.text.heads, 4);
@@ -165,7 +171,7 @@ TEST(ImportModel, TakesSettingsFromTheFilesNextToTransformersWeights) {
     nlohmann::json changed = text;
     changed[key] = value;
     write("config.json", {{"vision_config", vision}, {"text_config", changed}});
-    expect_user_error([&] { import_model(folder.path(), {}); }, {"config.json", part});
+    expect_user_error([&] { import_folder(folder.path()); }, {"config.json", part});
   };
   expect_rejected("hidden_act", "quick_gelu", "different activations");
   expect_rejected("hidden_act", "silu", "'silu'");
@@ -173,8 +179,34 @@ TEST(ImportModel, TakesSettingsFromTheFilesNextToTransformersWeights) {
   expect_rejected("num_attention_heads", "four", "another type");
   write("config.json",
         {{"vision_config", vision}, {"text_config", {{"hidden_act", "gelu"}, {"num_attention_heads", 3}}}});
-  expect_user_error([&] { import_model(folder.path(), {}); },
+  expect_user_error([&] { import_folder(folder.path()); },
                     {"64 wide, which 3 attention heads cannot divide"});
+}
+
+TEST(ImportModel, WarnsOfPreprocessingThatItCannotRepeat) {
+  const TempDir folder;
+  write_safetensors(folder / "model.safetensors", with_hugging_face_names(random_weights(vit_config().model)),
+                    {});
+  const nlohmann::json tower = {{"hidden_act", "gelu"}, {"num_attention_heads", 2}, {"image_size", 32}};
+  OutputFile(folder / "config.json")
+      .write(nlohmann::json{{"vision_config", tower}, {"text_config", tower}}.dump());
+  const auto warnings_for = [&](const nlohmann::json& preprocessing) {
+    OutputFile(folder / "preprocessor_config.json").write(preprocessing.dump());
+    set_log_level(LogLevel::warning);
+    ::testing::internal::CaptureStderr();
+    import_folder(folder.path());
+    set_log_level(LogLevel::error);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(warnings_for({{"size", {{"shortest_edge", 32}}},
+                          {"crop_size", {{"height", 32}, {"width", 32}}},
+                          {"do_normalize", true},
+                          {"rescale_factor", 0.00392156862745098}}),
+            "");
+  EXPECT_EQ(warnings_for({{"size", 32}, {"crop_size", 32}}), "");
+  EXPECT_THAT(warnings_for({{"size", {{"shortest_edge", 40}}}, {"do_center_crop", false}}),
+              ::testing::HasSubstr(
+                  "do_center_crop is false, images are resized to 40; here images are resized to 32"));
 }
 
 TEST(ExportModel, WritesAFolderThatIsImportedAgain) {
@@ -187,12 +219,12 @@ TEST(ExportModel, WritesAFolderThatIsImportedAgain) {
   EXPECT_EQ(json["model_cfg"]["quick_gelu"], true);
   // Without the metadata, which other programs drop when they save.
   write_safetensors(folder / "a" / "open_clip_model.safetensors", model.weights, {});
-  const RunConfig again = import_model(folder / "a", {}).config;
+  const RunConfig again = import_folder(folder / "a").config;
   EXPECT_EQ(again.model.text.heads, 4);
   EXPECT_EQ(again.model.image.head_width, 32);
   EXPECT_EQ(again.model.activation, Activation::quick_gelu);
   expect_user_error([&] { export_folder(model, ExportFormat::open_clip, folder / "a"); }, {"a'"});
-  expect_user_error([&] { import_model(folder.path(), {}); }, {"a folder without weights"});
+  expect_user_error([&] { import_folder(folder.path()); }, {"nor a folder with weights of another program"});
 }
 
 TEST(ExportModel, RefusesTransformersForWhatItCannotExpress) {
