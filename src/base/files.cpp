@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/foreign_content.h"
 #include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
 
@@ -26,7 +27,7 @@ namespace {
 int open_for_reading(const std::filesystem::path& path, std::uint64_t& size, int flags = 0) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (descriptor < 0) throw_errno("open", path);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor, &status) != 0 || S_ISDIR(status.st_mode)) {
     if (S_ISDIR(status.st_mode)) errno = EISDIR;
     const int error_number = errno;
@@ -100,11 +101,15 @@ std::string read_small_file(const std::filesystem::path& path, std::uint64_t max
     throw_user_error("'{}' has {}, more than the {} that {} may have: is it the right file?", path.string(),
                      human_bytes(size), human_bytes(max_bytes), what);
   }
-  return read_file(path);
+  std::string content = read_file(path);
+  reject_foreign_content(path, content);
+  return content;
 }
 
 std::vector<std::string> read_lines(const std::filesystem::path& path) {
-  std::vector<std::string> lines = split(without_byte_order_mark(read_file(path)), '\n');
+  const std::string content = read_file(path);
+  reject_foreign_content(path, content);
+  std::vector<std::string> lines = split(without_byte_order_mark(content), '\n');
   if (lines.back().empty()) lines.pop_back();
   for (std::string& line : lines) {
     if (line.ends_with('\r')) line.pop_back();
@@ -226,7 +231,7 @@ void OutputFile::finish() {
 RandomAccessFile::RandomAccessFile(std::filesystem::path path) : path_(std::move(path)) {
   // Opening a pipe without a writer must not block.
   descriptor_ = open_for_reading(path_, size_, O_NONBLOCK);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode)) return;
   ::close(descriptor_);
   throw_user_error("'{}' is a pipe or a device: expected a regular file", path_.string());

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <span>
 #include <string>
 
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
 #include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
 
@@ -31,6 +35,18 @@ std::optional<std::string_view> describe_foreign_content(std::string_view first_
   if (is_web_page(text)) return "a web page (HTML): the download failed or needs a login; download it again";
   if (is_error_in_xml(text)) return "a server's error message (XML): the download failed; download it again";
   return std::nullopt;
+}
+
+void reject_foreign_content(const std::filesystem::path& path, std::string_view first_bytes) {
+  if (const auto what = describe_foreign_content(first_bytes))
+    throw_user_error("'{}' is {}", path.string(), *what);
+}
+
+void reject_foreign_file(const std::filesystem::path& path) {
+  const RandomAccessFile file(path);
+  std::string head(std::min<std::uint64_t>(file.size(), kForeignContentBytes), '\0');
+  file.read(0, std::as_writable_bytes(std::span(head)));
+  reject_foreign_content(path, head);
 }
 
 }  // namespace cloob

@@ -14,6 +14,7 @@
 #include "checkpoint/state_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/foreign_content.h"
 #include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint_store.h"
@@ -96,7 +97,10 @@ class Reader {
     const auto found = content_.files.find(name);
     if (found == content_.files.end()) throw_user_error("'{}' has no {}", folder_.string(), name);
     const std::uint64_t size = RandomAccessFile(folder_ / name).size();
-    if (size != found->second.bytes) verify(folder_ / name, {size, 0}, found->second);
+    if (size != found->second.bytes) {
+      reject_foreign_file(folder_ / name);
+      verify(folder_ / name, {size, 0}, found->second);
+    }
     return found->second;
   }
 

@@ -201,11 +201,6 @@ std::string read_head(const std::filesystem::path& path) {
 
 bool begins_as_safetensors(std::string_view head) { return head.size() > 8 && head[8] == '{'; }
 
-// Files that version control and web servers leave in place of weights.
-void reject_foreign_content(const std::filesystem::path& path, std::string_view head) {
-  if (const auto what = describe_foreign_content(head)) throw_user_error("'{}' is {}", path.string(), *what);
-}
-
 }  // namespace
 
 std::unique_ptr<WeightsFile> open_weights(const std::filesystem::path& path) {

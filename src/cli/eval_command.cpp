@@ -10,6 +10,7 @@
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
+#include "cli/usage.h"
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/eval/suite.h"
@@ -175,7 +176,10 @@ void add_eval_commands(CLI::App& app, Action& action, const Collectives& collect
                                 "Which captions of an image to use");
   retrieval->callback([pairs, retrieval, &action, &collectives] {
     pairs->settings = retrieval->remaining();
-    action = [pairs, &collectives] { return eval_retrieval(*pairs, collectives); };
+    action = [pairs, retrieval, &collectives] {
+      reject_misspelled_options(*retrieval);
+      return eval_retrieval(*pairs, collectives);
+    };
   });
 
   CLI::App* const loss = group->add_subcommand("loss", "Validation loss at a fixed batch size");
@@ -188,7 +192,10 @@ void add_eval_commands(CLI::App& app, Action& action, const Collectives& collect
       ->check(CLI::Range(2, 1'000'000));
   loss->callback([loss_pairs, loss, &action, &collectives] {
     loss_pairs->settings = loss->remaining();
-    action = [loss_pairs, &collectives] { return eval_loss(*loss_pairs, collectives); };
+    action = [loss_pairs, loss, &collectives] {
+      reject_misspelled_options(*loss);
+      return eval_loss(*loss_pairs, collectives);
+    };
   });
 
   CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
@@ -211,7 +218,10 @@ void add_eval_commands(CLI::App& app, Action& action, const Collectives& collect
       "--data.max_bad_share VALUE changes how many images may be unusable (default: 1 in 100).");
   zero_shot->callback([classes, zero_shot, &action, &collectives] {
     classes->settings = zero_shot->remaining();
-    action = [classes, &collectives] { return eval_zero_shot(*classes, collectives); };
+    action = [classes, zero_shot, &collectives] {
+      reject_misspelled_options(*zero_shot);
+      return eval_zero_shot(*classes, collectives);
+    };
   });
 }
 

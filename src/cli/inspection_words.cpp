@@ -89,7 +89,7 @@ std::string advice_on(BadKind kind) {
     case BadKind::empty_after_cleaning:
       return "drop them: they would teach the model that some images have no text";
     case BadKind::too_large:
-      return "shrink or re-encode images, raise data.max_image_pixels, shorten captions";
+      return "shrink or re-encode the images, shorten the captions, or drop them";
     case BadKind::unsupported_format:
       return "convert them to JPEG or PNG, for example with ImageMagick: mogrify -format png FILES";
     case BadKind::not_an_image:

@@ -3,9 +3,12 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <vector>
 
+#include "cloob/base/error.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -33,7 +36,28 @@ std::string describe_missing_command(const CLI::App& group, const std::string& n
                      words.front(), hint.empty() ? ";" : hint, all);
 }
 
+std::string without_hyphens(std::string_view name) {
+  std::string letters(name);
+  std::erase_if(letters, [](char c) { return c == '-' || c == '_'; });
+  return letters;
+}
+
 }  // namespace
+
+void reject_misspelled_options(const CLI::App& command) {
+  std::vector<std::string> options;
+  for (const CLI::Option* const option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  }
+  for (const std::string& word : command.remaining()) {
+    const std::string name = word.substr(0, word.find('='));
+    if (!name.starts_with("--") || name.find('.') != std::string::npos) continue;
+    const auto same = std::ranges::find(options, without_hyphens(name), without_hyphens);
+    const std::string hint =
+        same != options.end() ? fmt::format(", did you mean '{}'?", *same) : suggestion(name, options);
+    if (!hint.empty()) throw_user_error("command line: unknown option '{}'{}", name, hint);
+  }
+}
 
 void reject_empty_values(CLI::App& app) {
   for (CLI::Option* const option : app.get_options()) {

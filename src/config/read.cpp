@@ -48,6 +48,19 @@ std::string similar_setting(const Description& description, const std::string& s
   return same_name_elsewhere(description, member);
 }
 
+// A key as messages show it. In a file that holds something else than settings a key may be any text, such as a
+// password: only what looks like a name is shown.
+std::string shown_key(const std::string& section, std::string_view key) {
+  constexpr std::size_t kMaxLength = 64;
+  constexpr std::string_view kOthers = "_-.";
+  const bool is_name = !key.empty() && key.size() <= kMaxLength && std::ranges::all_of(key, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kOthers.find(c) != kOthers.npos;
+  });
+  return is_name ? fmt::format("unknown setting '{}'", dotted_name(section, key))
+                 : "this key is not the name of a setting";
+}
+
 // ", did you mean ...?" or the members of the section.
 std::string hint(const Description& description, const std::string& section, const std::string& member) {
   const std::vector<std::string> members = description.members_of(section);
@@ -183,7 +196,7 @@ class Reader {
       require_section(name, child);
       read_section(name, child);
     } else if (!is_retired(name, child.key_origin)) {
-      throw_user_error("{}: unknown setting '{}'{}", child.key_origin, name,
+      throw_user_error("{}: {}{}", child.key_origin, shown_key(section, child.key),
                        hint(description_, section, child.key));
     }
   }

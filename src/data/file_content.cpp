@@ -5,6 +5,7 @@
 #include <array>
 
 #include "cloob/base/foreign_content.h"
+#include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -64,7 +65,8 @@ std::optional<std::string> describe_other_content(std::string_view first_bytes, 
     if (advice.empty()) return std::nullopt;
     const bool by_pandas = is_pandas_format(advice);
     return fmt::format("is {}: {}", format.name,
-                       fmt::format(fmt::runtime(by_pandas ? kToTable : advice), path.string(), advice));
+                       fmt::format(fmt::runtime(by_pandas ? kToTable : advice),
+                                   by_pandas ? path.string() : shell_word(path.string()), advice));
   }
   const std::string extension = to_lower_ascii(path.extension().string());
   if (extension == ".json" || extension == ".jsonl")

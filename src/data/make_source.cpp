@@ -8,6 +8,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/parallel.h"
+#include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
 #include "cloob/data/image_files.h"
 #include "cloob/data/order/sample_order.h"
@@ -102,10 +103,11 @@ std::string describe_folder(const fs::path& folder) {
     has_images = has_images || has_image_name(path);
   }
   if (has_images) {
+    const std::string name = (folder / "").parent_path().string();
     return fmt::format(
-        "pack its images and the captions beside them into shards, 'cloob data pack {0} --out "
-        "{0}-shards', and name '{0}-shards/*.tar'",
-        (folder / "").parent_path().string());
+        "pack its images and the captions beside them into shards, 'cloob data pack {} --out {}', and name "
+        "'{}-shards/*.tar'",
+        shell_word(name), shell_word(name + "-shards"), name);
   }
   return fmt::format("name the shards or the table in it, for example '{}'", (folder / "*.tar").string());
 }
@@ -126,7 +128,9 @@ DataFormat format_of_name(const std::filesystem::path& path) {
   const std::string lower = to_lower_ascii(path.native());
   const auto expected =
       lower.find(".tar") == std::string::npos ? ExpectedContent::table : ExpectedContent::shard;
-  if (const auto other = describe_other_content(first_bytes_of(path), expected, path)) {
+  const std::string first_bytes = first_bytes_of(path);
+  if (first_bytes.empty()) throw_user_error("'{}' is empty", path.string());
+  if (const auto other = describe_other_content(first_bytes, expected, path)) {
     throw_user_error("'{}' is neither a table nor a shard: it {}", path.string(), *other);
   }
   throw_user_error(

@@ -7,6 +7,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/foreign_content.h"
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
@@ -49,7 +50,8 @@ std::vector<Entry> entries_of(const Json& list, const std::string& location) {
                                          const std::string& data_set) {
   std::vector<std::string> names;
   for (const auto& [name, list] : by_data_set.items()) names.push_back(name);
-  throw_user_error("{} has no data set '{}'{} It has: {}", file, data_set,
+  throw_user_error("{} has no data set '{}'{} It has: {}; a file with one entry per line will do, too", file,
+                   data_set,
                    suggestion(data_set, names).empty() ? std::string(".") : suggestion(data_set, names),
                    join(names, ", "));
 }
@@ -57,9 +59,11 @@ std::vector<Entry> entries_of(const Json& list, const std::string& location) {
 std::vector<Entry> json_entries(const std::filesystem::path& file,
                                 const std::optional<std::string>& data_set) {
   const std::string location = file.string();
+  const std::string text = read_file(file);
+  reject_foreign_content(file, text);
   Json content;
   try {
-    content = parse_python_json<Json>(read_file(file));
+    content = parse_python_json<Json>(text);
   } catch (const JsonError& error) {
     throw_user_error("{} {}", location, error.what());
   }
@@ -84,6 +88,12 @@ std::vector<Entry> load_entries(const std::string& source, const std::string& bu
   const std::size_t suffix = source.rfind(".json:");
   if (suffix != source.npos) return json_entries(source.substr(0, suffix + 5), source.substr(suffix + 6));
   if (source.ends_with(".json")) return json_entries(source, std::nullopt);
+  const bool is_template = std::ranges::any_of(
+      kPlaceholders, [&](std::string_view text) { return source.find(text) != source.npos; });
+  if (is_template && !std::filesystem::exists(source)) {
+    throw_user_error(
+        "'{}' is a template itself: write templates into a file, one per line, and name the file", source);
+  }
   const bool is_name =
       !std::filesystem::exists(source) && source.find('/') == source.npos && !source.ends_with(".txt");
   return is_name ? json_entries(find_resource(bundled), source) : lines_of(source);

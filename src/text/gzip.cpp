@@ -7,12 +7,14 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/foreign_content.h"
 
 namespace cloob {
 
 std::string read_gzip_file(const std::filesystem::path& path) {
   constexpr int kGzipWithLargestWindow = 16 + MAX_WBITS;
   std::string compressed = read_file(path);
+  reject_foreign_content(path, compressed);
   if (compressed.size() > std::numeric_limits<uInt>::max()) {
     throw_user_error("'{}' is larger than 4 GiB: it cannot be a vocabulary", path.string());
   }

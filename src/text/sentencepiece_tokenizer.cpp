@@ -4,12 +4,14 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/foreign_content.h"
 #include "cloob/text/clean.h"
 
 namespace cloob {
 
 SentencePieceTokenizer::SentencePieceTokenizer(const std::filesystem::path& model_file) {
   const std::string model = read_file(model_file);
+  reject_foreign_content(model_file, model);
   if (!processor_.LoadFromSerializedProto(model).ok() || processor_.GetPieceSize() == 0) {
     throw_user_error("'{}' is not a sentencepiece model, or is damaged", model_file.string());
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
 #include "train/chance_watch.h"
 
@@ -53,7 +54,7 @@ std::vector<std::string> sentences(const RunSummary& summary) {
   lines.push_back(
       fmt::format("next: cloob report {0}, cloob eval zero-shot {0} --data FOLDER, or cloob weights export "
                   "{0} --out model.safetensors",
-                  run));
+                  shell_word(run)));
   return lines;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,8 +54,11 @@ ProgramResult run_cloob(const std::filesystem::path& folder, const std::vector<s
   write_file_atomically(temporary / "in", input);
   const pid_t pid = start(folder, arguments, {temporary / "in", temporary / "out", temporary / "err"});
   int wait_status = 0;
-  ::waitpid(pid, &wait_status, 0);
-  return {shell_status(wait_status), read_file(temporary / "out"), read_file(temporary / "err")};
+  ::rusage usage{};
+  ::wait4(pid, &wait_status, 0, &usage);
+  constexpr std::int64_t kKiB = 1024;
+  return {shell_status(wait_status), read_file(temporary / "out"), read_file(temporary / "err"),
+          usage.ru_maxrss * kKiB};
 }
 
 BackgroundProgram::BackgroundProgram(const std::filesystem::path& folder,

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -10,9 +11,10 @@
 namespace cloob::testing {
 
 struct ProgramResult {
-  int exit_status = 0;  ///< as a shell reports it: 128 + n when signal n ended the program
-  std::string output;   ///< standard output
-  std::string errors;   ///< standard error
+  int exit_status = 0;          ///< as a shell reports it: 128 + n when signal n ended the program
+  std::string output;           ///< standard output
+  std::string errors;           ///< standard error
+  std::int64_t peak_bytes = 0;  ///< resident memory
 };
 
 /// Runs `cloob ARGUMENTS...` in `folder` to completion, with `input` on its standard input.

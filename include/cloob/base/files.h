@@ -16,12 +16,12 @@ namespace cloob {
 /// Reads the entire file. Throws UserError when it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 /// Reads a file that a person writes, `what` ("a file of settings"). Throws UserError also for devices and pipes, which
-/// may never end, and for files of more than `max_bytes`; neither is read.
+/// may never end, and for files of more than `max_bytes`; neither is read. Refuses what foreign_content.h describes.
 std::string read_small_file(const std::filesystem::path& path, std::uint64_t max_bytes,
                             std::string_view what);
 
 /// The lines of a text file without their line breaks (\n or \r\n); a last line break ends the last line.
-/// Empty lines count.
+/// Empty lines count. Throws UserError also for what foreign_content.h describes.
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 /// The non-empty lines, stripped of surrounding whitespace. Throws UserError when there are none.
 std::vector<std::string> read_nonempty_lines(const std::filesystem::path& path);

@@ -28,6 +28,16 @@ bool is_windows_path(std::string_view path) {
   return has_drive || path.find('\\') != std::string_view::npos;
 }
 
+// What to do about paths like this one, none of which exists.
+std::string_view advice_on_missing(std::string_view path) {
+  if (is_windows_path(path)) {
+    return "they are paths of Windows: write '/' instead of backslashes, without a drive such as C:, and set "
+           "data.image_root to the folder that they start from";
+  }
+  if (trim(path) != path) return "there are blanks around the paths, which belong to them: remove these";
+  return "set data.image_root to the folder that its paths start from";
+}
+
 }  // namespace
 
 CsvSource::CsvSource(std::filesystem::path path, const CsvConfig& config, Options options)
@@ -213,13 +223,8 @@ void CsvSource::check_that_images_exist() const {
   const std::size_t count = missing.size();
   const std::string first = missing.front();
   missing.resize(std::min(kShown, count));
-  throw_user_error(
-      "'{}': none of the {} images checked exists, for example '{}': {}", table_.path().string(), count,
-      join(missing, "', '"),
-      is_windows_path(filepath(0))
-          ? "they are paths of Windows: write '/' instead of backslashes, without a drive such as C:, and set "
-            "data.image_root to the folder that they start from"
-          : "set data.image_root to the folder that its paths start from");
+  throw_user_error("'{}': none of the {} images checked exists, for example '{}': {}", table_.path().string(),
+                   count, join(missing, "', '"), advice_on_missing(filepath(0)));
 }
 
 }  // namespace cloob

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <span>
 #include <utility>
 
@@ -56,6 +57,26 @@ struct SwallowedLines {
     num_lines += lines;
   }
 };
+
+bool names_an_image(std::string_view text) {
+  constexpr auto kSuffixes =
+      std::to_array<std::string_view>({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"});
+  const std::string lower = to_lower_ascii(trim(text));
+  return std::ranges::any_of(kSuffixes, [&](std::string_view suffix) { return lower.ends_with(suffix); });
+}
+
+// What to do about a first line of these columns, of which a setting names none.
+std::string advice_on_columns(const std::vector<std::string>& columns, std::string_view setting) {
+  if (std::ranges::any_of(columns, names_an_image)) {
+    return "it is not a line of names: add one, or set data.csv.header to false and number the columns, "
+           "--data.csv.filepath_column 1 --data.csv.caption_columns 2";
+  }
+  if (columns.size() == 1) {
+    if (const std::size_t found = columns.front().find_first_of(";|"); found != kNone)
+      return fmt::format("set data.csv.separator to '{}'", columns.front()[found]);
+  }
+  return fmt::format("set {} or data.csv.separator", setting);
+}
 
 std::string read_text(const RandomAccessFile& file, std::uint64_t begin, std::uint64_t end) {
   std::string text(static_cast<std::size_t>(end - begin), '\0');
@@ -213,10 +234,9 @@ std::size_t CsvTable::find_column(const std::string& name, std::string_view sett
   }
   const auto found = std::find(columns_.begin(), columns_.end(), name);
   if (found != columns_.end()) return static_cast<std::size_t>(found - columns_.begin());
-  throw_user_error(
-      "{}:1: no column '{}'{}; the columns are '{}' (separator {}): set {} or data.csv.separator",
-      path_.string(), name, suggestion(name, columns_), join(columns_, "', '"),
-      separator_name(dialect_.separator), setting);
+  throw_user_error("{}:1: no column '{}'{}; the columns are '{}' (separator {}): {}", path_.string(), name,
+                   suggestion(name, columns_), join(columns_, "', '"), separator_name(dialect_.separator),
+                   advice_on_columns(columns_, setting));
 }
 
 // Past the last byte that may belong to a row: where the next one begins.

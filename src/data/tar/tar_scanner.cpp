@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "cloob/base/foreign_content.h"
 #include "cloob/base/text.h"
 #include "data/read_claimed.h"
 
@@ -15,6 +16,14 @@ using Block = std::span<const std::byte>;
 
 [[noreturn]] void throw_bad_header(std::uint64_t offset, fmt::format_string<std::uint64_t&> message) {
   throw TarError(TarDamage::bad_header, offset, fmt::format(message, offset));
+}
+
+// What a file that begins with this block is, if it is no archive.
+std::string describe_start(Block block) {
+  const std::string_view bytes(reinterpret_cast<const char*>(block.data()), block.size());
+  if (const auto what = describe_foreign_content(bytes)) return fmt::format("it is {}", *what);
+  if (block.size() < kTarBlock) return fmt::format("it has only {} bytes", block.size());
+  return "no valid tar header at byte 0";
 }
 
 // Text of a header field, up to the first NUL.
@@ -68,7 +77,10 @@ struct Header {
 };
 
 Header parse_header(Block block, std::uint64_t offset) {
-  if (!is_checksum_valid(block)) throw_bad_header(offset, "no valid tar header at byte {}");
+  if (!is_checksum_valid(block)) {
+    if (offset == 0) throw TarError(TarDamage::bad_header, 0, describe_start(block));
+    throw_bad_header(offset, "no valid tar header at byte {}");
+  }
   const auto size = number_field(block, 124, 12);
   if (!size) throw_bad_header(offset, "the tar header at byte {} has no valid size");
   Header header{std::string(text_field(block, 0, 100)), *size, static_cast<char>(block[156])};
@@ -125,9 +137,7 @@ std::optional<Block> TarScanner::header_block() {
   const Block block = input_.view(offset_, kTarBlock);
   if (block.size() < kTarBlock) {
     if (offset_ == 0 && block.empty()) throw TarError(TarDamage::truncated, 0, "it is empty (0 bytes)");
-    if (offset_ == 0) {
-      throw TarError(TarDamage::bad_header, 0, fmt::format("it has only {} bytes", block.size()));
-    }
+    if (offset_ == 0) throw TarError(TarDamage::bad_header, 0, describe_start(block));
     if (input_.end() < last_data_end_) throw_truncated(last_header_, last_name_);
     if (block.empty()) return std::nullopt;
     throw TarError(TarDamage::truncated, offset_,

@@ -216,6 +216,13 @@ TEST(ReadConfig, ShowsAtMostTenMistakes) {
   EXPECT_THAT(message, ::testing::EndsWith("these are the first 10, there may be more"));
 }
 
+TEST(ReadConfig, ShowsOnlyKeysThatLookLikeNames) {
+  const std::string message = error_of([&] { read_text("root:*:19000:secret::\n"); });
+  EXPECT_THAT(message, ::testing::StartsWith(
+                           "run.yaml:1:1: this key is not the name of a setting, the top level has"));
+  EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("secret")));
+}
+
 TEST(ReadConfig, LimitsTheDepthOfAFile) {
   const std::string deepest(32, '['), too_deep(33, '[');
   EXPECT_THAT(error_of([&] { read_text("data: {shards: " + too_deep); }),

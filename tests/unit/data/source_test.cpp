@@ -332,6 +332,8 @@ TEST(MakeSource, RecognizesWhatIsNeitherTableNorShard) {
   rejects("x.tar.zst", "\x28\xb5\x2f\xfd....", {"is zstd-compressed", "'pipe:zstd -dc "});
   rejects("p.jpg", "\xff\xd8\xff....", {"is a JPEG image", "cloob data pack"});
   rejects("c.json", "{}", {"is JSON", "filepath and title"});
+  rejects("empty.parquet", "", {"empty.parquet' is empty"});
+  rejects("my table.csv.gz", "\x1f\x8b....", {"gunzip -k '", "/my table.csv.gz'"});
   rejects("t.txt", "filepath,title\n", {"set data.format to csv or webdataset"});
 }
 

@@ -71,6 +71,11 @@ TEST_F(Prompts, TemplatesAreTheLinesOfAFileWithAPlaceholderEach) {
   testing::expect_user_error([&] { load_templates(file("t.txt", "\n")); }, {"no templates"});
 }
 
+TEST_F(Prompts, ATemplateInPlaceOfAFileIsNamed) {
+  testing::expect_user_error([] { load_templates("a photo of a {c}"); },
+                             {"'a photo of a {c}' is a template itself", "one per line"});
+}
+
 TEST_F(Prompts, EveryPlaceholderIsFilled) {
   EXPECT_EQ(fill_template("a {c}, a type of {}.", "cat"), "a cat, a type of cat.");
   EXPECT_EQ(fill_template("{c}", "{c} {}"), "{c} {}");  // inserted text is not expanded again

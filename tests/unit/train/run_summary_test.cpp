@@ -33,6 +33,19 @@ TEST(RunSummary, SaysHowTheRunEndedAndWhatToDoNext) {
           "--out model.safetensors"));
 }
 
+TEST(RunSummary, QuotesFoldersForAShell) {
+  const TrainingState state;
+  EXPECT_THAT(sentences({.state = state,
+                         .run_folder = "my runs/a",
+                         .loss = {},
+                         .chance_loss = {},
+                         .bad_samples = {},
+                         .best_step = {},
+                         .best_metric = ""})
+                  .back(),
+              ::testing::HasSubstr("cloob report 'my runs/a', cloob eval zero-shot 'my runs/a' --data"));
+}
+
 TEST(RunSummary, SaysIfNothingWasLearned) {
   const TrainingState state;
   EXPECT_THAT(sentences({.state = state,

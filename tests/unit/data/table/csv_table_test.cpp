@@ -133,6 +133,13 @@ TEST(CsvTable, ListsTheColumnsIfOneIsMissing) {
   testing::expect_user_error([&] { table.find_column("filepath", "data.csv.filepath_column"); },
                              {"t.csv:1: no column 'filepath', did you mean 'file_path'?",
                               "'file_path', 'caption'", "separator ','", "set data.csv.filepath_column"});
+  const auto expect_advice = [&](const std::string& first_line, const std::string& advice) {
+    const CsvTable odd(write_text(folder / "odd.csv", first_line + "\n1,2\n"), CsvConfig());
+    testing::expect_user_error([&] { odd.find_column("filepath", "data.csv.filepath_column"); }, {advice});
+  };
+  expect_advice("filepath|title", "set data.csv.separator to '|'");
+  expect_advice("filepath;title", "set data.csv.separator to ';'");
+  expect_advice("a dog,images/0.JPG ", "it is not a line of names: add one, or set data.csv.header to false");
   const CsvTable numbered(write_text(folder / "n.csv", "1,2\n"), CsvConfig{.header = false});
   EXPECT_EQ(numbered.find_column("2", "x"), 1u);
   for (const std::string name : {"0", "3", "title"}) {
