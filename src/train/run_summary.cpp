@@ -53,7 +53,7 @@ std::vector<std::string> sentences(const RunSummary& summary) {
   }
   lines.push_back(
       fmt::format("next: cloob report {0}, cloob eval zero-shot {0} --data FOLDER, or cloob weights export "
-                  "{0} --out model.safetensors",
+                  "{0} --format open_clip --out FOLDER",
                   shell_word(run)));
   return lines;
 }

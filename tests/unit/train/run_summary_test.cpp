@@ -30,7 +30,7 @@ TEST(RunSummary, SaysHowTheRunEndedAndWhatToDoNext) {
           "evaluation of step 1,200: acc1 0.25", "best val/acc1: step 800, runs/a/checkpoints/best",
           "10 of 10,000 samples were unusable: 10 missing file; see runs/a/data_report.json",
           "next: cloob report runs/a, cloob eval zero-shot runs/a --data FOLDER, or cloob weights export runs/a "
-          "--out model.safetensors"));
+          "--format open_clip --out FOLDER"));
 }
 
 TEST(RunSummary, QuotesFoldersForAShell) {
