@@ -43,8 +43,8 @@ bool is_image(const std::string& file) {
   try {
     image_format_of(bytes);
     return true;
-  } catch (const DecodeError& error) {
-    return error.kind() != DecodeErrorKind::not_an_image;
+  } catch (const DecodeError& failure) {
+    return failure.kind() != DecodeErrorKind::not_an_image;
   }
 }
 

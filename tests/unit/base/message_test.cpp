@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 TEST(Presentable, LeavesMessagesAlone) {
-  for (const std::string text :
+  for (const std::string& text :
        {std::string(), std::string("a\nb\n"), std::string(2000, 'x'), std::string(49, '\n')})
     EXPECT_EQ(presentable(text), text);
 }
