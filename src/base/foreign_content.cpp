@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
-#include <span>
 #include <string>
 
 #include "cloob/base/error.h"
-#include "cloob/base/files.h"
+#include "cloob/base/first_bytes.h"
 #include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
 
@@ -43,10 +41,7 @@ void reject_foreign_content(const std::filesystem::path& path, std::string_view 
 }
 
 void reject_foreign_file(const std::filesystem::path& path) {
-  const RandomAccessFile file(path);
-  std::string head(std::min<std::uint64_t>(file.size(), kForeignContentBytes), '\0');
-  file.read(0, std::as_writable_bytes(std::span(head)));
-  reject_foreign_content(path, head);
+  reject_foreign_content(path, first_bytes_of(path, kForeignContentBytes));
 }
 
 }  // namespace cloob

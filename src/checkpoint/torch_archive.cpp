@@ -11,6 +11,7 @@
 #include "checkpoint/printable.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/first_bytes.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -20,9 +21,8 @@ constexpr std::uint64_t kMaxPickleBytes = std::uint64_t{64} << 20;  // 10,000 te
 
 // Clear messages for the formats before the zip archive, and for files that are not from PyTorch.
 const std::filesystem::path& checked_archive(const std::filesystem::path& path) {
-  const RandomAccessFile file(path);
-  std::string head(std::min<std::uint64_t>(file.size(), 512), '\0');
-  file.read(0, std::as_writable_bytes(std::span(head.data(), head.size())));
+  constexpr std::size_t kHeadBytes = 512;  // a tar header
+  const std::string head = first_bytes_of(path, kHeadBytes);
   if (head.starts_with("PK\3\4")) return path;
   // The old format begins with a pickle of the number 0x1950a86a20f9469cfc6c; even older files are tar
   // archives.

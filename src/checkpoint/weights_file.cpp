@@ -11,6 +11,7 @@
 #include "checkpoint/state_dict.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/first_bytes.h"
 #include "cloob/base/foreign_content.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/safetensors.h"
@@ -192,19 +193,12 @@ class TorchWeights final : public WeightsFile {
   std::size_t num_names_ = 0;
 };
 
-std::string read_head(const std::filesystem::path& path) {
-  const RandomAccessFile file(path);
-  std::string head(std::min<std::uint64_t>(file.size(), kForeignContentBytes), '\0');
-  file.read(0, std::as_writable_bytes(std::span(head.data(), head.size())));
-  return head;
-}
-
 bool begins_as_safetensors(std::string_view head) { return head.size() > 8 && head[8] == '{'; }
 
 }  // namespace
 
 std::unique_ptr<WeightsFile> open_weights(const std::filesystem::path& path) {
-  const std::string head = read_head(path);
+  const std::string head = first_bytes_of(path, kForeignContentBytes);
   reject_foreign_content(path, head);
   if (begins_as_safetensors(head)) return std::make_unique<SafetensorsWeights>(path);
   return std::make_unique<TorchWeights>(path);

@@ -15,6 +15,7 @@
 #include "cli/print_table.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/first_bytes.h"
 #include "cloob/base/json.h"
 #include "cloob/base/text.h"
 
@@ -147,14 +148,6 @@ std::string_view name_of(OutputKind kind) {
   return "";
 }
 
-std::string first_bytes_of(const fs::path& path) {
-  constexpr std::uint64_t kBytes = 256;
-  const RandomAccessFile file(path);
-  std::string bytes(static_cast<std::size_t>(std::min(file.size(), kBytes)), '\0');
-  file.read(0, std::as_writable_bytes(std::span(bytes)));
-  return bytes;
-}
-
 }  // namespace
 
 std::vector<std::string> inputs_of_sources(const std::vector<std::string>& names) {
@@ -183,7 +176,8 @@ void require_output(const std::string& output, OutputKind kind, const std::vecto
     throw_user_error("'{}' is read by this command and would be overwritten: choose another output file",
                      output);
   }
-  if (!may_be_of_kind(kind, first_bytes_of(place))) {
+  constexpr std::size_t kBytes = 256;
+  if (!may_be_of_kind(kind, first_bytes_of(place, kBytes))) {
     throw_user_error(
         "'{}' exists and is not {}, so it is not overwritten: choose another output file, or remove it",
         output, name_of(kind));

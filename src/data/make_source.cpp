@@ -7,6 +7,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/first_bytes.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
@@ -112,13 +113,6 @@ std::string describe_folder(const fs::path& folder) {
   return fmt::format("name the shards or the table in it, for example '{}'", (folder / "*.tar").string());
 }
 
-std::string first_bytes_of(const fs::path& path) {
-  const RandomAccessFile file(path);
-  std::string bytes(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kOtherContentBytes)), '\0');
-  file.read(0, std::as_writable_bytes(std::span(bytes)));
-  return bytes;
-}
-
 DataFormat format_of_name(const std::filesystem::path& path) {
   if (const auto format = format_by_name(path.native())) return *format;
   std::error_code error;
@@ -128,7 +122,7 @@ DataFormat format_of_name(const std::filesystem::path& path) {
   const std::string lower = to_lower_ascii(path.native());
   const auto expected =
       lower.find(".tar") == std::string::npos ? ExpectedContent::table : ExpectedContent::shard;
-  const std::string first_bytes = first_bytes_of(path);
+  const std::string first_bytes = first_bytes_of(path, kOtherContentBytes);
   if (first_bytes.empty()) throw_user_error("'{}' is empty", path.string());
   if (const auto other = describe_other_content(first_bytes, expected, path)) {
     throw_user_error("'{}' is neither a table nor a shard: it {}", path.string(), *other);

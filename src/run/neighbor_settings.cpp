@@ -29,10 +29,7 @@ Json read_object(const std::filesystem::path& path) {
   constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 20;
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return Json::object();
-  const RandomAccessFile file(path);
-  if (file.size() > kMaxBytes) throw_user_error("'{}' is too long for a model's settings", path.string());
-  std::string text(file.size(), '\0');
-  file.read(0, std::as_writable_bytes(std::span(text.data(), text.size())));
+  const std::string text = read_small_file(path, kMaxBytes, "a model's settings");
   try {
     Json json = parse_python_json(text);
     if (json.is_object()) return json;

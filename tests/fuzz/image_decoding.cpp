@@ -9,6 +9,8 @@
 #include "cloob/image/decode.h"
 #include "fuzz_support.h"
 
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
+
 namespace cloob::fuzz {
 namespace {
 
@@ -77,6 +79,13 @@ std::size_t mutate_parts(std::uint8_t* data, std::size_t size, std::size_t max_s
       return size;
     }
   }
+}
+
+std::size_t mutate_image(std::uint8_t* data, std::size_t size, std::size_t max_size, unsigned int seed,
+                         BordersOf borders_of) {
+  std::minstd_rand random(seed);
+  if (random() % 2 == 0) return LLVMFuzzerMutate(data, size, max_size);
+  return mutate_parts(data, size, max_size, borders_of(data, size), random);
 }
 
 }  // namespace cloob::fuzz

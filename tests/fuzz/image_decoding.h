@@ -14,6 +14,13 @@ namespace cloob::fuzz {
 /// meanwhile is at most 12 bytes per pixel and `max_other_bytes`.
 void check_decoding(std::span<const std::byte> bytes, std::size_t max_other_bytes);
 
+/// Where the parts of a file of one format begin and end, sorted.
+using BordersOf = std::vector<std::size_t> (*)(const std::uint8_t* data, std::size_t size);
+
+/// LLVMFuzzerCustomMutator of a format: every other time `mutate_parts`, else libFuzzer's own mutations.
+std::size_t mutate_image(std::uint8_t* data, std::size_t size, std::size_t max_size, unsigned int seed,
+                         BordersOf borders_of);
+
 /// Removes, repeats or overwrites a part of the file that begins and ends at offsets in `borders` (sorted, each at most
 /// `size`). Returns the new size, at most `max_size`.
 std::size_t mutate_parts(std::uint8_t* data, std::size_t size, std::size_t max_size,

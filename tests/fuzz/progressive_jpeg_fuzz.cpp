@@ -20,12 +20,9 @@ std::vector<std::size_t> borders_of(const std::uint8_t* data, std::size_t size) 
 }  // namespace
 }  // namespace cloob
 
-extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size,
                                                unsigned int seed) {
-  std::minstd_rand random(seed);
-  if (random() % 2 == 0) return LLVMFuzzerMutate(data, size, max_size);
-  return cloob::fuzz::mutate_parts(data, size, max_size, cloob::borders_of(data, size), random);
+  return cloob::fuzz::mutate_image(data, size, max_size, seed, &cloob::borders_of);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -7,6 +7,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/first_bytes.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "data/file_content.h"
@@ -23,10 +24,8 @@ std::uint32_t block_of(std::uint64_t offset) {
 }
 
 [[noreturn]] void throw_not_a_tar_file(const RandomAccessFile& file, const TarError& error) {
-  std::string first_bytes(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kOtherContentBytes)),
-                          '\0');
-  file.read(0, std::as_writable_bytes(std::span(first_bytes)));
-  const auto other = describe_other_content(first_bytes, ExpectedContent::shard, file.path());
+  const auto other =
+      describe_other_content(first_bytes_of(file, kOtherContentBytes), ExpectedContent::shard, file.path());
   if (other) throw_user_error("'{}' is not a tar file: it {}", file.path().string(), *other);
   throw_user_error("'{}' is not a tar file: {}", file.path().string(), error.what());
 }
