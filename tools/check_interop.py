@@ -288,7 +288,7 @@ def check_zero_shot(checks):
 
 
 def dry_run(checks, model, *settings):
-    return checks.cloob("train", model_file(model), "--dry-run", "--data.train", "none.tsv", "--train.steps", 2, *settings)
+    return checks.cloob("train", model_file(model), "--dry-run", "--data.train", model_file(model), "--train.steps", 2, *settings)
 
 
 def excess_of_pool(model):

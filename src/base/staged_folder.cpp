@@ -33,7 +33,8 @@ void require_new_or_empty(const fs::path& folder) {
   if (!fs::is_directory(folder, error))
     throw_user_error("'{}' is a file: choose a new folder", folder.string());
   if (!fs::is_empty(folder, error)) {
-    throw_user_error("'{}' is not empty: choose a new folder, or remove it first", folder.string());
+    throw_user_error("'{}' exists and is not empty: choose a new folder, or remove it first",
+                     folder.string());
   }
 }
 

@@ -103,6 +103,10 @@ std::string with_thousands(std::int64_t number) {
   return digits;
 }
 
+std::string counted(std::int64_t number, std::string_view singular) {
+  return fmt::format("{} {}{}", with_thousands(number), singular, number == 1 ? "" : "s");
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB", "PiB"};
   if (bytes < 1024) return fmt::format("{} B", bytes);

@@ -42,6 +42,10 @@ BestMode usual_mode(std::string_view metric) {
 
 }  // namespace
 
+BestMode best_mode(const CheckpointConfig& config) {
+  return config.best_mode.value_or(usual_mode(config.best_metric));
+}
+
 std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
   std::vector<CheckpointEntry> entries;
   std::error_code error;
@@ -83,7 +87,7 @@ fs::path CheckpointStore::save(const Checkpoint& checkpoint, std::optional<std::
 }
 
 std::optional<CheckpointEntry> CheckpointStore::best() const {
-  const BestMode mode = config_.best_mode.value_or(usual_mode(config_.best_metric));
+  const BestMode mode = best_mode(config_);
   std::optional<CheckpointEntry> best;
   double best_value = 0;
   for (const CheckpointEntry& entry : list_checkpoints(folder_)) {

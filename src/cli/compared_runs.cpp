@@ -10,6 +10,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
+#include "cloob/base/named_path.h"
 #include "cloob/config/config.h"
 #include "cloob/run/run_config.h"
 
@@ -43,6 +44,7 @@ void read_settings_of(ComparedRun& run) {
     const auto config = read_config<RunConfig>(ConfigSource::from_file(file));
     run.objective = enum_name(config.objective);
     run.settings = setting_values(config);
+    run.checkpoint = config.checkpoint;
   } catch (const UserError& error) {
     log_warning("report", "the settings of {} are not compared: {}", run.name, error.what());
   }
@@ -65,20 +67,15 @@ nlohmann::json read_zero_shot(const fs::path& file) {
   return result;
 }
 
-std::string last_component(const std::string& path) {
-  const fs::path folder = fs::path(path).lexically_normal();
-  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
-}
-
 }  // namespace
 
 ComparedRun read_compared_run(const std::string& argument) {
-  const std::size_t equals = argument.find('=');
-  const bool is_named = equals != std::string::npos && equals > 0 && argument.find('/') > equals;
-  ComparedRun run{.name = is_named ? argument.substr(0, equals) : last_component(argument),
-                  .folder = is_named ? argument.substr(equals + 1) : argument,
+  const auto [name, folder] = named_path(argument);
+  ComparedRun run{.name = name,
+                  .folder = folder,
                   .objective = "",
                   .settings = {},
+                  .checkpoint = {},
                   .records = {},
                   .evaluations = {},
                   .zero_shot = {}};

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cloob/checkpoint/checkpoint_config.h"
 #include "cloob/report/metrics.h"
 
 namespace cloob {
@@ -16,6 +17,7 @@ struct ComparedRun {
   std::filesystem::path folder;
   std::string objective;                        ///< of its config.yaml; empty without one
   std::map<std::string, std::string> settings;  ///< of its config.yaml, by dotted name
+  CheckpointConfig checkpoint;                  ///< of its config.yaml
   std::vector<MetricsRecord> records;
   std::vector<MetricsRecord> evaluations;  ///< with the names of metrics.jsonl, such as val/cifar10_acc1
   nlohmann::json zero_shot;  ///< RUN/zero_shot.json, written by `cloob eval zero-shot --json`; or null

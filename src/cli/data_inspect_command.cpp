@@ -1,8 +1,10 @@
 // cloob data inspect
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -13,8 +15,11 @@
 #include "cli/output_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/base/shell_word.h"
+#include "cloob/data/bad_samples.h"
 #include "cloob/report/html_report.h"
 #include "cloob/report/progress.h"
+#include "cloob/run/model_file.h"
 
 namespace cloob {
 namespace {
@@ -22,7 +27,8 @@ namespace {
 struct InspectArguments {
   DataArguments source;
   std::int64_t limit = InspectOptions().limit;
-  std::int64_t image_size = InspectOptions().image_size;
+  std::string model;
+  std::optional<std::int64_t> image_size;
   std::string html;
   std::string json;
 };
@@ -46,20 +52,53 @@ void require_outputs(const InspectArguments& arguments) {
   if (!arguments.json.empty()) require_output(arguments.json, OutputKind::json, inputs);
 }
 
+// Packed shards keep all captions in the .json beside the text member, which is read unless it is told otherwise.
+std::int64_t find_unused_captions(DataConfig data, const DataInspection& found) {
+  const bool has_both = std::ranges::any_of(found.member_kinds, [](const auto& kind) {
+    return (kind.first + ",").find("json,") != std::string::npos;
+  });
+  if (data.webdataset.json_caption_field || !has_both || found.of(Measure::captions_per_sample).max() > 1)
+    return 0;
+  data.webdataset.json_caption_field = "captions";
+  const auto source = make_source(data, data.val, Purpose::training);
+  std::int64_t most = 0;
+  for (const std::int64_t index : found.spread) {
+    try {
+      most = std::max<std::int64_t>(most, std::ssize(source->read_captions(index)));
+    } catch (const BadSample&) {  // no such field
+      return 0;
+    }
+  }
+  return most;
+}
+
+void advise_to_pack(const std::string& name) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(name, ignored)) return;
+  const std::string folder = (std::filesystem::path(name) / "").parent_path().string();
+  log_info("data", "training reads shards or tables: 'cloob data pack {} --out {}' writes shards",
+           shell_word(folder), shell_word(folder + "-shards"));
+}
+
 int inspect_data(const InspectArguments& arguments) {
   require_outputs(arguments);
   const DataConfig data = read_data_settings(arguments.source);
   ProgressDisplay display(ProgressStyle::auto_);
-  const auto source = make_source(data, data.val, Purpose::training, display.counter("index", "shard"));
+  const auto source = open_to_inspect(data, data.val, display.counter("index", "shard"));
+  const ModelConfig model =
+      arguments.model.empty() ? ModelConfig() : read_model_file(find_model_file(arguments.model));
   InspectionReport report{.source = arguments.source.names,
                           .options = {.limit = arguments.limit,
                                       .threads = data.threads,
-                                      .image_size = arguments.image_size,
+                                      .image_size = arguments.image_size.value_or(model.image.image_size),
                                       .max_image_pixels = data.max_image_pixels,
+                                      .context_length = model.text.context_length,
                                       .tokenizer = make_tokenizer(TextConfig())},
                           .max_bad_share = data.max_bad_share,
-                          .found = {}};
+                          .found = {},
+                          .unused_captions = 0};
   report.found = inspect_source(*source, report.options, display.counter("inspect", "sample"));
+  report.unused_captions = find_unused_captions(data, report.found);
   display.finish();
   if (!arguments.html.empty()) {
     write_html_report(arguments.html, inspection_page(report, *source));
@@ -67,6 +106,7 @@ int inspect_data(const InspectArguments& arguments) {
   }
   if (!arguments.json.empty()) write_json_line(arguments.json, inspection_json(report));
   if (arguments.json != "-") print_inspection(report);
+  advise_to_pack(data.val.front());
   return 0;
 }
 
@@ -76,7 +116,9 @@ void add_data_inspect_command(CLI::App& group, Action& action) {
   CLI::App* const command = group.add_subcommand(
       "inspect", "Report what a source contains: counts, lengths, sizes, unusable and suspicious samples");
   const auto arguments = std::make_shared<InspectArguments>();
-  command->add_option("source", arguments->source.names, "Tables or tar shards, as for data.train")
+  command
+      ->add_option("source", arguments->source.names,
+                   "Tables, tar shards, or folders of images with their captions")
       ->required();
   command->add_option("--limit", arguments->limit, "Samples to inspect, spread over the source; 0 means all")
       ->capture_default_str()
@@ -84,10 +126,13 @@ void add_data_inspect_command(CLI::App& group, Action& action) {
   command->add_option("--threads", arguments->source.threads, "Threads; 0 means one per processor")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
+  command->add_option(
+      "--model", arguments->model,
+      "Name of a file in configs/model, or a YAML file: longer captions and smaller images than its "
+      "are reported (default: 77 tokens, 224 pixels)");
   command
       ->add_option("--image-size", arguments->image_size,
                    "Training image side in pixels; smaller images are reported")
-      ->capture_default_str()
       ->check(CLI::Range(1, 4096));
   command->add_option("--image-root", arguments->source.image_root,
                       "Folder that image paths in a table are relative to");

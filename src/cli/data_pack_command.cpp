@@ -59,6 +59,16 @@ int report_stop(const std::string& folder) {
   return 128 + StopSignal::received();
 }
 
+// Readers of shards take the first caption unless they are told otherwise.
+void advise_on_captions(std::int64_t max_captions) {
+  if (max_captions < 2) return;
+  log_info(
+      "data",
+      "samples have up to {} captions: set data.webdataset.json_caption_field to captions, or only the first "
+      "one of each is used",
+      max_captions);
+}
+
 void report_skipped_samples(const BadSampleCounts& bad) {
   if (bad.total() == 0) return;
   log_warning("data", "{} unusable samples were skipped: {}; for example {}", with_thousands(bad.total()),
@@ -75,8 +85,9 @@ int pack(const PackArguments& arguments) {
   const std::string kept = result.num_kept_shards == 0 ? ""
                                                        : fmt::format(", {} of them from an earlier run",
                                                                      with_thousands(result.num_kept_shards));
-  log_info("data", "{} holds {} samples in {} shards{}", arguments.out, with_thousands(result.num_samples),
-           with_thousands(result.num_shards), kept);
+  log_info("data", "{} holds {} in {}{}", arguments.out, counted(result.num_samples, "sample"),
+           counted(result.num_shards, "shard"), kept);
+  advise_on_captions(result.max_captions);
   return 0;
 }
 
@@ -95,8 +106,9 @@ int split_samples(const SplitArguments& arguments) {
   }
   report_skipped_samples(result.bad);
   for (const auto& [name, count] : result.num_samples) {
-    log_info("data", "{} samples in part {} of {}", with_thousands(count), name, common.out);
+    log_info("data", "{} in part {} of {}", counted(count, "sample"), name, common.out);
   }
+  advise_on_captions(result.max_captions);
   return 0;
 }
 

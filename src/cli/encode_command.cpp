@@ -19,6 +19,7 @@
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/data/image_files.h"
 #include "cloob/data/source.h"
+#include "cloob/data/source_names.h"
 #include "cloob/image/decode.h"
 
 namespace cloob {
@@ -51,6 +52,8 @@ bool is_image(const std::string& file) {
 // Includes empty lines: row k of the output belongs to line k.
 std::vector<std::string> read_all_lines(const std::string& file, std::string_view what) {
   if (is_image(file)) throw_user_error("'{}' is an image: give a text file with {} per line", file, what);
+  if (format_by_name(file) == DataFormat::csv)
+    throw_user_error("'{}' is a table: give a text file with {} per line", file, what);
   std::vector<std::string> lines = read_lines(file);
   if (lines.empty()) throw_user_error("'{}' is empty", file);
   return lines;
@@ -98,7 +101,7 @@ int encode(const EncodeArguments& arguments, const Collectives& collectives) {
     require_finite_features(tensor, name == "image_features" ? "image" : "text");
   write_safetensors(arguments.out, features, {});
   for (const auto& [name, tensor] : features) {
-    log_info("encode", "{}: {} rows of {} numbers", name, with_thousands(tensor.size(0)), tensor.size(1));
+    log_info("encode", "{}: {} of {} numbers", name, counted(tensor.size(0), "row"), tensor.size(1));
   }
   return 0;
 }

@@ -13,6 +13,7 @@
 #include "cli/usage.h"
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
+#include "cloob/base/named_path.h"
 #include "cloob/eval/suite.h"
 #include "cloob/report/named_numbers.h"
 
@@ -91,18 +92,18 @@ std::optional<std::string> if_set(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
 
-std::vector<ZeroShotSet> sets_of(const ZeroShotArguments& arguments) {
+std::vector<NamedPath> sets_of(const ZeroShotArguments& arguments) {
   EvalConfig eval;
   eval.zero_shot = arguments.data;
   eval.validate();
-  std::vector<ZeroShotSet> sets;
-  for (const std::string& text : arguments.data) sets.push_back(zero_shot_set(text));
+  std::vector<NamedPath> sets;
+  for (const std::string& text : arguments.data) sets.push_back(named_path(text));
   return sets;
 }
 
-void require_output_of(const ZeroShotArguments& arguments, const std::vector<ZeroShotSet>& sets) {
+void require_output_of(const ZeroShotArguments& arguments, const std::vector<NamedPath>& sets) {
   std::vector<std::string> inputs = {arguments.model.checkpoint, arguments.class_names, arguments.templates};
-  for (const ZeroShotSet& set : sets)
+  for (const NamedPath& set : sets)
     inputs.insert(inputs.end(), {set.path + "/*.txt", set.path + "/*.json", set.path + "/*/*"});
   require_output(arguments.json, OutputKind::json, inputs);
 }
@@ -113,7 +114,7 @@ struct OpenedSet {
   ZeroShotPrompts prompts;
 };
 
-OpenedSet open_set(const ZeroShotSet& set, const ZeroShotArguments& arguments, std::int64_t threads) {
+OpenedSet open_set(const NamedPath& set, const ZeroShotArguments& arguments, std::int64_t threads) {
   const auto source = open_labeled_source(set.path, arguments.split, threads);
   ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
@@ -138,14 +139,14 @@ nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened)
 // One set gives an object with its numbers, several one with an object for each. All are opened before the first is
 // evaluated, which may take an hour.
 int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collectives) {
-  const std::vector<ZeroShotSet> sets = sets_of(arguments);
+  const std::vector<NamedPath> sets = sets_of(arguments);
   require_output_of(arguments, sets);
   OpenedModel opened = open_model(arguments.model, kLabel, collectives);
   const std::int64_t threads = opened.options.data.threads;
   opened.options.data = read_image_settings(parse_overrides(arguments.settings));
   if (opened.options.data.threads == 0) opened.options.data.threads = threads;
   std::vector<OpenedSet> all;
-  for (const ZeroShotSet& set : sets) all.push_back(open_set(set, arguments, opened.options.data.threads));
+  for (const NamedPath& set : sets) all.push_back(open_set(set, arguments, opened.options.data.threads));
   nlohmann::ordered_json results;
   for (const OpenedSet& set : all) results[set.name] = eval_set(set, opened);
   write_result(arguments.json, (sets.size() == 1 ? results.front() : results).dump());

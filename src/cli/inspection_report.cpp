@@ -105,11 +105,11 @@ Histogram histogram_of(const DataInspection& found, Measure measure) {
 
 std::string summary_text(const InspectionReport& report) {
   const DataInspection& found = report.found;
-  return fmt::format("{} samples in {} {}; {} of the inspected ones are usable, with {} captions.\n{}\n{}",
-                     with_thousands(found.num_samples), with_thousands(found.num_files),
-                     found.num_files == 1 ? "file" : "files",
-                     percent_text(found.num_usable, found.num_inspected), with_thousands(found.num_captions),
-                     coverage_text(report), stop_text(report));
+  return fmt::format("{} in {}; {} of the inspected ones are usable, with {}.\n{}\n{}\n{}",
+                     counted(found.num_samples, "sample"), counted(found.num_files, "file"),
+                     percent_text(found.num_usable, found.num_inspected),
+                     counted(found.num_captions, "caption"), coverage_text(report), stop_text(report),
+                     unused_text(report));
 }
 
 // The example images of every suspicion about images.
@@ -171,6 +171,7 @@ void print_inspection(const InspectionReport& report) {
   if (!measures.rows.empty()) print_table(measures);
   print_findings("Unusable", unusable_findings(report));
   if (const std::string text = stop_text(report); !text.empty()) fmt::print("\n  {}\n", text);
+  if (const std::string text = unused_text(report); !text.empty()) fmt::print("\n{}\n", text);
   print_findings("Suspicious", suspicious_findings(report));
   if (!report.found.frequent_captions.empty()) {
     fmt::print("\nMost frequent captions\n\n");

@@ -14,6 +14,8 @@ struct InspectionReport {
   InspectOptions options;
   double max_bad_share = 0;  ///< data.max_bad_share
   DataInspection found;
+  /// The largest number of captions in the .json members of a few samples of which one caption is used; else 0.
+  std::int64_t unused_captions = 0;
 };
 
 /// Prints a human-readable report to standard output.

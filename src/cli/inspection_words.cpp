@@ -32,6 +32,9 @@ SuspicionWords words_of_caption(Suspicion suspicion, const InspectOptions& optio
     case Suspicion::repeated_caption:
       return {"repeat an earlier caption",
               "drop those that fit any image: within a batch they are false negatives of each other"};
+    case Suspicion::line_break:
+      return {"have several lines, which become one text",
+              "if each line is a caption of its own, set data.webdataset.text to lines"};
     case Suspicion::percent_encoded:
       return {"look percent-encoded, such as 'a+dog%2C+asleep'",
               "set data.caption_encoding to percent, which decodes them as YFCC100M's metadata needs it"};
@@ -207,6 +210,14 @@ std::string stop_text(const InspectionReport& report) {
     return "";
   return fmt::format("Training would stop: {} of the samples are unusable, data.max_bad_share is {}.",
                      percent_text(bad, report.found.num_inspected), shortest(report.max_bad_share));
+}
+
+std::string unused_text(const InspectionReport& report) {
+  if (report.unused_captions < 2) return "";
+  return fmt::format(
+      "Samples have up to {} captions in the field 'captions' of their .json, of which only the text member is used: set "
+      "data.webdataset.json_caption_field to captions to use all.",
+      report.unused_captions);
 }
 
 std::string coverage_text(const InspectionReport& report) {

@@ -42,6 +42,9 @@ std::string example_text(const InspectionExample& example);
 /// Says that training would stop because of unusable samples; empty if it would not.
 std::string stop_text(const InspectionReport& report);
 
+/// What to do if captions are not used; empty if all are.
+std::string unused_text(const InspectionReport& report);
+
 /// Says which samples were inspected.
 std::string coverage_text(const InspectionReport& report);
 

@@ -16,15 +16,17 @@ void print_table(const ReportTable& table) {
     }
   };
   const auto print_row = [&](const std::vector<std::string>& cells) {
-    fmt::print("{:<{}}", cells[0], widths[0]);
+    std::string line = fmt::format("{:<{}}", cells[0], widths[0]);
     for (std::size_t column = 1; column < cells.size(); ++column)
-      fmt::print("  {:>{}}", cells[column], widths[column]);
-    fmt::print("\n");
+      line += fmt::format("  {:>{}}", cells[column], widths[column]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    fmt::print("{}\n", line);
   };
   widen(table.header);
   for (const auto& row : table.rows) widen(row);
   if (!table.title.empty()) fmt::print("{}\n\n", table.title);
-  print_row(table.header);
+  if (std::ranges::any_of(table.header, [](const std::string& cell) { return !cell.empty(); }))
+    print_row(table.header);
   for (const auto& row : table.rows) print_row(row);
   if (!table.note.empty()) fmt::print("\n{}\n", table.note);
 }

@@ -103,6 +103,7 @@ int run_program(int argc, char** argv, const Collectives& collectives) {
   add_help_commands(app, action);
   add_quiet_flag(app, quiet);
   reject_empty_values(app);
+  if (argc == 1) return show(app, CLI::CallForHelp());
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {

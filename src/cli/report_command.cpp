@@ -102,7 +102,10 @@ int report(const ReportArguments& arguments) {
         {"Training data", "Images and captions of the first batch.", read_file(first_batch)});
   }
   write_html_report(out / "index.html", page);
-  print_table(tables.front());
+  for (const ReportTable& table : tables) {
+    print_table(table);
+    fmt::print("\n");
+  }
   log_info("report", "{} and {} written", (out / "results.json").string(), (out / "index.html").string());
   return 0;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cloob/base/text.h"
+#include "cloob/checkpoint/checkpoint_store.h"
 
 namespace cloob {
 namespace {
@@ -58,8 +59,11 @@ std::vector<std::string> evaluated_metrics(const std::vector<ComparedRun>& runs)
   return names;
 }
 
+// How much was evaluated.
+bool is_amount(std::string_view name) { return name.ends_with("num_images") || name.ends_with("num_texts"); }
+
 bool is_measure(std::string_view name) {
-  return name.find("num_") == std::string_view::npos && !name.ends_with("seconds") &&
+  return (name.find("num_") == std::string_view::npos || is_amount(name)) && !name.ends_with("seconds") &&
          !name.ends_with("_rank") && !name.ends_with("batch_size") && !name.ends_with("chance_loss");
 }
 
@@ -72,6 +76,37 @@ std::optional<double> chance_of(const ComparedRun& run, const std::string& metri
   if (metric.ends_with("_acc1"))
     return inverse(last_value(run, metric.substr(0, metric.size() - 4) + "num_classes"));
   return metric.ends_with("R@1") ? inverse(last_value(run, "val/num_images")) : std::nullopt;
+}
+
+// Unset if it is not the same for all runs.
+std::optional<double> common_chance(const std::vector<ComparedRun>& runs, const std::string& metric) {
+  std::set<double> levels;
+  for (const ComparedRun& run : runs) {
+    if (last_value(run, metric)) levels.insert(chance_of(run, metric).value_or(-1));
+  }
+  return levels.size() == 1 && *levels.begin() >= 0 ? std::optional(*levels.begin()) : std::nullopt;
+}
+
+std::string figure(const std::string& metric, std::optional<double> value) {
+  if (!value || std::isnan(*value)) return kUnknown;
+  return is_amount(metric) ? with_thousands(std::llround(*value)) : fmt::format("{:.4g}", *value);
+}
+
+// The evaluation whose checkpoint is kept as the best one: "0.1234 (step 1,200)".
+std::string best_evaluation(const ComparedRun& run) {
+  const std::string& metric = run.checkpoint.best_metric;
+  const double sign = best_mode(run.checkpoint) == BestMode::max ? 1 : -1;
+  const MetricsRecord* best = nullptr;
+  double best_value = 0;
+  for (const MetricsRecord& record : run.evaluations) {
+    for (const auto& [name, value] : record.metrics) {
+      if (name != metric || !std::isfinite(value)) continue;
+      if (best != nullptr && sign * value <= sign * best_value) continue;
+      best = &record;
+      best_value = value;
+    }
+  }
+  return best == nullptr ? kUnknown : fmt::format("{:.4g} (step {})", best_value, with_thousands(best->step));
 }
 
 std::vector<ChartLevel> chance_levels(const std::vector<const ComparedRun*>& runs,
@@ -130,9 +165,11 @@ ReportTable last_evaluations(const std::vector<ComparedRun>& runs) {
           "Losses of different objectives are not comparable. Wall times depend on the machine and on what "
           "else it did."};
   for (const ComparedRun& run : runs) table.header.push_back(run.name);
-  const auto add_row = [&](const std::string& name, const auto& cell_of) {
+  table.header.emplace_back("chance");
+  const auto add_row = [&](const std::string& name, const auto& cell_of, const std::string& chance = "") {
     std::vector<std::string> row = {name};
     for (const ComparedRun& run : runs) row.push_back(cell_of(run));
+    row.push_back(chance);
     table.rows.push_back(std::move(row));
   };
   add_row("objective",
@@ -144,9 +181,21 @@ ReportTable last_evaluations(const std::vector<ComparedRun>& runs) {
   add_row("wall time", wall_time);
   for (const std::string& name : evaluated_metrics(runs)) {
     if (!is_measure(name)) continue;
-    add_row(name.substr(name.find('/') + 1), [&](const ComparedRun& run) {
-      const auto value = last_value(run, name);
-      return value && !std::isnan(*value) ? fmt::format("{:.4g}", *value) : kUnknown;
+    const auto chance = common_chance(runs, name);
+    add_row(
+        name.substr(name.find('/') + 1),
+        [&](const ComparedRun& run) { return figure(name, last_value(run, name)); },
+        chance ? figure(name, chance) : "");
+  }
+  std::vector<std::string> best_metrics;
+  for (const ComparedRun& run : runs) {
+    const std::string& metric = run.checkpoint.best_metric;
+    if (!metric.empty() && std::ranges::find(best_metrics, metric) == best_metrics.end())
+      best_metrics.push_back(metric);
+  }
+  for (const std::string& metric : best_metrics) {
+    add_row("best " + metric.substr(metric.find('/') + 1), [&](const ComparedRun& run) {
+      return run.checkpoint.best_metric == metric ? best_evaluation(run) : kUnknown;
     });
   }
   return table;

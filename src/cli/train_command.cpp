@@ -67,14 +67,23 @@ RunResult run_logged(Trainer& trainer, LogFile& log_file) {
 }
 
 RunConfig read_run(const TrainArguments& arguments, const std::vector<std::string>& rest, Origins& origins) {
-  ConfigSource source = ConfigSource::from_file(arguments.config);
+  const bool has_model = !arguments.model.empty();
+  const auto model = has_model ? find_model_file(arguments.model) : std::filesystem::path();
+  ConfigSource source =
+      has_model ? recipe_with_model(arguments.config, model) : ConfigSource::from_file(arguments.config);
   source.add_overrides(parse_overrides(rest));
-  if (arguments.model.empty()) return read_config<RunConfig>(source, origins);
-  const std::filesystem::path model = find_model_file(arguments.model);
-  use_model_file(source, model);
   RunConfig config = read_config<RunConfig>(source, origins);
-  require_model_of_file(origins, model);
+  if (has_model) require_model_of_file(origins, model);
   return config;
+}
+
+int dry_run(RunConfig& config, const Origins& origins, const Collectives& collectives) {
+  const std::vector<std::string> missing = missing_data(config);
+  for (const std::string& message : missing) log_warning("train", "{}", message);
+  pick_precision(config.train);
+  fmt::print("{}#\n{}", describe_run(config, origins), describe_time(config, collectives));
+  if (!missing.empty()) throw_user_error("the run cannot start: {}", missing.front());
+  return 0;
 }
 
 int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
@@ -83,11 +92,7 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
   RunConfig config = read_run(arguments, rest, origins);
   warn_without_effect(settings_without_effect(config, origins));
   if (config.train.threads > 0) set_num_threads(config.train.threads);
-  if (arguments.dry_run) {
-    pick_precision(config.train);
-    fmt::print("{}#\n{}", describe_run(config, origins), describe_time(config, collectives));
-    return 0;
-  }
+  if (arguments.dry_run) return dry_run(config, origins, collectives);
   allow_tf32(config.train.tf32);
   keep_freed_memory();
   const SharedMachine shared_machine;

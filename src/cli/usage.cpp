@@ -25,13 +25,25 @@ std::pair<const CLI::App*, std::string> chosen_command(const CLI::App& app) {
   return {command, name};
 }
 
+// "'cloob data inspect' or 'cloob weights inspect'" for "inspect", which is a command of both.
+std::string same_command_elsewhere(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> found;
+  for (const CLI::App* const group : app.get_subcommands([](const CLI::App*) { return true; })) {
+    for (const CLI::App* const command : group->get_subcommands([](const CLI::App*) { return true; })) {
+      if (command->get_name() == word) found.push_back(fmt::format("'cloob {} {}'", group->get_name(), word));
+    }
+  }
+  return found.empty() ? "" : fmt::format(", did you mean {}?", join(found, " or "));
+}
+
 std::string describe_missing_command(const CLI::App& group, const std::string& name,
                                      const std::vector<std::string>& commands) {
   const std::vector<std::string> words = group.remaining();
   const std::string all =
       fmt::format(" commands{}: {}", name.empty() ? "" : fmt::format(" of '{}'", name), join(commands, ", "));
   if (words.empty()) return "a command is missing;" + all;
-  const std::string hint = suggestion(words.front(), commands);
+  std::string hint = same_command_elsewhere(group, words.front());
+  if (hint.empty()) hint = suggestion(words.front(), commands);
   return fmt::format("unknown {} '{}'{}{}", words.front().starts_with('-') ? "option" : "command",
                      words.front(), hint.empty() ? ";" : hint, all);
 }

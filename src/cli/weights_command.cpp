@@ -96,6 +96,11 @@ int export_weights(const WeightsArguments& arguments) {
                                   ? read_checkpoint_model(location.path)
                                   : import_model(location.path, {});
   if (is_file) {
+    if (!is_model_of_open_clip(model.config.model)) {
+      log_warning("weights",
+                  "open_clip has no model of these sizes by name: with --out FOLDER it also gets the "
+                  "open_clip_config.json that it needs");
+    }
     export_file(model, arguments.out);
   } else {
     export_folder(model, arguments.format.value_or(ExportFormat::open_clip), arguments.out);
@@ -145,7 +150,8 @@ void add_weights_commands(CLI::App& app, Action& action) {
   exporting
       ->add_option(
           "--out", arguments->out,
-          "File to write (.safetensors, for open_clip), or new folder with all files that the format needs")
+          "A name that ends in .safetensors is a file with the weights, for open_clip; any other name is a new folder "
+          "with all files that the format needs")
       ->required();
   add_enum_option<ExportFormat>(*exporting, "--format", arguments->format, "Default: open_clip");
   exporting->callback([arguments, &action] { action = [arguments] { return export_weights(*arguments); }; });

@@ -1,7 +1,12 @@
 #include "cloob/config/source.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -49,29 +54,55 @@ std::vector<ConfigNode> take_includes(ConfigNode& root) {
   return paths;
 }
 
+// The files of settings in the order in which they are read.
+struct IncludedFiles {
+  std::vector<ConfigNode> files;
+  std::vector<std::string> open;     // those that led to the one being read
+  bool may_lack_one = false;         // an include that does not exist is put into `missing`
+  std::vector<std::string> missing;  // with what is wrong
+};
+
+// Where the program has a file of the same name, for a recipe that was copied out of configs/.
+std::string own_file(const std::filesystem::path& included) {
+  const auto name = included.parent_path().filename() / included.filename();
+  std::error_code error;
+  try {
+    const auto own = find_resource("configs") / name;
+    if (std::filesystem::exists(own, error)) return fmt::format("; the program has {}", own.string());
+  } catch (const UserError&) {  // not installed
+  }
+  return "";
+}
+
 // Appends the files that `text` includes, each after those that it includes itself, and then its own settings.
-// `open` are the files that led here.
-void add_files(std::string_view text, const std::string& name, std::vector<std::string>& open,
-               std::vector<ConfigNode>& files) {
+void add_files(std::string_view text, const std::string& name, IncludedFiles& all) {
+  constexpr std::size_t kMaxFiles = 1000;  // two includes of one file in each of n files double it n times
   ConfigNode root = parse_settings(text, name);
-  open.push_back(std::filesystem::path(name).lexically_normal().string());
+  all.open.push_back(std::filesystem::path(name).lexically_normal().string());
   for (const ConfigNode& include : take_includes(root)) {
     const auto folder = std::filesystem::path(name).parent_path();
     const std::string included = (folder / include.text).lexically_normal().string();
-    if (const auto begin = std::ranges::find(open, included); begin != open.end()) {
+    if (const auto begin = std::ranges::find(all.open, included); begin != all.open.end()) {
       throw_user_error("{}: the files include each other: {} -> {}", include.origin,
-                       join(std::span(begin, open.end()), " -> "), included);
+                       join(std::span(begin, all.open.end()), " -> "), included);
     }
     std::string content;
     try {
       content = read_settings_file(included);
     } catch (const UserError& error) {
-      throw_user_error("{}: {}", include.origin, error.what());
+      std::error_code ignored;
+      const bool is_missing = !std::filesystem::exists(included, ignored);
+      all.missing.push_back(
+          fmt::format("{}: {}{}", include.origin, error.what(), is_missing ? own_file(included) : ""));
+      if (is_missing && all.may_lack_one) continue;
+      throw UserError(all.missing.back());
     }
-    add_files(content, included, open, files);
+    add_files(content, included, all);
+    if (all.files.size() > kMaxFiles)
+      throw_user_error("{}: more than {} files are included", include.origin, kMaxFiles);
   }
-  open.pop_back();
-  files.push_back(std::move(root));
+  all.open.pop_back();
+  all.files.push_back(std::move(root));
 }
 
 }  // namespace
@@ -84,21 +115,24 @@ ConfigSource ConfigSource::from_file(const std::filesystem::path& path) {
 }
 
 ConfigSource ConfigSource::from_text(std::string_view text, const std::string& name) {
-  std::vector<std::string> open;
-  std::vector<ConfigNode> files;
-  add_files(text, name, open, files);
-  return ConfigSource(std::move(files));
+  IncludedFiles all;
+  add_files(text, name, all);
+  return ConfigSource(std::move(all.files));
 }
 
-void ConfigSource::replace_included(std::string_view section, const std::filesystem::path& path) {
-  std::vector<ConfigNode> files = from_file(path).files();
-  for (std::size_t i = 0; i < files_->size(); ++i) {
-    const ConfigNode& file = (*files_)[i];
-    const bool is_included = i + 1 < files_->size();
-    if (is_included && file.children.size() == 1 && file.children.front().key == section) continue;
-    files.push_back(file);
-  }
-  files_ = std::make_shared<const std::vector<ConfigNode>>(std::move(files));
+ConfigSource ConfigSource::from_file_with(const std::filesystem::path& path, std::string_view section,
+                                          const std::filesystem::path& replacement) {
+  IncludedFiles all;
+  all.may_lack_one = true;
+  add_files(read_settings_file(path), path.string(), all);
+  const auto is_replaced = [&](const ConfigNode& file) {
+    return &file != &all.files.back() && file.children.size() == 1 && file.children.front().key == section;
+  };
+  const bool lacks_the_replaced = std::ranges::none_of(all.files, is_replaced);
+  if (all.missing.size() > (lacks_the_replaced ? 1 : 0)) throw UserError(all.missing.back());
+  std::vector<ConfigNode> files = from_file(replacement).files();
+  std::ranges::copy_if(all.files, std::back_inserter(files), std::not_fn(is_replaced));
+  return ConfigSource(std::move(files));
 }
 
 ConfigSource ConfigSource::from_data(std::string_view text, const std::string& name,

@@ -65,12 +65,6 @@ std::vector<std::byte> read_image_file(const std::filesystem::path& path) {
   }
 }
 
-bool has_image_name(const std::filesystem::path& path) {
-  constexpr std::array<std::string_view, 6> kSuffixes = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"};
-  return std::find(kSuffixes.begin(), kSuffixes.end(), to_lower_ascii(path.extension().string())) !=
-         kSuffixes.end();
-}
-
 void UndecodedFiles::add(const std::filesystem::path& path) {
   constexpr std::array<std::string_view, 15> kTypes = {".tif", ".tiff", ".avif", ".heic", ".heif",
                                                        ".ppm", ".pgm",  ".pbm",  ".pnm",  ".jp2",

@@ -15,6 +15,7 @@
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/image_files.h"
+#include "cloob/data/image_suffixes.h"
 #include "cloob/data/source_names.h"
 #include "data/tar/shard_reader.h"
 
@@ -183,8 +184,15 @@ class FolderSource final : public LabeledSource {
   UndecodedFiles undecoded_;
 };
 
+// In the order of clip-benchmark, if a sample has images of several types, then the others that are decoded.
 const std::vector<std::string>& image_suffixes() {
-  static const std::vector<std::string> suffixes = {"webp", "png", "jpg", "jpeg"};
+  static const std::vector<std::string> suffixes = [] {
+    std::vector<std::string> all = {"webp", "png", "jpg", "jpeg"};
+    for (const std::string_view suffix : kImageSuffixes) {
+      if (std::ranges::find(all, suffix) == all.end()) all.emplace_back(suffix);
+    }
+    return all;
+  }();
   return suffixes;
 }
 

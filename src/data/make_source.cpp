@@ -11,7 +11,7 @@
 #include "cloob/base/parallel.h"
 #include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
-#include "cloob/data/image_files.h"
+#include "cloob/data/image_suffixes.h"
 #include "cloob/data/order/sample_order.h"
 #include "cloob/data/source.h"
 #include "cloob/data/source_names.h"

@@ -107,6 +107,19 @@ void check_address(std::string_view name) {
   if (host.empty() || host.starts_with('/')) throw_user_error("'{}' has no host name", name);
 }
 
+// Where a relative name starts from, which is not always where the user thinks.
+std::string explain_place(const std::string& name) {
+  std::error_code error;
+  const std::filesystem::path path = name;
+  const std::filesystem::path folder = path.parent_path();
+  const bool has_folder = folder.empty() || folder.string().find_first_of("*?[") != std::string::npos ||
+                          std::filesystem::exists(folder, error);
+  std::string text = has_folder ? "" : fmt::format(": the folder '{}' does not exist", folder.string());
+  if (path.is_relative())
+    text += fmt::format(" (looked in {})", std::filesystem::current_path(error).string());
+  return text;
+}
+
 std::vector<std::string> expand_glob(const std::string& pattern) {
   std::error_code error;
   if (pattern.find_first_of("*?[") == std::string::npos || is_remote_name(pattern) ||
@@ -117,7 +130,8 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
   const int status = ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found);
   std::vector<std::string> names(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
-  if (status == GLOB_NOMATCH || names.empty()) throw_user_error("no file matches '{}'", pattern);
+  if (status == GLOB_NOMATCH || names.empty())
+    throw_user_error("no file matches '{}'{}", pattern, explain_place(pattern));
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -126,7 +140,7 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
 std::string explain_missing(const std::string& path, const std::string& name, bool is_expanded) {
   if (path.find('\\') != std::string::npos)
     return ": a backslash is part of a name here, write '/' between folders";
-  if (!is_expanded) return "";
+  if (!is_expanded) return explain_place(path);
   return fmt::format(" ('{}' expands to it; a glob such as '*.tar' matches only existing files)", name);
 }
 

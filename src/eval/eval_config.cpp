@@ -1,35 +1,15 @@
 #include "cloob/eval/eval_config.h"
 
-#include <filesystem>
 #include <set>
 
 #include "cloob/base/error.h"
+#include "cloob/base/named_path.h"
 
 namespace cloob {
-namespace {
-
-// "data/cifar10/test/" -> "test"
-std::string last_component(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
-  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
-}
-
-}  // namespace
-
-ZeroShotSet zero_shot_set(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  const bool has_name = equals != std::string::npos && text.find('/') > equals;
-  std::error_code ignored;
-  if (!has_name || std::filesystem::exists(text, ignored)) return {last_component(text), text};
-  ZeroShotSet set{text.substr(0, equals), text.substr(equals + 1)};
-  if (set.name.empty() || set.path.empty()) throw_user_error("'{}': expected a path or NAME=PATH", text);
-  return set;
-}
-
 void EvalConfig::validate() const {
   std::set<std::string> names = {kPairEvaluation};
   for (const std::string& text : zero_shot) {
-    const std::string name = zero_shot_set(text).name;
+    const std::string name = named_path(text).name;
     if (names.insert(name).second) continue;
     throw_user_error(
         "eval.zero_shot: two evaluations are named '{}'; give this one another name with NAME={}", name,

@@ -7,6 +7,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/base/named_path.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
 
@@ -137,7 +138,7 @@ EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
     entries.push_back({kPairEvaluation, "val/", std::move(pairs), schedule_of(eval, kPairEvaluation)});
   }
   for (const std::string& text : eval.zero_shot) {
-    const auto [name, path] = zero_shot_set(text);
+    const auto [name, path] = named_path(text);
     const auto source = open_labeled_source(path, "test", data.threads);
     ZeroShotPrompts prompts = zero_shot_prompts(*source, eval.class_names, eval.templates);
     log_info("eval", "{}: {}", name, describe(prompts));

@@ -13,6 +13,7 @@
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/captions.h"
 #include "cloob/data/image_files.h"
+#include "cloob/data/image_suffixes.h"
 
 namespace cloob {
 namespace {

@@ -4,8 +4,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #include "cloob/image/resize.h"
 #include "prepare/inspect_caption.h"
 #include "prepare/inspect_sample.h"
+#include "prepare/pack_source.h"
 #include "prepare/repeated_hashes.h"
 
 namespace cloob {
@@ -214,6 +217,7 @@ SuspicionUnit unit_of(Suspicion suspicion) {
     case Suspicion::cut_caption:
     case Suspicion::repeated_caption:
     case Suspicion::invalid_caption:
+    case Suspicion::line_break:
     case Suspicion::percent_encoded:
       return SuspicionUnit::caption;
     case Suspicion::repeated_key:
@@ -226,6 +230,14 @@ SuspicionUnit unit_of(Suspicion suspicion) {
 
 std::int64_t DataInspection::total_of(Suspicion suspicion) const {
   return unit_of(suspicion) == SuspicionUnit::caption ? num_captions : num_usable;
+}
+
+std::shared_ptr<const Source> open_to_inspect(const DataConfig& config, const std::vector<std::string>& names,
+                                              const IndexProgress& progress) {
+  std::error_code ignored;
+  const bool is_folder = !names.empty() && std::filesystem::is_directory(names.front(), ignored);
+  return is_folder ? open_pack_source(config, names).source
+                   : make_source(config, names, Purpose::training, progress);
 }
 
 DataInspection inspect_source(const Source& source, const InspectOptions& options,

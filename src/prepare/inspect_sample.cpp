@@ -6,6 +6,7 @@
 #include <functional>
 #include <utility>
 
+#include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
 #include "cloob/data/captions.h"
 #include "cloob/data/image_files.h"
@@ -118,6 +119,8 @@ void SampleInspector::inspect_caption(std::int64_t index, const std::string& cap
     suspect(stats.letters == 0 ? Suspicion::no_letters : Suspicion::few_letters, index, quoted);
   }
   if (stats.has_address) suspect(Suspicion::address, index, quoted);
+  if (trim(caption).find_first_of("\n\r") != std::string_view::npos)
+    suspect(Suspicion::line_break, index, quoted);
   if (stats.is_encoded) suspect(Suspicion::percent_encoded, index, quoted);
   if (!stats.is_valid) suspect(Suspicion::invalid_caption, index, quoted);
   if (!options_.tokenizer) return;

@@ -166,6 +166,7 @@ class Packer {
       skip(plan_.sample_at(place), *sample.bad);
     } else {
       ++report_.successes;
+      result_.max_captions = std::max(result_.max_captions, std::ssize(sample.captions));
       write(fmt::format("{:09}", place), sample);
     }
     ++num_done_;

@@ -130,6 +130,7 @@ SplitResult split_into_shards(const DataConfig& config, const std::vector<std::s
                                            folder / options.parts[i].name, options.packing, part_hooks);
     num_done += part.size();
     result.num_samples[i].second = packed.num_samples;
+    result.max_captions = std::max(result.max_captions, packed.max_captions);
     add_counts(result.bad, packed.bad);
     result.stopped = packed.stopped;
   }

@@ -3,10 +3,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
+#include <system_error>
 
+#include "cloob/base/error.h"
 #include "cloob/base/memory.h"
+#include "cloob/base/named_path.h"
 #include "cloob/base/text.h"
+#include "cloob/data/source_names.h"
 #include "cloob/device/device.h"
 #include "cloob/model/flops.h"
 #include "cloob/model/infer_config.h"
@@ -97,6 +102,27 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
     settings.emplace_back("eval.templates or eval.class_names (eval.zero_shot is not set)");
   }
   return settings;
+}
+
+std::vector<std::string> missing_data(const RunConfig& config) {
+  std::vector<std::string> missing;
+  const auto look_for = [&](const char* setting, const std::vector<std::string>& names) {
+    try {
+      expand_source_names(split_sources(names));
+    } catch (const UserError& error) {
+      missing.push_back(fmt::format("{}: {}", setting, error.what()));
+    }
+  };
+  if (config.data.train.empty()) missing.emplace_back("data.train is not set: name a table or tar shards");
+  look_for("data.train", config.data.train);
+  look_for("data.val", config.data.val);
+  for (const std::string& set : config.eval.zero_shot) {
+    std::error_code ignored;
+    const std::string path = named_path(set).path;
+    if (!std::filesystem::exists(path, ignored))
+      missing.push_back(fmt::format("eval.zero_shot: '{}' does not exist", path));
+  }
+  return missing;
 }
 
 }  // namespace cloob

@@ -41,6 +41,15 @@ std::vector<std::filesystem::path> model_files() {
   return files;
 }
 
+// The file of configs/model with these sizes.
+std::optional<std::filesystem::path> file_of_sizes(const ModelConfig& config) {
+  const auto sizes = sizes_of(config);
+  for (const std::filesystem::path& file : model_files()) {
+    if (sizes_of(read_model_file(file)) == sizes) return file;
+  }
+  return std::nullopt;
+}
+
 std::string describe_sizes(const ModelConfig& config) {
   return fmt::format("{} {}, width {}, {} px", enum_name(config.image.kind),
                      fmt::join(config.image.layers, "-"), config.image.width, config.image.image_size);
@@ -60,20 +69,25 @@ std::filesystem::path find_model_file(const std::string& model) {
                    suggestion(model, names));
 }
 
-std::string model_name(const ModelConfig& config) {
-  const auto sizes = sizes_of(config);
-  for (const std::filesystem::path& file : model_files()) {
-    const ModelConfig known = read_config<ModelFile>(ConfigSource::from_file(file)).model;
-    if (sizes_of(known) != sizes) continue;
-    const bool is_variant = config.activation != known.activation;
-    return file.stem().string() +
-           (is_variant ? (config.activation == Activation::quick_gelu ? "-quickgelu" : "-gelu") : "");
-  }
-  return describe_sizes(config);
+ModelConfig read_model_file(const std::filesystem::path& file) {
+  return read_config<ModelFile>(ConfigSource::from_file(file)).model;
 }
 
-void use_model_file(ConfigSource& source, const std::filesystem::path& file) {
-  source.replace_included("model", file);
+std::string model_name(const ModelConfig& config) {
+  const auto file = file_of_sizes(config);
+  if (!file) return describe_sizes(config);
+  const bool is_variant = config.activation != read_model_file(*file).activation;
+  return file->stem().string() +
+         (is_variant ? (config.activation == Activation::quick_gelu ? "-quickgelu" : "-gelu") : "");
+}
+
+bool is_model_of_open_clip(const ModelConfig& config) {
+  const auto file = file_of_sizes(config);
+  return file && !file->stem().string().starts_with("tiny-");
+}
+
+ConfigSource recipe_with_model(const std::filesystem::path& recipe, const std::filesystem::path& file) {
+  return ConfigSource::from_file_with(recipe, "model", file);
 }
 
 void require_model_of_file(const Origins& origins, const std::filesystem::path& file) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -29,6 +30,8 @@ void remove_tree(const fs::path& path) {
 }  // namespace
 
 RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
+  std::error_code ignored;
+  is_new_ = !fs::exists(path_, ignored);
   make_directories(path_);
   lock_ = ::open(lock_file().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) throw_user_error("cannot write to '{}': {}", path_.string(), describe_errno(errno));
@@ -43,17 +46,26 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) {
               describe_errno(errno));
 }
 
-RunDirectory::~RunDirectory() { ::close(lock_); }
+RunDirectory::~RunDirectory() {
+  std::error_code ignored;
+  if (is_new_ && is_present() && std::distance(fs::directory_iterator(path_, ignored), {}) == 1) {
+    fs::remove(lock_file(), ignored);
+    fs::remove(path_, ignored);
+  }
+  ::close(lock_);
+}
 
-void RunDirectory::require_present() const {
+bool RunDirectory::is_present() const {
   struct stat locked {
   }, present{};
-  if (::fstat(lock_, &locked) != 0) return;  // cannot be known
-  if (::stat(lock_file().c_str(), &present) != 0) {
-    if (errno != ENOENT && errno != ENOTDIR) return;  // a network file system may fail for a while
-  } else if (present.st_ino == locked.st_ino && present.st_dev == locked.st_dev) {
-    return;
-  }
+  if (::fstat(lock_, &locked) != 0) return true;  // cannot be known
+  if (::stat(lock_file().c_str(), &present) != 0)
+    return errno != ENOENT && errno != ENOTDIR;  // a network file system may fail for a while
+  return present.st_ino == locked.st_ino && present.st_dev == locked.st_dev;
+}
+
+void RunDirectory::require_present() const {
+  if (is_present()) return;
   throw_user_error("the run folder '{}' was removed, renamed or replaced while the run was writing to it",
                    path_.string());
 }

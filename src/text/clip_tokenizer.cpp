@@ -31,13 +31,14 @@ EncodedText ClipTokenizer::encode(std::string_view text, std::int64_t context_le
     }
   }
   ids.push_back(end_id());
-  if (ids.size() > max_ids) {
+  const bool is_truncated = ids.size() > max_ids;
+  if (is_truncated) {
     ids.resize(max_ids);
     if (truncation_ == Truncation::keep_end) ids.back() = end_id();
   }
   // The first end token; if truncation dropped it, the first start token, as in the CLOOB authors' code.
   const std::int64_t end_position = std::ranges::max_element(ids) - ids.begin();
-  return {std::move(ids), end_position, /*is_empty=*/caption.empty()};
+  return {std::move(ids), end_position, /*is_empty=*/caption.empty(), is_truncated};
 }
 
 std::string ClipTokenizer::decode(std::span<const std::int64_t> ids) const {

@@ -33,11 +33,12 @@ EncodedText SentencePieceTokenizer::encode(std::string_view text, std::int64_t c
   CLOOB_CHECK(status.ok(), "sentencepiece: {}", status.ToString());
   std::vector<std::int64_t> ids = {processor_.bos_id()};
   ids.insert(ids.end(), pieces.begin(), pieces.end());
-  // Leaves space for the end token.
-  ids.resize(std::min(ids.size(), static_cast<std::size_t>(context_length - 1)));
+  const auto max_ids = static_cast<std::size_t>(context_length - 1);  // leaves space for the end token
+  const bool is_truncated = ids.size() > max_ids;
+  ids.resize(std::min(ids.size(), max_ids));
   ids.push_back(processor_.eos_id());
   const auto end_position = static_cast<std::int64_t>(ids.size()) - 1;
-  return {std::move(ids), end_position, /*is_empty=*/pieces.empty()};
+  return {std::move(ids), end_position, /*is_empty=*/pieces.empty(), is_truncated};
 }
 
 std::string SentencePieceTokenizer::decode(std::span<const std::int64_t> ids) const {

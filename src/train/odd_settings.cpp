@@ -36,6 +36,11 @@ std::vector<std::string> odd_settings(const RunConfig& config, std::int64_t step
         with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
         with_thousands(total_steps)));
   }
+  if (config.retrieval.kind == RetrievalKind::hopfield && config.retrieval.warmup_steps >= total_steps) {
+    warnings.push_back(fmt::format(
+        "retrieval.warmup_steps is {} and the run has {} steps: the retrieved patterns never take full effect",
+        with_thousands(config.retrieval.warmup_steps), with_thousands(total_steps)));
+  }
   if (device.is_cpu() && precision_of(config.train) == Precision::fp16)
     warnings.emplace_back("train.precision fp16 is for GPUs: on the CPU, bf16 and fp32 are faster");
   const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config));

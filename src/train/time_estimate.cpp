@@ -74,11 +74,12 @@ std::string describe_time(const RunConfig& config, const Collectives& collective
       once_more * (of_many + per_pair * static_cast<double>(config.train.global_batch_size - many));
   std::string text = fmt::format(
       "# estimated time on this machine, from steps of {} and {} pairs of noise, without reading data and evaluations\n"
-      "# a step of {} pairs     {:>10}\n",
-      few, many, with_thousands(config.train.global_batch_size), human_seconds(seconds));
+      "# {:<22}  {:>10}\n",
+      few, many, fmt::format("a step of {} pairs", with_thousands(config.train.global_batch_size)),
+      human_seconds(seconds));
   std::string reason;
   if (const auto steps = steps_of(config, collectives, reason)) {
-    return text + fmt::format("# {} steps  {:>10}\n", with_thousands(*steps),
+    return text + fmt::format("# {:<22}  {:>10}\n", counted(*steps, "step"),
                               human_seconds(seconds * static_cast<double>(*steps)));
   }
   return text + fmt::format("# the number of steps is not known: {}\n", reason);

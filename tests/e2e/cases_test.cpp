@@ -247,7 +247,11 @@ TEST(DataCases, AFolderOfPicturesAndTextsIsPacked) {
     write(fmt::format("a folder/00000/img {}.PNG", i), picture(i));
     write(fmt::format("a folder/00000/img {}.txt", i), "a dog");
   }
-  expect_error({"data", "inspect", "a folder"}, {"cloob data pack 'a folder' --out 'a folder-shards'"});
+  const std::string advice = "cloob data pack 'a folder' --out 'a folder-shards'";
+  expect_error({"data", "list", "a folder"}, {advice});
+  const ProgramResult inspected = run_cloob(tiny_project(), {"data", "inspect", "a folder"});
+  EXPECT_EQ(inspected.exit_status, 0);
+  EXPECT_THAT(inspected.errors, HasSubstr(advice));
   run_or_fail({"data", "pack", "a folder", "--out", "a folder-shards"});
   EXPECT_EQ(inspect("a folder-shards/*.tar")["num_usable"], 3);
 }

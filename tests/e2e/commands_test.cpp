@@ -143,6 +143,8 @@ TEST_F(Commands, WarnsAboutDataSettingsOfAnotherFormat) {
   EXPECT_THAT(warnings_of(shards, {"--data.csv.header", "false", "--image-root", "images"}),
               AllOf(HasSubstr("data.csv.header (all data is in tar shards) has no effect"),
                     HasSubstr("data.image_root (all data is in tar shards) has no effect")));
+  fs::create_directories(tiny_project() / "a");
+  for (const char* name : {"a.csv", "b.tsv", "a/c"}) write_file_atomically(tiny_project() / name, "");
   const std::vector<std::string> dry_run = train_arguments("dry", {"--dry-run"});
   EXPECT_THAT(warnings_of(dry_run, {"--data.train", "a.csv", "--data.val", "b.tsv"}),
               HasSubstr("data.webdataset.json_caption_field (all data is in tables) has no effect"));
@@ -294,11 +296,15 @@ TEST_F(Commands, EvalZeroShotTakesSeveralSetsWithNames) {
 }
 
 TEST_F(Commands, TrainTakesAModelByName) {
-  const std::string text =
-      run_or_fail(train_arguments("dry", {"--dry-run", "--model", "tiny-vit", "--data.train", "none",
-                                          "--train.steps", "null", "--train.epochs", "2"}));
-  EXPECT_THAT(text, AllOf(HasSubstr("# tiny-vit with the objective cloob"), HasSubstr("kind: vit"),
-                          HasSubstr("the number of steps is not known")));
+  const ProgramResult without_data = run_cloob(
+      tiny_project(), train_arguments("dry", {"--dry-run", "--model", "tiny-vit", "--data.train", "none",
+                                              "--train.steps", "null", "--train.epochs", "2"}));
+  EXPECT_EQ(without_data.exit_status, 2);
+  EXPECT_THAT(without_data.errors,
+              HasSubstr("error: the run cannot start: data.train: 'none' does not exist"));
+  EXPECT_THAT(without_data.output,
+              AllOf(HasSubstr("# tiny-vit with the objective cloob"), HasSubstr("kind: vit"),
+                    HasSubstr("the number of steps is not known")));
   write_file_atomically(tiny_project() / "own.yaml", "include: tiny.yaml\nmodel: {embed_dim: 24}\n");
   const ProgramResult mixed =
       run_cloob(tiny_project(), {"train", "own.yaml", "--model", "tiny-vit", "--dry-run"});
@@ -506,6 +512,20 @@ TEST_F(Commands, DataIndexIsWrittenOnceAndUsed) {
   fs::remove(file);
 }
 
+TEST_F(Commands, InspectTellsOfCaptionsThatAreNotUsed) {
+  const std::vector<std::string> inspect = {
+      "data", "inspect", "data/train/*.tar", "--data.webdataset.image_members", "png", "--model", "tiny-vit"};
+  const auto text_of = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = inspect;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_or_fail(arguments);
+  };
+  const std::string advice = "set data.webdataset.json_caption_field to captions to use all";
+  EXPECT_THAT(text_of({}), HasSubstr(advice));
+  EXPECT_THAT(text_of({"--data.webdataset.json_caption_field", "captions"}), Not(HasSubstr(advice)));
+  EXPECT_THAT(text_of({"--json", "-"}), HasSubstr(R"("context_length":32)"));
+}
+
 TEST_F(Commands, ReportComparesRuns) {
   run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
   const std::string table = run_or_fail({"report", "one=model", "two=model", "--out", "report",
@@ -526,6 +546,8 @@ TEST_F(Commands, ReportNeedsNothingButRunFolders) {
   fs::remove(tiny_project() / "model/zero_shot.json");
   const std::string table = run_or_fail({"report", "model/", "other", "--out", "plain"});
   EXPECT_THAT(table, AllOf(HasSubstr("Last evaluation"), ::testing::ContainsRegex("objective +cloob +clip\n"),
+                           ::testing::ContainsRegex("num_images +32 +32\n"),
+                           ::testing::ContainsRegex("image_to_text_R@1 .* 0.03125\n"),
                            ::testing::ContainsRegex("steps +6 +6\n")));
   const std::string page = read_file(tiny_project() / "plain/index.html");
   EXPECT_THAT(page,

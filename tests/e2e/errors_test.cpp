@@ -60,7 +60,10 @@ TEST(Errors, NameTheCommandThatIsWrong) {
     EXPECT_THAT(result.errors, ::testing::StartsWith("error: " + message));
     EXPECT_EQ(split(result.errors, '\n').size(), 2U) << "one line: " << result.errors;
   };
-  expect_usage_error({}, "a command is missing; commands: train, eval, ");
+  expect_usage_error({"-q"}, "a command is missing; commands: train, eval, ");
+  expect_usage_error(
+      {"inspect"},
+      "unknown command 'inspect', did you mean 'cloob weights inspect' or 'cloob data inspect'? ");
   expect_usage_error({"bogus", "x"}, "unknown command 'bogus'; commands: train, eval, ");
   expect_usage_error({"-q", "tran"}, "unknown command 'tran', did you mean 'train'? commands: ");
   expect_usage_error({"eval"}, "a command is missing; commands of 'eval': retrieval, loss, zero-shot\n");

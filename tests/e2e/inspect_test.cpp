@@ -183,7 +183,7 @@ TEST_F(InspectData, NamesUnreadableInputs) {
            {{"nowhere.tar"}, "nowhere.tar"},
            {{"empty.tar"}, "it is empty"},
            {{"no.tar"}, "not a tar file"},
-           {{"data"}, "is a folder"},
+           {{"data/train"}, "has no .jpg"},
            {{}, "source is required"},
            {{"faults.tar", "--html", "nowhere/page.html"}, "nowhere"},
            {{"faults.tar", "--html", "faults.tar"}, "would be overwritten"},

@@ -38,7 +38,10 @@ class Outputs : public ::testing::Test {
     write_text(folder_ / "checkpoint/state.json", "{}");
     write_text(folder_ / "checkpoint/weights.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
     write_text(folder_ / "run/checkpoints/x", "");
-    write_text(folder_ / "run/metrics.jsonl", "{}\n");
+    write_text(folder_ / "run/metrics.jsonl",
+               R"({"step": 1, "epoch": 0, "samples_seen": 1, "time_s": 1, "train/loss": 1})"
+               "\n");
+    write_text(folder_ / "page/index.html", "<html></html>");
   }
 
   std::map<std::string, std::string> contents() const {
@@ -120,9 +123,11 @@ TEST_F(Outputs, FoldersAreNewOnes) {
            {"data", "index", "a.tar", "--out", "t.csv"},
            {"data", "render-shapes", "images"},
            {"weights", "import", "m.safetensors", "--out", "checkpoint"},
-           {"report", "a=run", "--out", "."}}) {
+           {"report", "a=run", "--out", "page"}}) {
     const ProgramResult result = run_cloob(folder_.path(), arguments);
     EXPECT_EQ(result.exit_status, 2) << arguments[0] << " " << arguments[1] << result.errors;
+    EXPECT_THAT(result.errors, ::testing::ContainsRegex(
+                                   "not empty|already exists|is not an empty folder|is a file|was not written by|Not a directory"));
   }
   EXPECT_EQ(contents(), before);
 }

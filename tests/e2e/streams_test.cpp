@@ -169,9 +169,7 @@ TEST(FullDisk, IndexingReportsItAndLeavesNoPartialFile) {
   const fs::path small = tiny_project() / "small_disk";
   const SmallDisk disk(small, "8k");
   if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root";
-  {
-    OutputFile(small / "filler").write(std::string(8192, 'x'));
-  }
+  { OutputFile(small / "filler").write(std::string(8192, 'x')); }
   const ProgramResult result =
       run_cloob(tiny_project(), {"data", "index", "data/train/*.tar", "--out", small.string()});
   EXPECT_EQ(result.exit_status, 2);

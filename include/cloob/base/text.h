@@ -22,6 +22,8 @@ std::string to_lower_ascii(std::string_view text);
 std::string without_controls(std::string_view text);
 /// 1234567 -> "1,234,567".
 std::string with_thousands(std::int64_t number);
+/// counted(1, "sample") -> "1 sample", counted(1200, "sample") -> "1,200 samples".
+std::string counted(std::int64_t number, std::string_view singular);
 /// 1536 -> "1.5 KiB".
 std::string human_bytes(std::uint64_t bytes);
 /// 3725 -> "1h 02m"; below a minute "12.3s".

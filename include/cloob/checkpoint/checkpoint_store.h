@@ -19,6 +19,9 @@ struct CheckpointEntry {
 /// The checkpoints in a folder, oldest first; empty when the folder does not exist.
 std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folder);
 
+/// `best_mode`, or the usual one of the metric if it is not set.
+BestMode best_mode(const CheckpointConfig& config);
+
 /// The folder `checkpoints` of a run in training. Only one process at a time may own it; readers use the
 /// functions of checkpoint.h. A crash at any moment leaves every checkpoint that existed before intact.
 class CheckpointStore {

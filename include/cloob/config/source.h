@@ -33,15 +33,17 @@ class ConfigSource {
  public:
   /// Throws UserError ("file:line:column: ...") when a file cannot be read or is not YAML.
   static ConfigSource from_file(const std::filesystem::path& path);
+  /// The same with `replacement` in the place of the included files that contain only `section`; what the file itself and
+  /// the others that it includes set in that section still wins. If none of them does, an include that does not exist
+  /// is taken for that file.
+  static ConfigSource from_file_with(const std::filesystem::path& path, std::string_view section,
+                                     const std::filesystem::path& replacement);
   /// `name` stands for the file in messages, and relative includes start from its folder.
   static ConfigSource from_text(std::string_view text, const std::string& name);
   /// The same for settings that the program itself has written, inside a file of data that anyone may have changed: they
   /// may include no files, and texts of more than `max_bytes` are rejected. Nothing is said about retired settings.
   static ConfigSource from_data(std::string_view text, const std::string& name, std::uint64_t max_bytes);
 
-  /// Reads `path` in the place of the included files that contain only `section`; what the outermost file and the
-  /// other included ones set in that section still wins.
-  void replace_included(std::string_view section, const std::filesystem::path& path);
   /// Adds overrides; later ones win.
   void add_overrides(const std::vector<Override>& overrides);
 

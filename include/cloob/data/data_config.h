@@ -12,6 +12,7 @@
 
 #include "cloob/config/field.h"
 #include "cloob/config/origins.h"
+#include "cloob/data/image_suffixes.h"
 
 namespace cloob {
 
@@ -102,7 +103,7 @@ static_assert(lists_every_member<CsvConfig>);
 
 /// How the members of tar shards become samples.
 struct WebdatasetConfig {
-  std::vector<std::string> image_members = {"jpg", "jpeg", "png", "webp", "gif", "bmp"};
+  std::vector<std::string> image_members = {kImageSuffixes.begin(), kImageSuffixes.end()};
   std::vector<std::string> caption_members = {"txt"};
   TextMember text = TextMember::whole;
   std::optional<std::string> json_caption_field = std::nullopt;

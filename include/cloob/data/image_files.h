@@ -19,11 +19,6 @@ namespace cloob {
 /// The bytes of an image file. Throws BadSample, also above kMaxEncodedBytes.
 std::vector<std::byte> read_image_file(const std::filesystem::path& path);
 
-/// Whether the file has an image extension: .jpg .jpeg .png .webp .gif .bmp, ignoring case.
-bool has_image_name(const std::filesystem::path& path);
-/// These extensions, for messages.
-inline constexpr std::string_view kImageExtensions = ".jpg, .jpeg, .png, .webp, .gif or .bmp";
-
 /// Counts the files of image types that are not decoded, which would otherwise be passed over without a word.
 class UndecodedFiles {
  public:

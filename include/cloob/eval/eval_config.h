@@ -111,16 +111,6 @@ static_assert(lists_every_member<EvalConfig>);
 /// The evaluation on `data.val`.
 inline constexpr const char* kPairEvaluation = "pairs";
 
-/// Data for zero-shot classification, and the name of its metrics.
-struct ZeroShotSet {
-  std::string name;
-  std::string path;
-};
-
-/// "cifar10=/data/test" -> {"cifar10", "/data/test"}; a path without a name is named after its last component, as is one
-/// that exists and contains '='. Throws UserError for an empty name or path.
-ZeroShotSet zero_shot_set(const std::string& text);
-
 /// When an evaluation runs, and on how many images.
 struct EvaluationSchedule {
   std::int64_t every_epochs = 1;  ///< 0: never by epochs

@@ -59,6 +59,7 @@ enum class Suspicion {
   cut_caption,       ///< more tokens than the context length
   repeated_caption,  ///< equal to an earlier caption, after cleaning
   invalid_caption,   ///< not valid UTF-8
+  line_break,        ///< a caption has several lines
   percent_encoded,   ///< a caption looks like a part of a web address, 'a+dog%2C+asleep'
   white_border,      ///< white bars on two opposite sides, but not on the others
   black_border,
@@ -72,7 +73,7 @@ enum class Suspicion {
 };
 template <>
 struct EnumNames<Suspicion> {
-  static constexpr std::array<std::pair<std::string_view, Suspicion>, 17> names = {
+  static constexpr std::array<std::pair<std::string_view, Suspicion>, 18> names = {
       {{"empty_caption", Suspicion::empty_caption},
        {"no_letters", Suspicion::no_letters},
        {"few_letters", Suspicion::few_letters},
@@ -80,6 +81,7 @@ struct EnumNames<Suspicion> {
        {"cut_caption", Suspicion::cut_caption},
        {"repeated_caption", Suspicion::repeated_caption},
        {"invalid_caption", Suspicion::invalid_caption},
+       {"line_break", Suspicion::line_break},
        {"percent_encoded", Suspicion::percent_encoded},
        {"white_border", Suspicion::white_border},
        {"black_border", Suspicion::black_border},
@@ -154,6 +156,10 @@ struct DataInspection {
   /// The number of captions, images or samples that were checked for it.
   std::int64_t total_of(Suspicion suspicion) const;
 };
+
+/// Opens tables or shards as training reads them, or folders of images with captions beside them. Throws UserError.
+std::shared_ptr<const Source> open_to_inspect(const DataConfig& config, const std::vector<std::string>& names,
+                                              const IndexProgress& progress = {});
 
 /// Called with the number of inspected samples and the total. Calls come from any thread, one at a time.
 using InspectProgress = std::function<void(std::int64_t done, std::int64_t total)>;

@@ -32,7 +32,8 @@ struct PackHooks {
 };
 
 struct PackResult {
-  std::int64_t num_samples = 0;  ///< in all shards, including those that existed before
+  std::int64_t num_samples = 0;   ///< in all shards, including those that existed before
+  std::int64_t max_captions = 0;  ///< of one of the samples written now
   std::int64_t num_shards = 0;
   std::int64_t num_kept_shards = 0;  ///< those that existed before
   BadSampleCounts bad;               ///< left out of all shards, including those that existed before

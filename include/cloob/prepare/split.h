@@ -30,9 +30,10 @@ struct SplitOptions {
 
 struct SplitResult {
   std::vector<std::pair<std::string, std::int64_t>> num_samples;  ///< of each part
-  std::int64_t num_in_no_part = 0;                                ///< if the fractions sum to less than 1
-  BadSampleCounts bad;                                            ///< left out
-  bool stopped = false;                                           ///< complete shards remain, tables do not
+  std::int64_t max_captions = 0;    ///< PackResult::max_captions of all parts; 0 for tables
+  std::int64_t num_in_no_part = 0;  ///< if the fractions sum to less than 1
+  BadSampleCounts bad;              ///< left out
+  bool stopped = false;             ///< complete shards remain, tables do not
 };
 
 /// Splits the samples of `names` (as for pack_data) into parts by a hash of their keys (the path in a table,

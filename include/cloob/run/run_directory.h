@@ -14,6 +14,7 @@ class RunDirectory {
   /// Creates the folder if it does not exist; removes nothing. Throws UserError if another process is
   /// training in it.
   explicit RunDirectory(std::filesystem::path path);
+  /// Removes the folder again if it was created and nothing was written to it.
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -41,9 +42,11 @@ class RunDirectory {
   void remove_run() const;
 
  private:
+  bool is_present() const;
   std::filesystem::path lock_file() const { return path_ / "run.lock"; }
 
   std::filesystem::path path_;
+  bool is_new_ = false;
   int lock_ = -1;
 };
 

@@ -18,6 +18,7 @@ struct EncodedText {
   std::vector<std::int64_t> ids;  // start token ... end token, no padding
   std::int64_t end_position = 0;  // where the text encoder pools: an index into `ids`
   bool is_empty = false;          // nothing is left of the text after cleaning: only start and end token
+  bool is_truncated = false;      // the text has more tokens than the context length
 };
 
 /// Converts captions to token ids. Thread-safe: one tokenizer serves all threads.

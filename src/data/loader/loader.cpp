@@ -94,7 +94,7 @@ void Loader::seek(std::int64_t position) {
   ahead_.reset();
   position_ = position;
   failure_ = nullptr;
-  epoch_seen_ = 0;
+  epoch_seen_ = epoch_truncated_ = 0;
   epoch_bad_ = {};
 }
 
@@ -146,11 +146,12 @@ Batch Loader::next() {
 void Loader::count(const FilledBatch& filled) {
   if (filled.places.epoch != epoch_) {
     epoch_ = filled.places.epoch;
-    epoch_seen_ = 0;
+    epoch_seen_ = epoch_truncated_ = 0;
     epoch_bad_ = {};
   }
   const std::int64_t seen = filled.batch.size() + filled.batch.num_bad;
   epoch_seen_ += seen;
+  epoch_truncated_ += filled.batch.num_truncated;
   seen_ += seen;
   for (const SkippedSample& bad : filled.bad) {
     const auto example = [&] { return fmt::format("{}: {}", source_->describe(bad.index), bad.message); };
@@ -168,6 +169,18 @@ void Loader::count(const FilledBatch& filled) {
     log_warning("data", "{} of {} samples{} were unusable: {}", with_thousands(epoch_bad_.total()),
                 with_thousands(epoch_seen_), of_epoch(), epoch_bad_.by_kind());
   }
+  report_truncated(at_end, seen_ - seen);
+}
+
+// An epoch may take days, so the fraction is told early as well.
+void Loader::report_truncated(bool at_end, std::int64_t seen_before) const {
+  constexpr std::int64_t kEnough = 1000;
+  const bool is_early = seen_before < kEnough && seen_ >= kEnough;
+  if (epoch_truncated_ == 0 || (!at_end && !is_early)) return;
+  log_warning("data",
+              "{} of {} captions{} have more tokens than the context length of {}: their ends are cut off",
+              with_thousands(epoch_truncated_), with_thousands(epoch_seen_ - epoch_bad_.total()),
+              at_end ? of_epoch() : "", preprocess_.context_length);
 }
 
 std::string Loader::of_epoch() const {

@@ -172,6 +172,7 @@ void Prefetcher::write_text(Slot& slot, std::size_t row, std::string caption) co
   std::fill(end, tokens.end(), preprocess_.pad_id);
   row_of<std::int64_t>(slot.end_positions_B, row).front() = encoded.end_position;
   slot.rows[row].caption = std::move(caption);
+  slot.rows[row].is_truncated = encoded.is_truncated;
 }
 
 FilledBatch Prefetcher::take() {
@@ -217,6 +218,7 @@ FilledBatch Prefetcher::collect(Slot& slot) {
     batch.indices.push_back(row.sample.index);
     batch.keys.push_back(std::move(row.key));
     batch.encoded_bytes += row.encoded_bytes;
+    if (row.is_truncated) ++batch.num_truncated;
     if (slot.tokens_BL.defined()) {
       batch.captions.push_back(std::move(row.caption));
     } else {

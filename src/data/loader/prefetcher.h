@@ -56,6 +56,7 @@ class Prefetcher {
     std::string key;
     std::int64_t encoded_bytes = 0;
     std::string caption;
+    bool is_truncated = false;
     std::vector<std::string> all_captions;
     std::optional<SkippedSample> bad;
     std::exception_ptr error;

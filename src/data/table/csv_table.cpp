@@ -12,6 +12,7 @@
 #include "cloob/base/text.h"
 #include "cloob/base/utf8.h"
 #include "cloob/data/bad_samples.h"
+#include "cloob/data/image_suffixes.h"
 #include "cloob/data/limits.h"
 #include "data/file_content.h"
 #include "data/table/record_scanner.h"
@@ -58,12 +59,7 @@ struct SwallowedLines {
   }
 };
 
-bool names_an_image(std::string_view text) {
-  constexpr auto kSuffixes =
-      std::to_array<std::string_view>({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"});
-  const std::string lower = to_lower_ascii(trim(text));
-  return std::ranges::any_of(kSuffixes, [&](std::string_view suffix) { return lower.ends_with(suffix); });
-}
+bool names_an_image(std::string_view text) { return has_image_name(trim(text)); }
 
 // What to do about a first line of these columns, of which a setting names none.
 std::string advice_on_columns(const std::vector<std::string>& columns, std::string_view setting) {

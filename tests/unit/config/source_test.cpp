@@ -177,14 +177,42 @@ TEST_F(Include, OfOneSectionCanBeReplaced) {
   write("base.yaml", "include: small.yaml\noptimizer: {lr: 0.1}\nimage: {crop: {antialias: false}}\n");
   const std::string run = write("run.yaml", "include: base.yaml\ndata: {train: a}\n");
   const std::string large = write("large.yaml", "image: {size: 9, crop: {antialias: true}}\n");
-  ConfigSource source = ConfigSource::from_file(run);
-  source.replace_included("image", large);
-  const auto config = read_config<ExampleConfig>(source, origins_);
+  const auto config = read_config<ExampleConfig>(ConfigSource::from_file_with(run, "image", large), origins_);
   EXPECT_EQ(config.image.size, 9);
   EXPECT_FALSE(config.image.crop.antialias) << "set by a file that sets more than that section";
   EXPECT_EQ(config.optimizer.lr, 0.1);
   EXPECT_EQ(config.data.train, "a");
   EXPECT_EQ(origins_.at("image.size"), large + ":1:15");
+}
+
+TEST_F(Include, ThatIsReplacedNeedNotExist) {
+  const std::string large = write("large.yaml", "image: {size: 9}\n");
+  const auto read_with = [&](const char* text) {
+    return read_config<ExampleConfig>(ConfigSource::from_file_with(write("run.yaml", text), "image", large));
+  };
+  EXPECT_EQ(read_with("include: missing.yaml\ndata: {train: a}\n").image.size, 9);
+  write("small.yaml", "image: {size: 1}\n");
+  EXPECT_THAT(error_of([&] { read_with("include: [small.yaml, missing.yaml]\n"); }),
+              ::testing::HasSubstr("missing.yaml': No such file"));
+  EXPECT_THAT(error_of([&] { read_with("include: [missing.yaml, other.yaml]\n"); }),
+              ::testing::HasSubstr("other.yaml': No such file"));
+}
+
+TEST_F(Include, NamesTheProgramsOwnFile) {
+  EXPECT_THAT(
+      error(write("run.yaml", "include: ../model/RN50.yaml\n")),
+      ::testing::MatchesRegex(
+          ".*model/RN50.yaml': No such file or directory; the program has .*configs/model/RN50.yaml"));
+}
+
+TEST_F(Include, OfTheSameFilesAgainAndAgainIsLimited) {
+  write("0.yaml", "image: {size: 1}\n");
+  for (int i = 1; i <= 40; ++i) {
+    const std::string before = std::to_string(i - 1) + ".yaml";
+    write(std::to_string(i) + ".yaml", "include: [" + before + ", " + before + "]\n");
+  }
+  EXPECT_THAT(error(write("run.yaml", "include: 40.yaml\n")),
+              ::testing::HasSubstr("more than 1000 files are included"));
 }
 
 TEST_F(Include, ReadsOnlyFilesThatCanBeSettings) {

@@ -63,8 +63,15 @@ TEST(ExpandSourceNames, ReportsMissingSources) {
                              {"/1.tar' does not exist", "{0..3}.tar' expands to it", "'*.tar'"});
   testing::expect_user_error([&] { expand_source_names({root + "/x*.tar"}); },
                              {"no file matches '", "/x*.tar'"});
-  testing::expect_user_error([&] { expand_source_names({root + "/0.tar", root + "/*.tar"}); },
-                             {"/0.tar' is named twice"});
+  testing::expect_user_error([&] { expand_source_names({root + "/none/*.tar"}); },
+                             {": the folder '" + root + "/none' does not exist"});
+  testing::expect_user_error([] { expand_source_names({"none/*.tar"}); },
+                             {"the folder 'none' does not exist (looked in /"});
+  testing::expect_user_error(
+      [&] {
+        expand_source_names({root + "/0.tar", root + "/*.tar"});
+      },
+      {"/0.tar' is named twice"});
 }
 
 TEST(ExpandSourceNames, PrefersFilesToPatterns) {

@@ -49,19 +49,6 @@ TEST(EvalConfig, RejectsALossOfOnePair) {
   config.require_pairs();
 }
 
-TEST(ZeroShotSet, HasTheNameThatIsGivenOrThatOfTheFolder) {
-  const auto expect_set = [](const std::string& text, const std::string& name, const std::string& path) {
-    const ZeroShotSet set = zero_shot_set(text);
-    EXPECT_EQ(set.name, name) << text;
-    EXPECT_EQ(set.path, path) << text;
-  };
-  expect_set("data/cifar10/test/", "test", "data/cifar10/test/");
-  expect_set("cifar10=data/test", "cifar10", "data/test");
-  expect_set("data/a=b/c", "c", "data/a=b/c");
-  testing::expect_user_error([] { zero_shot_set("=data"); }, {"NAME=PATH"});
-  testing::expect_user_error([] { zero_shot_set("name="); }, {"NAME=PATH"});
-}
-
 TEST(ScheduleOf, OverridesTheGeneralSettings) {
   EvalConfig config;
   config.every_epochs = 2;

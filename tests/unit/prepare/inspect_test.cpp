@@ -9,6 +9,7 @@
 #include <set>
 
 #include "cloob/base/error.h"
+#include "cloob/base/files.h"
 #include "cloob/image/decode.h"
 #include "cloob/image/encode.h"
 #include "support/support.h"
@@ -228,6 +229,8 @@ TEST(Inspect, FindsSuspiciousCaptions) {
   source.samples[6].captions = {"A  dog runs"};
   source.samples[7].captions = {"a dog runs", "A Dog Runs"};
   source.samples[8].captions = {"42 - 7"};
+  source.samples[9].captions = {"a first line\nand a second"};
+  source.samples[10].captions = {"only one line\r\n"};
   const DataInspection found = inspect_source(source, options_for_all_samples());
   expect_suspicions(found, {{Suspicion::empty_caption, 1},
                             {Suspicion::no_letters, 2},
@@ -235,7 +238,9 @@ TEST(Inspect, FindsSuspiciousCaptions) {
                             {Suspicion::address, 1},
                             {Suspicion::cut_caption, 1},
                             {Suspicion::invalid_caption, 1},
+                            {Suspicion::line_break, 1},
                             {Suspicion::repeated_caption, 3}});
+  EXPECT_EQ(first_example(found, Suspicion::line_break).place, "list, sample 9");
   EXPECT_EQ(first_example(found, Suspicion::few_letters).place, "list, sample 2");
   EXPECT_EQ(first_example(found, Suspicion::few_letters).detail, "'ok'");
   EXPECT_THAT(first_example(found, Suspicion::cut_caption).detail, HasSubstr("83 tokens: 'w0 w1"));
@@ -439,6 +444,15 @@ TEST(Inspect, SelectsUsableSamplesSpreadOverTheSource) {
   ListedSource few;
   few.add_good();
   EXPECT_THAT(inspect_source(few, options_for_all_samples()).spread, ElementsAre(0));
+}
+
+TEST(OpenToInspect, TakesFoldersOfImages) {
+  const testing::TempDir folder;
+  write_file_atomically(folder / "a.png", encode_png(blocks(8, 8, 1)));
+  write_file_atomically(folder / "a.txt", "a caption");
+  const auto source = open_to_inspect({}, {folder.path().string()});
+  ASSERT_EQ(source->size(), 1);
+  EXPECT_THAT(source->read_captions(0), ElementsAre("a caption"));
 }
 
 TEST(ViewSamples, ShrinksImagesAndSkipsUnusableOnes) {

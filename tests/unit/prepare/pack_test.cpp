@@ -345,6 +345,7 @@ TEST(PackData, PacksFoldersOfImagesWithCaptionsBesideThem) {
   write_text(in / "z.json", R"({"captions": {"of z": 1, "more of z": 2.5}})");
   const PackResult result = pack_data(config_with_threads(1, 0.5), {in.string()}, folder / "out", {}, {});
   EXPECT_EQ(result.bad.count(BadKind::no_caption), 1);
+  EXPECT_EQ(result.max_captions, 2);
   EXPECT_THAT(result.bad.first_examples(),
               ::testing::HasSubstr("none.jpg: there is no .txt and no .json beside it"));
   const auto source = open_packed(folder / "out", /*all_captions=*/true);

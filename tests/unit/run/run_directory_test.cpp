@@ -8,6 +8,21 @@ namespace {
 
 using testing::expect_user_error;
 
+TEST(RunDirectory, LeavesNothingBehindIfNothingWasWritten) {
+  const testing::TempDir folder;
+  const std::filesystem::path path = folder / "run";
+  { const RunDirectory directory(path); }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  {
+    const RunDirectory directory(path);
+    write_file_atomically(directory.config_file(), "");
+  }
+  EXPECT_TRUE(std::filesystem::exists(path / "run.lock"));
+  std::filesystem::remove(path / "config.yaml");
+  { const RunDirectory directory(path); }
+  EXPECT_TRUE(std::filesystem::exists(path)) << "it existed before";
+}
+
 TEST(RunDirectory, NoticesThatItIsGone) {
   const testing::TempDir folder;
   for (const bool is_renamed : {true, false}) {

@@ -22,6 +22,7 @@ struct Batch {
   std::vector<std::vector<std::string>> all_captions;
   std::int64_t encoded_bytes = 0;  ///< of the images, as stored
   std::int64_t num_bad = 0;        ///< unusable samples, which have no row
+  std::int64_t num_truncated = 0;  ///< captions with more tokens than the context length
 
   /// Whether the inputs are on the device, in one of few shapes: texts are padded further and computed with
   /// their padding (TrainingTask::to_static_shape).

@@ -64,7 +64,7 @@ SampleOrder order_of(const Source& source, const LoaderOptions& options);
 ///
 /// Batches depend only on source, preprocessing, seed and position: any number of threads gives the same
 /// ones, bit for bit. An unusable sample is skipped and counted; the first of each kind is logged, and the
-/// counts at the end of every pass. `next` throws UserError if more than `max_bad_share` of the samples, or
+/// counts at the end of every pass, with those of truncated captions. `next` throws UserError if more than `max_bad_share` of the samples, or
 /// all of them, are unusable, and rethrows any other exception of a thread; it then throws the same again
 /// until `seek`. A loader is used by one thread; its own threads start with the first `next`. It may be
 /// destroyed at any time.
@@ -114,6 +114,7 @@ class Loader {
  private:
   void count(const FilledBatch& filled);
   void check_bad_share(bool at_end) const;
+  void report_truncated(bool at_end, std::int64_t seen_before) const;
   std::string of_epoch() const;
 
   // The state before the last batch.
@@ -131,8 +132,9 @@ class Loader {
   std::int64_t position_ = 0;
   BadSampleCounts bad_;
   std::int64_t seen_ = 0;   // samples since this loader was created
-  std::int64_t epoch_ = 0;  // of the two numbers below
+  std::int64_t epoch_ = 0;  // of the numbers below
   std::int64_t epoch_seen_ = 0;
+  std::int64_t epoch_truncated_ = 0;
   BadSampleCounts epoch_bad_;
   Mark before_last_;
   std::exception_ptr failure_;

@@ -255,6 +255,26 @@ TEST(Loader, ReportsUnusableSamplesAtTheEndOfAnEpoch) {
   set_log_level(LogLevel::error);
 }
 
+TEST(Loader, TellsHowManyCaptionsAreTruncated) {
+  Preprocess preprocess = testing::number_preprocess();
+  preprocess.text = [text = preprocess.text](std::string_view caption) {
+    EncodedText encoded = text(caption);
+    encoded.is_truncated = caption.ends_with("3") || caption.ends_with("7");
+    return encoded;
+  };
+  const auto expect_told = [&](std::int64_t size, std::int64_t batch_size, std::int64_t batches,
+                               const std::string& message) {
+    Loader loader(std::make_shared<NumberSource>(size), preprocess, training_options(batch_size));
+    set_log_level(LogLevel::warning);
+    ::testing::internal::CaptureStderr();
+    take_batches(loader, batches);
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr(message));
+    set_log_level(LogLevel::error);
+  };
+  expect_told(40, 10, 4, "8 of 40 captions of epoch 0 have more tokens than the context length of");
+  expect_told(2000, 1000, 1, " of 1,000 captions have more tokens");
+}
+
 TEST(Loader, PadsTokensToTheLongestTextAndReturnsEndPositions) {
   Loader loader = make_loader(std::make_shared<NumberSource>(12), evaluation_options(12));
   const Batch batch = loader.next();

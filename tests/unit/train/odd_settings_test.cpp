@@ -1,0 +1,32 @@
+#include "train/odd_settings.h"
+
+#include <gmock/gmock.h>
+
+#include "cloob/base/text.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string warnings_of(const RunConfig& config) {
+  return join(odd_settings(config, /*step=*/0, /*total_steps=*/100, at::kCPU), "\n");
+}
+
+TEST(OddSettings, NameAWarmUpThatTheRunNeverLeaves) {
+  RunConfig config;
+  config.schedule.warmup_steps = 10;
+  config.retrieval = {.kind = RetrievalKind::hopfield, .warmup_steps = 99};
+  EXPECT_THAT(warnings_of(config), Not(HasSubstr("warmup_steps")));
+  config.retrieval.warmup_steps = 100;
+  EXPECT_THAT(warnings_of(config), HasSubstr("retrieval.warmup_steps is 100 and the run has 100 steps"));
+  config.retrieval.kind = RetrievalKind::none;
+  config.schedule.warmup_steps = 100;
+  EXPECT_THAT(warnings_of(config), HasSubstr("schedule.warmup_steps is 100"));
+  EXPECT_THAT(warnings_of(config), Not(HasSubstr("retrieval.warmup_steps")));
+}
+
+}  // namespace
+}  // namespace cloob
