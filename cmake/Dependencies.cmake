@@ -57,6 +57,13 @@ foreach(component core imgproc imgcodecs)
   target_link_libraries(opencv::opencv INTERFACE ${OPENCV_${component}_LIBRARY})
 endforeach()
 
+# LibTorch contains the library, but not its headers, which c10d's declare members of.
+find_path(GLOO_INCLUDE_DIR gloo/algorithm.h)
+require_package(GLOO_INCLUDE_DIR gloo libgloo-dev)
+add_library(gloo::headers INTERFACE IMPORTED)
+target_include_directories(gloo::headers SYSTEM INTERFACE ${GLOO_INCLUDE_DIR})
+target_compile_definitions(gloo::headers INTERFACE USE_C10D_GLOO)
+
 include(FindLibTorch)
 message(STATUS "Found:\n  LibTorch ${CLOOB_TORCH_VERSION} in ${CLOOB_TORCH_DIR} (CUDA: ${CLOOB_CUDA})"
   "\n  fmt ${fmt_VERSION}\n  spdlog ${spdlog_VERSION}\n  yaml-cpp ${yaml-cpp_VERSION}\n  CLI11 ${CLI11_VERSION}"

@@ -55,8 +55,8 @@ struct InBlock {
   std::string_view rest;
 };
 
-std::optional<InBlock> split_block(std::string_view name, std::string_view Pair::* from,
-                                   std::string_view Pair::* to) {
+std::optional<InBlock> split_block(std::string_view name, std::string_view Pair::*from,
+                                   std::string_view Pair::*to) {
   for (const Pair& blocks : kBlocks) {
     if (!name.starts_with(blocks.*from)) continue;
     name.remove_prefix((blocks.*from).size());
@@ -68,8 +68,8 @@ std::optional<InBlock> split_block(std::string_view name, std::string_view Pair:
 }
 
 // "ln_1.weight" under the other program's name.
-std::optional<std::string> renamed_layer(std::string_view rest, std::string_view Pair::* from,
-                                         std::string_view Pair::* to) {
+std::optional<std::string> renamed_layer(std::string_view rest, std::string_view Pair::*from,
+                                         std::string_view Pair::*to) {
   for (const Pair& layer : kLayers) {
     if (!rest.starts_with(layer.*from)) continue;
     const std::string_view last = rest.substr((layer.*from).size());

@@ -39,7 +39,37 @@ std::string checksum_of(const Json& json) {
   return fmt::format("{:08x}", digest.crc32);
 }
 
-TrainingState state_from(const Json& json) {
+std::uint32_t checksum_from(const std::string& path, const std::string& text) {
+  std::uint32_t checksum = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), checksum, 16);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw_user_error("'{}' is damaged: {} is not a checksum", path, in_quotes(text));
+  }
+  return checksum;
+}
+
+StateFile content_from(const std::string& path, const Json& json) {
+  constexpr std::int64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
+  StateFile content{training_state_from(json.at("state")), {}, json.at("created_by").get<std::string>()};
+  for (const auto& [name, file] : json.at("files").items()) {
+    content.files[name] = {static_cast<std::uint64_t>(json_integer(file.at("bytes"), "bytes", 0, kMaxBytes)),
+                           checksum_from(path, file.at("crc32").get<std::string>())};
+  }
+  return content;
+}
+
+void check_format_version(const std::string& path, const Json& json) {
+  const auto version = json.at("format_version").get<std::int64_t>();
+  if (version >= 1 && version <= kFormatVersion) return;
+  const std::string writer = json.value("created_by", "an unknown program");
+  throw_user_error(
+      "'{}' has format version {}, written by {}; this program ({}) reads versions 1 to {}: use a newer one",
+      path, version, writer, kVersion, kFormatVersion);
+}
+
+}  // namespace
+
+TrainingState training_state_from(const Json& json) {
   TrainingState state;
   const auto read = [&](const char* name, std::int64_t& number, std::int64_t min = 0) {
     number = json_integer(json.at(name), name, min, kMaxCount);
@@ -65,36 +95,6 @@ TrainingState state_from(const Json& json) {
   }
   return state;
 }
-
-std::uint32_t checksum_from(const std::string& path, const std::string& text) {
-  std::uint32_t checksum = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), checksum, 16);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    throw_user_error("'{}' is damaged: {} is not a checksum", path, in_quotes(text));
-  }
-  return checksum;
-}
-
-StateFile content_from(const std::string& path, const Json& json) {
-  constexpr std::int64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
-  StateFile content{state_from(json.at("state")), {}, json.at("created_by").get<std::string>()};
-  for (const auto& [name, file] : json.at("files").items()) {
-    content.files[name] = {static_cast<std::uint64_t>(json_integer(file.at("bytes"), "bytes", 0, kMaxBytes)),
-                           checksum_from(path, file.at("crc32").get<std::string>())};
-  }
-  return content;
-}
-
-void check_format_version(const std::string& path, const Json& json) {
-  const auto version = json.at("format_version").get<std::int64_t>();
-  if (version >= 1 && version <= kFormatVersion) return;
-  const std::string writer = json.value("created_by", "an unknown program");
-  throw_user_error(
-      "'{}' has format version {}, written by {}; this program ({}) reads versions 1 to {}: use a newer one",
-      path, version, writer, kVersion, kFormatVersion);
-}
-
-}  // namespace
 
 void to_json(Json& json, const TrainingState& state) {
   json = {{"step", state.step},

@@ -25,6 +25,9 @@ struct StateFile {
 /// The JSON of state.json and `weights inspect`.
 void to_json(nlohmann::json& json, const TrainingState& state);
 
+/// The inverse. Throws nlohmann's exceptions and UserError for what is missing or out of range.
+TrainingState training_state_from(const nlohmann::json& json);
+
 void write_state_file(const std::filesystem::path& folder, const StateFile& content);
 
 /// Throws UserError when it is missing, damaged or of a newer format.

@@ -77,16 +77,15 @@ std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const 
   return lengths;
 }
 
-int bench_step(const StepArguments& arguments, const std::vector<std::string>& rest,
-               const Collectives& collectives) {
+int bench_step(const StepArguments& arguments, const std::vector<std::string>& rest, Ranks& ranks) {
   require_output(arguments.json, OutputKind::json, {arguments.captions, arguments.model});
   if (arguments.threads > 0) set_num_threads(arguments.threads);
   const RunConfig config = read_run(arguments, rest);
   allow_tf32(config.train.tf32);
   keep_freed_memory();
   const SharedMachine shared_machine;
-  const StepBenchmarkResult result =
-      benchmark_step({config, arguments.steps, caption_lengths(arguments, config)}, collectives);
+  const StepBenchmarkResult result = benchmark_step(
+      {config, arguments.steps, caption_lengths(arguments, config)}, ranks.single("bench step"));
   write_result(arguments.json, to_json({{"step_s", result.seconds},
                                         {"samples_s", result.samples_per_second},
                                         {"first_s", result.first_seconds},
@@ -97,7 +96,7 @@ int bench_step(const StepArguments& arguments, const std::vector<std::string>& r
 
 }  // namespace
 
-void add_bench_step(CLI::App& group, Action& action, const Collectives& collectives) {
+void add_bench_step(CLI::App& group, Action& action, Ranks& ranks) {
   CLI::App* const command =
       group.add_subcommand("step", "Time and memory of a training step on synthetic data");
   const auto arguments = std::make_shared<StepArguments>();
@@ -124,10 +123,8 @@ void add_bench_step(CLI::App& group, Action& action, const Collectives& collecti
   add_json_option(*command, arguments->json);
   command->allow_extras();
   command->footer("--section.key VALUE sets any setting of 'cloob train'.");
-  command->callback([command, arguments, &action, &collectives] {
-    action = [command, arguments, &collectives] {
-      return bench_step(*arguments, command->remaining(), collectives);
-    };
+  command->callback([command, arguments, &action, &ranks] {
+    action = [command, arguments, &ranks] { return bench_step(*arguments, command->remaining(), ranks); };
   });
 }
 

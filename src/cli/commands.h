@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cloob/base/collectives.h"
+#include "cloob/distributed/ranks.h"
 
 namespace CLI {
 class App;
@@ -19,9 +19,10 @@ using Action = std::function<int()>;
 
 /// `command_line` is kept in the log of the run.
 void add_train_command(CLI::App& app, Action& action, const std::string& command_line,
-                       const Collectives& collectives);
-void add_eval_commands(CLI::App& app, Action& action, const Collectives& collectives);
-void add_encode_command(CLI::App& app, Action& action, const Collectives& collectives);
+                       Ranks& ranks);
+void add_launch_command(CLI::App& app, Action& action);
+void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks);
+void add_encode_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_tokenize_command(CLI::App& app, Action& action);
 void add_tokenizer_commands(CLI::App& app, Action& action);
 void add_weights_commands(CLI::App& app, Action& action);
@@ -29,9 +30,9 @@ void add_config_commands(CLI::App& app, Action& action);
 void add_data_commands(CLI::App& app, Action& action);
 void add_data_inspect_command(CLI::App& group, Action& action);
 void add_data_pack_commands(CLI::App& group, Action& action);
-void add_bench_commands(CLI::App& app, Action& action, const Collectives& collectives);
+void add_bench_commands(CLI::App& app, Action& action, Ranks& ranks);
 void add_bench_inputs(CLI::App& group, Action& action);
-void add_bench_step(CLI::App& group, Action& action, const Collectives& collectives);
+void add_bench_step(CLI::App& group, Action& action, Ranks& ranks);
 void add_report_command(CLI::App& app, Action& action);
 void add_help_commands(CLI::App& app, Action& action);
 

@@ -82,7 +82,7 @@ at::Tensor encode_every_image(const OpenedModel& opened, const std::vector<std::
       list, first + 1, images[first], images.size() - encoded.indices.size(), images.size());
 }
 
-int encode(const EncodeArguments& arguments, const Collectives& collectives) {
+int encode(const EncodeArguments& arguments, Ranks& ranks) {
   if (arguments.images.empty() && arguments.texts.empty()) {
     throw_user_error("nothing to encode: give --images, --texts or both");
   }
@@ -91,7 +91,7 @@ int encode(const EncodeArguments& arguments, const Collectives& collectives) {
   const auto texts =
       arguments.texts.empty() ? std::vector<std::string>() : read_all_lines(arguments.texts, "one text");
   require_output_of(arguments, images);
-  const OpenedModel opened = open_model(arguments.model, "encode", collectives);
+  const OpenedModel opened = open_model(arguments.model, "encode", ranks.single("encode"));
   if (!texts.empty()) opened.encoder.require_texts();
   NamedTensors features;
   if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments.images);
@@ -108,7 +108,7 @@ int encode(const EncodeArguments& arguments, const Collectives& collectives) {
 
 }  // namespace
 
-void add_encode_command(CLI::App& app, Action& action, const Collectives& collectives) {
+void add_encode_command(CLI::App& app, Action& action, Ranks& ranks) {
   CLI::App* const command =
       app.add_subcommand("encode", "Encode images and texts and write their features to a file");
   const auto arguments = std::make_shared<EncodeArguments>();
@@ -119,9 +119,8 @@ void add_encode_command(CLI::App& app, Action& action, const Collectives& collec
       ->add_option("--out", arguments->out,
                    "Output safetensors file: image_features, text_features (float32, L2-normalized rows)")
       ->required();
-  command->callback([arguments, &action, &collectives] {
-    action = [arguments, &collectives] { return encode(*arguments, collectives); };
-  });
+  command->callback(
+      [arguments, &action, &ranks] { action = [arguments, &ranks] { return encode(*arguments, ranks); }; });
 }
 
 }  // namespace cloob

@@ -43,9 +43,9 @@ std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataCon
   return make_source(data, data.val, Purpose::evaluation);
 }
 
-int eval_retrieval(const PairArguments& arguments, const Collectives& collectives) {
+int eval_retrieval(const PairArguments& arguments, Ranks& ranks) {
   require_output_of(arguments);
-  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
+  OpenedModel opened = open_model(arguments.model, kLabel, ranks.single("eval"));
   const auto evaluation =
       make_pair_evaluation(open_pairs(arguments, opened.options.data), {.captions = arguments.captions});
   const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options);
@@ -54,9 +54,9 @@ int eval_retrieval(const PairArguments& arguments, const Collectives& collective
   return 0;
 }
 
-int eval_loss(const PairArguments& arguments, const Collectives& collectives) {
+int eval_loss(const PairArguments& arguments, Ranks& ranks) {
   require_output_of(arguments);
-  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
+  OpenedModel opened = open_model(arguments.model, kLabel, ranks.single("eval"));
   require_task_state(opened.loaded);
   if (!opened.loaded.knows_objective) {
     log_warning(
@@ -138,10 +138,10 @@ nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened)
 
 // One set gives an object with its numbers, several one with an object for each. All are opened before the first is
 // evaluated, which may take an hour.
-int eval_zero_shot(const ZeroShotArguments& arguments, const Collectives& collectives) {
+int eval_zero_shot(const ZeroShotArguments& arguments, Ranks& ranks) {
   const std::vector<NamedPath> sets = sets_of(arguments);
   require_output_of(arguments, sets);
-  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
+  OpenedModel opened = open_model(arguments.model, kLabel, ranks.single("eval"));
   const std::int64_t threads = opened.options.data.threads;
   opened.options.data = read_image_settings(parse_overrides(arguments.settings));
   if (opened.options.data.threads == 0) opened.options.data.threads = threads;
@@ -166,7 +166,7 @@ void add_pair_options(CLI::App& command, PairArguments& arguments) {
 
 }  // namespace
 
-void add_eval_commands(CLI::App& app, Action& action, const Collectives& collectives) {
+void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
   CLI::App* const group = app.add_subcommand("eval", "Evaluate a checkpoint or a weights file");
   group->require_subcommand(1);
 
@@ -175,11 +175,11 @@ void add_eval_commands(CLI::App& app, Action& action, const Collectives& collect
   add_pair_options(*retrieval, *pairs);
   add_enum_option<EvalCaptions>(*retrieval, "--captions", pairs->captions,
                                 "Which captions of an image to use");
-  retrieval->callback([pairs, retrieval, &action, &collectives] {
+  retrieval->callback([pairs, retrieval, &action, &ranks] {
     pairs->settings = retrieval->remaining();
-    action = [pairs, retrieval, &collectives] {
+    action = [pairs, retrieval, &ranks] {
       reject_misspelled_options(*retrieval);
-      return eval_retrieval(*pairs, collectives);
+      return eval_retrieval(*pairs, ranks);
     };
   });
 
@@ -191,11 +191,11 @@ void add_eval_commands(CLI::App& app, Action& action, const Collectives& collect
           "Pairs per batch; only losses at the same value are comparable (default: eval.loss_batch_size of "
           "the run)")
       ->check(CLI::Range(2, 1'000'000));
-  loss->callback([loss_pairs, loss, &action, &collectives] {
+  loss->callback([loss_pairs, loss, &action, &ranks] {
     loss_pairs->settings = loss->remaining();
-    action = [loss_pairs, loss, &collectives] {
+    action = [loss_pairs, loss, &ranks] {
       reject_misspelled_options(*loss);
-      return eval_loss(*loss_pairs, collectives);
+      return eval_loss(*loss_pairs, ranks);
     };
   });
 
@@ -217,11 +217,11 @@ void add_eval_commands(CLI::App& app, Action& action, const Collectives& collect
   zero_shot->allow_extras();
   zero_shot->footer(
       "--data.max_bad_share VALUE changes how many images may be unusable (default: 1 in 100).");
-  zero_shot->callback([classes, zero_shot, &action, &collectives] {
+  zero_shot->callback([classes, zero_shot, &action, &ranks] {
     classes->settings = zero_shot->remaining();
-    action = [classes, zero_shot, &collectives] {
+    action = [classes, zero_shot, &ranks] {
       reject_misspelled_options(*zero_shot);
-      return eval_zero_shot(*classes, collectives);
+      return eval_zero_shot(*classes, ranks);
     };
   });
 }

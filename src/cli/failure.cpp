@@ -12,6 +12,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 #include "cloob/cli/program.h"
+#include "cloob/distributed/rank_failure.h"
 
 namespace cloob {
 namespace {
@@ -53,6 +54,8 @@ bool is_onednn_out_of_memory(const std::string& message) {
 Failure describe_failure(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
+  } catch (const RankFailure& error) {
+    return {kExitRankFailure, fmt::format("{}: this rank ends as well", error.what())};
   } catch (const UserError& error) {
     return {kExitUserError, error.what()};
   } catch (const InternalError& error) {

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <string>
@@ -18,6 +19,7 @@
 #include "cloob/base/message.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
+#include "cloob/distributed/rank_failure.h"
 #include "cloob/report/progress.h"
 
 namespace cloob {
@@ -30,7 +32,7 @@ int report_failure(int status, const std::string& message) {
   return status;
 }
 
-int run_action(const Action& action) {
+int run_action(const Action& action, Ranks& ranks) {
   try {
     const int status = action();
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
@@ -38,18 +40,21 @@ int run_action(const Action& action) {
     return status;
   } catch (...) {
     const Failure failure = describe_failure(std::current_exception());
-    return report_failure(failure.status, failure.message);
+    if (failure.status != kExitRankFailure) ranks.report_failure(failure.message);
+    const std::string who = ranks.world_size() == 1 ? "" : fmt::format("rank {}: ", ranks.rank());
+    return report_failure(failure.status, who + failure.message);
   }
 }
 
 // Prints the text of --help or --version.
-int show(const CLI::App& app, const CLI::Success& request) {
-  return run_action([&] {
+int show(const CLI::App& app, const CLI::Success& request, Ranks& ranks) {
+  const auto print = [&] {
     std::ostringstream text;
     app.exit(request, text, text);
     fmt::print("{}", text.str());
     return 0;
-  });
+  };
+  return run_action(print, ranks);
 }
 
 // As it could be pasted into a shell.
@@ -83,31 +88,32 @@ void warn_without_effect(const std::vector<std::string>& settings) {
   for (const std::string& setting : settings) log_warning("config", "{} has no effect", setting);
 }
 
-int run_program(int argc, char** argv, const Collectives& collectives) {
+int run_program(int argc, char** argv, Ranks& ranks) {
   CLI::App app{"Pretrains and evaluates CLIP-family models: CLIP, CLOOB and the ablations between them.",
                "cloob"};
   app.set_version_flag("--version", fmt::format("cloob {}", kVersion));
   app.require_subcommand(1);
   bool quiet = false;
   Action action;
-  add_train_command(app, action, quoted_command_line(argc, argv), collectives);
-  add_eval_commands(app, action, collectives);
-  add_encode_command(app, action, collectives);
+  add_launch_command(app, action);
+  add_train_command(app, action, quoted_command_line(argc, argv), ranks);
+  add_eval_commands(app, action, ranks);
+  add_encode_command(app, action, ranks);
   add_tokenize_command(app, action);
   add_tokenizer_commands(app, action);
   add_weights_commands(app, action);
   add_config_commands(app, action);
   add_data_commands(app, action);
-  add_bench_commands(app, action, collectives);
+  add_bench_commands(app, action, ranks);
   add_report_command(app, action);
   add_help_commands(app, action);
   add_quiet_flag(app, quiet);
   reject_empty_values(app);
-  if (argc == 1) return show(app, CLI::CallForHelp());
+  if (argc == 1) return show(app, CLI::CallForHelp(), ranks);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {
-    return show(app, request);
+    return show(app, request, ranks);
   } catch (const CLI::ParseError& error) {
     return report_failure(kExitUserError, describe_usage_error(app, error));
   }
@@ -115,7 +121,22 @@ int run_program(int argc, char** argv, const Collectives& collectives) {
     set_log_level(LogLevel::warning);
     set_progress_bars(false);
   }
-  return run_action(action);
+  // Rank 0 speaks for all.
+  if (ranks.rank() > 0) {
+    set_log_level(LogLevel::error);
+    set_progress_bars(false);
+  }
+  return run_action(action, ranks);
+}
+
+int run_program(int argc, char** argv) {
+  std::optional<Ranks> ranks;
+  try {
+    ranks.emplace(read_rank_environment());
+  } catch (const UserError& error) {
+    return report_failure(kExitUserError, error.what());
+  }
+  return run_program(argc, argv, *ranks);
 }
 
 }  // namespace cloob

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
@@ -57,13 +58,36 @@ void pick_precision(TrainConfig& config) {
 }
 
 // The line with which the program ends belongs into the log as well.
-RunResult run_logged(Trainer& trainer, LogFile& log_file) {
+RunResult run_logged(Trainer& trainer, std::optional<LogFile>& log_file) {
   try {
     return trainer.run();
   } catch (...) {
-    log_file.write("error: " + describe_failure(std::current_exception()).message);
+    if (log_file) log_file->write("error: " + describe_failure(std::current_exception()).message);
     throw;
   }
+}
+
+RankTimeouts timeouts_of(const RunConfig& config) {
+  const auto seconds = [](std::int64_t number) { return std::chrono::seconds(number); };
+  return {.start = seconds(config.distributed.start_timeout_seconds),
+          .step = seconds(config.train.timeout_seconds)};
+}
+
+// What has to be the same on all ranks.
+std::string agreement_of(const RunConfig& config) {
+  return fmt::format("cloob {}\nprecision {}\n{}", kVersion, enum_name(precision_of(config.train)),
+                     print_config(config));
+}
+
+// On rank 0, which alone writes.
+std::unique_ptr<RunDirectory> claim_run_folder(const TrainArguments& arguments,
+                                               const Collectives& collectives) {
+  if (collectives.rank() > 0) return nullptr;
+  const auto path = arguments.run_dir.empty() ? default_run_dir(arguments.config)
+                                              : std::filesystem::path(arguments.run_dir);
+  auto directory = std::make_unique<RunDirectory>(path);
+  log_info("train", "the run folder is {}", path.string());
+  return directory;
 }
 
 RunConfig read_run(const TrainArguments& arguments, const std::vector<std::string>& rest, Origins& origins) {
@@ -86,26 +110,30 @@ int dry_run(RunConfig& config, const Origins& origins, const Collectives& collec
   return 0;
 }
 
-int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
-          const Collectives& collectives) {
+int train(const TrainArguments& arguments, const std::vector<std::string>& rest, Ranks& ranks) {
   Origins origins;
   RunConfig config = read_run(arguments, rest, origins);
   warn_without_effect(settings_without_effect(config, origins));
   if (config.train.threads > 0) set_num_threads(config.train.threads);
-  if (arguments.dry_run) return dry_run(config, origins, collectives);
+  if (arguments.dry_run) return dry_run(config, origins, ranks.single("train --dry-run"));
   allow_tf32(config.train.tf32);
   keep_freed_memory();
   const SharedMachine shared_machine;
-  const auto path = arguments.run_dir.empty() ? default_run_dir(arguments.config)
-                                              : std::filesystem::path(arguments.run_dir);
-  const RunDirectory directory(path);
-  const ResumePlan plan = plan_resume(directory, arguments.resume, arguments.overwrite);
-  const RunStart start{&directory, plan.existing, load_checkpoint_to_resume(plan, config)};
+  const Collectives& collectives =
+      ranks.connect(select_device(config.train.device), timeouts_of(config), agreement_of(config));
+  const auto directory = claim_run_folder(arguments, collectives);
+  // A job that was started again continues, whatever its command line says about the run that it found at first.
+  const bool is_restart = ranks.environment().restarts > 0;
+  const ResumePlan plan = !directory ? ResumePlan()
+                                     : plan_resume(*directory, is_restart ? "auto" : arguments.resume,
+                                                   arguments.overwrite && !is_restart);
+  const RunStart start{directory.get(), plan.existing, load_checkpoint_to_resume(plan, config, collectives)};
   pick_precision(config.train);
-  log_info("train", "the run folder is {}", path.string());
   Trainer trainer(config, start, collectives);
   if (arguments.profile_steps > 0) trainer.profile_steps(arguments.profile_steps);
-  LogFile log_file(directory.log(), fmt::format("cloob {}: {}", kVersion, arguments.command_line));
+  std::optional<LogFile> log_file;
+  if (directory)
+    log_file.emplace(directory->log(), fmt::format("cloob {}: {}", kVersion, arguments.command_line));
   const RunResult result = run_logged(trainer, log_file);
   if (result.stop_signal != 0) {
     log_info("train", "stopped after step {}; continue with --resume auto", with_thousands(result.steps));
@@ -116,8 +144,7 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
 
 }  // namespace
 
-void add_train_command(CLI::App& app, Action& action, const std::string& command_line,
-                       const Collectives& collectives) {
+void add_train_command(CLI::App& app, Action& action, const std::string& command_line, Ranks& ranks) {
   CLI::App* const command = app.add_subcommand("train", "Train a model with the settings of a YAML file");
   const auto arguments = std::make_shared<TrainArguments>();
   arguments->command_line = command_line;
@@ -149,10 +176,8 @@ void add_train_command(CLI::App& app, Action& action, const std::string& command
       ->check(CLI::Range(1, 1000));
   command->allow_extras();
   command->footer("--section.key VALUE overrides any setting of the file; 'cloob config docs' lists them.");
-  command->callback([command, arguments, &action, &collectives] {
-    action = [command, arguments, &collectives] {
-      return train(*arguments, command->remaining(), collectives);
-    };
+  command->callback([command, arguments, &action, &ranks] {
+    action = [command, arguments, &ranks] { return train(*arguments, command->remaining(), ranks); };
   });
 }
 

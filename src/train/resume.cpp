@@ -6,6 +6,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/checkpoint/checkpoint_store.h"
+#include "cloob/checkpoint/share_checkpoint.h"
 #include "cloob/config/config.h"
 
 namespace cloob {
@@ -40,6 +41,18 @@ void compare_with_saved(const Checkpoint& checkpoint, RunConfig& config) {
     if (old_value != value)
       log_warning("train", "{} is {}, but was {} when the checkpoint was written", name, value, old_value);
   }
+}
+
+Checkpoint read_to_resume(const std::filesystem::path& path) {
+  log_info("train", "resuming from {}", path.string());
+  Checkpoint checkpoint = load_checkpoint(path, CheckpointPart::everything);
+  if (checkpoint.training.empty()) {
+    throw_user_error(
+        "'{}' contains only weights, which a run cannot be resumed from: start a run from it with "
+        "--train.initial_weights",
+        path.string());
+  }
+  return checkpoint;
 }
 
 }  // namespace
@@ -78,17 +91,12 @@ ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume,
   return {ExistingRun::keep, location.path};
 }
 
-std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunConfig& config) {
-  if (!plan.checkpoint) return std::nullopt;
-  log_info("train", "resuming from {}", plan.checkpoint->string());
-  Checkpoint checkpoint = load_checkpoint(*plan.checkpoint, CheckpointPart::everything);
-  if (checkpoint.training.empty()) {
-    throw_user_error(
-        "'{}' contains only weights, which a run cannot be resumed from: start a run from it with "
-        "--train.initial_weights",
-        plan.checkpoint->string());
-  }
-  compare_with_saved(checkpoint, config);
+std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunConfig& config,
+                                                    const Collectives& collectives) {
+  std::optional<Checkpoint> checkpoint;
+  if (plan.checkpoint && collectives.rank() == 0) checkpoint = read_to_resume(*plan.checkpoint);
+  checkpoint = share_checkpoint(std::move(checkpoint), collectives);
+  if (checkpoint) compare_with_saved(*checkpoint, config);
   return checkpoint;
 }
 

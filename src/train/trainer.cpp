@@ -165,7 +165,9 @@ int Trainer::train_steps() {
     if (profile_) profile_->begin_step();
     begin_epoch_if_due();
     const Timer timer;
+    collectives_.announce(RankActivity::data);
     const std::optional<DeliveredBatch> delivered = next_batch();
+    collectives_.announce(RankActivity::step);
     const StepDecision decision = decide({.stop_signal = StopSignal::received(),
                                           .save_is_due = schedule_->save_is_due(since_save_.seconds()),
                                           .num_samples = delivered ? delivered->batch.size() : 0,
@@ -279,6 +281,7 @@ bool Trainer::evaluate() {
     return true;
   }
   const Timer timer;
+  collectives_.announce(RankActivity::evaluation);
   try {
     const std::vector<EvaluationResult> results = measure(schedule_->due_evaluations(progress()));
     state_.time_s += timer.seconds();
@@ -325,6 +328,7 @@ void Trainer::save() {
   saved_step_ = state_.step;
   if (!checkpoints_) return;
   directory_->require_present();
+  collectives_.announce(RankActivity::checkpoint);
   Checkpoint checkpoint;
   checkpoint.weights = train_step_.weights();
   checkpoint.weights_metadata = weights_metadata(config_);

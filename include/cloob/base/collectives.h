@@ -17,6 +17,10 @@ struct GatheredRows {
   std::int64_t first_row = 0;
 };
 
+/// What a rank does outside of collective operations. The others wait without limit while a rank reads data, evaluates or
+/// saves, as long as it is alive; a step that takes longer than the time-out counts as a hang.
+enum class RankActivity { start, step, data, evaluation, checkpoint };
+
 /// Collective operations: every rank must make the same calls in the same order, also in the backward pass.
 class Collectives {
  public:
@@ -32,6 +36,8 @@ class Collectives {
   virtual void sum_in_place(std::span<const at::Tensor> tensors) const = 0;
   /// The maximum over all ranks.
   virtual double max(double number) const = 0;
+  /// Tells the other ranks what this one does from now on.
+  virtual void announce(RankActivity) const {}
   /// Overwrites the tensors with those of rank 0. Names and shapes are the same everywhere.
   virtual void broadcast(const NamedTensors& tensors) const = 0;
 };

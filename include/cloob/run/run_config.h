@@ -13,6 +13,7 @@
 #include "cloob/data/data_config.h"
 #include "cloob/device/autocast.h"
 #include "cloob/device/device.h"
+#include "cloob/distributed/distributed_config.h"
 #include "cloob/eval/eval_config.h"
 #include "cloob/image/image_config.h"
 #include "cloob/model/model_config.h"
@@ -37,6 +38,7 @@ struct TrainConfig {
   DeviceChoice device = DeviceChoice::auto_;
   bool tf32 = false;
   bool cuda_graph = false;
+  std::int64_t timeout_seconds = 600;
   std::int64_t threads = 0;
   std::int64_t gradient_cache_parts = 1;
   bool gradient_checkpointing = false;
@@ -77,6 +79,11 @@ struct TrainConfig {
               "Captions are then padded to the longest of the batch, rounded up to a multiple of 8 tokens. "
               "The graphs hold the memory of a step; steps with new shapes need theirs in addition. Not "
               "available on the CPU."),
+        field(
+            "timeout_seconds", &TrainConfig::timeout_seconds,
+            "With several ranks: a rank that gives no sign of life, or is in one step, for this many seconds counts as "
+            "lost and all end. Reading data, evaluating and saving may take longer.",
+            Range{1, 1e6}),
         field("threads", &TrainConfig::threads,
               "CPU threads per tensor operation; 0 means all cores. Sums may be rounded differently with a "
               "different number of threads.",
@@ -120,6 +127,7 @@ struct RunConfig {
   CheckpointConfig checkpoint;
   EvalConfig eval;
   ReportConfig report;
+  DistributedConfig distributed;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -146,7 +154,8 @@ struct RunConfig {
         field("train", &RunConfig::train, "Length, batch size, seed, precision and device of the run."),
         field("checkpoint", &RunConfig::checkpoint, "When to save checkpoints and which to keep."),
         field("eval", &RunConfig::eval, "Evaluation during the run."),
-        field("report", &RunConfig::report, "Progress display, metrics and reports of a run."));
+        field("report", &RunConfig::report, "Progress display, metrics and reports of a run."),
+        field("distributed", &RunConfig::distributed, "Several processes that train together."));
   }
   /// What open_clip, PyTorch and papers call these settings.
   static constexpr std::array kOtherNames = {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "cloob/base/collectives.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/run/run_config.h"
 #include "cloob/run/run_directory.h"
@@ -30,8 +31,9 @@ struct ResumePlan {
 /// contains a run and neither option says what to do with it.
 ResumePlan plan_resume(const RunDirectory& directory, const std::string& resume, bool overwrite);
 
-/// Loads the plan's checkpoint, if it has one, and warns about settings that have changed since it was
-/// written. An unset precision in `config` is set to the checkpoint's.
-std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunConfig& config);
+/// Loads the plan's checkpoint, if it has one, on rank 0 and gives it to the other ranks, whose plans are ignored. Warns
+/// about settings that have changed since it was written. An unset precision in `config` is set to the checkpoint's.
+std::optional<Checkpoint> load_checkpoint_to_resume(const ResumePlan& plan, RunConfig& config,
+                                                    const Collectives& collectives);
 
 }  // namespace cloob

@@ -1,0 +1,265 @@
+#include "distributed/rank_group.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <unistd.h>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "cloob/distributed/rank_failure.h"
+#include "distributed/local_address.h"
+#include "distributed/rank_keys.h"
+#include "distributed/rank_watch.h"
+
+namespace cloob {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::chrono::milliseconds kPoll{50};
+// Ranks are watched; an operation alone never gives up.
+constexpr std::chrono::hours kNever{24 * 365};
+
+// The first line in which two texts differ: "'a' on rank 0 and 'b' on rank 3".
+std::string first_difference(const std::string& of_rank_0, const std::string& own, std::int64_t rank) {
+  const std::vector<std::string> theirs = split(of_rank_0, '\n'), ours = split(own, '\n');
+  const std::size_t lines = std::max(theirs.size(), ours.size());
+  for (std::size_t i = 0; i < lines; ++i) {
+    const std::string a = i < theirs.size() ? theirs[i] : "", b = i < ours.size() ? ours[i] : "";
+    if (a != b) return fmt::format("'{}' on rank 0 and '{}' on rank {}", trim(a), trim(b), rank);
+  }
+  return "line ends";
+}
+
+class GatherRows : public torch::autograd::Function<GatherRows> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& local_BD, const RankGroup* group,
+                            std::int64_t* first_row) {
+    const auto rows = local_BD.size(0);
+    std::vector<std::int64_t> counts;
+    for (const at::Tensor& count : group->gather_equal(at::tensor({rows})))
+      counts.push_back(count.item<std::int64_t>());
+    const auto own = counts.begin() + group->rank();
+    *first_row = std::accumulate(counts.begin(), own, std::int64_t{0});
+    const std::int64_t largest = std::ranges::max(counts);
+    std::vector<std::int64_t> shape = local_BD.sizes().vec();
+    shape[0] = largest;
+    at::Tensor padded = local_BD.detach().contiguous();
+    if (rows < largest) {
+      padded = at::zeros(shape, local_BD.options());
+      padded.narrow(0, 0, rows).copy_(local_BD);
+    }
+    std::vector<at::Tensor> blocks = group->gather_equal(padded);
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = blocks[i].narrow(0, 0, counts[i]);
+    context->saved_data["group"] = reinterpret_cast<std::int64_t>(group);
+    context->saved_data["counts"] = counts;
+    return at::cat(blocks);
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto* group = reinterpret_cast<const RankGroup*>(context->saved_data["group"].toInt());
+    return {group->sum_and_scatter(gradients[0], context->saved_data["counts"].toIntVector()), {}, {}};
+  }
+};
+
+}  // namespace
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, const RankTimeouts& timeouts,
+                     const std::string& agreement)
+    : environment_(environment), timeouts_(timeouts), store_(environment, timeouts.start) {
+  store_.set(rank_key("arrived", rank()), host_name());
+  wait_for_all("arrived", "did not arrive");
+  require_agreement(agreement);
+  create_backends(device);
+  watch_ = std::make_unique<RankWatch>(store_, environment_, timeouts_);
+}
+
+RankGroup::~RankGroup() {
+  // Rank 0 hosts the store, so it leaves last.
+  try {
+    watch_.reset();
+    store_.set(rank_key("left", rank()), "");
+    if (rank() == 0 && !environment_.launcher_hosts_store) {
+      constexpr std::chrono::seconds kPatience{5};
+      const auto end = std::chrono::steady_clock::now() + kPatience;
+      std::vector<std::string> keys;
+      for (std::int64_t other = 0; other < world_size(); ++other) keys.push_back(rank_key("left", other));
+      while (!store_.has_all(keys) && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(kPoll);
+    }
+  } catch (const std::exception&) {  // the others have ended
+  }
+}
+
+// Names the ranks that are missing when the time is over.
+void RankGroup::wait_for_all(const std::string& key, const char* what) const {
+  std::vector<std::string> keys;
+  for (std::int64_t other = 0; other < world_size(); ++other) keys.push_back(rank_key(key, other));
+  const auto end = std::chrono::steady_clock::now() + timeouts_.start;
+  while (!store_.has_all(keys)) {
+    if (const auto failure = store_.find(kFailureKey)) throw RankFailure(*failure);
+    if (std::chrono::steady_clock::now() > end) {
+      std::vector<std::string> missing;
+      for (std::int64_t other = 0; other < world_size(); ++other) {
+        if (!store_.has_all({rank_key(key, other)})) missing.push_back(std::to_string(other));
+      }
+      constexpr std::size_t kMax = 10;
+      const std::size_t count = missing.size();
+      missing.resize(std::min(count, kMax));
+      throw_user_error(
+          "rank {}{} of {} {} within {} seconds: look at its log; distributed.start_timeout_seconds sets the time",
+          join(missing, ", "), count > kMax ? fmt::format(" and {} others", count - kMax) : "", world_size(),
+          what, timeouts_.start.count());
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+}
+
+void RankGroup::require_agreement(const std::string& agreement) const {
+  if (rank() == 0) store_.set(kAgreementKey, agreement);
+  const std::string of_rank_0 = store_.get(kAgreementKey);
+  if (of_rank_0 != agreement) {
+    const std::string message =
+        fmt::format("the ranks do not agree: {}", first_difference(of_rank_0, agreement, rank()));
+    store_.set_if_absent(kFailureKey, message);
+    throw UserError(message);
+  }
+  store_.set(rank_key("agrees", rank()), "");
+  wait_for_all("agrees", "did not confirm its settings");
+}
+
+void RankGroup::create_backends(c10::Device device) {
+  CLOOB_CHECK(device.is_cpu(), "only ranks on the CPU are connected so far");
+  const auto rank = static_cast<int>(environment_.rank), size = static_cast<int>(environment_.world_size);
+  auto options = c10d::ProcessGroupGloo::Options::create(kNever);
+  options->devices = {c10d::ProcessGroupGloo::createDeviceForHostname(local_address(
+      environment_.address, environment_.port, environment_.local_world_size == environment_.world_size))};
+  const auto store = store_.c10d_store();
+  const auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
+  group_ = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size);
+  group_->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
+  group_->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+}
+
+template <class Start>
+void RankGroup::run(const Start& start) const {
+  std::string message;
+  try {
+    const RankWatch::Operation operation(*watch_);
+    start(*group_->getBackend(c10::DeviceType::CPU))->wait(kNever);
+    return;
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  throw RankFailure(watch_->reason_of_failure(message.substr(0, message.find('\n'))));
+}
+
+std::vector<at::Tensor> RankGroup::gather_equal(const at::Tensor& local) const {
+  std::vector<std::int64_t> shape = local.sizes().vec();
+  shape.insert(shape.begin(), world_size());
+  std::vector<std::vector<at::Tensor>> outputs = {at::empty(shape, local.options()).unbind()};
+  if (local.numel() == 0) return outputs[0];
+  std::vector<at::Tensor> inputs = {local};
+  run([&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); });
+  return outputs[0];
+}
+
+at::Tensor RankGroup::sum_and_scatter(const at::Tensor& rows_ND,
+                                      const std::vector<std::int64_t>& counts) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor sum = rows_ND.clone(at::MemoryFormat::Contiguous);
+  if (sum.numel() > 0) sum_flat(sum);
+  const auto own = counts.begin() + rank();
+  return sum.narrow(0, std::accumulate(counts.begin(), own, std::int64_t{0}), *own);
+}
+
+GatheredRows RankGroup::gather_rows(const at::Tensor& local_BD) const {
+  GatheredRows gathered;
+  gathered.rows_ND = GatherRows::apply(local_BD, this, &gathered.first_row);
+  return gathered;
+}
+
+void RankGroup::sum_flat(const at::Tensor& flat) const {
+  std::vector<at::Tensor> tensors = {flat};
+  run([&](c10d::Backend& backend) { return backend.allreduce(tensors); });
+}
+
+// In buckets, because one operation for each tensor would cost more than its bytes.
+void RankGroup::sum_in_place(std::span<const at::Tensor> tensors) const {
+  constexpr std::int64_t kBucketBytes = 32 << 20;
+  const at::NoGradGuard no_grad;
+  std::map<at::ScalarType, std::vector<at::Tensor>> buckets;
+  std::map<at::ScalarType, std::int64_t> bytes;
+  const auto sum = [&](std::vector<at::Tensor>& bucket) {
+    std::vector<at::Tensor> flat;
+    for (const at::Tensor& tensor : bucket) flat.push_back(tensor.reshape({-1}));
+    const at::Tensor all = at::cat(flat);
+    sum_flat(all);
+    std::int64_t begin = 0;
+    for (const at::Tensor& tensor : bucket) {
+      tensor.copy_(all.narrow(0, begin, tensor.numel()).view(tensor.sizes()));
+      begin += tensor.numel();
+    }
+    bucket.clear();
+  };
+  for (const at::Tensor& tensor : tensors) {
+    const at::ScalarType type = tensor.scalar_type();
+    buckets[type].push_back(tensor);
+    if ((bytes[type] += static_cast<std::int64_t>(tensor.nbytes())) < kBucketBytes) continue;
+    sum(buckets[type]);
+    bytes[type] = 0;
+  }
+  for (auto& [type, bucket] : buckets) {
+    if (!bucket.empty()) sum(bucket);
+  }
+}
+
+double RankGroup::max(double number) const {
+  std::vector<at::Tensor> tensors = {at::scalar_tensor(number, at::kDouble).reshape({1})};
+  c10d::AllreduceOptions options;
+  options.reduceOp = c10d::ReduceOp::MAX;
+  run([&](c10d::Backend& backend) { return backend.allreduce(tensors, options); });
+  return tensors[0].item<double>();
+}
+
+void RankGroup::announce(RankActivity activity) const { watch_->announce(activity); }
+
+void RankGroup::broadcast(const NamedTensors& tensors) const {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor.numel() == 0) continue;
+    std::vector<at::Tensor> sent = {tensor.detach().contiguous()};
+    run([&](c10d::Backend& backend) { return backend.broadcast(sent); });
+    if (!tensor.is_contiguous()) tensor.detach().copy_(sent[0]);
+  }
+}
+
+void RankGroup::report_failure(const std::string& message) noexcept {
+  try {
+    store_.set_if_absent(kFailureKey, fmt::format("rank {} of {} on {} failed: {}", rank(), world_size(),
+                                                  host_name(), message));
+  } catch (const std::exception&) {  // its host is gone
+  }
+}
+
+}  // namespace cloob

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include <memory>
+#include <string>
+
+#include "cloob/distributed/ranks.h"
+#include "distributed/rank_store.h"
+
+namespace cloob {
+
+class RankWatch;
+
+/// The collective operations of c10d. Errors of an operation become RankFailure, with the reason that the failing rank has
+/// given, if there is one.
+class RankGroup final : public Collectives {
+ public:
+  /// See Ranks::connect.
+  RankGroup(const RankEnvironment& environment, c10::Device device, const RankTimeouts& timeouts,
+            const std::string& agreement);
+  ~RankGroup() override;
+  RankGroup(const RankGroup&) = delete;  // autograd nodes refer to it
+  RankGroup& operator=(const RankGroup&) = delete;
+
+  std::int64_t rank() const override { return environment_.rank; }
+  std::int64_t world_size() const override { return environment_.world_size; }
+  GatheredRows gather_rows(const at::Tensor& local_BD) const override;
+  void sum_in_place(std::span<const at::Tensor> tensors) const override;
+  double max(double number) const override;
+  void announce(RankActivity activity) const override;
+  void broadcast(const NamedTensors& tensors) const override;
+
+  void report_failure(const std::string& message) noexcept;
+
+  /// One row block per rank, in rank order; all have the shape of `local`.
+  std::vector<at::Tensor> gather_equal(const at::Tensor& local) const;
+  /// Sums `rows_ND` over the ranks; returns the rows of this one.
+  at::Tensor sum_and_scatter(const at::Tensor& rows_ND, const std::vector<std::int64_t>& counts) const;
+
+ private:
+  void wait_for_all(const std::string& key, const char* what) const;
+  void require_agreement(const std::string& agreement) const;
+  void create_backends(c10::Device device);
+  template <class Start>
+  void run(const Start& start) const;
+  void sum_flat(const at::Tensor& flat) const;
+
+  RankEnvironment environment_;
+  RankTimeouts timeouts_;
+  RankStore store_;
+  c10::intrusive_ptr<c10d::ProcessGroup> group_;
+  std::unique_ptr<RankWatch> watch_;
+};
+
+}  // namespace cloob

@@ -1,0 +1,58 @@
+#include "support/connected_ranks.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <exception>
+#include <thread>
+#include <vector>
+
+namespace cloob::testing {
+
+std::uint16_t free_port() {
+  const int handle = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ::bind(handle, reinterpret_cast<const sockaddr*>(&address), size);
+  ::getsockname(handle, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(handle);
+  return ntohs(address.sin_port);
+}
+
+RankEnvironment environment_of(std::int64_t rank, std::int64_t world_size, std::uint16_t port) {
+  return {.rank = rank,
+          .world_size = world_size,
+          .local_rank = rank,
+          .local_world_size = world_size,
+          .address = "127.0.0.1",
+          .port = port,
+          .launcher_hosts_store = false,
+          .store_prefix = "",
+          .restarts = 0,
+          .launcher = "torchrun"};
+}
+
+void run_connected_ranks(std::int64_t world_size, const std::function<void(Ranks& ranks)>& work) {
+  const std::uint16_t port = free_port();
+  std::vector<std::exception_ptr> errors(static_cast<std::size_t>(world_size));
+  std::vector<std::thread> threads;
+  for (std::int64_t rank = 0; rank < world_size; ++rank) {
+    threads.emplace_back([&, rank] {
+      try {
+        Ranks ranks(environment_of(rank, world_size, port));
+        work(ranks);
+      } catch (...) {
+        errors[static_cast<std::size_t>(rank)] = std::current_exception();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+}  // namespace cloob::testing
