@@ -35,7 +35,7 @@ struct ImageEncoderConfig {
   bool norm_before_blocks = true;
   bool patch_bias = false;
   double norm_eps = 1e-5;
-  std::optional<Activation> activation;
+  std::optional<Activation> activation = std::nullopt;
 
   static constexpr auto fields() {
     return std::tuple(
