@@ -100,8 +100,9 @@ void infer_settings(const std::filesystem::path& path, const ImportedWeights& re
     config.model.activation = activation_of(read, untold);
     if (untold) {
       take_untold(*untold, config);
-      log_info("weights", "{}: heads, activation and preprocessing are those of {}", path.string(),
-               untold->origin);
+      const bool cuts = untold->text.truncation == Truncation::cut;
+      log_info("weights", "{}: heads, activation and preprocessing are those of {}{}", path.string(),
+               untold->origin, cuts ? "; long captions lose their end token (text.truncation)" : "");
     }
     if (!untold && !options.activation && !read.metadata.contains("activation"))
       log_info("weights", "{}: a file of {}, assumed to use {}; override with --activation", path.string(),
