@@ -1,12 +1,14 @@
 // Import of SLIP's models against SLIP's own code (make_slip.py).
 #include <ATen/ATen.h>
 
+#include <map>
+#include <set>
 #include <sstream>
 
 #include "checkpoint/weight_names.h"
 #include "cloob/base/files.h"
 #include "cloob/checkpoint/safetensors.h"
-#include "cloob/model/flops.h"
+#include "cloob/model/infer_config.h"
 #include "cloob/model/weights.h"
 #include "cloob/run/export_model.h"
 #include "cloob/run/import_model.h"
