@@ -9,6 +9,7 @@ export       A small ResNet and a small ViT, trained for a few steps on rendered
              'cloob encode'.
 import       RN50 and ViT-B-32 as open_clip initialises them, saved as .pt and as .safetensors: 'cloob weights import' and
              'cloob encode' give open_clip's features.
+slip         The same for a training checkpoint of a SLIP ViT-S/16, made of timm's image tower and open_clip's text tower.
 transformers The same for a small CLIPModel that transformers saved as a folder.
 zero-shot    A model trained on CIFAR-10, exported, loaded and saved by open_clip and imported again: 'cloob eval zero-shot'
              finds the same number of correct images as open_clip, and the same mean per-class recall.
@@ -32,6 +33,7 @@ import tempfile
 
 import numpy as np
 import open_clip
+import timm
 import torch
 import torch.nn.functional as F
 import transformers
@@ -96,13 +98,13 @@ class Checks:
         self.cloob("train", model_file(model), "--run-dir", run, *TRAIN, *settings)
         return run
 
-    def train_on_shapes(self, model):
+    def train_on_shapes(self, model, *settings):
         shapes = self.folder / "shapes"
         if not shapes.exists():
             self.cloob("data", "render-shapes", shapes, "--train", 128, "--validation", 32, "--held-out", 16)
         return self.train(model, "--train.steps", 4, "--train.global_batch_size", 32, "--schedule.warmup_steps", 1,
                           "--data.train", shapes / "train" / "*.tar", "--data.val", shapes / "validation" / "*.tar",
-                          "--data.webdataset.image_members", "png", "--data.webdataset.json_caption_field", "captions")
+                          "--data.webdataset.image_members", "png", "--data.webdataset.json_caption_field", "captions", *settings)
 
     def load_export(self, checkpoint, model, **sizes):
         weights = self.new_file(".safetensors")
@@ -146,7 +148,7 @@ class Checks:
         same = self.png_files(size)
         resized = self.photos[10:14] + sorted((self.data / "cifar10" / "test").glob("*/0000.jpg"))[:4]
         images, texts = self.encode(checkpoint, same + resized, TEXTS)
-        levels = grey_levels(same + resized, size)
+        levels = grey_levels(same + resized, size, model)
         expected = image_features(model, levels)
         spread = distances(expected, expected.roll(1, 0)).min()
         self.expect(f"{name}: images, same pixels", distances(images, expected)[:len(same)].max(),
@@ -171,21 +173,49 @@ def open_clip_config(name, **sizes):
                 text_cfg={key: sizes.get(key, value) for key, value in text.items()})
 
 
-def grey_levels(files, size):
-    """The pixels, 0 to 255, of open_clip's preprocessing before normalisation."""
-    *steps, _ = open_clip.image_transform(size, is_train=False).transforms
+class Slip(open_clip.CLIP):
+    """SLIP's ViT-S/16, with random biases as well."""
+    preprocessing = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), interpolation="bilinear")
+
+    def __init__(self):
+        super().__init__(**open_clip.get_model_config("ViT-B-32-quickgelu"))  # the same text tower
+        self.visual = timm.create_model("vit_small_patch16_224", num_heads=12, num_classes=0)
+        self.visual.image_size = 224
+        self.image_projection = torch.nn.Parameter(torch.randn(384, 512) * 384 ** -0.5)
+        for parameter in self.visual.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter) * (parameter.dim() == 1)
+
+    def encode_image(self, images, normalize):
+        return F.normalize(self.visual(images) @ self.image_projection, dim=1)
+
+    def tokenize(self, texts):
+        """Cuts long texts without keeping the end token."""
+        tokenizer = open_clip.SimpleTokenizer()
+        rows = [[tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id] for text in texts]
+        rows = [torch.tensor(row[:self.context_length]) for row in rows]
+        return torch.stack([F.pad(row, (0, self.context_length - len(row))) for row in rows])
+
+
+def image_transform(size, model):
+    return open_clip.image_transform(size, is_train=False, **getattr(model, "preprocessing", {})).transforms
+
+
+def grey_levels(files, size, model=None):
+    """The pixels, 0 to 255, of the model's preprocessing before normalisation."""
+    *steps, _ = image_transform(size, model)
     return torch.stack([Compose(steps)(Image.open(file)) for file in files]) * 255
 
 
 @torch.no_grad()
 def image_features(model, levels):
-    normalize = open_clip.image_transform(levels.shape[-1], is_train=False).transforms[-1]
+    normalize = image_transform(levels.shape[-1], model)[-1]
     return torch.cat([model.encode_image(normalize(part / 255), normalize=True) for part in levels.split(50)])
 
 
 @torch.no_grad()
 def text_features(model, texts):
-    return model.encode_text(open_clip.SimpleTokenizer(context_length=model.context_length)(texts), normalize=True)
+    tokenize = getattr(model, "tokenize", open_clip.SimpleTokenizer(context_length=model.context_length))
+    return model.encode_text(tokenize(texts), normalize=True)
 
 
 def rows_of(output):
@@ -208,6 +238,12 @@ def check_export(checks):
         checks.cloob("weights", "import", folder, "--out", imported)
         checks.compare_features(f"export {model}, folder imported again", imported, loaded)
     checks.compare_with_transformers("export tiny-vit, hf", run, checks.export_folder(run, "hf"))
+    # Settings of the image tower of which each program knows some.
+    run = checks.train_on_shapes("tiny-vit", "--model.image.norm_before_blocks", "false", "--model.image.norm_eps", 0.1)
+    loaded, _, _ = open_clip.create_model_and_transforms(f"local-dir:{checks.export_folder(run, 'open_clip')}")
+    checks.compare_features("export tiny-vit without ln_pre, folder", run, loaded.eval())
+    run = checks.train_on_shapes("tiny-vit", "--model.image.activation", "quick_gelu", "--model.image.norm_eps", 0.1)
+    checks.compare_with_transformers("export tiny-vit with quick_gelu for images, hf", run, checks.export_folder(run, "hf"))
 
 
 def randomize_norms(model, levels):
@@ -236,6 +272,19 @@ def check_import(checks):
             checks.cloob("weights", "import", file, "--out", checkpoint)
             checks.compare_features(f"import {name}{suffix}", checkpoint, model)
 
+
+def check_slip(checks):
+    torch.manual_seed(0)
+    model = Slip().eval()
+    file, checkpoint, exported = checks.new_file(".pt"), checks.new_file(), checks.new_file(".safetensors")
+    weights = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
+    weights["module.image_mlp.layer1.weight"] = torch.zeros(4096, 384)
+    torch.save({"epoch": 25, "state_dict": weights, "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []},
+                "scaler": {"scale": 65536.0}, "best_acc1": 32.7, "args": argparse.Namespace(model="SLIP_VITS16")}, file)
+    checks.cloob("weights", "import", file, "--out", checkpoint)
+    checks.compare_features("slip, imported", checkpoint, model)
+    checks.cloob("weights", "export", checkpoint, "--out", exported)
+    checks.compare_features("slip, exported", exported, model)
 
 
 def check_transformers(checks):
@@ -340,8 +389,8 @@ def check_tensorboard(checks):
                   f"{len(done.stdout.splitlines())} scalars agree" if done.returncode == 0 else done.stderr.strip())
 
 
-CHECKS = {"export": check_export, "import": check_import, "transformers": check_transformers, "zero-shot": check_zero_shot,
-          "flops": check_flops, "memory": check_memory, "tensorboard": check_tensorboard}
+CHECKS = {"export": check_export, "import": check_import, "slip": check_slip, "transformers": check_transformers,
+          "zero-shot": check_zero_shot, "flops": check_flops, "memory": check_memory, "tensorboard": check_tensorboard}
 
 
 def main():

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
 # Regenerates tests/golden by running the reference implementations. Usage: tools/update_goldens.sh [library...]
 # The Python packages are installed into .venv, unless PYTHON names an interpreter that has them.
-# The CLOOB authors' repositories are cloned into .deps/references, unless REFERENCES names a folder that has them as `cloob`
-# and `hopfield-layers`. They are only run: none of their code is copied into this repository.
+# The repositories of the authors of CLOOB and of SLIP are cloned into .deps/references, unless REFERENCES names a folder that
+# has them as `cloob`, `hopfield-layers` and `SLIP`. They are only run: none of their code is copied into this repository.
 set -euo pipefail
 REFERENCES=${REFERENCES:+$(realpath "$REFERENCES")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-clone() {  # clone REPOSITORY COMMIT
-  [ -d "$REFERENCES/$1" ] || git clone --quiet "https://github.com/ml-jku/$1" "$REFERENCES/$1"
-  git -C "$REFERENCES/$1" checkout --quiet "$2"
+clone() {  # clone OWNER REPOSITORY COMMIT
+  [ -d "$REFERENCES/$2" ] || git clone --quiet "https://github.com/$1/$2" "$REFERENCES/$2"
+  git -C "$REFERENCES/$2" checkout --quiet "$3"
 }
 if [ -z "$REFERENCES" ]; then
   REFERENCES=${CLOOB_DEPS_DIR:-$PWD/.deps}/references
-  clone cloob 357adda017e4104266b9ee23c821372b91e70f66
-  clone hopfield-layers f56f929c95b77a070ae675ea4f56b6d54d36e730
+  clone ml-jku cloob 357adda017e4104266b9ee23c821372b91e70f66
+  clone ml-jku hopfield-layers f56f929c95b77a070ae675ea4f56b6d54d36e730
+  clone facebookresearch SLIP c6faf5d03cbfa7d529d210779f859cd3dddec09a
 fi
-export PYTHONPATH=$REFERENCES/cloob/src:$REFERENCES/hopfield-layers
 
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$PWD/.venv/bin/python
@@ -28,7 +28,9 @@ for script in tools/goldens/make_*.py; do
   library=${library%.py}
   if [ $# -eq 0 ] || [[ " $* " == *" $library "* ]]; then
     echo "$script" >&2
-    "$PYTHON" "$script"
+    path=$REFERENCES/cloob/src:$REFERENCES/hopfield-layers
+    [ "$library" != slip ] || path=$REFERENCES/SLIP  # alone: its modules have names like utils and datasets
+    PYTHONPATH=$path "$PYTHON" "$script"
   fi
 done
 chmod -R u=rwX,go=rX tests/golden  # safetensors makes its files private

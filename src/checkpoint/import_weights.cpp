@@ -6,7 +6,9 @@
 #include <c10/core/ScalarType.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <optional>
 #include <ranges>
 #include <set>
@@ -50,6 +52,11 @@ at::Tensor as_weight(const std::filesystem::path& path, std::string_view name, c
   return weight;
 }
 
+at::Tensor without_leading_ones(at::Tensor tensor) {
+  while (tensor.dim() > 1 && tensor.size(0) == 1) tensor = tensor.squeeze(0);
+  return tensor;
+}
+
 // Joins and transposes what the file stores in parts.
 at::Tensor assemble(const std::filesystem::path& path, const TensorPlan& plan, NamedTensors& tensors) {
   std::vector<at::Tensor> parts;
@@ -59,7 +66,8 @@ at::Tensor assemble(const std::filesystem::path& path, const TensorPlan& plan, N
     if (plan.parts.size() > 1 && (parts.back().dim() == 0 || parts.back().sizes() != parts[0].sizes()))
       reject(path, name, "has another shape than its siblings");
   }
-  const at::Tensor whole = parts.size() == 1 ? parts[0] : at::cat(parts);
+  at::Tensor whole = parts.size() == 1 ? parts[0] : at::cat(parts);
+  if (plan.drops_leading_ones) whole = without_leading_ones(whole);
   if (!plan.transposed) return whole;
   if (whole.dim() != 2) reject(path, plan.parts[0], "is not a matrix");
   return whole.t().contiguous();
@@ -87,6 +95,8 @@ std::string_view source_name(WeightSource source) {
       return "cloob";
     case WeightSource::hugging_face:
       return "hugging_face";
+    case WeightSource::slip:
+      return "slip";
     case WeightSource::open_clip:
       break;
   }
@@ -97,8 +107,9 @@ ImportedWeights import_weights(const std::filesystem::path& path) {
   const std::unique_ptr<WeightsFile> file = open_weights(path);
   NamedTensors tensors = file->load();
   const auto names = tensors | std::views::keys;
-  const NamePlan plan = plan_names(path, file->format(), std::set<std::string>(names.begin(), names.end()));
+  NamePlan plan = plan_names(path, file->format(), std::set<std::string>(names.begin(), names.end()));
   ImportedWeights result{{}, plan.source, "", file->notes(), file->metadata()};
+  std::ranges::move(plan.notes, std::back_inserter(result.notes));
   if (const auto note = note_on_beta(tensors)) result.notes.push_back(*note);
   for (const auto& [name, tensor] : plan.tensors) {
     // Extracted one by one, and `file` keeps no reference to them, so that the model is never in memory in

@@ -11,6 +11,7 @@
 
 #include "checkpoint/hugging_face_names.h"
 #include "checkpoint/printable.h"
+#include "checkpoint/slip_names.h"
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 
@@ -46,8 +47,6 @@ struct Family {
 // Models of other programs that this one does not support, recognized by names that only they use.
 const std::vector<Family>& unsupported_families() {
   static const std::vector<Family> kFamilies = {
-      {"a SLIP model, whose image tower is timm's vision transformer",
-       [](auto name) { return name == "image_projection" || name == "visual.patch_embed.proj.weight"; }},
       {"a timm image tower", [](auto name) { return name.starts_with("visual.trunk."); }},
       {"a CoCa model",
        [](auto name) { return name.starts_with("text_decoder.") || name.starts_with("visual.attn_pool."); }},
@@ -110,7 +109,7 @@ void check_family(const std::filesystem::path& path, std::string_view name) {
     if (!family.has(name)) continue;
     throw_user_error(
         "'{}' contains {} (tensor {}), which is not supported; supported are CLIP's ResNet and vision "
-        "transformer with CLIP's text transformer, from open_clip, OpenAI and CLOOB",
+        "transformer with CLIP's text transformer, from open_clip, OpenAI, CLOOB, transformers and SLIP",
         path.string(), family.description, in_quotes(name));
   }
 }
@@ -193,14 +192,42 @@ void plan_hugging_face(const std::filesystem::path& path, const std::map<std::st
   }
 }
 
+void plan_slip(const std::filesystem::path& path, const std::map<std::string, std::string>& names,
+               NamePlan& plan) {
+  plan.source = WeightSource::slip;
+  std::size_t num_in_head = 0;
+  for (const auto& [bare, name] : names) {
+    if (is_self_supervised_head(bare)) {
+      ++num_in_head;
+      continue;
+    }
+    const auto tensor = slip_tensor(bare);
+    if (!tensor) {
+      check_family(path, bare);
+      throw_user_error(
+          "'{}' contains timm's vision transformer, which is supported as SLIP has it, and no model of SLIP "
+          "has the tensor {}",
+          path.string(), in_quotes(name));
+    }
+    add_tensor(path, plan, tensor->open_clip_name,
+               {.parts = {name}, .drops_leading_ones = tensor->has_leading_ones});
+  }
+  if (num_in_head > 0)
+    plan.notes.push_back(fmt::format(
+        "the {} tensors of 'image_mlp', the head of SLIP's self-supervised loss, were skipped", num_in_head));
+}
+
 }  // namespace
 
 NamePlan plan_names(const std::filesystem::path& path, std::string_view format,
                     const std::set<std::string>& names) {
   NamePlan plan{format == "TorchScript" ? WeightSource::openai : WeightSource::open_clip, {}};
   const auto bare = unwrapped(path, names);
-  const bool is_hugging_face = std::ranges::any_of(bare | std::views::keys, is_hugging_face_name);
-  is_hugging_face ? plan_hugging_face(path, bare, plan) : plan_open_clip(path, bare, plan);
+  const auto any = [&](auto has) { return std::ranges::any_of(bare | std::views::keys, has); };
+  const auto plan_tensors = any(is_hugging_face_name) ? plan_hugging_face
+                            : any(is_only_slips)      ? plan_slip
+                                                      : plan_open_clip;
+  plan_tensors(path, bare, plan);
   const auto mapped = plan.tensors | std::views::keys;
   check_is_clip(path, std::set<std::string>(mapped.begin(), mapped.end()));
   return plan;

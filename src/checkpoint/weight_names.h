@@ -16,12 +16,15 @@ namespace cloob {
 struct TensorPlan {
   std::vector<std::string> parts;  ///< names in the file
   bool transposed = false;
+  bool drops_leading_ones = false;  ///< dimensions of size 1 in front of others are removed
 };
 
 struct NamePlan {
   WeightSource source;
   /// By open_clip's names. Tensors that are not weights are omitted.
   std::map<std::string, TensorPlan> tensors;
+  /// What is left out besides, one sentence each.
+  std::vector<std::string> notes = {};
 };
 
 /// Plans the import of a file with tensors of these names. Throws UserError that describes the tensors when

@@ -96,7 +96,9 @@ int export_weights(const WeightsArguments& arguments) {
                                   ? read_checkpoint_model(location.path)
                                   : import_model(location.path, {});
   if (is_file) {
-    if (!is_model_of_open_clip(model.config.model)) {
+    if (const auto lacking = what_open_clip_lacks(model.config.model)) {
+      log_warning("weights", "only this program can read the output: open_clip cannot have {}", *lacking);
+    } else if (!is_model_of_open_clip(model.config.model)) {
       log_warning("weights",
                   "open_clip has no model of these sizes by name: with --out FOLDER it also gets the "
                   "open_clip_config.json that it needs");
@@ -131,13 +133,15 @@ void add_weights_commands(CLI::App& app, Action& action) {
 
   const auto arguments = std::make_shared<WeightsArguments>();
   CLI::App* const importing = group->add_subcommand(
-      "import", "Convert weights of open_clip, OpenAI, CLOOB or Hugging Face into a checkpoint");
+      "import", "Convert weights of open_clip, OpenAI, CLOOB, Hugging Face or SLIP into a checkpoint");
   importing
       ->add_option("file", arguments->input, "safetensors, .pt, .pth or .bin, or a folder with such a file")
       ->required();
   importing->add_option("--out", arguments->out, "Checkpoint folder to write")->required();
-  add_enum_option<Activation>(*importing, "--activation", arguments->activation,
-                              "Default: gelu for files of open_clip, quick_gelu for others");
+  add_enum_option<Activation>(
+      *importing, "--activation", arguments->activation,
+      "Default: gelu for files of open_clip, quick_gelu for others (of SLIP in the text "
+      "tower, the image tower keeps gelu)");
   importing->add_option(
       "--tokenizer", arguments->tokenizer,
       "The tokenizer, if it is not CLIP's: a sentencepiece model, or gzipped byte-pair merges");

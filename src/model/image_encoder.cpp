@@ -12,8 +12,8 @@ ImageEncoder make_image_encoder(const ModelConfig& config, Initializer& initiali
       encoder = std::make_shared<ModifiedResNetImpl>(config.image, config.embed_dim, initializer);
       break;
     case ImageEncoderKind::vit:
-      encoder = std::make_shared<VisionTransformerImpl>(config.image, config.activation, config.embed_dim,
-                                                        initializer);
+      encoder = std::make_shared<VisionTransformerImpl>(config.image, config.image_activation(),
+                                                        config.embed_dim, initializer);
       break;
   }
   return ImageEncoder(encoder);

@@ -80,8 +80,10 @@ ImageEncoderConfig infer_vit(const NamedTensors& weights, const AttentionHeads& 
           .layers = {count_blocks(weights, "visual.transformer.resblocks.")},
           .width = size_of(weights, "visual.conv1.weight", 0),
           .patch_size = patch_size,
-          .head_width = head_width("image", size_of(weights, "visual.conv1.weight", 0), heads.image,
-                                   heads.image_width)};
+          .head_width =
+              head_width("image", size_of(weights, "visual.conv1.weight", 0), heads.image, heads.image_width),
+          .norm_before_blocks = weights.contains("visual.ln_pre.weight"),
+          .patch_bias = weights.contains("visual.conv1.bias")};
 }
 
 ImageEncoderConfig infer_resnet(const NamedTensors& weights, const AttentionHeads& heads) {

@@ -12,9 +12,15 @@ void require_multiple(std::string_view name, std::int64_t value, std::int64_t di
 }
 
 void validate_resnet(const ImageEncoderConfig& image) {
-  if (image.patch_size) {
-    throw_user_error("model.image.patch_size does not apply to kind 'resnet': remove it");
-  }
+  const ImageEncoderConfig usual;
+  const auto require_usual = [](std::string_view name, bool is_usual) {
+    if (!is_usual) throw_user_error("model.image.{} does not apply to kind 'resnet': remove it", name);
+  };
+  require_usual("patch_size", !image.patch_size);
+  require_usual("norm_before_blocks", image.norm_before_blocks == usual.norm_before_blocks);
+  require_usual("patch_bias", image.patch_bias == usual.patch_bias);
+  require_usual("norm_eps", image.norm_eps == usual.norm_eps);
+  require_usual("activation", !image.activation);
   if (image.layers.size() != 4) {
     throw_user_error(
         "model.image.layers has {} numbers, a resnet needs 4: the blocks per stage, for example [3, 4, 6, 3]",

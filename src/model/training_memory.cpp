@@ -108,9 +108,11 @@ void append_vit(const ImageEncoderConfig& image, std::int64_t embed_dim, std::ve
   const std::int64_t pixels = 3 * image.image_size * image.image_size;
   const std::int64_t tokens = image.grid_size() * image.grid_size() + 1;
   const std::int64_t patches = 3 * image.patch_size.value() * image.patch_size.value() * image.width;
-  layers.push_back({.parameters = patches + (tokens + 3) * image.width,
-                    .cast_parameters = patches,
-                    .fp32_saved = pixels + tokens * image.width,
+  const std::int64_t bias = image.patch_bias ? image.width : 0;
+  const std::int64_t norm = image.norm_before_blocks ? 1 : 0;
+  layers.push_back({.parameters = patches + bias + (tokens + 1 + 2 * norm) * image.width,
+                    .cast_parameters = patches + bias,
+                    .fp32_saved = pixels + norm * tokens * image.width,
                     .compute_saved = 0});
   const Layer block = transformer_block(1 + image.trained_patches(), image.width, image.heads());
   layers.insert(layers.end(), static_cast<std::size_t>(image.layers.at(0)), block);

@@ -23,7 +23,8 @@ ConvShape patch_conv(const ImageEncoderConfig& config) {
           .out_channels = config.width,
           .kernel = patch_size,
           .stride = patch_size,
-          .padding = 0};
+          .padding = 0,
+          .bias = config.patch_bias};
 }
 
 // (B, 3, H, W) -> (B, patches, 3 patch^2): the inputs of a convolution whose stride equals its kernel size;
@@ -53,14 +54,18 @@ VisionTransformerImpl::VisionTransformerImpl(const ImageEncoderConfig& config, A
       projection_(
           register_parameter("proj", initializer.normal({config.width, embed_dim}, embedding_std(config)))),
       patch_embedding_(register_module("conv1", Conv2d(patch_conv(config), initializer))),
-      input_norm_(register_module("ln_pre", LayerNorm(config.width, initializer))),
+      input_norm_(
+          config.norm_before_blocks
+              ? LayerNorm(register_module("ln_pre", LayerNorm(config.width, initializer, config.norm_eps)))
+              : LayerNorm(nullptr)),
       transformer_(register_module("transformer", Transformer(BlockShape{.width = config.width,
                                                                          .heads = config.heads(),
                                                                          .activation = activation,
                                                                          .causal = false,
-                                                                         .weight_stds = {}},
+                                                                         .weight_stds = {},
+                                                                         .norm_eps = config.norm_eps},
                                                               config.layers.at(0), initializer))),
-      output_norm_(register_module("ln_post", LayerNorm(config.width, initializer))) {}
+      output_norm_(register_module("ln_post", LayerNorm(config.width, initializer, config.norm_eps))) {}
 
 // Keeps the class token and a random subset of each image's patches, drawn on the device (FLIP, Li et al.,
 // 2023).
@@ -76,22 +81,27 @@ torch::Tensor VisionTransformerImpl::drop_patches(const torch::Tensor& embedded_
 torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images_BCHW) {
   // A matrix product instead of a convolution: on the CPU its backward pass takes a fraction of the time.
   const torch::Tensor weight_DP = patch_embedding_->weight.flatten(1);
-  const torch::Tensor patches_BLD =
-      at::linear(extract_patches(images_BCHW, patch_embedding_->weight.size(2)), weight_DP);
+  const torch::Tensor patches_BLD = at::linear(extract_patches(images_BCHW, patch_embedding_->weight.size(2)),
+                                               weight_DP, patch_embedding_->bias);
   const torch::Tensor class_B1D = class_embedding_.expand({patches_BLD.size(0), 1, -1});
   // Under autocast the patches are in lower precision and the embeddings in float32, so the residual stream
   // is float32.
   torch::Tensor embedded_BLD = at::cat({class_B1D, patches_BLD}, 1) + positional_embedding_;
   if (is_training() && 1 + trained_patches_ < embedded_BLD.size(1)) embedded_BLD = drop_patches(embedded_BLD);
   const SequenceGroups groups = {{.count = embedded_BLD.size(0), .length = embedded_BLD.size(1)}};
+  if (input_norm_) embedded_BLD = input_norm_->forward(embedded_BLD);
   const torch::Tensor class_BD =
-      transformer_->forward(input_norm_->forward(embedded_BLD).flatten(0, 1), groups, PooledToken::first);
+      transformer_->forward(embedded_BLD.flatten(0, 1), groups, PooledToken::first);
   return at::matmul(output_norm_->forward(class_BD), projection_);
 }
 
 ParametersByLayer VisionTransformerImpl::parameters_by_layer() const {
-  ParametersByLayer layers = {{class_embedding_, positional_embedding_, patch_embedding_->weight}};
-  for (const torch::Tensor& parameter : input_norm_->parameters()) layers[0].push_back(parameter);
+  ParametersByLayer layers = {{class_embedding_, positional_embedding_}};
+  const auto add = [&](const torch::nn::Module& module) {
+    for (const torch::Tensor& parameter : module.parameters()) layers[0].push_back(parameter);
+  };
+  add(*patch_embedding_);
+  if (input_norm_) add(*input_norm_);
   for (std::size_t block = 0; block < transformer_->num_blocks(); ++block)
     layers.push_back(transformer_->parameters_of_block(block));
   return layers;

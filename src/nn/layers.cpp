@@ -15,7 +15,7 @@
 namespace cloob {
 namespace {
 
-constexpr double kEpsilon = 1e-5;
+constexpr double kBatchNormEps = 1e-5;
 constexpr double kMomentum = 0.1;
 
 thread_local int num_statistics_guards = 0;
@@ -40,10 +40,15 @@ Conv2dImpl::Conv2dImpl(const ConvShape& shape, Initializer& initializer)
     : weight(register_parameter(
           "weight", initializer.uniform({shape.out_channels, shape.in_channels, shape.kernel, shape.kernel},
                                         default_bound(shape.in_channels * shape.kernel * shape.kernel)))),
-      shape_(shape) {}
+      shape_(shape) {
+  if (shape.bias) {
+    const std::int64_t fan_in = shape.in_channels * shape.kernel * shape.kernel;
+    bias = register_parameter("bias", initializer.uniform({shape.out_channels}, default_bound(fan_in)));
+  }
+}
 
 torch::Tensor Conv2dImpl::forward(const torch::Tensor& x_BCHW) const {
-  return at::conv2d(x_BCHW, weight, /*bias=*/{}, shape_.stride, shape_.padding);
+  return at::conv2d(x_BCHW, weight, bias, shape_.stride, shape_.padding);
 }
 
 BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, double initial_gain, Initializer& initializer)
@@ -65,23 +70,24 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x_BCHW) {
   }
   if (is_training() && num_statistics_guards > 0) {
     return at::batch_norm(x_BCHW, weight_, bias_, /*running_mean=*/{}, /*running_var=*/{}, /*training=*/true,
-                          kMomentum, kEpsilon, /*cudnn_enabled=*/true);
+                          kMomentum, kBatchNormEps, /*cudnn_enabled=*/true);
   }
   if (is_training()) num_batches_tracked_.add_(1);
   return at::batch_norm(x_BCHW, weight_, bias_, running_mean_, running_var_, is_training(), kMomentum,
-                        kEpsilon,
+                        kBatchNormEps,
                         /*cudnn_enabled=*/true);
 }
 
-LayerNormImpl::LayerNormImpl(std::int64_t width, Initializer& initializer)
+LayerNormImpl::LayerNormImpl(std::int64_t width, Initializer& initializer, double eps)
     : weight_(register_parameter("weight", initializer.constant({width}, 1))),
-      bias_(register_parameter("bias", initializer.constant({width}, 0))) {}
+      bias_(register_parameter("bias", initializer.constant({width}, 0))),
+      eps_(eps) {}
 
 torch::Tensor LayerNormImpl::forward(const torch::Tensor& x) const {
   // Cast first: for a bf16 input, LibTorch's CPU kernel would also accumulate the gradients of gain and bias
   // in bf16, and their sum over all tokens was found to be off by 30 %.
   const torch::Tensor x_fp32 = at_least_fp32(x);
-  return at::layer_norm(x_fp32, weight_.sizes(), weight_, bias_, kEpsilon).to(x.scalar_type());
+  return at::layer_norm(x_fp32, weight_.sizes(), weight_, bias_, eps_).to(x.scalar_type());
 }
 
 EmbeddingImpl::EmbeddingImpl(std::int64_t num_rows, std::int64_t width, double std, Initializer& initializer)

@@ -71,9 +71,9 @@ torch::Tensor MlpImpl::forward(const torch::Tensor& x) const {
 }
 
 ResidualAttentionBlockImpl::ResidualAttentionBlockImpl(const BlockShape& shape, Initializer& initializer)
-    : attention_norm_(register_module("ln_1", LayerNorm(shape.width, initializer))),
+    : attention_norm_(register_module("ln_1", LayerNorm(shape.width, initializer, shape.norm_eps))),
       attention_(register_module("attn", SelfAttention(shape, initializer))),
-      mlp_norm_(register_module("ln_2", LayerNorm(shape.width, initializer))),
+      mlp_norm_(register_module("ln_2", LayerNorm(shape.width, initializer, shape.norm_eps))),
       mlp_(register_module("mlp", Mlp(shape, initializer))) {}
 
 torch::Tensor ResidualAttentionBlockImpl::forward(const torch::Tensor& x_TD,

@@ -15,6 +15,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr double kUsualEps = 1e-5;  // of layer norms
+constexpr const char* kPatchBias = "a bias in the embedding of patches";
+constexpr const char* kFileAdvice = "export a file for this program, --out NAME.safetensors";
+
 void write_text(const std::filesystem::path& path, std::string_view text) {
   OutputFile file(path);
   file.write(text);
@@ -34,6 +38,8 @@ Json open_clip_config(const RunConfig& config) {
   if (image.kind == ImageEncoderKind::vit) {
     vision["layers"] = image.layers[0];
     vision["patch_size"] = image.patch_size.value();
+    if (!image.norm_before_blocks) vision["no_ln_pre"] = true;
+    if (image.norm_eps != kUsualEps) vision["norm_kwargs"] = {{"eps", image.norm_eps}};
   } else {
     vision["layers"] = image.layers;
   }
@@ -55,6 +61,11 @@ Json open_clip_config(const RunConfig& config) {
             {"fill_color", config.image.fill_color}}}};
 }
 
+void require_open_clip(const ImportedModel& model) {
+  if (const auto lacking = what_open_clip_lacks(model.config.model))
+    throw_user_error("open_clip cannot have {}: {}", *lacking, kFileAdvice);
+}
+
 void write_open_clip(const ImportedModel& model, const std::filesystem::path& folder) {
   write_json(folder / "open_clip_config.json", open_clip_config(model.config));
   write_safetensors(folder / "open_clip_model.safetensors", model.weights, weights_metadata(model.config));
@@ -63,34 +74,39 @@ void write_open_clip(const ImportedModel& model, const std::filesystem::path& fo
 // --- transformers: config.json, model.safetensors, preprocessor_config.json and the files of CLIPTokenizer.
 
 void require_hugging_face(const ImportedModel& model) {
-  const auto refuse = [](std::string_view what) {
-    throw_user_error("a CLIPModel of transformers cannot have {}: export with --format open_clip", what);
-  };
   const RunConfig& config = model.config;
+  const auto refuse = [&](std::string_view what) {
+    throw_user_error("a CLIPModel of transformers cannot have {}: {}", what,
+                     what_open_clip_lacks(config.model) ? kFileAdvice : "export with --format open_clip");
+  };
   if (config.model.image.kind != ImageEncoderKind::vit)
     refuse("a ResNet as its image tower, only a vision transformer");
+  if (config.model.image.patch_bias) refuse(kPatchBias);
+  if (!config.model.image.norm_before_blocks) refuse("an image tower without a norm before its blocks");
   if (!model.has_tokenizer || config.text.tokenizer != TokenizerKind::clip ||
       !config.text.vocabulary_file.empty() || config.model.text.vocab_size < kClipVocabularySize)
     refuse("another tokenizer than CLIP's");
   if (config.image.resize_mode == ResizeMode::longest) refuse("image.resize_mode longest");
 }
 
-Json tower_config(Activation activation, std::int64_t width, std::int64_t layers, std::int64_t heads,
-                  std::int64_t embed_dim) {
+Json tower_config(Activation activation, double norm_eps, std::int64_t width, std::int64_t layers,
+                  std::int64_t heads, std::int64_t embed_dim) {
   return {
       {"hidden_size", width},         {"intermediate_size", 4 * width},      {"num_hidden_layers", layers},
-      {"num_attention_heads", heads}, {"hidden_act", enum_name(activation)}, {"layer_norm_eps", 1e-5},
+      {"num_attention_heads", heads}, {"hidden_act", enum_name(activation)}, {"layer_norm_eps", norm_eps},
       {"projection_dim", embed_dim}};
 }
 
 Json hugging_face_config(const ModelConfig& model) {
   const ImageEncoderConfig& image = model.image;
   const TextEncoderConfig& text = model.text;
-  Json vision = tower_config(model.activation, image.width, image.layers[0], image.heads(), model.embed_dim);
+  Json vision = tower_config(model.image_activation(), image.norm_eps, image.width, image.layers[0],
+                             image.heads(), model.embed_dim);
   vision.update({{"model_type", "clip_vision_model"},
                  {"image_size", image.image_size},
                  {"patch_size", image.patch_size.value()}});
-  Json words = tower_config(model.activation, text.width, text.layers, text.heads, model.embed_dim);
+  Json words =
+      tower_config(model.activation, kUsualEps, text.width, text.layers, text.heads, model.embed_dim);
   words.update({{"model_type", "clip_text_model"},
                 {"vocab_size", text.vocab_size},
                 {"max_position_embeddings", text.context_length},
@@ -144,8 +160,15 @@ void write_hugging_face(const ImportedModel& model, const std::filesystem::path&
 
 }  // namespace
 
+std::optional<std::string_view> what_open_clip_lacks(const ModelConfig& model) {
+  if (model.image.patch_bias) return kPatchBias;
+  if (model.image.kind == ImageEncoderKind::vit && model.image_activation() != model.activation)
+    return "different activations in its towers";
+  return std::nullopt;
+}
+
 void export_folder(const ImportedModel& model, ExportFormat format, const std::filesystem::path& folder) {
-  if (format == ExportFormat::hf) require_hugging_face(model);
+  format == ExportFormat::hf ? require_hugging_face(model) : require_open_clip(model);
   const auto write = format == ExportFormat::hf ? write_hugging_face : write_open_clip;
   write_new_folder(folder, [&](const std::filesystem::path& partial) { write(model, partial); });
 }

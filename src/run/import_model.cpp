@@ -19,7 +19,7 @@
 #include "cloob/config/config.h"
 #include "cloob/model/infer_config.h"
 #include "cloob/model/weights.h"
-#include "run/neighbor_settings.h"
+#include "run/untold_settings.h"
 
 namespace cloob {
 namespace {
@@ -53,9 +53,15 @@ Activation activation_named(const std::string& name) {
 }
 
 // The settings that this program stored in the file, or that someone wrote who gave it away.
-void take_settings(const std::filesystem::path& path, const std::string& text, ImportedModel& imported) {
-  const auto used = read_config<FeatureSettings>(
-      ConfigSource::from_data(text, fmt::format("{} ({})", path.string(), kSettingsKey), kMaxSettingsBytes));
+std::optional<FeatureSettings> stored_settings(const std::filesystem::path& path,
+                                               const std::map<std::string, std::string>& metadata) {
+  const auto text = metadata.find(kSettingsKey);
+  if (text == metadata.end()) return std::nullopt;
+  return read_config<FeatureSettings>(ConfigSource::from_data(
+      text->second, fmt::format("{} ({})", path.string(), kSettingsKey), kMaxSettingsBytes));
+}
+
+void take_settings(const FeatureSettings& used, ImportedModel& imported) {
   imported.config.model = used.model;
   imported.config.image = used.image;
   imported.config.text = used.text;
@@ -64,24 +70,41 @@ void take_settings(const std::filesystem::path& path, const std::string& text, I
   imported.config.text.vocabulary_file.clear();
 }
 
-// What the file says itself, then what is written next to it, then what is usual for such files.
-Activation activation_of(const ImportedWeights& read, const std::optional<NeighborSettings>& neighbor) {
+std::optional<UntoldSettings> untold_settings(const std::filesystem::path& path, WeightSource source,
+                                              const NamedTensors& weights) {
+  return source == WeightSource::slip ? slip_settings(weights) : neighbor_settings(path, source);
+}
+
+// What the file says itself, then what is known otherwise, then what is usual for such files.
+Activation activation_of(const ImportedWeights& read, const std::optional<UntoldSettings>& untold) {
   const bool is_in_file = read.metadata.contains("activation");
-  return neighbor && !is_in_file ? neighbor->activation : activation_named(read.default_activation);
+  return untold && !is_in_file ? untold->activation : activation_named(read.default_activation);
+}
+
+// Besides the heads and the activation.
+void take_untold(const UntoldSettings& untold, RunConfig& config) {
+  if (config.model.image.kind == ImageEncoderKind::vit) {
+    config.model.image.activation = untold.image_activation;
+    config.model.image.norm_eps = untold.image_norm_eps;
+  }
+  config.image = untold.image;
+  config.text = untold.text;
 }
 
 void infer_settings(const std::filesystem::path& path, const ImportedWeights& read,
                     const ImportOptions& options, ImportedModel& imported) {
   RunConfig& config = imported.config;
   try {
-    const auto neighbor = neighbor_settings(path, read.source);
-    config.model = infer_model_config(imported.weights, neighbor ? neighbor->heads : AttentionHeads());
-    config.model.activation = activation_of(read, neighbor);
-    if (neighbor) config.image = neighbor->image;
-    if (neighbor)
-      log_info("weights", "{}: heads, activation and preprocessing are those of {}", path.string(),
-               neighbor->file);
-    if (!neighbor && !options.activation && !read.metadata.contains("activation"))
+    const auto untold = untold_settings(path, read.source, imported.weights);
+    config.model = infer_model_config(imported.weights, untold ? untold->heads : AttentionHeads());
+    config.model.activation = activation_of(read, untold);
+    if (untold) {
+      take_untold(*untold, config);
+      const bool cuts = untold->text.truncation == Truncation::cut;
+      log_info("weights", "{}: heads, activation and preprocessing are those of {}{}", path.string(),
+               untold->origin, cuts ? "; long captions lose their end token (text.truncation)" : "");
+    }
+    if (!untold && !options.activation && !read.metadata.contains("activation"))
       log_info("weights", "{}: a file of {}, assumed to use {}; override with --activation", path.string(),
                source_name(read.source), read.default_activation);
     // Sizes that tensors can have, but settings cannot.
@@ -91,6 +114,12 @@ void infer_settings(const std::filesystem::path& path, const ImportedWeights& re
   } catch (const UserError& error) {
     throw_user_error("'{}': {}", path.string(), error.what());
   }
+}
+
+void take_image_settings(const std::optional<FeatureSettings>& stored, InitialWeights& initial) {
+  if (!stored) return;
+  initial.image_activation = stored->model.image_activation();
+  initial.image_norm_eps = stored->model.image.norm_eps;
 }
 
 void require_variances(const std::filesystem::path& path, const NamedTensors& weights) {
@@ -129,9 +158,8 @@ std::map<std::string, std::string> weights_metadata(const RunConfig& config) {
 ImportedModel import_model(const std::filesystem::path& path, const ImportOptions& options) {
   ImportedWeights read = import_and_log(path);
   ImportedModel imported{.weights = std::move(read.tensors), .config = {}};
-  const auto settings = read.metadata.find(kSettingsKey);
-  if (settings != read.metadata.end()) {
-    take_settings(path, settings->second, imported);
+  if (const auto stored = stored_settings(path, read.metadata)) {
+    take_settings(*stored, imported);
   } else {
     infer_settings(path, read, options, imported);
   }
@@ -163,14 +191,24 @@ InitialWeights read_initial_weights(const std::string& path) {
   const CheckpointLocation location = resolve_checkpoint(path);
   if (location.kind == CheckpointLocation::Kind::checkpoint) {
     Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights);
-    return {std::move(checkpoint.weights), activation_named(checkpoint.weights_metadata["activation"]),
-            /*activation_is_known=*/true};
+    InitialWeights initial{.tensors = std::move(checkpoint.weights),
+                           .activation = activation_named(checkpoint.weights_metadata["activation"]),
+                           .activation_is_known = true};
+    take_image_settings(stored_settings(location.path, checkpoint.weights_metadata), initial);
+    return initial;
   }
   ImportedWeights read = import_and_log(location.path);
-  const auto neighbor = neighbor_settings(location.path, read.source);
-  const bool is_known = read.metadata.contains("activation") || neighbor.has_value();
-  const Activation activation = activation_of(read, neighbor);
-  return {std::move(read.tensors), activation, is_known, neighbor ? neighbor->heads : AttentionHeads()};
+  const auto untold = untold_settings(location.path, read.source, read.tensors);
+  InitialWeights initial{.activation = activation_of(read, untold),
+                         .activation_is_known = read.metadata.contains("activation") || untold.has_value()};
+  if (untold) {
+    initial.heads = untold->heads;
+    initial.image_activation = untold->image_activation.value_or(untold->activation);
+    initial.image_norm_eps = untold->image_norm_eps;
+  }
+  take_image_settings(stored_settings(location.path, read.metadata), initial);
+  initial.tensors = std::move(read.tensors);
+  return initial;
 }
 
 }  // namespace cloob

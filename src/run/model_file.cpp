@@ -27,7 +27,8 @@ struct ModelFile {
 };
 static_assert(lists_every_member<ModelFile>);
 
-std::map<std::string, std::string> sizes_of(const ModelConfig& config) {
+std::map<std::string, std::string> sizes_of(ModelConfig config) {
+  if (config.image.activation == config.activation) config.image.activation.reset();
   std::map<std::string, std::string> values = setting_values(ModelFile{config});
   for (const std::string_view name : kVariations) values.erase(std::string(name));
   return values;

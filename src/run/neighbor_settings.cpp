@@ -1,5 +1,3 @@
-#include "run/neighbor_settings.h"
-
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -18,6 +16,7 @@
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "run/untold_settings.h"
 
 namespace cloob {
 namespace {
@@ -59,11 +58,18 @@ Activation activation_of(const Json& tower) {
   throw_user_error("its {} is '{}'; gelu and quick_gelu are supported", kKey, name);
 }
 
-void check_epsilon(const Json& tower) {
-  constexpr double kEpsilon = 1e-5;
-  const double epsilon = value_at(tower, "layer_norm_eps", kEpsilon);
-  if (std::abs(epsilon / kEpsilon - 1) > 1e-3)
-    throw_user_error("its layer_norm_eps is {}, only {} is supported", epsilon, kEpsilon);
+constexpr double kEpsilon = 1e-5;  // of CLIP and the default of both programs
+
+double epsilon_at(const Json& json, const char* key) {
+  const double epsilon = value_at(json, key, kEpsilon);
+  return std::abs(epsilon / kEpsilon - 1) < 1e-3 ? kEpsilon
+                                                 : epsilon;  // some files have the float32 nearest to it
+}
+
+void check_text_epsilon(const Json& json, const char* key) {
+  const double epsilon = epsilon_at(json, key);
+  if (epsilon != kEpsilon)
+    throw_user_error("its {} in the text tower is {}, only {} is supported", key, epsilon, kEpsilon);
 }
 
 void read_mean_and_std(const Json& json, const char* mean, const char* std, ImageConfig& image) {
@@ -124,13 +130,12 @@ void warn_of_other_steps(const Json& images, const std::filesystem::path& file, 
               file.string(), join(steps, ", "), image_size);
 }
 
-void read_hugging_face(const Json& config, const std::filesystem::path& folder, NeighborSettings& settings) {
+void read_hugging_face(const Json& config, const std::filesystem::path& folder, UntoldSettings& settings) {
   const Json vision = object_at(config, "vision_config"), text = object_at(config, "text_config");
-  settings.activation = activation_of(vision);
-  if (activation_of(text) != settings.activation)
-    throw_user_error("its towers have different activations, which is not supported");
-  check_epsilon(vision);
-  check_epsilon(text);
+  settings.activation = activation_of(text);
+  if (activation_of(vision) != settings.activation) settings.image_activation = activation_of(vision);
+  settings.image_norm_eps = epsilon_at(vision, "layer_norm_eps");
+  check_text_epsilon(text, "layer_norm_eps");
   // The defaults of transformers, which leaves them out when it saves.
   settings.heads = {.image = value_at<std::int64_t>(vision, "num_attention_heads", 12),
                     .text = value_at<std::int64_t>(text, "num_attention_heads", 8)};
@@ -142,13 +147,15 @@ void read_hugging_face(const Json& config, const std::filesystem::path& folder, 
   if (object_at(images, "size").contains("height")) settings.image.resize_mode = ResizeMode::squash;
 }
 
-void read_open_clip(const Json& config, NeighborSettings& settings) {
+void read_open_clip(const Json& config, UntoldSettings& settings) {
   const Json model = object_at(config, "model_cfg"), images = object_at(config, "preprocess_cfg");
   settings.activation = value_at(model, "quick_gelu", false) ? Activation::quick_gelu : Activation::gelu;
-  const auto head_width = value_at<std::int64_t>(object_at(model, "vision_cfg"), "head_width", 64);
+  const Json vision = object_at(model, "vision_cfg"), text = object_at(model, "text_cfg");
+  const auto head_width = value_at<std::int64_t>(vision, "head_width", 64);
   if (head_width < 1) throw_user_error("its head_width is {}", head_width);
-  settings.heads = {.image_width = head_width,
-                    .text = value_at<std::int64_t>(object_at(model, "text_cfg"), "heads", 8)};
+  settings.heads = {.image_width = head_width, .text = value_at<std::int64_t>(text, "heads", 8)};
+  settings.image_norm_eps = epsilon_at(object_at(vision, "norm_kwargs"), "eps");
+  check_text_epsilon(object_at(text, "norm_kwargs"), "eps");
   read_mean_and_std(images, "mean", "std", settings.image);
   settings.image.interpolation =
       interpolation_named(value_at<std::string>(images, "interpolation", "bicubic"));
@@ -158,21 +165,21 @@ void read_open_clip(const Json& config, NeighborSettings& settings) {
 
 }  // namespace
 
-std::optional<NeighborSettings> neighbor_settings(const std::filesystem::path& weights, WeightSource source) {
+std::optional<UntoldSettings> neighbor_settings(const std::filesystem::path& weights, WeightSource source) {
   const bool is_hugging_face = source == WeightSource::hugging_face;
   if (!is_hugging_face && source != WeightSource::open_clip) return std::nullopt;
   const std::filesystem::path folder = weights.parent_path();
   const std::filesystem::path file = folder / (is_hugging_face ? "config.json" : "open_clip_config.json");
   const Json config = read_object(file);
   if (!config.contains(is_hugging_face ? "vision_config" : "model_cfg")) return std::nullopt;
-  NeighborSettings settings{.file = file.string(), .heads = {}, .image = {}};
+  UntoldSettings settings{.origin = file.string()};
   try {
     is_hugging_face ? read_hugging_face(config, folder, settings) : read_open_clip(config, settings);
     settings.image.validate();
   } catch (const UserError& error) {
-    throw_user_error("'{}', which belongs to '{}': {}", settings.file, weights.string(), error.what());
+    throw_user_error("'{}', which belongs to '{}': {}", settings.origin, weights.string(), error.what());
   } catch (const Json::exception&) {
-    throw_user_error("'{}', which belongs to '{}': a value has another type than expected", settings.file,
+    throw_user_error("'{}', which belongs to '{}': a value has another type than expected", settings.origin,
                      weights.string());
   }
   return settings;

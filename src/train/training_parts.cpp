@@ -31,6 +31,22 @@ void require_activation(const InitialWeights& initial, const RunConfig& config) 
               config.train.initial_weights, theirs, ours);
 }
 
+// The same for what an image tower can have of its own.
+void require_image_tower(const InitialWeights& initial, const RunConfig& config) {
+  const auto require = [&](std::string_view setting, const auto& theirs, const auto& ours) {
+    if (theirs == ours) return;
+    throw_user_error("'{}' was trained with {} {}, but it is {} in this run: set it to {}",
+                     config.train.initial_weights, setting, theirs, ours, theirs);
+  };
+  const ModelConfig& model = config.model;
+  if (model.image.kind != ImageEncoderKind::vit) return;
+  if (initial.image_activation)
+    require("model.image.activation", enum_name(*initial.image_activation),
+            enum_name(model.image_activation()));
+  require("model.image.norm_eps", initial.image_norm_eps.value_or(model.image.norm_eps),
+          model.image.norm_eps);
+}
+
 // Weights of another number of heads have the same shapes as well.
 void require_heads(const InitialWeights& initial, const RunConfig& config) {
   const auto require = [&](const char* what, const std::optional<std::int64_t>& theirs, std::int64_t ours) {
@@ -76,6 +92,7 @@ StartingWeights read_starting_weights(const RunConfig& config) {
   if (config.train.initial_weights.empty()) return {};
   InitialWeights initial = read_initial_weights(config.train.initial_weights);
   require_activation(initial, config);
+  require_image_tower(initial, config);
   require_heads(initial, config);
   return {std::move(initial.tensors), config.train.initial_weights};
 }

@@ -77,22 +77,34 @@ def make_tokens():
     return tokens
 
 
-def tower_results(vision, quick_gelu, train):
-    model = make_clip(vision, quick_gelu).train(train)
-    images = filled("images", (BATCH, 3, vision["image_size"], vision["image_size"]), 0.0, 1.0).double()
+def make_images(size):
+    return filled("images", (BATCH, 3, size, size), 0.0, 1.0).double()
+
+
+def in_float32(results):
+    return {name: t.detach().to(torch.float32 if t.is_floating_point() else t.dtype).contiguous()
+            for name, t in results.items()}
+
+
+def features_and_gradients(model, image_size):
+    """Unit-length features, CLIP's loss, and its gradients by the model's names."""
     tokens = make_tokens()
-    image = model.encode_image(images, normalize=True)
-    text = model.encode_text(tokens, normalize=True)
+    image = F.normalize(model.encode_image(make_images(image_size)), dim=-1)
+    text = F.normalize(model.encode_text(tokens), dim=-1)
     logits = model.logit_scale.exp() * image @ text.T
     labels = torch.arange(BATCH)
     loss = (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
     loss.backward()
     results = {"tokens": tokens, "image_features": image, "text_features": text, "loss": loss}
-    results |= {"grad." + name: parameter.grad for name, parameter in model.named_parameters()}
+    return results | {"grad." + name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def tower_results(vision, quick_gelu, train):
+    model = make_clip(vision, quick_gelu).train(train)
+    results = features_and_gradients(model, vision["image_size"])
     if train:
         results |= {"buffer." + name: buffer for name, buffer in model.named_buffers() if "bn" in name or "downsample" in name}
-    return {name: t.detach().to(torch.float32 if t.is_floating_point() else t.dtype).contiguous()
-            for name, t in results.items()}
+    return in_float32(results)
 
 
 def resampled_positions():
@@ -109,9 +121,9 @@ def resampled_positions():
     return {name: tensor.contiguous().clone() for name, tensor in results.items()}
 
 
-def names_and_shapes(model_name):
+def names_and_shapes(make_model):
     with torch.device("meta"):
-        model = CLIP(**open_clip.get_model_config(model_name))
+        model = make_model()
     return "".join(f"{name} {' '.join(map(str, tensor.shape))}".rstrip() + "\n"
                    for name, tensor in sorted(model.state_dict().items()))
 
@@ -160,7 +172,7 @@ def main():
     save_file(tower_results(VIT, quick_gelu=True, train=True), FOLDER / "vit_quick_gelu.safetensors")
     save_file(resampled_positions(), FOLDER / "positions.safetensors")
     for name in ("RN50", "ViT-B-32"):
-        (FOLDER / f"{name}.names.txt").write_text(names_and_shapes(name))
+        (FOLDER / f"{name}.names.txt").write_text(names_and_shapes(lambda: CLIP(**open_clip.get_model_config(name))))
     configs = {name: open_clip.get_model_config(name) for name in
                ("RN50", "RN101", "RN50x4", "RN50x16", "ViT-S-32", "ViT-S-16", "ViT-B-32", "ViT-B-16", "ViT-L-14")}
     (FOLDER / "costs.json").write_text(

@@ -1,4 +1,4 @@
-// Import of weights from other programs: files of open_clip, OpenAI, CLOOB and Hugging Face, with unified names.
+// Import of weights from other programs: files of open_clip, OpenAI, CLOOB, Hugging Face and SLIP, with unified names.
 #pragma once
 
 #include <filesystem>
@@ -10,9 +10,9 @@
 
 namespace cloob {
 
-enum class WeightSource { open_clip, openai, cloob, hugging_face };
+enum class WeightSource { open_clip, openai, cloob, hugging_face, slip };
 
-/// "open_clip", "openai", "cloob" or "hugging_face".
+/// "open_clip", "openai", "cloob", "hugging_face" or "slip".
 std::string_view source_name(WeightSource source);
 
 struct ImportedWeights {
@@ -20,7 +20,7 @@ struct ImportedWeights {
   NamedTensors tensors;
   WeightSource source;
   /// "gelu" or "quick_gelu": from the file's metadata, otherwise gelu for files of open_clip and quick_gelu for
-  /// others. The tensors do not determine it, so the user may override it.
+  /// others. The tensors do not determine it, so the user may override it. That of the text tower in files of SLIP.
   std::string default_activation;
   /// What was skipped in the file, one sentence each.
   std::vector<std::string> notes;

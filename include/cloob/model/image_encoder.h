@@ -60,9 +60,11 @@ class ModifiedResNetImpl final : public ImageEncoderImpl {
 };
 TORCH_MODULE(ModifiedResNet);
 
-/// A transformer over a class token and patches; the final state of the class token is projected.
+/// A transformer over a class token and patches; the final state of the class token is projected. CLIP's by
+/// default, timm's with other settings (ImageEncoderConfig::norm_before_blocks and those after it).
 class VisionTransformerImpl final : public ImageEncoderImpl {
  public:
+  /// `activation` is ModelConfig::image_activation.
   VisionTransformerImpl(const ImageEncoderConfig& config, Activation activation, std::int64_t embed_dim,
                         Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& images_BCHW) override;
@@ -79,7 +81,7 @@ class VisionTransformerImpl final : public ImageEncoderImpl {
   torch::Tensor positional_embedding_;  ///< row 0 belongs to the class token
   torch::Tensor projection_;
   Conv2d patch_embedding_;
-  LayerNorm input_norm_;
+  LayerNorm input_norm_{nullptr};  ///< empty without model.image.norm_before_blocks
   Transformer transformer_;
   LayerNorm output_norm_;
 };

@@ -16,8 +16,8 @@ struct AttentionHeads {
   std::optional<std::int64_t> text = std::nullopt;         ///< number of heads
 };
 
-/// Infers the architecture from tensors under open_clip's names. The activation cannot be inferred and keeps its
-/// default: set it. Not all tensors are looked at, see require_weights_of. Throws UserError that names what is missing.
+/// Infers the architecture from tensors under open_clip's names. The activation and model.image.norm_eps cannot be
+/// inferred and keep their defaults: set them. Not all tensors are looked at, see require_weights_of. Throws UserError that names what is missing.
 ModelConfig infer_model_config(const NamedTensors& weights, const AttentionHeads& heads = {});
 
 struct ParameterCount {

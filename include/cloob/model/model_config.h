@@ -32,6 +32,10 @@ struct ImageEncoderConfig {
   std::optional<std::int64_t> patch_size;
   std::int64_t head_width = 64;
   double patch_dropout = 0;
+  bool norm_before_blocks = true;
+  bool patch_bias = false;
+  double norm_eps = 1e-5;
+  std::optional<Activation> activation = std::nullopt;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -56,7 +60,21 @@ struct ImageEncoderConfig {
               Range{1, 65536}),
         field("patch_dropout", &ImageEncoderConfig::patch_dropout,
               "Fraction of a vit's patches that training drops, chosen at random for every image and step.",
-              Range{0.0, 0.99}));
+              Range{0.0, 0.99}),
+        field("norm_before_blocks", &ImageEncoderConfig::norm_before_blocks,
+              "Whether a vit normalizes the embedded patches before its first block, as CLIP does and SLIP "
+              "does not."),
+        field("patch_bias", &ImageEncoderConfig::patch_bias,
+              "Whether the embedding of a vit's patches has a bias, as in SLIP."),
+        field(
+            "norm_eps", &ImageEncoderConfig::norm_eps,
+            "What a vit's layer norms add to the variance: 1e-5 in CLIP, 1e-6 in SLIP. It cannot be inferred "
+            "from a weights file.",
+            Range{1e-12, 1.0}),
+        field(
+            "activation", &ImageEncoderConfig::activation,
+            "Activation function of a vit's MLPs; unset means model.activation. SLIP's image tower has gelu, "
+            "its text tower quick_gelu."));
   }
 
   /// Width of the features before attention pooling in a resnet, of the residual stream in a vit.
@@ -108,7 +126,8 @@ struct ModelConfig {
     return std::tuple(field("embed_dim", &ModelConfig::embed_dim,
                             "Dimension of the shared image and text features.", Range{1, 65536}),
                       field("activation", &ModelConfig::activation,
-                            "Activation function of the transformers' MLPs. It cannot be inferred from a "
+                            "Activation function of the transformers' MLPs, unless model.image.activation "
+                            "gives the image tower its own. It cannot be inferred from a "
                             "weights file: OpenAI's and CLOOB's models use quick_gelu, open_clip's use gelu "
                             "unless their name ends in quickgelu."),
                       field("image", &ModelConfig::image, "The image tower."),
@@ -117,6 +136,9 @@ struct ModelConfig {
                             "Round the initial weights of convolutions, linear layers and projections to "
                             "fp16, as the published CLOOB code does; for reproducing its runs."));
   }
+
+  /// Of the image tower's MLPs.
+  Activation image_activation() const { return image.activation.value_or(activation); }
 
   /// Checks rules between settings. Throws UserError.
   void validate() const;

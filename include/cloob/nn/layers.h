@@ -38,16 +38,17 @@ struct ConvShape {
   std::int64_t kernel;
   std::int64_t stride = 1;
   std::int64_t padding = 0;
+  bool bias = false;
 };
 
-/// A convolution with a square kernel and no bias. The initial weight is uniform in +-1/sqrt(in_channels
-/// kernel^2).
+/// A convolution with a square kernel. Initial weight and bias are uniform in +-1/sqrt(in_channels kernel^2).
 class Conv2dImpl : public torch::nn::Module {
  public:
   Conv2dImpl(const ConvShape& shape, Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& x_BCHW) const;
 
   torch::Tensor weight;
+  torch::Tensor bias;  ///< undefined if the shape has none
 
  private:
   ConvShape shape_;
@@ -70,16 +71,19 @@ class BatchNorm2dImpl : public torch::nn::Module {
 };
 TORCH_MODULE(BatchNorm2d);
 
-/// Layer normalization of the last dimension (eps 1e-5), computed in at least float32 and cast back to the
-/// input's dtype.
+inline constexpr double kLayerNormEps = 1e-5;
+
+/// Layer normalization of the last dimension, computed in at least float32 and cast back to the input's
+/// dtype. `eps` is added to the variance.
 class LayerNormImpl : public torch::nn::Module {
  public:
-  LayerNormImpl(std::int64_t width, Initializer& initializer);
+  LayerNormImpl(std::int64_t width, Initializer& initializer, double eps = kLayerNormEps);
   torch::Tensor forward(const torch::Tensor& x) const;
 
  private:
   torch::Tensor weight_;
   torch::Tensor bias_;
+  double eps_;
 };
 TORCH_MODULE(LayerNorm);
 

@@ -35,6 +35,7 @@ struct BlockShape {
   Activation activation;
   bool causal;
   BlockStds weight_stds;
+  double norm_eps = kLayerNormEps;
 };
 
 /// Self-attention; the weights of queries, keys and values are packed into one matrix, in that order.

@@ -34,7 +34,7 @@ std::map<std::string, std::string> weights_metadata(const RunConfig& config);
 
 /// Reads a weights file (import_weights.h), or the one in a folder of transformers or open_clip. Without
 /// `weights_metadata` the architecture is inferred from the tensors and from the JSON file next to the weights, if there
-/// is one, and assumptions, in particular the activation, are logged. All tensors are checked against the shapes of that
+/// is one, or from what all models of SLIP have, and assumptions, in particular the activation, are logged. All tensors are checked against the shapes of that
 /// architecture. Throws UserError.
 ImportedModel import_model(const std::filesystem::path& path, const ImportOptions& options);
 
@@ -46,10 +46,12 @@ ImportedModel read_checkpoint_model(const std::filesystem::path& folder);
 
 /// Weights to initialize a run with.
 struct InitialWeights {
-  NamedTensors tensors;  ///< under open_clip's names
+  NamedTensors tensors = {};  ///< under open_clip's names
   Activation activation = Activation::gelu;
   bool activation_is_known = false;  ///< the file specifies it; otherwise it is the usual one for such files
   AttentionHeads heads = {};         ///< of the file next to the weights; unset if there is none
+  std::optional<Activation> image_activation = {};  ///< of the image tower, if it is known
+  std::optional<double> image_norm_eps = {};        ///< model.image.norm_eps, if it is known
 };
 
 /// Reads a checkpoint, the newest checkpoint of a run folder, or a weights file. Throws UserError.

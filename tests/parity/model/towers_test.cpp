@@ -1,5 +1,5 @@
-// Features and gradients of small towers against open_clip's CLIP class with the same weights
-// (make_model.py).
+// Features and gradients of small towers against open_clip's CLIP class with the same weights (make_model.py), and
+// against SLIP's (make_slip.py).
 #include <ATen/ATen.h>
 
 #include "cloob/checkpoint/safetensors.h"
@@ -33,6 +33,16 @@ ModelConfig small_vit(Activation activation) {
                   .width = 16,
                   .patch_size = 8,
                   .head_width = 8};
+  return config;
+}
+
+// Its image tower is timm's vision transformer.
+ModelConfig small_slip() {
+  ModelConfig config = small_vit(Activation::quick_gelu);
+  config.image.norm_before_blocks = false;
+  config.image.patch_bias = true;
+  config.image.norm_eps = 1e-6;
+  config.image.activation = Activation::gelu;
   return config;
 }
 
@@ -122,7 +132,7 @@ class Towers : public ::testing::TestWithParam<Case> {
   DualEncoder model_;
 };
 
-TEST_P(Towers, MatchOpenClipsFeaturesAndGradients) {
+TEST_P(Towers, MatchTheReferencesFeaturesAndGradients) {
   const Results results = run(at::kFloat);
   expect_features(results, 1e-5);
   results.loss.backward();
@@ -154,7 +164,8 @@ INSTANTIATE_TEST_SUITE_P(Small, Towers,
                          ::testing::Values(Case{"resnet_train", small_resnet(), true},
                                            Case{"resnet_eval", small_resnet(), false},
                                            Case{"vit_gelu", small_vit(Activation::gelu), true},
-                                           Case{"vit_quick_gelu", small_vit(Activation::quick_gelu), true}),
+                                           Case{"vit_quick_gelu", small_vit(Activation::quick_gelu), true},
+                                           Case{"slip", small_slip(), true}),
                          [](const auto& test) { return test.param.golden; });
 
 }  // namespace

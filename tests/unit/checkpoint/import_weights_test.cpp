@@ -4,6 +4,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 
 #include <cmath>
 
@@ -96,7 +97,6 @@ TEST(ImportWeights, NamesUnsupportedFamilies) {
   expect_rejected_with("text.transformer.embeddings.word_embeddings.weight", {"a Hugging Face text tower"});
   expect_rejected_with("text.proj.0.weight", {"a Hugging Face text tower"});
   expect_rejected_with("module.text.blocks.0.norm1.weight", {"newer kind"});
-  expect_rejected_with("visual.patch_embed.proj.weight", {"a SLIP model"});
   expect_rejected_with("visual.transformer.resblocks.0.ls_1.gamma", {"LayerScale"});
   expect_rejected_with("visual.transformer.resblocks.0.attn.ln_q.weight", {"extra norms"});
   expect_rejected_with("visual.head.weight", {"no supported CLIP model has, 1 of 18: 'visual.head.weight'"});
@@ -186,6 +186,82 @@ TEST(ImportWeights, NeedsAllPartsOfTransformersTensors) {
   renamed["vision_model.head.probe"] = at::ones({1});
   write_safetensors(folder / "x", renamed, {});
   expect_user_error([&] { import_weights(folder / "x"); }, {"'vision_model.head.probe', which no CLIPModel"});
+}
+
+// With the shapes of a width of 4, of one block of each tower.
+NamedTensors slip_tensors() {
+  NamedTensors tensors = {{"logit_scale", at::ones({})},
+                          {"positional_embedding", at::randn({7, 4})},
+                          {"text_projection", at::randn({4, 3})},
+                          {"token_embedding.weight", at::randn({5, 4})},
+                          {"transformer.resblocks.0.mlp.c_fc.weight", at::randn({16, 4})},
+                          {"image_projection", at::randn({4, 3})},
+                          {"visual.cls_token", at::randn({1, 1, 4})},
+                          {"visual.pos_embed", at::randn({1, 2, 4})},
+                          {"visual.patch_embed.proj.weight", at::randn({4, 3, 2, 2})},
+                          {"visual.patch_embed.proj.bias", at::randn({4})},
+                          {"visual.norm.bias", at::randn({4})},
+                          {"visual.blocks.11.attn.qkv.weight", at::randn({12, 4})}};
+  for (const char* layer : {"norm1", "norm2", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"})
+    tensors[std::string("visual.blocks.11.") + layer + ".bias"] = at::randn({4});
+  return tensors;
+}
+
+TEST(ImportWeights, ReadsTheNamesOfSlip) {
+  const TempDir folder;
+  const NamedTensors slip = slip_tensors();
+  NamedTensors wrapped;
+  for (const auto& [name, tensor] : slip) wrapped["module." + name] = tensor;
+  wrapped["module.image_mlp.layer1.weight"] = at::ones({6, 4});
+  wrapped["module.image_mlp.bn1.num_batches_tracked"] = at::zeros({}, at::kLong);
+  write_safetensors(folder / "x", wrapped, {});
+  const ImportedWeights imported = import_weights(folder / "x");
+  EXPECT_EQ(imported.source, WeightSource::slip);
+  EXPECT_EQ(imported.default_activation, "quick_gelu");
+  EXPECT_THAT(imported.notes, ElementsAre("the 2 tensors of 'image_mlp', the head of SLIP's self-supervised "
+                                          "loss, were skipped"));
+  ASSERT_EQ(imported.tensors.size(), slip.size());
+  const std::string block = "visual.transformer.resblocks.11.";
+  for (const auto& [name, slips] : std::map<std::string, std::string>{
+           {"visual.proj", "image_projection"},
+           {"visual.class_embedding", "visual.cls_token"},
+           {"visual.positional_embedding", "visual.pos_embed"},
+           {"visual.conv1.weight", "visual.patch_embed.proj.weight"},
+           {"visual.conv1.bias", "visual.patch_embed.proj.bias"},
+           {"visual.ln_post.bias", "visual.norm.bias"},
+           {block + "attn.in_proj_weight", "visual.blocks.11.attn.qkv.weight"},
+           {block + "attn.in_proj_bias", "visual.blocks.11.attn.qkv.bias"},
+           {block + "attn.out_proj.bias", "visual.blocks.11.attn.proj.bias"},
+           {block + "ln_1.bias", "visual.blocks.11.norm1.bias"},
+           {block + "ln_2.bias", "visual.blocks.11.norm2.bias"},
+           {block + "mlp.c_fc.bias", "visual.blocks.11.mlp.fc1.bias"},
+           {block + "mlp.c_proj.bias", "visual.blocks.11.mlp.fc2.bias"},
+           {"transformer.resblocks.0.mlp.c_fc.weight", "transformer.resblocks.0.mlp.c_fc.weight"}}) {
+    ASSERT_TRUE(imported.tensors.contains(name)) << name;
+    EXPECT_TRUE(at::equal(imported.tensors.at(name).flatten(), slip.at(slips).flatten())) << name;
+  }
+  EXPECT_EQ(imported.tensors.at("visual.class_embedding").sizes(), (at::IntArrayRef{4}));
+  EXPECT_EQ(imported.tensors.at("visual.positional_embedding").sizes(), (at::IntArrayRef{2, 4}));
+}
+
+TEST(ImportWeights, NamesWhatNoModelOfSlipHas) {
+  const auto expect_rejected = [](const std::string& name, const std::string& part) {
+    const TempDir folder;
+    NamedTensors tensors = slip_tensors();
+    tensors[name] = at::ones({4});
+    write_safetensors(folder / "x", tensors, {});
+    expect_user_error([&] { import_weights(folder / "x"); }, {part});
+  };
+  expect_rejected("visual.blocks.0.ls1.gamma", "no model of SLIP has the tensor 'visual.blocks.0.ls1.gamma'");
+  expect_rejected("visual.blocks.0.norm1", "no model of SLIP has the tensor 'visual.blocks.0.norm1'");
+  expect_rejected("visual.fc_norm.weight", "timm's vision transformer, which is supported as SLIP has it");
+  expect_rejected("logit_bias", "a SigLIP model");
+  const TempDir folder;
+  NamedTensors simclr = slip_tensors();
+  std::erase_if(simclr, [](const auto& item) { return !item.first.starts_with("visual."); });
+  write_safetensors(folder / "x", simclr, {});
+  expect_user_error([&] { import_weights(folder / "x"); },
+                    {"not a complete CLIP model", "'token_embedding.weight' is missing"});
 }
 
 TEST(ImportWeights, RejectsWhatIsNoWeightByName) {

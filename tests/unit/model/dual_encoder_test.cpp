@@ -156,7 +156,7 @@ TEST(DualEncoder, KnowsTowerAndLayerOfItsParameters) {
                        {"ln_final.weight", std::nullopt},
                        {"text_projection", std::nullopt},
                        {"logit_scale", std::nullopt}};
-  for (const ModelConfig& config : {testing::tiny_vit(), testing::tiny_resnet()})
+  for (const ModelConfig& config : {testing::tiny_vit(), testing::tiny_slip(), testing::tiny_resnet()})
     expect_layers(testing::random_model(config, 1), text);
   expect_layers(testing::random_model(testing::tiny_vit(), 1),
                 {{"visual.conv1.weight", 0},
@@ -166,6 +166,10 @@ TEST(DualEncoder, KnowsTowerAndLayerOfItsParameters) {
                  {"visual.transformer.resblocks.1.mlp.c_fc.bias", 2},
                  {"visual.ln_post.bias", std::nullopt},
                  {"visual.proj", std::nullopt}});
+  expect_layers(testing::random_model(testing::tiny_slip(), 1),
+                {{"visual.conv1.bias", 0},
+                 {"visual.transformer.resblocks.0.ln_1.weight", 1},
+                 {"visual.ln_post.bias", std::nullopt}});
   expect_layers(testing::random_model(testing::tiny_resnet(), 1),
                 {{"visual.conv3.weight", 0},
                  {"visual.bn1.weight", 0},

@@ -1,5 +1,7 @@
 #include "cloob/model/model_config.h"
 
+#include <fmt/core.h>
+
 #include "support/support.h"
 
 namespace cloob {
@@ -41,6 +43,19 @@ TEST(ModelConfig, RejectsInvalidResnets) {
   expect_invalid({}, [](ModelConfig& c) { c.image.patch_size = 16; },
                  {"model.image.patch_size", "remove it"});
   expect_invalid({}, [](ModelConfig& c) { c.image.head_width = 60; }, {"head_width", "multiple of 60"});
+}
+
+TEST(ModelConfig, RejectsSettingsOfVisionTransformersForResnets) {
+  const auto expect_not_for_resnets = [](const char* name, void (*change)(ModelConfig&)) {
+    expect_invalid({}, change, {fmt::format("model.image.{} does not apply to kind 'resnet'", name)});
+    ModelConfig config = vit();
+    change(config);
+    EXPECT_NO_THROW(config.validate());
+  };
+  expect_not_for_resnets("norm_before_blocks", [](ModelConfig& c) { c.image.norm_before_blocks = false; });
+  expect_not_for_resnets("patch_bias", [](ModelConfig& c) { c.image.patch_bias = true; });
+  expect_not_for_resnets("norm_eps", [](ModelConfig& c) { c.image.norm_eps = 1e-6; });
+  expect_not_for_resnets("activation", [](ModelConfig& c) { c.image.activation = Activation::gelu; });
 }
 
 TEST(ModelConfig, RejectsInvalidVisionTransformers) {

@@ -30,6 +30,16 @@ inline ModelConfig tiny_vit() {
   return config;
 }
 
+/// A vision transformer as timm has it and SLIP uses it.
+inline ModelConfig tiny_slip() {
+  ModelConfig config = tiny_vit();
+  config.image.norm_before_blocks = false;
+  config.image.patch_bias = true;
+  config.image.norm_eps = 1e-6;
+  config.image.activation = Activation::gelu;
+  return config;
+}
+
 inline DualEncoder random_model(const ModelConfig& config, std::uint64_t seed) {
   return DualEncoder(config, Initializer::random(seed));
 }

@@ -14,7 +14,8 @@ namespace {
 // The estimate counts layers independently of the parameters that the model registers.
 TEST(TrainingMemory, CountsEveryParameterOfTheModel) {
   constexpr std::int64_t kLogitScale = 1;
-  for (const ModelConfig& config : {testing::tiny_resnet(), testing::tiny_vit(), ModelConfig()}) {
+  for (const ModelConfig& config :
+       {testing::tiny_resnet(), testing::tiny_vit(), testing::tiny_slip(), ModelConfig()}) {
     const std::int64_t bytes = 4 * (count_parameters(config).total - kLogitScale);
     const TrainingMemory memory =
         estimate_training_memory(config, {.batch_size = 4, .precision = Precision::fp32});

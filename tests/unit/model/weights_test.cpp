@@ -16,10 +16,11 @@ namespace {
 using testing::expect_same_bits;
 using testing::random_model;
 using testing::tiny_resnet;
+using testing::tiny_slip;
 using testing::tiny_vit;
 
 TEST(Weights, AreCopiedFromModelToModel) {
-  for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_vit(), tiny_slip()}) {
     DualEncoder source = random_model(config, 1);
     source->set_inv_tau(14.3, /*learned=*/true);
     if (config.image.kind == ImageEncoderKind::resnet) source->encode_image(at::randn({2, 3, 64, 64}));
@@ -67,7 +68,7 @@ TEST(Weights, ListOnlyTheFirstFewMismatches) {
 }
 
 TEST(Weights, AreResampledForAnotherImageSizeAndContextLength) {
-  for (ModelConfig config : {tiny_resnet(), tiny_vit()}) {
+  for (ModelConfig config : {tiny_resnet(), tiny_vit(), tiny_slip()}) {
     const NamedTensors weights = copies_of(weights_of(random_model(config, 1)));
     const bool is_vit = config.image.kind == ImageEncoderKind::vit;
     config.image.image_size = is_vit ? 40 : 96;
@@ -87,7 +88,7 @@ TEST(Weights, AreResampledForAnotherImageSizeAndContextLength) {
 }
 
 TEST(InferModelConfig, RecoversTheArchitectureOfOurModels) {
-  for (const ModelConfig& config : {tiny_resnet(), tiny_vit()}) {
+  for (const ModelConfig& config : {tiny_resnet(), tiny_vit(), tiny_slip()}) {
     const ModelConfig found = infer_model_config(weights_of(DualEncoder(config, Initializer::shapes_only())));
     EXPECT_EQ(found.embed_dim, config.embed_dim);
     EXPECT_EQ(found.image.kind, config.image.kind);
@@ -96,6 +97,8 @@ TEST(InferModelConfig, RecoversTheArchitectureOfOurModels) {
     EXPECT_EQ(found.image.width, config.image.width);
     EXPECT_EQ(found.image.patch_size, config.image.patch_size);
     EXPECT_EQ(found.image.heads(), config.image.heads());
+    EXPECT_EQ(found.image.norm_before_blocks, config.image.norm_before_blocks);
+    EXPECT_EQ(found.image.patch_bias, config.image.patch_bias);
     EXPECT_EQ(found.text.context_length, config.text.context_length);
     EXPECT_EQ(found.text.vocab_size, config.text.vocab_size);
     EXPECT_EQ(found.text.width, config.text.width);

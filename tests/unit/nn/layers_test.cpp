@@ -49,12 +49,31 @@ TEST(LayerNorm, SumsGradientsOfManyBf16TokensInFloat32) {
 
 TEST(LayerNorm, StaysInFloat64) {
   Initializer initializer = Initializer::random(1);
-  LayerNorm norm(16, initializer);
-  norm->to(at::kDouble);
+  LayerNorm usual(16, initializer), other(16, initializer, /*eps=*/1e-2);
   const at::Tensor x = at::randn({3, 16}, at::kDouble);
   const at::Tensor centered = x - x.mean(1, true);
-  testing::expect_close(norm->forward(x), centered / (centered.square().mean(1, true) + 1e-5).sqrt(), 1e-12,
-                        1e-14);
+  for (auto [norm, eps] : {std::pair{usual, 1e-5}, std::pair{other, 1e-2}}) {
+    norm->to(at::kDouble);
+    testing::expect_close(norm->forward(x), centered / (centered.square().mean(1, true) + eps).sqrt(), 1e-12,
+                          1e-14);
+  }
+}
+
+TEST(Conv2d, AddsABiasIfItsShapeHasOne) {
+  Initializer initializer = Initializer::random(1);
+  const ConvShape shape{.in_channels = 2, .out_channels = 3, .kernel = 2};
+  ConvShape with_bias = shape;
+  with_bias.bias = true;
+  const Conv2d plain(shape, initializer), biased(with_bias, initializer);
+  EXPECT_EQ(plain->named_parameters().size(), 1);
+  ASSERT_EQ(biased->named_parameters().size(), 2);
+  EXPECT_LE(biased->bias.abs().max().item<double>(), 1 / std::sqrt(8.0));
+  EXPECT_GT(biased->bias.abs().min().item<double>(), 0);
+  const at::NoGradGuard no_grad;
+  plain->weight.copy_(biased->weight);
+  const at::Tensor x_BCHW = at::randn({2, 2, 4, 4});
+  testing::expect_close(biased->forward(x_BCHW), plain->forward(x_BCHW) + biased->bias.view({3, 1, 1}), 0,
+                        1e-6);
 }
 
 TEST(BatchNorm2d, UpdatesRunningStatisticsOnlyInTraining) {

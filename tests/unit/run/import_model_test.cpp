@@ -173,14 +173,133 @@ TEST(ImportModel, TakesSettingsFromTheFilesNextToTransformersWeights) {
     write("config.json", {{"vision_config", vision}, {"text_config", changed}});
     expect_user_error([&] { import_folder(folder.path()); }, {"config.json", part});
   };
-  expect_rejected("hidden_act", "quick_gelu", "different activations");
   expect_rejected("hidden_act", "silu", "'silu'");
-  expect_rejected("layer_norm_eps", 1e-6, "layer_norm_eps");
+  expect_rejected("layer_norm_eps", 1e-6, "layer_norm_eps in the text tower is 1e-06");
   expect_rejected("num_attention_heads", "four", "another type");
   write("config.json",
         {{"vision_config", vision}, {"text_config", {{"hidden_act", "gelu"}, {"num_attention_heads", 3}}}});
   expect_user_error([&] { import_folder(folder.path()); },
                     {"64 wide, which 3 attention heads cannot divide"});
+}
+
+TEST(ImportModel, TakesWhatTheImageTowerOfTransformersHasOfItsOwn) {
+  const TempDir folder;
+  RunConfig config = vit_config(49408);
+  config.model.image.activation = Activation::gelu;
+  config.model.image.norm_eps = 1e-6;
+  const ImportedModel model = model_of(config);
+  export_folder(model, ExportFormat::hf, folder / "a");
+  // Without the metadata, which transformers drops when it saves.
+  write_safetensors(folder / "a" / "model.safetensors", with_hugging_face_names(model.weights), {});
+  const ModelConfig again = import_folder(folder / "a").config.model;
+  EXPECT_EQ(again.activation, Activation::quick_gelu);
+  EXPECT_EQ(again.image.activation, Activation::gelu);
+  EXPECT_EQ(again.image.norm_eps, 1e-6);
+}
+
+TEST(ImportModel, TakesWhatTheImageTowerOfOpenClipHasOfItsOwn) {
+  const TempDir folder;
+  RunConfig config = vit_config();
+  config.model.image.norm_before_blocks = false;
+  config.model.image.norm_eps = 1e-6;
+  const ImportedModel model = model_of(config);
+  export_folder(model, ExportFormat::open_clip, folder / "a");
+  const auto json = nlohmann::json::parse(read_file(folder / "a" / "open_clip_config.json"));
+  EXPECT_EQ(json["model_cfg"]["vision_cfg"]["no_ln_pre"], true);
+  write_safetensors(folder / "a" / "open_clip_model.safetensors", model.weights, {});
+  const ModelConfig again = import_folder(folder / "a").config.model;
+  EXPECT_FALSE(again.image.norm_before_blocks);
+  EXPECT_EQ(again.image.norm_eps, 1e-6);
+}
+
+// The image tower of SLIP under timm's names.
+NamedTensors with_slip_names(const NamedTensors& weights) {
+  NamedTensors renamed;
+  for (const auto& [name, tensor] : weights) {
+    std::string slips = name;
+    const auto replace = [&](std::string_view from, std::string_view to) {
+      const std::size_t at = slips.find(from);
+      if (name.starts_with("visual.") && at != std::string::npos) slips.replace(at, from.size(), to);
+    };
+    for (const auto& [from, to] :
+         std::map<std::string, std::string>{{"transformer.resblocks", "blocks"},
+                                            {"conv1", "patch_embed.proj"},
+                                            {".ln_1", ".norm1"},
+                                            {".ln_2", ".norm2"},
+                                            {"ln_post", "norm"},
+                                            {"in_proj_", "qkv."},
+                                            {"out_proj", "proj"},
+                                            {"c_fc", "fc1"},
+                                            {"c_proj", "fc2"},
+                                            {"class_embedding", "cls_token"},
+                                            {"visual.positional_embedding", "visual.pos_embed"},
+                                            {"visual.proj", "image_projection"}})
+      replace(from, to);
+    renamed["module." + slips] = name.starts_with("visual.") && name.ends_with("_embedding")
+                                     ? tensor.reshape({1, -1, tensor.size(-1)})
+                                     : tensor;
+  }
+  return renamed;
+}
+
+RunConfig slip_config(std::int64_t width, std::int64_t head_width) {
+  RunConfig config = vit_config();
+  ImageEncoderConfig& image = config.model.image;
+  image.width = width;
+  image.head_width = head_width;
+  image.norm_before_blocks = false;
+  image.patch_bias = true;
+  config.model.text.heads = 1;
+  return config;
+}
+
+TEST(ImportModel, KnowsWhatSlipsModelsHave) {
+  const TempDir folder;
+  for (const auto& [width, head_width] : {std::pair{384, 32}, std::pair{768, 64}, std::pair{64, 64}}) {
+    const ModelConfig model = slip_config(width, head_width).model;
+    write_safetensors(folder / "x", with_slip_names(random_weights(model)), {});
+    const RunConfig config = import_model(folder / "x", {}).config;
+    EXPECT_EQ(config.model.image.head_width, head_width);
+    EXPECT_EQ(config.model.activation, Activation::quick_gelu);
+    EXPECT_EQ(config.model.image.activation, Activation::gelu);
+    EXPECT_EQ(config.model.image.norm_eps, 1e-6);
+    EXPECT_FALSE(config.model.image.norm_before_blocks);
+    EXPECT_TRUE(config.model.image.patch_bias);
+    EXPECT_EQ(config.image.mean, (std::vector<double>{0.485, 0.456, 0.406}));
+    EXPECT_EQ(config.image.std, (std::vector<double>{0.229, 0.224, 0.225}));
+    EXPECT_EQ(config.image.interpolation, Interpolation::bilinear);
+    EXPECT_EQ(config.text.truncation, Truncation::cut);
+  }
+}
+
+TEST(ExportModel, WritesSlipsModelsAsAFileOnly) {
+  const TempDir folder;
+  write_safetensors(folder / "slip", with_slip_names(random_weights(slip_config(384, 32).model)), {});
+  const ImportedModel model = import_model(folder / "slip", {});
+  export_file(model, folder / "x.safetensors");
+  const RunConfig again = import_model(folder / "x.safetensors", {}).config;
+  EXPECT_EQ(print_config(again), print_config(model.config));
+  for (const ExportFormat format : {ExportFormat::open_clip, ExportFormat::hf})
+    expect_user_error([&] { export_folder(model, format, folder / "a"); },
+                      {"a bias in the embedding of patches", "--out NAME.safetensors"});
+  RunConfig config = vit_config();
+  config.model.image.activation = Activation::gelu;
+  expect_user_error([&] { export_folder(model_of(config), ExportFormat::open_clip, folder / "a"); },
+                    {"open_clip cannot have different activations in its towers"});
+  EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+}
+
+TEST(ReadInitialWeights, TellsWhatTheImageTowerHasOfItsOwn) {
+  const TempDir folder;
+  write_safetensors(folder / "slip", with_slip_names(random_weights(slip_config(64, 64).model)), {});
+  export_file(import_model(folder / "slip", {}), folder / "x.safetensors");
+  for (const char* file : {"slip", "x.safetensors"}) {
+    const InitialWeights initial = read_initial_weights(folder / file);
+    EXPECT_TRUE(initial.activation_is_known);
+    EXPECT_EQ(initial.activation, Activation::quick_gelu);
+    EXPECT_EQ(initial.image_activation, Activation::gelu);
+    EXPECT_EQ(initial.image_norm_eps, 1e-6);
+  }
 }
 
 TEST(ImportModel, WarnsOfPreprocessingThatItCannotRepeat) {
@@ -241,6 +360,9 @@ TEST(ExportModel, RefusesTransformersForWhatItCannotExpress) {
   config = vit_config(49408);
   config.text.tokenizer = TokenizerKind::sentencepiece;
   expect_refused(config, "another tokenizer");
+  config = vit_config(49408);
+  config.model.image.norm_before_blocks = false;
+  expect_refused(config, "without a norm before its blocks");
   expect_refused(RunConfig(), "ResNet");
 }
 

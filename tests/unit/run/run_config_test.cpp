@@ -203,6 +203,8 @@ TEST(ModelName, FollowsFromTheSizes) {
   EXPECT_EQ(name_of("RN50", {}), "RN50");
   EXPECT_EQ(name_of("ViT-B-32", {{"model.activation", "quick_gelu"}, {"model.image.patch_dropout", "0.5"}}),
             "ViT-B-32-quickgelu");
+  EXPECT_EQ(name_of("ViT-B-32", {{"model.image.activation", "gelu"}}), "ViT-B-32");
+  EXPECT_EQ(name_of("ViT-B-32", {{"model.image.activation", "quick_gelu"}}), "vit 12, width 768, 224 px");
   EXPECT_EQ(name_of("RN50", {{"model.text.layers", "6"}}), "resnet 3-4-6-3, width 64, 224 px");
 }
 
