@@ -27,6 +27,8 @@ fs::path hidden_sibling(const fs::path& target, std::string_view prefix) {
   return target.parent_path() / fmt::format("{}{}", prefix, target.filename().string());
 }
 
+}  // namespace
+
 void require_new_or_empty(const fs::path& folder) {
   std::error_code error;
   if (!fs::exists(folder, error)) return;
@@ -37,8 +39,6 @@ void require_new_or_empty(const fs::path& folder) {
                      folder.string());
   }
 }
-
-}  // namespace
 
 void rename_folder(const fs::path& from, const fs::path& to) {
   if (::rename(from.c_str(), to.c_str()) == 0) return;

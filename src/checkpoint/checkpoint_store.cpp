@@ -99,7 +99,8 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
     }
     const auto metric = state.metrics.find(config_.best_metric);
     if (metric == state.metrics.end() || !std::isfinite(metric->second)) continue;
-    const bool is_better = mode == BestMode::max ? metric->second > best_value : metric->second < best_value;
+    const bool is_better =
+        mode == BestMode::max ? metric->second > best_value : metric->second < best_value;
     if (best && !is_better) continue;
     best = entry;
     best_value = metric->second;

@@ -12,6 +12,7 @@
 #include "cloob/base/log.h"
 #include "cloob/base/named_path.h"
 #include "cloob/config/config.h"
+#include "cloob/run/model_file.h"
 #include "cloob/run/run_config.h"
 
 namespace cloob {
@@ -43,6 +44,7 @@ void read_settings_of(ComparedRun& run) {
   try {
     const auto config = read_config<RunConfig>(ConfigSource::from_file(file));
     run.objective = enum_name(config.objective);
+    run.model = model_name(config.model);
     run.settings = setting_values(config);
     run.checkpoint = config.checkpoint;
   } catch (const UserError& error) {
@@ -74,12 +76,14 @@ ComparedRun read_compared_run(const std::string& argument) {
   ComparedRun run{.name = name,
                   .folder = folder,
                   .objective = "",
+                  .model = "",
                   .settings = {},
                   .checkpoint = {},
                   .records = {},
                   .evaluations = {},
                   .zero_shot = {}};
   std::error_code ignored;
+  if (!fs::exists(run.folder, ignored)) throw_user_error("'{}' does not exist", run.folder.string());
   if (!fs::exists(metrics_path(run.folder), ignored)) {
     throw_user_error("'{}' is not the folder of a run: it has no {}", run.folder.string(),
                      metrics_path(run.folder).filename().string());

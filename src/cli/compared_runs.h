@@ -15,7 +15,7 @@ namespace cloob {
 struct ComparedRun {
   std::string name;
   std::filesystem::path folder;
-  std::string objective;                        ///< of its config.yaml; empty without one
+  std::string objective, model;                 ///< of its config.yaml; empty without one
   std::map<std::string, std::string> settings;  ///< of its config.yaml, by dotted name
   CheckpointConfig checkpoint;                  ///< of its config.yaml
   std::vector<MetricsRecord> records;

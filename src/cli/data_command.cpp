@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/data_settings.h"
 #include "cli/model_arguments.h"
+#include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
@@ -107,7 +108,10 @@ void add_index_command(CLI::App& group, Action& action) {
   add_data_settings(*command, arguments->shards.settings);
   command->callback([command, arguments, &action] {
     take_unknown_settings(*command, arguments->shards.settings);
-    action = [arguments] { return index_data(*arguments); };
+    action = [command, arguments] {
+      reject_misspelled_options(*command);
+      return index_data(*arguments);
+    };
   });
 }
 
@@ -142,7 +146,10 @@ void add_list_command(CLI::App& group, Action& action) {
   add_data_settings(*command, arguments->source.settings);
   command->callback([command, arguments, &action] {
     take_unknown_settings(*command, arguments->source.settings);
-    action = [arguments] { return list_data(*arguments); };
+    action = [command, arguments] {
+      reject_misspelled_options(*command);
+      return list_data(*arguments);
+    };
   });
 }
 

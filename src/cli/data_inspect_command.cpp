@@ -13,6 +13,7 @@
 #include "cli/inspection_report.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
+#include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/shell_word.h"
@@ -52,26 +53,6 @@ void require_outputs(const InspectArguments& arguments) {
   if (!arguments.json.empty()) require_output(arguments.json, OutputKind::json, inputs);
 }
 
-// Packed shards keep all captions in the .json beside the text member, which is read unless it is told otherwise.
-std::int64_t find_unused_captions(DataConfig data, const DataInspection& found) {
-  const bool has_both = std::ranges::any_of(found.member_kinds, [](const auto& kind) {
-    return (kind.first + ",").find("json,") != std::string::npos;
-  });
-  if (data.webdataset.json_caption_field || !has_both || found.of(Measure::captions_per_sample).max() > 1)
-    return 0;
-  data.webdataset.json_caption_field = "captions";
-  const auto source = make_source(data, data.val, Purpose::training);
-  std::int64_t most = 0;
-  for (const std::int64_t index : found.spread) {
-    try {
-      most = std::max<std::int64_t>(most, std::ssize(source->read_captions(index)));
-    } catch (const BadSample&) {  // no such field
-      return 0;
-    }
-  }
-  return most;
-}
-
 void advise_to_pack(const std::string& name) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(name, ignored)) return;
@@ -98,7 +79,7 @@ int inspect_data(const InspectArguments& arguments) {
                           .found = {},
                           .unused_captions = 0};
   report.found = inspect_source(*source, report.options, display.counter("inspect", "sample"));
-  report.unused_captions = find_unused_captions(data, report.found);
+  report.unused_captions = unused_captions(data, *source);
   display.finish();
   if (!arguments.html.empty()) {
     write_html_report(arguments.html, inspection_page(report, *source));
@@ -142,7 +123,10 @@ void add_data_inspect_command(CLI::App& group, Action& action) {
   add_data_settings(*command, arguments->source.settings);
   command->callback([command, arguments, &action] {
     take_unknown_settings(*command, arguments->source.settings);
-    action = [arguments] { return inspect_data(*arguments); };
+    action = [command, arguments] {
+      reject_misspelled_options(*command);
+      return inspect_data(*arguments);
+    };
   });
 }
 

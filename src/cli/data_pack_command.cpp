@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/data_settings.h"
 #include "cli/model_arguments.h"
+#include "cli/usage.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/prepare/pack.h"
@@ -71,7 +72,7 @@ void advise_on_captions(std::int64_t max_captions) {
 
 void report_skipped_samples(const BadSampleCounts& bad) {
   if (bad.total() == 0) return;
-  log_warning("data", "{} unusable samples were skipped: {}; for example {}", with_thousands(bad.total()),
+  log_warning("data", "{} skipped: {}; for example {}", counted(bad.total(), "unusable sample"),
               bad.by_kind(), bad.first_examples());
 }
 
@@ -166,7 +167,10 @@ void add_split_command(CLI::App& group, Action& action) {
   add_common_options(*command, arguments->common);
   command->callback([arguments, command, &action] {
     take_unknown_settings(*command, arguments->common.source.settings);
-    action = [arguments] { return split_samples(*arguments); };
+    action = [command, arguments] {
+      reject_misspelled_options(*command);
+      return split_samples(*arguments);
+    };
   });
 }
 
@@ -179,7 +183,10 @@ void add_data_pack_commands(CLI::App& group, Action& action) {
   add_common_options(*command, *arguments);
   command->callback([arguments, command, &action] {
     take_unknown_settings(*command, arguments->source.settings);
-    action = [arguments] { return pack(*arguments); };
+    action = [command, arguments] {
+      reject_misspelled_options(*command);
+      return pack(*arguments);
+    };
   });
   add_split_command(group, action);
 }

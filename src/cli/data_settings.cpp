@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <utility>
 
 #include "cloob/config/description.h"
+#include "cloob/data/bad_samples.h"
 #include "cloob/data/data_config.h"
 
 namespace cloob {
@@ -33,6 +35,34 @@ void take_unknown_settings(const CLI::App& command, std::vector<std::string>& se
     if (setting.starts_with("--") && setting.find('=') == std::string::npos) setting += "=";
     settings.push_back(std::move(setting));
   }
+}
+
+std::int64_t unused_captions(DataConfig data, const Source& source) {
+  const auto kinds = source.member_kinds();
+  const bool has_json = std::ranges::any_of(
+      kinds, [](const auto& kind) { return (kind.first + ",").find("json,") != std::string::npos; });
+  if (data.webdataset.json_caption_field || !has_json || source.is_stream()) return 0;
+  data.webdataset.json_caption_field = "captions";
+  const auto with_all = make_source(data, data.val, Purpose::training);
+  constexpr std::int64_t kMaxSamples = 16;
+  const std::int64_t samples = std::min(kMaxSamples, with_all->size());
+  std::int64_t most = 0;
+  for (std::int64_t i = 0; i < samples; ++i) {
+    try {
+      most =
+          std::max<std::int64_t>(most, std::ssize(with_all->read_captions(i * with_all->size() / samples)));
+    } catch (const BadSample&) {  // no such field
+      return 0;
+    }
+  }
+  return most > 1 ? most : 0;
+}
+
+std::string advice_on_unused(std::int64_t captions) {
+  return fmt::format(
+      "samples have up to {} captions in the field 'captions' of their .json, of which only the text member is used: set "
+      "data.webdataset.json_caption_field to captions to use all",
+      captions);
 }
 
 }  // namespace cloob

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
+
+#include "cloob/data/data_config.h"
+#include "cloob/data/source.h"
 
 namespace CLI {
 class App;
@@ -18,5 +22,11 @@ void add_data_settings(CLI::App& command, std::vector<std::string>& settings);
 /// Appends to `settings` the command-line arguments that are not options of `command`, such as settings that
 /// do not exist. Call after parsing.
 void take_unknown_settings(const CLI::App& command, std::vector<std::string>& settings);
+
+/// Packed shards keep all captions in the .json beside the text member, which is read unless it is told otherwise. Looks at
+/// a few samples: the largest number of captions of which only one is used, or 0.
+std::int64_t unused_captions(DataConfig data, const Source& source);
+/// What to do if there are.
+std::string advice_on_unused(std::int64_t captions);
 
 }  // namespace cloob

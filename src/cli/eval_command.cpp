@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/data_settings.h"
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
@@ -40,7 +41,10 @@ void require_output_of(const PairArguments& arguments) {
 
 std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataConfig& data) {
   data = read_data_settings({arguments.data, arguments.image_root, data.threads, arguments.settings});
-  return make_source(data, data.val, Purpose::evaluation);
+  auto source = make_source(data, data.val, Purpose::evaluation);
+  if (const std::int64_t captions = unused_captions(data, *source); captions > 0)
+    log_warning("eval", "{}", advice_on_unused(captions));
+  return source;
 }
 
 int eval_retrieval(const PairArguments& arguments, Ranks& ranks) {

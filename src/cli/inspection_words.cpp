@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "cli/data_settings.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -86,7 +87,8 @@ std::string advice_on(BadKind kind) {
     case BadKind::no_image:
       return "set data.webdataset.image_members to the suffix of the images, or drop them";
     case BadKind::no_caption:
-      return "set data.webdataset.json_caption_field or data.csv.caption_columns if captions are elsewhere";
+      return "set data.webdataset.json_caption_field or data.csv.caption_columns if captions are elsewhere; if they are in a "
+             "table, name it in place of the images";
     case BadKind::caption_not_utf8:
       return "convert the captions to UTF-8, for example with iconv -f WINDOWS-1252 -t UTF-8";
     case BadKind::empty_after_cleaning:
@@ -163,7 +165,7 @@ MeasureWords words_of(Measure measure) {
     case Measure::image_kib:
       return {"Image file in KiB", "KiB", "images", HistogramScale::logarithmic};
     case Measure::border_percent:
-      return {"White or black bars, % of image", "% of the image", "images with bars",
+      return {"Bars, % of an image that has them", "% of the image", "images with bars",
               HistogramScale::linear};
   }
   return {};
@@ -213,11 +215,7 @@ std::string stop_text(const InspectionReport& report) {
 }
 
 std::string unused_text(const InspectionReport& report) {
-  if (report.unused_captions < 2) return "";
-  return fmt::format(
-      "Samples have up to {} captions in the field 'captions' of their .json, of which only the text member is used: set "
-      "data.webdataset.json_caption_field to captions to use all.",
-      report.unused_captions);
+  return report.unused_captions == 0 ? "" : "Captions: " + advice_on_unused(report.unused_captions) + ".";
 }
 
 std::string coverage_text(const InspectionReport& report) {

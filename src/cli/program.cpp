@@ -27,6 +27,7 @@ namespace {
 
 // A message has several lines if there are several mistakes.
 int report_failure(int status, const std::string& message) {
+  std::fflush(stdout);
   for (const std::string& line : split(message, '\n'))
     fmt::print(stderr, "error: {}\n", without_controls(presentable(line)));
   return status;
@@ -95,7 +96,6 @@ int run_program(int argc, char** argv, Ranks& ranks) {
   app.require_subcommand(1);
   bool quiet = false;
   Action action;
-  add_launch_command(app, action);
   add_train_command(app, action, quoted_command_line(argc, argv), ranks);
   add_eval_commands(app, action, ranks);
   add_encode_command(app, action, ranks);
@@ -106,6 +106,7 @@ int run_program(int argc, char** argv, Ranks& ranks) {
   add_data_commands(app, action);
   add_bench_commands(app, action, ranks);
   add_report_command(app, action);
+  add_launch_command(app, action);
   add_help_commands(app, action);
   add_quiet_flag(app, quiet);
   reject_empty_values(app);

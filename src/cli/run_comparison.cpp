@@ -67,6 +67,20 @@ bool is_measure(std::string_view name) {
          !name.ends_with("_rank") && !name.ends_with("batch_size") && !name.ends_with("chance_loss");
 }
 
+// Of recall at k when a ranking is random. An image has several texts, of which one has to be among the first k.
+std::optional<double> chance_of_recall(const ComparedRun& run, const std::string& metric) {
+  const std::size_t at = metric.rfind("R@");
+  const auto images = last_value(run, "val/num_images"), texts = last_value(run, "val/num_texts");
+  const auto k = at == std::string::npos ? std::nullopt : parse_double(metric.substr(at + 2));
+  if (!k || !images || !texts || *images < 1 || *texts < 1) return std::nullopt;
+  if (metric.find("text_to_image") != std::string::npos) return std::min(1.0, *k / *images);
+  double all_missed = 1;
+  const double texts_of_image = *texts / *images;
+  for (double place = 0; place < *k; ++place)
+    all_missed *= std::max(0.0, 1 - texts_of_image / std::max(1.0, *texts - place));
+  return 1 - all_missed;
+}
+
 // What a model that has learned nothing would score.
 std::optional<double> chance_of(const ComparedRun& run, const std::string& metric) {
   const auto inverse = [](std::optional<double> count) {
@@ -75,7 +89,7 @@ std::optional<double> chance_of(const ComparedRun& run, const std::string& metri
   if (metric.ends_with("loss")) return last_value(run, metric.substr(0, metric.size() - 4) + "chance_loss");
   if (metric.ends_with("_acc1"))
     return inverse(last_value(run, metric.substr(0, metric.size() - 4) + "num_classes"));
-  return metric.ends_with("R@1") ? inverse(last_value(run, "val/num_images")) : std::nullopt;
+  return chance_of_recall(run, metric);
 }
 
 // Unset if it is not the same for all runs.
@@ -174,6 +188,7 @@ ReportTable last_evaluations(const std::vector<ComparedRun>& runs) {
   };
   add_row("objective",
           [](const ComparedRun& run) { return run.objective.empty() ? kUnknown : run.objective; });
+  add_row("model", [](const ComparedRun& run) { return run.model.empty() ? kUnknown : run.model; });
   add_row("steps", [](const ComparedRun& run) {
     return run.records.empty() ? kUnknown : with_thousands(run.records.back().step);
   });

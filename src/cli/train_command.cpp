@@ -14,18 +14,21 @@
 
 #include "cli/commands.h"
 #include "cli/failure.h"
+#include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
 #include "cloob/config/config.h"
+#include "cloob/data/source_names.h"
 #include "cloob/device/device.h"
 #include "cloob/device/shared_machine.h"
 #include "cloob/run/dry_run.h"
 #include "cloob/run/model_file.h"
 #include "cloob/run/run_config.h"
 #include "cloob/run/run_directory.h"
+#include "cloob/train/check_run.h"
 #include "cloob/train/resume.h"
 #include "cloob/train/time_estimate.h"
 #include "cloob/train/trainer.h"
@@ -85,12 +88,19 @@ std::unique_ptr<RunDirectory> claim_run_folder(const TrainArguments& arguments,
   if (collectives.rank() > 0) return nullptr;
   const auto path = arguments.run_dir.empty() ? default_run_dir(arguments.config)
                                               : std::filesystem::path(arguments.run_dir);
+  std::error_code ignored;
+  const bool has_files = std::filesystem::exists(path, ignored) && !std::filesystem::is_empty(path, ignored);
   auto directory = std::make_unique<RunDirectory>(path);
+  if (has_files && !directory->contains_run())
+    log_warning("train", "'{}' contains other files: the run is written among them", path.string());
   log_info("train", "the run folder is {}", path.string());
   return directory;
 }
 
 RunConfig read_run(const TrainArguments& arguments, const std::vector<std::string>& rest, Origins& origins) {
+  if (const auto format = format_by_name(arguments.config))
+    throw_user_error("'{}' is {}: give a YAML file with settings, and this with --data.train",
+                     arguments.config, *format == DataFormat::csv ? "a table" : "a shard");
   const bool has_model = !arguments.model.empty();
   const auto model = has_model ? find_model_file(arguments.model) : std::filesystem::path();
   ConfigSource source =
@@ -102,11 +112,13 @@ RunConfig read_run(const TrainArguments& arguments, const std::vector<std::strin
 }
 
 int dry_run(RunConfig& config, const Origins& origins, const Collectives& collectives) {
-  const std::vector<std::string> missing = missing_data(config);
-  for (const std::string& message : missing) log_warning("train", "{}", message);
+  const SharedMachine shared_machine;
   pick_precision(config.train);
+  const RunCheck check = check_run(config, collectives);
+  for (const std::string& message : check.errors) log_warning("train", "{}", message);
+  for (const std::string& message : check.warnings) log_warning("train", "{}", message);
   fmt::print("{}#\n{}", describe_run(config, origins), describe_time(config, collectives));
-  if (!missing.empty()) throw_user_error("the run cannot start: {}", missing.front());
+  if (!check.errors.empty()) throw_user_error("the run cannot start: {}", check.errors.front());
   return 0;
 }
 
@@ -177,7 +189,10 @@ void add_train_command(CLI::App& app, Action& action, const std::string& command
   command->allow_extras();
   command->footer("--section.key VALUE overrides any setting of the file; 'cloob config docs' lists them.");
   command->callback([command, arguments, &action, &ranks] {
-    action = [command, arguments, &ranks] { return train(*arguments, command->remaining(), ranks); };
+    action = [command, arguments, &ranks] {
+      reject_misspelled_options(*command);
+      return train(*arguments, command->remaining(), ranks);
+    };
   });
 }
 

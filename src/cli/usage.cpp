@@ -10,6 +10,8 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
+#include "cloob/config/config.h"
+#include "cloob/run/run_config.h"
 
 namespace cloob {
 namespace {
@@ -61,9 +63,11 @@ void reject_misspelled_options(const CLI::App& command) {
   for (const CLI::Option* const option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
   }
+  const std::vector<std::string> settings = setting_names<RunConfig>();
   for (const std::string& word : command.remaining()) {
     const std::string name = word.substr(0, word.find('='));
     if (!name.starts_with("--") || name.find('.') != std::string::npos) continue;
+    if (std::ranges::find(settings, name.substr(2)) != settings.end()) continue;
     const auto same = std::ranges::find(options, without_hyphens(name), without_hyphens);
     const std::string hint =
         same != options.end() ? fmt::format(", did you mean '{}'?", *same) : suggestion(name, options);

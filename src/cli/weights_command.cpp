@@ -15,6 +15,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/inspect.h"
@@ -89,8 +90,12 @@ bool is_single_file(const WeightsArguments& arguments) {
 }
 
 int export_weights(const WeightsArguments& arguments) {
-  require_output(arguments.out, OutputKind::safetensors, {arguments.input});
   const bool is_file = is_single_file(arguments);
+  if (is_file) {
+    require_output(arguments.out, OutputKind::safetensors, {arguments.input});
+  } else {
+    require_new_or_empty(arguments.out);
+  }
   const CheckpointLocation location = resolve_checkpoint(arguments.input);
   const ImportedModel model = location.kind == CheckpointLocation::Kind::checkpoint
                                   ? read_checkpoint_model(location.path)

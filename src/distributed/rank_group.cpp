@@ -84,9 +84,29 @@ std::string host_name() {
   return name.data();
 }
 
+StoreLease::~StoreLease() {
+  constexpr std::chrono::seconds kPatience{5};
+  const std::int64_t rank = environment_.rank, world_size = environment_.world_size;
+  try {
+    store_.set(rank_key("left", rank), "");
+    if (rank > 0 || environment_.launcher_hosts_store) return;
+    const auto is_here = [&](std::int64_t other) {
+      return store_.has_all({rank_key("arrived", other)}) && !store_.has_all({rank_key("left", other)});
+    };
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    for (std::int64_t other = 1; other < world_size; ++other) {
+      while (is_here(other) && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(kPoll);
+    }
+  } catch (const std::exception&) {  // the others have ended
+  }
+}
+
 RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, const RankTimeouts& timeouts,
                      const std::string& agreement)
-    : environment_(environment), timeouts_(timeouts), store_(environment, timeouts.start) {
+    : environment_(environment),
+      timeouts_(timeouts),
+      store_(environment, timeouts.start),
+      lease_(store_, environment_) {
   store_.set(rank_key("arrived", rank()), host_name());
   wait_for_all("arrived", "did not arrive");
   require_agreement(agreement);
@@ -94,22 +114,7 @@ RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, con
   watch_ = std::make_unique<RankWatch>(store_, environment_, timeouts_);
 }
 
-RankGroup::~RankGroup() {
-  // Rank 0 hosts the store, so it leaves last.
-  try {
-    watch_.reset();
-    store_.set(rank_key("left", rank()), "");
-    if (rank() == 0 && !environment_.launcher_hosts_store) {
-      constexpr std::chrono::seconds kPatience{5};
-      const auto end = std::chrono::steady_clock::now() + kPatience;
-      std::vector<std::string> keys;
-      for (std::int64_t other = 0; other < world_size(); ++other) keys.push_back(rank_key("left", other));
-      while (!store_.has_all(keys) && std::chrono::steady_clock::now() < end)
-        std::this_thread::sleep_for(kPoll);
-    }
-  } catch (const std::exception&) {  // the others have ended
-  }
-}
+RankGroup::~RankGroup() = default;
 
 // Names the ranks that are missing when the time is over.
 void RankGroup::wait_for_all(const std::string& key, const char* what) const {

@@ -12,6 +12,20 @@ namespace cloob {
 
 class RankWatch;
 
+/// Keeps the store until every rank that arrived has left, because rank 0 hosts it.
+class StoreLease {
+ public:
+  StoreLease(const RankStore& store, const RankEnvironment& environment)
+      : store_(store), environment_(environment) {}
+  ~StoreLease();
+  StoreLease(const StoreLease&) = delete;
+  StoreLease& operator=(const StoreLease&) = delete;
+
+ private:
+  const RankStore& store_;
+  const RankEnvironment& environment_;
+};
+
 /// The collective operations of c10d. Errors of an operation become RankFailure, with the reason that the failing rank has
 /// given, if there is one.
 class RankGroup final : public Collectives {
@@ -49,6 +63,7 @@ class RankGroup final : public Collectives {
   RankEnvironment environment_;
   RankTimeouts timeouts_;
   RankStore store_;
+  StoreLease lease_;
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
   std::unique_ptr<RankWatch> watch_;
 };

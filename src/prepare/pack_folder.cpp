@@ -8,6 +8,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/json.h"
+#include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -99,6 +100,15 @@ void PackFolder::require_same_plan(const Json& plan) const {
       "'{}' was started with a different plan ({}): give the same source and options to continue, or name a "
       "new folder",
       path_.string(), difference);
+}
+
+void PackFolder::remove_if_useless() const {
+  std::error_code error;
+  if (fs::exists(report_path(0), error)) return;
+  for (const fs::path& entry : paths_in(path_)) {
+    if (entry.filename() != kPlanFile && entry.extension() != ".tar") return;
+  }
+  fs::remove_all(path_, error);
 }
 
 std::string PackFolder::shard_name(std::int64_t shard) { return fmt::format("{:05}.tar", shard); }

@@ -32,6 +32,8 @@ class PackFolder {
 
   const std::filesystem::path& path() const { return path_; }
   /// "00012.tar"
+  /// Removes the folder again if no shard is finished, after an error.
+  void remove_if_useless() const;
   static std::string shard_name(std::int64_t shard);
   std::filesystem::path shard_path(std::int64_t shard) const { return path_ / shard_name(shard); }
 

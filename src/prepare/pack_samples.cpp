@@ -263,7 +263,12 @@ PackResult pack_samples(const Source& source, const Json& origin, const DataConf
               source.size(), options.samples_per_shard);
   const PackPlan plan(source.size(), options);
   const PackFolder packed(folder, describe_plan(origin, plan, source.size(), options), options.resume);
-  return Packer(source, plan, packed, config, options, hooks).run();
+  try {
+    return Packer(source, plan, packed, config, options, hooks).run();
+  } catch (const UserError&) {
+    if (!options.resume) packed.remove_if_useless();
+    throw;
+  }
 }
 
 }  // namespace cloob

@@ -90,6 +90,21 @@ nlohmann::ordered_json origin_of_part(nlohmann::ordered_json origin, const Split
   return origin;
 }
 
+// The folder of the parts, if the first of them failed.
+class RemoveIfEmpty {
+ public:
+  explicit RemoveIfEmpty(fs::path folder) : folder_(std::move(folder)) {}
+  ~RemoveIfEmpty() {
+    std::error_code ignored;
+    fs::remove(folder_, ignored);  // fails for folders with content
+  }
+  RemoveIfEmpty(const RemoveIfEmpty&) = delete;
+  RemoveIfEmpty& operator=(const RemoveIfEmpty&) = delete;
+
+ private:
+  fs::path folder_;
+};
+
 void require_new_or_empty_folder(const fs::path& folder, const SplitOptions& options) {
   std::error_code error;
   if (options.packing.resume || !fs::exists(folder, error)) return;
@@ -117,6 +132,7 @@ SplitResult split_into_shards(const DataConfig& config, const std::vector<std::s
   result.num_in_no_part = std::ssize(indices.back());
   check_split(result);
   if (hooks.opened) hooks.opened();
+  const RemoveIfEmpty remove_after_error(folder);
   std::int64_t num_done = 0;
   for (std::size_t i = 0; i < options.parts.size() && !result.stopped; ++i) {
     const SubsetSource part(opened.source, std::move(indices[i]));

@@ -4,6 +4,7 @@
 #include <ATen/record_function.h>
 #include <fmt/core.h>
 
+#include <chrono>
 #include <cmath>
 #include <utility>
 
@@ -132,7 +133,7 @@ RunResult Trainer::run() {
 }
 
 RunResult Trainer::train() {
-  const StopSignal signal;
+  const StopSignal signal{std::chrono::seconds(config_.distributed.save_grace_seconds)};
   const Loader& loader = feed_->loader();
   log_info("train", "{} pairs, {} steps of {} pairs, {} steps per epoch{}",
            with_thousands(loader.samples_per_epoch()), with_thousands(schedule_->total_steps()),
@@ -384,7 +385,7 @@ RunPosition Trainer::position() const {
 
 void Trainer::describe_device() const {
   log_info("train", "training on the {} in {}",
-           device_.is_cpu() ? fmt::format("CPU ({} threads)", num_threads()) : "GPU",
+           device_.is_cpu() ? fmt::format("CPU ({})", counted(num_threads(), "thread")) : "GPU",
            enum_name(precision_of(config_.train)));
 }
 

@@ -178,6 +178,12 @@ std::string wrong_in(const Command& command, const std::set<std::string>& settin
   std::set<std::string> missing = help.required;
   for (; i < command.words.size(); ++i) {
     const std::string& word = command.words[i];
+    if (word == "--") {  // another command follows
+      missing.erase("command");
+      const Command rest{command.where,
+                         {command.words.begin() + static_cast<std::ptrdiff_t>(i) + 1, command.words.end()}};
+      return missing.empty() ? wrong_in(rest, settings) : *missing.begin() + " is missing";
+    }
     missing.erase(word.substr(0, word.find('=')));
     if (word.starts_with('-') && word.size() > 1) {
       if (const std::string wrong = wrong_option(word, help, settings); !wrong.empty()) return wrong;

@@ -10,6 +10,9 @@ namespace cloob {
 /// Paths of all entries of a folder, sorted. Throws UserError when it cannot be listed.
 std::vector<std::filesystem::path> paths_in(const std::filesystem::path& folder);
 
+/// Throws UserError if there is something else than an empty folder.
+void require_new_or_empty(const std::filesystem::path& folder);
+
 /// A folder that appears under its name only when it is complete: it is filled under a hidden name next to
 /// it, then renamed.
 class StagedFolder {

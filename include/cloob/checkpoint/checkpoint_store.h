@@ -42,7 +42,7 @@ class CheckpointStore {
   /// are removed by the next `save`, so that a mistake loses nothing at once. Throws UserError.
   void supersede_after(std::int64_t step) const;
 
-  /// The best existing checkpoint by `best_metric`; nullopt when none has that metric.
+  /// The best existing checkpoint by `best_metric`, the oldest of equal ones; nullopt when none has that metric.
   std::optional<CheckpointEntry> best() const;
 
  private:

@@ -1,20 +1,22 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <csignal>
 
 namespace cloob {
 
-inline constexpr std::array<int, 3> kStopSignals = {SIGINT, SIGTERM, SIGHUP};
+inline constexpr std::array<int, 4> kStopSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
-/// Turns SIGINT, SIGTERM and SIGHUP (terminal closed) into a request to stop at the next step boundary, for
-/// the lifetime of the object.
+/// Turns SIGINT, SIGTERM, SIGHUP (terminal closed) and SIGUSR1 (Slurm's warning before the end of a job) into a request to stop
+/// at the next step boundary, for the lifetime of the object.
 ///
-/// A second signal terminates the process immediately. SIGPIPE is ignored meanwhile: after Ctrl-C on
-/// `cloob train ... | tee log`, the log is gone before the run has saved. Only one instance may exist at a time.
+/// Further signals within `grace` are ignored, because launchers and schedulers send several; a later one, or a second SIGINT,
+/// terminates the process immediately. SIGPIPE is ignored meanwhile: after Ctrl-C on `cloob train ... | tee log`, the log is gone
+/// before the run has saved. Only one instance may exist at a time.
 class StopSignal {
  public:
-  StopSignal();
+  explicit StopSignal(std::chrono::seconds grace = std::chrono::seconds(0));
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;

@@ -230,8 +230,9 @@ std::size_t CsvTable::find_column(const std::string& name, std::string_view sett
   }
   const auto found = std::find(columns_.begin(), columns_.end(), name);
   if (found != columns_.end()) return static_cast<std::size_t>(found - columns_.begin());
-  throw_user_error("{}:1: no column '{}'{}; the columns are '{}' (separator {}): {}", path_.string(), name,
-                   suggestion(name, columns_), join(columns_, "', '"), separator_name(dialect_.separator),
+  const std::string hint = suggestion(name, columns_);
+  throw_user_error("{}:1: no column '{}'{} the columns are '{}' (separator {}): {}", path_.string(), name,
+                   hint.empty() ? ";" : hint, join(columns_, "', '"), separator_name(dialect_.separator),
                    advice_on_columns(columns_, setting));
 }
 

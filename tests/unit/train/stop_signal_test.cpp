@@ -59,6 +59,24 @@ TEST(StopSignal, TerminatesTheProcessAtTheSecondSignalOfAnyKind) {
       ::testing::KilledBySignal(SIGTERM), "");
 }
 
+TEST(StopSignal, IgnoresFurtherSignalsForAWhile) {
+  const StopSignal stop(std::chrono::seconds(100));
+  std::raise(SIGUSR1);
+  std::raise(SIGTERM);
+  std::raise(SIGINT);
+  EXPECT_EQ(StopSignal::received(), SIGUSR1);
+}
+
+TEST(StopSignal, TerminatesTheProcessAtASecondCtrlC) {
+  EXPECT_EXIT(
+      {
+        const StopSignal stop(std::chrono::seconds(100));
+        std::raise(SIGINT);
+        std::raise(SIGINT);
+      },
+      ::testing::KilledBySignal(SIGINT), "");
+}
+
 TEST(StopSignal, RestoresThePreviousHandlers) {
   const auto before = std::signal(SIGINT, SIG_IGN);
   {

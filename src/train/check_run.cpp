@@ -1,0 +1,28 @@
+#include "cloob/train/check_run.h"
+
+#include "cloob/base/error.h"
+#include "cloob/device/device.h"
+#include "cloob/run/dry_run.h"
+#include "cloob/text/tokenizer.h"
+#include "train/odd_settings.h"
+#include "train/training_parts.h"
+
+namespace cloob {
+
+RunCheck check_run(const RunConfig& config, const Collectives& collectives) {
+  RunCheck check{.errors = missing_data(config), .warnings = {}};
+  if (!check.errors.empty()) return check;
+  try {
+    const auto loader = make_train_loader(config, make_tokenizer(config.text), collectives);
+    const std::int64_t batches = loader->batches_per_epoch();
+    const std::int64_t steps =
+        total_steps(config.train, {.batches_left = batches, .batches_per_epoch = batches});
+    check.warnings = odd_settings(config, /*step=*/0, steps, select_device(config.train.device));
+    make_run_suite(config);
+  } catch (const UserError& error) {
+    check.errors.emplace_back(error.what());
+  }
+  return check;
+}
+
+}  // namespace cloob
