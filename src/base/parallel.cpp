@@ -1,6 +1,7 @@
 #include "cloob/base/parallel.h"
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -9,10 +10,19 @@
 
 namespace cloob {
 
+namespace {
+
+std::atomic<std::int64_t> num_processors = 0;  // 0: all
+
+}  // namespace
+
 std::int64_t resolve_threads(std::int64_t threads) {
   if (threads > 0) return threads;
-  return std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+  const std::int64_t processors = num_processors;
+  return processors > 0 ? processors : std::max<std::int64_t>(1, std::thread::hardware_concurrency());
 }
+
+void set_num_processors(std::int64_t processors) { num_processors = processors; }
 
 void parallel_for(std::int64_t count, std::int64_t threads, const std::function<void(std::int64_t)>& work) {
   std::mutex mutex;

@@ -18,6 +18,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/memory.h"
+#include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
 #include "cloob/config/config.h"
@@ -133,6 +134,10 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
   const SharedMachine shared_machine;
   const Collectives& collectives =
       ranks.connect(select_device(config.train.device), timeouts_of(config), agreement_of(config));
+  if (collectives.world_size() > 1) {
+    set_num_processors(ranks.processors());
+    if (config.train.threads == 0) set_num_threads(ranks.processors());
+  }
   const auto directory = claim_run_folder(arguments, collectives);
   // A job that was started again continues, whatever its command line says about the run that it found at first.
   const bool is_restart = ranks.environment().restarts > 0;

@@ -7,6 +7,7 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <sched.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <unistd.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -78,6 +79,25 @@ class GatherRows : public torch::autograd::Function<GatherRows> {
 
 }  // namespace
 
+namespace {
+
+// Of the ranks of one machine, which launchers number from 0.
+std::string processors_key(std::int64_t local_rank) {
+  return rank_key("processors/" + host_name(), local_rank);
+}
+
+// A digit for each processor that this process may use.
+std::string own_processors() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  std::string digits;
+  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return "1";
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) digits += CPU_ISSET(cpu, &allowed) ? '1' : '0';
+  return digits.substr(0, digits.rfind('1') + 1);
+}
+
+}  // namespace
+
 std::string host_name() {
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
@@ -107,8 +127,10 @@ RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, con
       timeouts_(timeouts),
       store_(environment, timeouts.start),
       lease_(store_, environment_) {
+  store_.set(processors_key(environment_.local_rank), own_processors());
   store_.set(rank_key("arrived", rank()), host_name());
   wait_for_all("arrived", "did not arrive");
+  share_processors();
   require_agreement(agreement);
   create_backends(device);
   watch_ = std::make_unique<RankWatch>(store_, environment_, timeouts_);
@@ -138,6 +160,16 @@ void RankGroup::wait_for_all(const std::string& key, const char* what) const {
     }
     std::this_thread::sleep_for(kPoll);
   }
+}
+
+// Launchers may bind each rank to processors of its own, or let all use the same.
+void RankGroup::share_processors() {
+  const std::string own = own_processors();
+  std::int64_t sharing = 0;
+  for (std::int64_t local = 0; local < environment_.local_world_size; ++local) {
+    if (store_.find(processors_key(local)) == own) ++sharing;
+  }
+  processors_ = std::max<std::int64_t>(1, std::ranges::count(own, '1') / std::max<std::int64_t>(1, sharing));
 }
 
 void RankGroup::require_agreement(const std::string& agreement) const {

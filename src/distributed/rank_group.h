@@ -45,6 +45,7 @@ class RankGroup final : public Collectives {
   void announce(RankActivity activity) const override;
   void broadcast(const NamedTensors& tensors) const override;
 
+  std::int64_t processors() const { return processors_; }
   void report_failure(const std::string& message) noexcept;
 
   /// One row block per rank, in rank order; all have the shape of `local`.
@@ -54,6 +55,7 @@ class RankGroup final : public Collectives {
 
  private:
   void wait_for_all(const std::string& key, const char* what) const;
+  void share_processors();
   void require_agreement(const std::string& agreement) const;
   void create_backends(c10::Device device);
   template <class Start>
@@ -64,6 +66,7 @@ class RankGroup final : public Collectives {
   RankTimeouts timeouts_;
   RankStore store_;
   StoreLease lease_;
+  std::int64_t processors_ = 1;
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
   std::unique_ptr<RankWatch> watch_;
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/parallel.h"
 #include "distributed/rank_group.h"
 
 namespace cloob {
@@ -17,6 +18,8 @@ const Collectives& Ranks::connect(c10::Device device, const RankTimeouts& timeou
   group_ = std::make_unique<RankGroup>(environment_, device, timeouts, agreement);
   return *group_;
 }
+
+std::int64_t Ranks::processors() const { return group_ ? group_->processors() : resolve_threads(0); }
 
 const Collectives& Ranks::single(std::string_view command) const {
   if (world_size() == 1) return single_;

@@ -67,6 +67,7 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
       train_step_(config.train, config.optimizer, config.reference, *task_, collectives, device_),
       suite_(make_run_suite(config)),
       encoder_(task_->feature_model(), config.image, tokenizer_) {
+  require_same_data(feed_->loader(), collectives_);
   encoder_.require_texts();
   if (start.resumed) {
     restore(*start.resumed);

@@ -1,13 +1,17 @@
 #include "train/training_parts.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "cloob/data/bad_samples.h"
 #include "cloob/data/loader/preprocess.h"
 #include "cloob/data/source.h"
 #include "cloob/device/device.h"
@@ -86,6 +90,24 @@ std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
   options.pin_memory = !select_device(config.train.device).is_cpu();
   options.stop_requested = [] { return StopSignal::received() != 0; };
   return std::make_unique<Loader>(std::move(source), std::move(preprocess), options);
+}
+
+void require_same_data(const Loader& loader, const Collectives& collectives) {
+  if (collectives.world_size() == 1) return;
+  const Source& source = *loader.source();
+  std::string own = with_thousands(loader.samples_per_epoch()) + " samples";
+  constexpr std::int64_t kMaxNames = 8;
+  const std::int64_t names = source.is_stream() ? 0 : std::min(kMaxNames, source.size());
+  for (std::int64_t i = 0; i < names; ++i) {
+    const std::int64_t index = i * source.size() / names;
+    try {
+      own += fmt::format(", number {} is '{}'", with_thousands(index), source.key(index));
+    } catch (const BadSample&) {  // counted in training
+    }
+  }
+  const std::string of_rank_0 = broadcast_text(collectives, own);
+  if (own != of_rank_0)
+    throw_user_error("the ranks do not have the same data: rank 0 has {}; this one has {}", of_rank_0, own);
 }
 
 StartingWeights read_starting_weights(const RunConfig& config) {

@@ -13,7 +13,7 @@ struct LaunchOptions {
   std::int64_t max_restarts = 0;
   std::vector<std::string> command;  ///< program and arguments
   /// After the first rank has ended with an error, until the others are killed: a stopped process cannot end by itself.
-  std::chrono::seconds patience{15};
+  std::chrono::seconds patience{10};
 };
 
 /// Runs the command once per rank, with the environment that torchrun would set, and waits for all. Forwards SIGINT, SIGTERM,

@@ -37,6 +37,9 @@ class Ranks {
   /// be the same on all ranks, such as the settings of a run. Throws UserError if a rank does not arrive in time (with
   /// its number), if one disagrees (with the first line that differs), or if the store cannot be reached.
   const Collectives& connect(c10::Device device, const RankTimeouts& timeouts, const std::string& agreement);
+  /// The processors of this rank: those that it may use, divided by the ranks of this machine that may use the same. Known once
+  /// the ranks are connected.
+  std::int64_t processors() const;
   /// For commands that one process runs. Throws UserError if there are several.
   const Collectives& single(std::string_view command) const;
 

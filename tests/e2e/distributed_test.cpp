@@ -1,0 +1,162 @@
+// Several processes train one run: as one process would, and never longer than a lost rank allows.
+
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "e2e/fixture.h"
+#include "e2e/program.h"
+#include "support/named_tensors.h"
+#include "support/support.h"
+
+namespace cloob::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using Words = std::vector<std::string>;
+
+constexpr int kKilled = 128 + SIGKILL, kTerminated = 128 + SIGTERM, kRankFailure = 75;
+
+// A vision transformer, whose normalization does not depend on how a batch is divided.
+Words training(const std::string& run, const Words& more) {
+  Words arguments = train_arguments(
+      run, {"--model", (source_dir() / "configs/test/test-vit.yaml").string(), "--train.threads", "1",
+            "--train.timeout_seconds", "4", "--train.precision", "fp32", "--eval.every_epochs", "0"});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+Words on_ranks(int ranks, const Words& launch_options, const Words& command) {
+  Words arguments = {"launch", "--nproc", std::to_string(ranks)};
+  arguments.insert(arguments.end(), launch_options.begin(), launch_options.end());
+  arguments.emplace_back("--");
+  arguments.insert(arguments.end(), command.begin(), command.end());
+  return arguments;
+}
+
+std::vector<double> losses(const std::string& run) {
+  std::vector<double> values;
+  for (const std::string& line : split(read_file(tiny_project() / run / "metrics.jsonl"), '\n')) {
+    if (line.empty()) continue;
+    const auto record = nlohmann::json::parse(line);
+    if (record.contains("train/loss")) values.push_back(record["train/loss"].get<double>());
+  }
+  return values;
+}
+
+// The process of a rank of the run, by its command line and its environment.
+std::optional<pid_t> find_rank(const std::string& run, int rank) {
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const auto process = parse_integer(entry.path().filename().string());
+    if (!process) continue;
+    std::error_code ignored;
+    std::string command, environment;
+    try {
+      command = read_file(entry.path() / "cmdline");
+      environment = read_file(entry.path() / "environ");
+    } catch (const std::exception&) {  // it has ended
+      continue;
+    }
+    const std::string variable = fmt::format("\nRANK={}\n", rank);
+    std::ranges::replace(environment, '\0', '\n');
+    if (command.find(run) != std::string::npos && ("\n" + environment).find(variable) != std::string::npos)
+      return static_cast<pid_t>(*process);
+  }
+  return std::nullopt;
+}
+
+struct Disturbed {
+  int status = 0;
+  double seconds = 0;  ///< from the signal to the end of all processes
+};
+
+// Sends a signal to one rank after a few steps.
+Disturbed disturb(const std::string& run, int rank, int signal_number, const Words& launch_options,
+                  const Words& more) {
+  BackgroundProgram program(tiny_project(), on_ranks(2, launch_options, training(run, more)));
+  wait_for_lines(program, tiny_project() / run, 4);
+  const auto process = find_rank(run, rank);
+  if (!process) return {-1, 0};
+  const auto begin = std::chrono::steady_clock::now();
+  ::kill(*process, signal_number);
+  const int status = program.wait();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+  EXPECT_FALSE(find_rank(run, 0) || find_rank(run, 1)) << "a rank is left behind";
+  return {status, time.count()};
+}
+
+TEST(Distributed, TwoRanksTrainLikeOneProcess) {
+  ASSERT_EQ(run_cloob(tiny_project(), training("one", {})).exit_status, 0);
+  const ProgramResult two = run_cloob(tiny_project(), on_ranks(2, {}, training("two", {})));
+  ASSERT_EQ(two.exit_status, 0) << two.errors;
+  const std::vector<double> expected = losses("one"), found = losses("two");
+  ASSERT_EQ(found.size(), 16u);
+  for (std::size_t step = 0; step < found.size(); ++step)
+    EXPECT_NEAR(found[step], expected[step], 1e-4) << step;
+  EXPECT_EQ(std::ranges::count(two.errors, '\n'),
+            std::ranges::count(read_file(tiny_project() / "two/log.txt"), '\n') - 1)
+      << "only rank 0 speaks: " << two.errors;
+}
+
+TEST(Distributed, AKilledRankEndsAllAndARestartEndsLikeAnUndisturbedRun) {
+  ASSERT_EQ(run_cloob(tiny_project(), on_ranks(2, {}, training("calm", {}))).exit_status, 0);
+  const Disturbed killed = disturb("killed", 1, SIGKILL, {}, {});
+  EXPECT_EQ(killed.status, kKilled);
+  EXPECT_LT(killed.seconds, 15);
+  EXPECT_EQ(run_cloob(tiny_project(), on_ranks(2, {}, training("killed", {"--resume", "auto"}))).exit_status,
+            0);
+  expect_same_bits(final_tensors(tiny_project() / "killed"), final_tensors(tiny_project() / "calm"));
+
+  EXPECT_EQ(disturb("restarted", 0, SIGKILL, {"--max-restarts", "1"}, {}).status, 0);
+  expect_same_bits(final_tensors(tiny_project() / "restarted"), final_tensors(tiny_project() / "calm"));
+}
+
+TEST(Distributed, AStoppedRankEndsAllAfterTheTimeout) {
+  for (const int rank : {0, 1}) {
+    const Disturbed stopped =
+        disturb(fmt::format("stopped{}", rank), rank, SIGSTOP, {}, {"--train.steps", "100000"});
+    EXPECT_EQ(stopped.status, kRankFailure);
+    EXPECT_LT(stopped.seconds, 45);
+  }
+}
+
+TEST(Distributed, ASignalToOneRankSavesOnAll) {
+  EXPECT_EQ(disturb("asked", 1, SIGTERM, {}, {"--train.steps", "100000"}).status, kTerminated);
+  EXPECT_THAT(read_file(tiny_project() / "asked/log.txt"), HasSubstr("stopped after step"));
+  // Further ranks, or fewer, continue.
+  const auto steps = std::ssize(losses("asked"));
+  const ProgramResult more = run_cloob(
+      tiny_project(),
+      on_ranks(3, {}, training("asked", {"--resume", "auto", "--train.steps", std::to_string(steps + 3)})));
+  EXPECT_EQ(more.exit_status, 0) << more.errors;
+  EXPECT_EQ(std::ssize(losses("asked")), steps + 3);
+}
+
+TEST(Distributed, AnErrorOfOneRankIsToldByAll) {
+  // Only rank 0 opens the run folder, which is a file.
+  write_file_atomically(tiny_project() / "in_the_way", "");
+  const ProgramResult failed = run_cloob(tiny_project(), on_ranks(2, {}, training("in_the_way", {})));
+  EXPECT_EQ(failed.exit_status, 2);
+  EXPECT_THAT(failed.errors, HasSubstr("error: rank 0: "));
+  EXPECT_THAT(failed.errors, ContainsRegex("error: rank 1: rank 0 of 2 on .* failed: .*in_the_way"));
+}
+
+TEST(Distributed, CommandsOfOneProcessSaySo) {
+  const ProgramResult result = run_cloob(
+      tiny_project(), on_ranks(2, {}, {"eval", "retrieval", "none", "--data", "data/validation/*.tar"}));
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("'cloob eval' runs in one process, but torchrun started 2"));
+}
+
+}  // namespace
+}  // namespace cloob::testing
