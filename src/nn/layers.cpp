@@ -1,5 +1,6 @@
 #include "cloob/nn/layers.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/embedding.h>
@@ -11,6 +12,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
 #include "cloob/nn/running_statistics.h"
+#include "nn/sync_batch_norm.h"
 
 namespace cloob {
 namespace {
@@ -61,7 +63,24 @@ BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, double initial_gain, Ini
 KeepRunningStatistics::KeepRunningStatistics() { ++num_statistics_guards; }
 KeepRunningStatistics::~KeepRunningStatistics() { --num_statistics_guards; }
 
+void synchronize_batch_norms(const torch::nn::Module& module, const Collectives& collectives) {
+  for (const auto& part : module.modules()) {
+    if (auto* const norm = dynamic_cast<BatchNorm2dImpl*>(part.get())) norm->synchronize(collectives);
+  }
+}
+
+torch::Tensor BatchNorm2dImpl::forward_synchronized(const torch::Tensor& x_BCHW) {
+  const SyncedBatchNorm result = sync_batch_norm(x_BCHW, weight_, bias_, kBatchNormEps, *collectives_);
+  if (num_statistics_guards > 0) return result.y_BCHW;
+  const at::NoGradGuard no_grad;
+  num_batches_tracked_.add_(1);
+  running_mean_.lerp_(result.mean_C.to(running_mean_.scalar_type()), kMomentum);
+  running_var_.lerp_(result.variance_C.to(running_var_.scalar_type()), kMomentum);
+  return result.y_BCHW;
+}
+
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x_BCHW) {
+  if (is_training() && collectives_ != nullptr) return forward_synchronized(x_BCHW);
   if (is_training() && x_BCHW.numel() == x_BCHW.size(1)) {
     throw_user_error(
         "a batch norm got a single value per channel, which has no variance, because one image is encoded at "

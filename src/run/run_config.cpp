@@ -84,7 +84,8 @@ TaskSettings task_settings(const RunConfig& config) {
           .seed = static_cast<std::uint64_t>(config.train.seed),
           .precision = precision_of(config.train),
           .gradient_checkpointing = config.train.gradient_checkpointing,
-          .cache_frozen_features = config.train.cache_frozen_features};
+          .cache_frozen_features = config.train.cache_frozen_features,
+          .sync_batch_norm = config.distributed.sync_batch_norm};
 }
 
 std::int64_t total_steps(const TrainConfig& config, const RunPosition& position) {

@@ -13,6 +13,7 @@
 #include "cloob/device/streams.h"
 #include "cloob/model/weights.h"
 #include "cloob/nn/eval_mode.h"
+#include "cloob/nn/layers.h"
 #include "task/feature_cache.h"
 
 namespace cloob {
@@ -67,7 +68,9 @@ ContrastiveTask::ContrastiveTask(DualEncoder model, ContrastiveObjective objecti
       device_(device),
       features_(model_, objective_, device),
       image_cache_(make_cache(options.caches_frozen_features, options.image_is_frozen)),
-      text_cache_(make_cache(options.caches_frozen_features, options.text_is_frozen)) {}
+      text_cache_(make_cache(options.caches_frozen_features, options.text_is_frozen)) {
+  if (encodes_collectively()) synchronize_batch_norms(*model_, collectives);
+}
 
 ContrastiveTask::~ContrastiveTask() = default;
 
@@ -86,8 +89,8 @@ RowOutputs ContrastiveTask::encode(const Batch& batch, RowRange rows, EncodePass
   };
   const auto cut = [&](const at::Tensor& inputs) { return inputs.narrow(0, rows.first, rows.count); };
   if (is_needed(outputs[0]))
-    outputs[0].rows =
-        rows.count == 0 ? no_rows(outputs[0].is_trained) : encode_images(cut(batch.images_BCHW));
+    outputs[0].rows = rows.count == 0 && !encodes_collectively() ? no_rows(outputs[0].is_trained)
+                                                                 : encode_images(cut(batch.images_BCHW));
   if (!is_needed(outputs[1])) return outputs;
   const at::Tensor tokens_BL = cut(batch.tokens_BL), end_positions_B = cut(batch.end_positions_B);
   if (rows.count == 0) {
@@ -104,8 +107,14 @@ RowOutputs ContrastiveTask::encode(const Batch& batch, RowRange rows, EncodePass
 // Requires a gradient where rows would, so that the backward pass of this rank makes the same collective calls
 // as the others.
 at::Tensor ContrastiveTask::no_rows(bool is_trained) const {
-  return at::zeros({0, model_->config().embed_dim}, at::TensorOptions(device_).dtype(at::kFloat))
+  return at::zeros({0, model_->config().embed_dim}, model_->logit_scale().options())
       .requires_grad_(is_trained && c10::GradMode::is_enabled());
+}
+
+// The image tower exchanges statistics with the other ranks, so that a rank without rows has to take part.
+bool ContrastiveTask::encodes_collectively() const {
+  return options_.syncs_batch_norms && !options_.image_is_frozen &&
+         model_->config().image.kind == ImageEncoderKind::resnet;
 }
 
 at::Tensor ContrastiveTask::encode_images(const at::Tensor& images_BCHW) {

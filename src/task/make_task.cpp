@@ -38,7 +38,8 @@ std::unique_ptr<TrainingTask> make_contrastive(const TaskSettings& settings, con
       .fixed_inv_tau = loss.learn_inv_tau ? std::nullopt : std::optional(loss.inv_tau),
       .image_is_frozen = settings.optimizer.image.frozen,
       .text_is_frozen = settings.optimizer.text.frozen,
-      .caches_frozen_features = settings.cache_frozen_features};
+      .caches_frozen_features = settings.cache_frozen_features,
+      .syncs_batch_norms = settings.sync_batch_norm && collectives.world_size() > 1};
   return std::make_unique<ContrastiveTask>(make_dual_encoder(settings, start, device),
                                            ContrastiveObjective(loss, settings.retrieval, device), options,
                                            collectives, device);

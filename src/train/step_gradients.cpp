@@ -25,9 +25,9 @@ std::vector<at::Tensor> leaves_of(const TrainedParameters& parameters) {
 }
 
 /// Splits rows into parts whose sizes differ by at most one, because a batch norm cannot handle a single
-/// left-over sample. Without rows there is still one (empty) part.
-std::vector<RowRange> split_into_parts(std::int64_t size, std::int64_t num_parts) {
-  num_parts = std::clamp<std::int64_t>(num_parts, 1, std::max<std::int64_t>(1, size));
+/// left-over sample. Without rows there is still one (empty) part. If ranks encode together, all have equally many parts.
+std::vector<RowRange> split_into_parts(std::int64_t size, std::int64_t num_parts, bool is_collective) {
+  if (!is_collective) num_parts = std::clamp<std::int64_t>(num_parts, 1, std::max<std::int64_t>(1, size));
   std::vector<RowRange> parts;
   for (std::int64_t part = 0; part < num_parts; ++part) {
     const std::int64_t first = size * part / num_parts;
@@ -122,7 +122,8 @@ LossOutput StepGradients::backward(const RowOutputs& outputs, const Batch& batch
 // again and backpropagates the gradients of its outputs. Parameters of the loss itself get their gradients
 // from the one loss.
 LossOutput StepGradients::compute_in_parts(const Batch& batch, std::int64_t step) {
-  const std::vector<RowRange> parts = split_into_parts(batch.size(), num_parts_);
+  const std::vector<RowRange> parts =
+      split_into_parts(batch.size(), num_parts_, task_.encodes_collectively());
   std::vector<at::Tensor> random_states;
   std::vector<RowOutputs> outputs;
   {

@@ -1,5 +1,6 @@
 #include "support/connected_ranks.h"
 
+#include <ATen/Parallel.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ void run_connected_ranks(std::int64_t world_size, const std::function<void(Ranks
   std::vector<std::thread> threads;
   for (std::int64_t rank = 0; rank < world_size; ++rank) {
     threads.emplace_back([&, rank] {
+      at::set_num_threads(1);  // of this thread's work: the ranks share the processors
       try {
         Ranks ranks(environment_of(rank, world_size, port));
         work(ranks);

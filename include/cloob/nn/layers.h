@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "cloob/base/collectives.h"
 #include "cloob/nn/initializer.h"
 
 namespace cloob {
@@ -61,8 +62,13 @@ class BatchNorm2dImpl : public torch::nn::Module {
  public:
   BatchNorm2dImpl(std::int64_t channels, double initial_gain, Initializer& initializer);
   torch::Tensor forward(const torch::Tensor& x_BCHW);
+  /// In training, takes the statistics over the rows of all ranks, which must outlive this.
+  void synchronize(const Collectives& collectives) { collectives_ = &collectives; }
 
  private:
+  torch::Tensor forward_synchronized(const torch::Tensor& x_BCHW);
+
+  const Collectives* collectives_ = nullptr;
   torch::Tensor weight_;
   torch::Tensor bias_;
   torch::Tensor running_mean_;
@@ -70,6 +76,9 @@ class BatchNorm2dImpl : public torch::nn::Module {
   torch::Tensor num_batches_tracked_;
 };
 TORCH_MODULE(BatchNorm2d);
+
+/// Makes all batch norms of a module take their statistics over all ranks.
+void synchronize_batch_norms(const torch::nn::Module& module, const Collectives& collectives);
 
 inline constexpr double kLayerNormEps = 1e-5;
 

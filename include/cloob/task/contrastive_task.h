@@ -41,6 +41,7 @@ struct ContrastiveTaskOptions {
   bool image_is_frozen = false;
   bool text_is_frozen = false;
   bool caches_frozen_features = false;
+  bool syncs_batch_norms = false;  ///< statistics over all ranks
 };
 
 class ContrastiveTask final : public TrainingTask {
@@ -54,6 +55,7 @@ class ContrastiveTask final : public TrainingTask {
 
   TrainedParameters parameters() const override;
   RowOutputs encode(const Batch& batch, RowRange rows, EncodePass pass) override;
+  bool encodes_collectively() const override;
   LossOutput loss(const RowOutputs& outputs, const Batch& batch, std::int64_t step) const override;
   std::int64_t min_samples() const override { return ContrastiveObjective::kMinPairs; }
   void after_update() override;

@@ -38,6 +38,7 @@ struct TaskSettings {
   Precision precision = Precision::fp32;  ///< pure_bf16 also stores the matrices in bf16
   bool gradient_checkpointing = false;
   bool cache_frozen_features = false;
+  bool sync_batch_norm = false;  ///< with several ranks
 };
 
 /// Creates the task that `task.kind` names, with its model on `device`. A fixed inverse temperature is always

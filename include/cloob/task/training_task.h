@@ -67,6 +67,8 @@ class TrainingTask {
   /// Computes the outputs of some rows of a batch, independently of other rows. Called inside autocast,
   /// possibly with no rows, if a rank has no usable sample.
   virtual RowOutputs encode(const Batch& batch, RowRange rows, EncodePass pass) = 0;
+  /// Whether `encode` communicates with other ranks: then every rank calls it equally often, also without rows.
+  virtual bool encodes_collectively() const { return false; }
   /// The loss over all rows of the batch on all ranks, from the concatenated outputs of `encode`. `step`
   /// counts optimizer steps from 0. Called outside of autocast.
   virtual LossOutput loss(const RowOutputs& outputs, const Batch& batch, std::int64_t step) const = 0;
