@@ -120,7 +120,7 @@ RankWatch::Beat RankWatch::read_beat(std::int64_t rank) const {
 }
 
 std::string RankWatch::name_of(std::int64_t rank, const std::string& host) const {
-  return fmt::format("rank {} of {}{}", rank, environment_.world_size, host.empty() ? "" : " on " + host);
+  return fmt::format("rank {} of {}{}", rank, environment_.world_size, host.empty() ? "" : fmt::format(" on {}", host));
 }
 
 std::optional<std::string> RankWatch::judge() {
