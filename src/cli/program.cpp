@@ -10,6 +10,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/failure.h"
@@ -17,6 +18,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/message.h"
+#include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
 #include "cloob/distributed/rank_failure.h"
@@ -60,20 +62,10 @@ int show(const CLI::App& app, const CLI::Success& request, Ranks& ranks) {
 
 // As it could be pasted into a shell.
 std::string quoted_command_line(int argc, char** argv) {
-  constexpr std::string_view kSafe =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./,:@%";
-  std::string line;
-  for (const std::string_view word : std::span(argv, static_cast<std::size_t>(argc))) {
-    if (!line.empty()) line += ' ';
-    if (!word.empty() && word.find_first_not_of(kSafe) == std::string_view::npos) {
-      line += word;
-      continue;
-    }
-    line += '\'';
-    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += '\'';
-  }
-  return line;
+  std::vector<std::string> words;
+  for (const char* const word : std::span(argv, static_cast<std::size_t>(argc)))
+    words.push_back(shell_word(word));
+  return join(words, " ");
 }
 
 // Every command accepts the flag, so that it may be anywhere on the command line.

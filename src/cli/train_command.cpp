@@ -118,7 +118,7 @@ int dry_run(RunConfig& config, const Origins& origins, const Collectives& collec
   const RunCheck check = check_run(config, collectives);
   for (const std::string& message : check.errors) log_warning("train", "{}", message);
   for (const std::string& message : check.warnings) log_warning("train", "{}", message);
-  fmt::print("{}#\n{}", describe_run(config, origins), describe_time(config, collectives));
+  fmt::print("{}#\n{}", describe_run(config, origins), describe_time(config, check, collectives));
   if (!check.errors.empty()) throw_user_error("the run cannot start: {}", check.errors.front());
   return 0;
 }

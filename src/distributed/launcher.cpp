@@ -53,20 +53,6 @@ class SignalQueue {
   sigset_t all_{}, before_{};
 };
 
-std::uint16_t free_port() {
-  const int handle = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  const bool is_found = handle >= 0 &&
-                        ::bind(handle, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
-                        ::getsockname(handle, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (handle >= 0) ::close(handle);
-  if (!is_found) throw_user_error("there is no free port on this machine");
-  return ntohs(address.sin_port);
-}
-
 struct Attempt {
   std::int64_t restarts = 0;
   std::uint16_t port = 0;
@@ -125,6 +111,10 @@ class RankProcesses {
   void send(int signal_number) const {
     for (const auto& [process, rank] : running_) ::kill(process, signal_number);
   }
+  void kill_rest(int signal_number) {
+    was_killed_ = true;
+    send(signal_number);
+  }
   // Takes note of the ranks that have ended.
   void collect() {
     int status = 0;
@@ -149,13 +139,6 @@ class RankProcesses {
     failed_rank_ = rank;
   }
 
- public:
-  void kill_rest(int signal_number) {
-    was_killed_ = true;
-    send(signal_number);
-  }
-
- private:
   std::map<pid_t, std::int64_t> running_;
   int status_ = 0;
   std::int64_t failed_rank_ = -1;
@@ -201,6 +184,20 @@ std::string describe_status(int status) {
 }
 
 }  // namespace
+
+std::uint16_t free_port() {
+  const int handle = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  const bool is_found = handle >= 0 &&
+                        ::bind(handle, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
+                        ::getsockname(handle, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  if (handle >= 0) ::close(handle);
+  if (!is_found) throw_user_error("there is no free port on this machine");
+  return ntohs(address.sin_port);
+}
 
 int launch(const LaunchOptions& options) {
   const SignalQueue signals;

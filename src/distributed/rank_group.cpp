@@ -5,21 +5,19 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <sched.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <unistd.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <numeric>
 #include <thread>
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/host_name.h"
 #include "cloob/base/text.h"
 #include "cloob/distributed/rank_failure.h"
 #include "distributed/local_address.h"
@@ -47,28 +45,29 @@ std::string first_difference(const std::string& of_rank_0, const std::string& ow
   return "line ends";
 }
 
+std::int64_t first_row_of(const std::vector<std::int64_t>& counts, std::int64_t rank) {
+  return std::accumulate(counts.begin(), counts.begin() + rank, std::int64_t{0});
+}
+
 class GatherRows : public torch::autograd::Function<GatherRows> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& local_BD, const RankGroup* group,
                             std::int64_t* first_row) {
-    const auto rows = local_BD.size(0);
-    std::vector<std::int64_t> counts;
-    for (const at::Tensor& count : group->gather_equal(at::tensor({rows})))
-      counts.push_back(count.item<std::int64_t>());
-    const auto own = counts.begin() + group->rank();
-    *first_row = std::accumulate(counts.begin(), own, std::int64_t{0});
-    const std::int64_t largest = std::ranges::max(counts);
-    std::vector<std::int64_t> shape = local_BD.sizes().vec();
-    shape[0] = largest;
-    at::Tensor padded = local_BD.detach().contiguous();
-    if (rows < largest) {
-      padded = at::zeros(shape, local_BD.options());
-      padded.narrow(0, 0, rows).copy_(local_BD);
-    }
-    std::vector<at::Tensor> blocks = group->gather_equal(padded);
-    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = blocks[i].narrow(0, 0, counts[i]);
+    const std::int64_t rows = local_BD.size(0);
+    const at::Tensor counts_W = group->gather_equal(at::scalar_tensor(rows, at::kLong));
+    const auto* const first_count = counts_W.const_data_ptr<std::int64_t>();
+    const std::vector<std::int64_t> counts(first_count, first_count + counts_W.numel());
+    *first_row = first_row_of(counts, group->rank());
     context->saved_data["group"] = reinterpret_cast<std::int64_t>(group);
     context->saved_data["counts"] = counts;
+    const auto [fewest, most] = std::ranges::minmax(counts);
+    if (fewest == most) return group->gather_equal(local_BD.detach().contiguous()).flatten(0, 1);
+    std::vector<std::int64_t> shape = local_BD.sizes().vec();
+    shape[0] = most;
+    const at::Tensor padded = at::zeros(shape, local_BD.options());
+    padded.narrow(0, 0, rows).copy_(local_BD.detach());
+    std::vector<at::Tensor> blocks = group->gather_equal(padded).unbind();
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = blocks[i].narrow(0, 0, counts[i]);
     return at::cat(blocks);
   }
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -76,10 +75,6 @@ class GatherRows : public torch::autograd::Function<GatherRows> {
     return {group->sum_and_scatter(gradients[0], context->saved_data["counts"].toIntVector()), {}, {}};
   }
 };
-
-}  // namespace
-
-namespace {
 
 // Of the ranks of one machine, which launchers number from 0.
 std::string processors_key(std::int64_t local_rank) {
@@ -97,12 +92,6 @@ std::string own_processors() {
 }
 
 }  // namespace
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
 
 StoreLease::~StoreLease() {
   constexpr std::chrono::seconds kPatience{5};
@@ -211,14 +200,15 @@ void RankGroup::run(const Start& start) const {
   throw RankFailure(watch_->reason_of_failure(message.substr(0, message.find('\n'))));
 }
 
-std::vector<at::Tensor> RankGroup::gather_equal(const at::Tensor& local) const {
+at::Tensor RankGroup::gather_equal(const at::Tensor& local) const {
   std::vector<std::int64_t> shape = local.sizes().vec();
   shape.insert(shape.begin(), world_size());
-  std::vector<std::vector<at::Tensor>> outputs = {at::empty(shape, local.options()).unbind()};
-  if (local.numel() == 0) return outputs[0];
+  const at::Tensor all = at::empty(shape, local.options());
+  if (local.numel() == 0) return all;
+  std::vector<std::vector<at::Tensor>> outputs = {all.unbind()};
   std::vector<at::Tensor> inputs = {local};
   run([&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); });
-  return outputs[0];
+  return all;
 }
 
 at::Tensor RankGroup::sum_and_scatter(const at::Tensor& rows_ND,
@@ -226,8 +216,7 @@ at::Tensor RankGroup::sum_and_scatter(const at::Tensor& rows_ND,
   const at::NoGradGuard no_grad;
   const at::Tensor sum = rows_ND.clone(at::MemoryFormat::Contiguous);
   if (sum.numel() > 0) sum_flat(sum);
-  const auto own = counts.begin() + rank();
-  return sum.narrow(0, std::accumulate(counts.begin(), own, std::int64_t{0}), *own);
+  return sum.narrow(0, first_row_of(counts, rank()), counts[static_cast<std::size_t>(rank())]);
 }
 
 GatheredRows RankGroup::gather_rows(const at::Tensor& local_BD) const {

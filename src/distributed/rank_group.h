@@ -48,8 +48,8 @@ class RankGroup final : public Collectives {
   std::int64_t processors() const { return processors_; }
   void report_failure(const std::string& message) noexcept;
 
-  /// One row block per rank, in rank order; all have the shape of `local`.
-  std::vector<at::Tensor> gather_equal(const at::Tensor& local) const;
+  /// The tensors of all ranks, which have the same shape: (...) -> (W, ...), in rank order.
+  at::Tensor gather_equal(const at::Tensor& local) const;
   /// Sums `rows_ND` over the ranks; returns the rows of this one.
   at::Tensor sum_and_scatter(const at::Tensor& rows_ND, const std::vector<std::int64_t>& counts) const;
 

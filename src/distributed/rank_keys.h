@@ -18,7 +18,4 @@ inline std::string rank_key(std::string_view what, std::int64_t rank) {
   return fmt::format("cloob/{}/{}", what, rank);
 }
 
-/// The name of this machine.
-std::string host_name();
-
 }  // namespace cloob

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "cloob/base/host_name.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/distributed/rank_failure.h"
@@ -120,7 +121,8 @@ RankWatch::Beat RankWatch::read_beat(std::int64_t rank) const {
 }
 
 std::string RankWatch::name_of(std::int64_t rank, const std::string& host) const {
-  return fmt::format("rank {} of {}{}", rank, environment_.world_size, host.empty() ? "" : fmt::format(" on {}", host));
+  return fmt::format("rank {} of {}{}", rank, environment_.world_size,
+                     host.empty() ? "" : fmt::format(" on {}", host));
 }
 
 std::optional<std::string> RankWatch::judge() {

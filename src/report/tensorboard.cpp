@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 
 #include "cloob/base/files.h"
+#include "cloob/base/host_name.h"
 #include "cloob/base/text.h"
 #include "report/append_file.h"
 #include "report/event_encoding.h"
@@ -19,11 +19,6 @@ constexpr std::string_view kFilePrefix = "events.out.tfevents.";
 
 double wall_time_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
 // TensorBoard reads the files of a folder in the order of their names, which begin with a time in seconds.

@@ -10,14 +10,14 @@
 namespace cloob {
 
 RunCheck check_run(const RunConfig& config, const Collectives& collectives) {
-  RunCheck check{.errors = missing_data(config), .warnings = {}};
+  RunCheck check{.errors = missing_data(config), .warnings = {}, .steps = {}};
+  if (config.train.steps || config.train.samples) check.steps = total_steps(config.train, {});
   if (!check.errors.empty()) return check;
   try {
     const auto loader = make_train_loader(config, make_tokenizer(config.text), collectives);
     const std::int64_t batches = loader->batches_per_epoch();
-    const std::int64_t steps =
-        total_steps(config.train, {.batches_left = batches, .batches_per_epoch = batches});
-    check.warnings = odd_settings(config, /*step=*/0, steps, select_device(config.train.device));
+    check.steps = total_steps(config.train, {.batches_left = batches, .batches_per_epoch = batches});
+    check.warnings = odd_settings(config, /*step=*/0, *check.steps, select_device(config.train.device));
     make_run_suite(config);
   } catch (const UserError& error) {
     check.errors.emplace_back(error.what());

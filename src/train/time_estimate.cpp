@@ -3,19 +3,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <optional>
 #include <vector>
 
-#include "cloob/base/error.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/device/device.h"
 #include "cloob/model/flops.h"
 #include "cloob/model/training_memory.h"
 #include "cloob/run/step_shape.h"
-#include "cloob/text/tokenizer.h"
 #include "cloob/train/step_benchmark.h"
-#include "train/training_parts.h"
 
 namespace cloob {
 namespace {
@@ -29,23 +25,9 @@ std::int64_t pairs_to_time(const RunConfig& config) {
   return std::clamp<std::int64_t>(pairs, 2, config.train.global_batch_size);
 }
 
-// Unset without the data, with the reason.
-std::optional<std::int64_t> steps_of(const RunConfig& config, const Collectives& collectives,
-                                     std::string& reason) {
-  if (config.train.steps || config.train.samples) return total_steps(config.train, {});
-  try {
-    const auto loader = make_train_loader(config, make_tokenizer(config.text), collectives);
-    const std::int64_t batches = loader->batches_per_epoch();
-    return total_steps(config.train, {.batches_left = batches, .batches_per_epoch = batches});
-  } catch (const UserError& error) {
-    reason = error.what();
-    return std::nullopt;
-  }
-}
-
 }  // namespace
 
-std::string describe_time(const RunConfig& config, const Collectives& collectives) {
+std::string describe_time(const RunConfig& config, const RunCheck& check, const Collectives& collectives) {
   const auto needed =
       static_cast<std::uint64_t>(estimate_training_memory(config.model, step_shape(config)).peak);
   const std::uint64_t available = available_memory_bytes();
@@ -72,17 +54,16 @@ std::string describe_time(const RunConfig& config, const Collectives& collective
       config.train.gradient_cache_parts > 1 ? 4.0 / 3.0 : 1.0;  // every pair is encoded twice
   const double seconds =
       once_more * (of_many + per_pair * static_cast<double>(config.train.global_batch_size - many));
-  std::string text = fmt::format(
+  const std::string text = fmt::format(
       "# estimated time on this machine, from steps of {} and {} pairs of noise, without reading data and evaluations\n"
       "# {:<22}  {:>10}\n",
       few, many, fmt::format("a step of {} pairs", with_thousands(config.train.global_batch_size)),
       human_seconds(seconds));
-  std::string reason;
-  if (const auto steps = steps_of(config, collectives, reason)) {
-    return text + fmt::format("# {:<22}  {:>10}\n", counted(*steps, "step"),
-                              human_seconds(seconds * static_cast<double>(*steps)));
+  if (check.steps) {
+    return text + fmt::format("# {:<22}  {:>10}\n", counted(*check.steps, "step"),
+                              human_seconds(seconds * static_cast<double>(*check.steps)));
   }
-  return text + fmt::format("# the number of steps is not known: {}\n", reason);
+  return text + fmt::format("# the number of steps is not known: {}\n", check.errors.front());
 }
 
 }  // namespace cloob

@@ -1,27 +1,14 @@
 #include "support/connected_ranks.h"
 
 #include <ATen/Parallel.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <exception>
 #include <thread>
 #include <vector>
 
-namespace cloob::testing {
+#include "cloob/distributed/launcher.h"
 
-std::uint16_t free_port() {
-  const int handle = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ::bind(handle, reinterpret_cast<const sockaddr*>(&address), size);
-  ::getsockname(handle, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(handle);
-  return ntohs(address.sin_port);
-}
+namespace cloob::testing {
 
 RankEnvironment environment_of(std::int64_t rank, std::int64_t world_size, std::uint16_t port) {
   return {.rank = rank,

@@ -8,9 +8,6 @@
 
 namespace cloob::testing {
 
-/// A port of this machine that nobody listens on.
-std::uint16_t free_port();
-
 /// The environment of each rank of one machine.
 RankEnvironment environment_of(std::int64_t rank, std::int64_t world_size, std::uint16_t port);
 

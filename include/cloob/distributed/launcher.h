@@ -8,6 +8,9 @@
 
 namespace cloob {
 
+/// A port of this machine that nobody listens on. Throws UserError.
+std::uint16_t free_port();
+
 struct LaunchOptions {
   std::int64_t num_ranks = 1;
   std::int64_t max_restarts = 0;

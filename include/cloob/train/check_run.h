@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,8 @@ struct RunCheck {
   std::vector<std::string>
       errors;  ///< with which it would end at its start; each names its setting or its file
   std::vector<std::string> warnings;  ///< odd settings
+  std::optional<std::int64_t>
+      steps;  ///< optimizer steps; unknown if they follow from data that cannot be opened
 };
 
 /// Opens the data and the evaluations of a run as its start does.

@@ -5,6 +5,7 @@
 
 #include "cloob/base/collectives.h"
 #include "cloob/run/run_config.h"
+#include "cloob/train/check_run.h"
 
 namespace cloob {
 
@@ -12,6 +13,6 @@ namespace cloob {
 /// with "# " how long a step and the whole run will take; the length of an epoch needs the data, which may be missing.
 /// Reading and decoding the data is not included, nor are evaluations. Says so and times nothing if memory is too small
 /// for the run.
-std::string describe_time(const RunConfig& config, const Collectives& collectives);
+std::string describe_time(const RunConfig& config, const RunCheck& check, const Collectives& collectives);
 
 }  // namespace cloob

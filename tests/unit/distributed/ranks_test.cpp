@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "cloob/base/error.h"
+#include "cloob/distributed/launcher.h"
 #include "cloob/distributed/rank_failure.h"
 #include "support/connected_ranks.h"
 #include "support/support.h"
@@ -96,11 +97,11 @@ TEST(Ranks, ThatDisagreeAreRefusedWithTheDifference) {
 }
 
 TEST(Ranks, ThatDoNotArriveAreNamed) {
-  const std::uint16_t port = testing::free_port();
+  const std::uint16_t port = free_port();
   Ranks alone(testing::environment_of(0, 3, port));
   expect_user_error([&] { alone.connect(at::kCPU, {.start = 1s, .step = 20s}, ""); },
                     {"rank 1, 2 of 3 did not arrive within 1 seconds"});
-  Ranks without_store(testing::environment_of(1, 2, testing::free_port()));
+  Ranks without_store(testing::environment_of(1, 2, free_port()));
   expect_user_error([&] { without_store.connect(at::kCPU, {.start = 1s, .step = 20s}, ""); },
                     {"rank 1: rank 0 was not reached at 127.0.0.1:", "MASTER_ADDR"});
 }
