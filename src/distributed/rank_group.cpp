@@ -8,6 +8,7 @@
 #include <ATen/ops/zeros.h>
 #include <sched.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "cloob/base/host_name.h"
 #include "cloob/base/text.h"
 #include "cloob/distributed/rank_failure.h"
+#include "distributed/gradient_sums.h"
 #include "distributed/local_address.h"
 #include "distributed/rank_keys.h"
 #include "distributed/rank_watch.h"
@@ -121,7 +123,8 @@ RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, con
   wait_for_all("arrived", "did not arrive");
   share_processors();
   require_agreement(agreement);
-  create_backends(device);
+  CLOOB_CHECK(device.is_cpu(), "only ranks on the CPU are connected so far");
+  group_ = create_process_group("operations");
   watch_ = std::make_unique<RankWatch>(store_, environment_, timeouts_);
 }
 
@@ -174,21 +177,22 @@ void RankGroup::require_agreement(const std::string& agreement) const {
   wait_for_all("agrees", "did not confirm its settings");
 }
 
-void RankGroup::create_backends(c10::Device device) {
-  CLOOB_CHECK(device.is_cpu(), "only ranks on the CPU are connected so far");
+c10::intrusive_ptr<c10d::ProcessGroup> RankGroup::create_process_group(const std::string& name) const {
   const auto rank = static_cast<int>(environment_.rank), size = static_cast<int>(environment_.world_size);
   auto options = c10d::ProcessGroupGloo::Options::create(kNever);
   options->devices = {c10d::ProcessGroupGloo::createDeviceForHostname(local_address(
       environment_.address, environment_.port, environment_.local_world_size == environment_.world_size))};
-  const auto store = store_.c10d_store();
+  const auto store = c10::make_intrusive<c10d::PrefixStore>(name, store_.c10d_store());
   const auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
-  group_ = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size);
-  group_->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
-  group_->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+  auto group = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size);
+  group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
+  group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+  return group;
 }
 
 template <class Start>
-void RankGroup::run(const Start& start) const {
+void RankGroup::run(std::span<const at::Tensor> sent, const Start& start) const {
+  for (const at::Tensor& tensor : sent) bytes_ += static_cast<std::int64_t>(tensor.nbytes());
   std::string message;
   try {
     const RankWatch::Operation operation(*watch_);
@@ -197,7 +201,16 @@ void RankGroup::run(const Start& start) const {
   } catch (const std::exception& error) {
     message = error.what();
   }
-  throw RankFailure(watch_->reason_of_failure(message.substr(0, message.find('\n'))));
+  throw RankFailure(watch_->reason_of_failure(message));
+}
+
+CommunicationTotals RankGroup::communication() const { return {watch_->waited_seconds(), bytes_}; }
+
+// A group of its own: on a rank without rows the backward pass reaches the parameters at another time than on the others.
+std::unique_ptr<GradientSums> RankGroup::gradient_sums(std::vector<at::Tensor> parameters,
+                                                       const GradientSumOptions& options) const {
+  return make_gradient_sums(create_process_group("gradients"), std::move(parameters), options, *watch_,
+                            bytes_);
 }
 
 at::Tensor RankGroup::gather_equal(const at::Tensor& local) const {
@@ -207,7 +220,7 @@ at::Tensor RankGroup::gather_equal(const at::Tensor& local) const {
   if (local.numel() == 0) return all;
   std::vector<std::vector<at::Tensor>> outputs = {all.unbind()};
   std::vector<at::Tensor> inputs = {local};
-  run([&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); });
+  run(inputs, [&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); });
   return all;
 }
 
@@ -227,7 +240,7 @@ GatheredRows RankGroup::gather_rows(const at::Tensor& local_BD) const {
 
 void RankGroup::sum_flat(const at::Tensor& flat) const {
   std::vector<at::Tensor> tensors = {flat};
-  run([&](c10d::Backend& backend) { return backend.allreduce(tensors); });
+  run(tensors, [&](c10d::Backend& backend) { return backend.allreduce(tensors); });
 }
 
 // In buckets, because one operation for each tensor would cost more than its bytes.
@@ -264,7 +277,7 @@ double RankGroup::max(double number) const {
   std::vector<at::Tensor> tensors = {at::scalar_tensor(number, at::kDouble).reshape({1})};
   c10d::AllreduceOptions options;
   options.reduceOp = c10d::ReduceOp::MAX;
-  run([&](c10d::Backend& backend) { return backend.allreduce(tensors, options); });
+  run(tensors, [&](c10d::Backend& backend) { return backend.allreduce(tensors, options); });
   return tensors[0].item<double>();
 }
 
@@ -275,7 +288,7 @@ void RankGroup::broadcast(const NamedTensors& tensors) const {
   for (const auto& [name, tensor] : tensors) {
     if (tensor.numel() == 0) continue;
     std::vector<at::Tensor> sent = {tensor.detach().contiguous()};
-    run([&](c10d::Backend& backend) { return backend.broadcast(sent); });
+    run(sent, [&](c10d::Backend& backend) { return backend.broadcast(sent); });
     if (!tensor.is_contiguous()) tensor.detach().copy_(sent[0]);
   }
 }

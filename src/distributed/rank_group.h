@@ -2,6 +2,7 @@
 
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -41,9 +42,12 @@ class RankGroup final : public Collectives {
   std::int64_t world_size() const override { return environment_.world_size; }
   GatheredRows gather_rows(const at::Tensor& local_BD) const override;
   void sum_in_place(std::span<const at::Tensor> tensors) const override;
+  std::unique_ptr<GradientSums> gradient_sums(std::vector<at::Tensor> parameters,
+                                              const GradientSumOptions& options) const override;
   double max(double number) const override;
   void announce(RankActivity activity) const override;
   void broadcast(const NamedTensors& tensors) const override;
+  CommunicationTotals communication() const override;
 
   std::int64_t processors() const { return processors_; }
   void report_failure(const std::string& message) noexcept;
@@ -57,9 +61,10 @@ class RankGroup final : public Collectives {
   void wait_for_all(const std::string& key, const char* what) const;
   void share_processors();
   void require_agreement(const std::string& agreement) const;
-  void create_backends(c10::Device device);
+  /// Connects the ranks for operations whose order is independent of those of other groups.
+  c10::intrusive_ptr<c10d::ProcessGroup> create_process_group(const std::string& name) const;
   template <class Start>
-  void run(const Start& start) const;
+  void run(std::span<const at::Tensor> sent, const Start& start) const;
   void sum_flat(const at::Tensor& flat) const;
 
   RankEnvironment environment_;
@@ -69,6 +74,7 @@ class RankGroup final : public Collectives {
   std::int64_t processors_ = 1;
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
   std::unique_ptr<RankWatch> watch_;
+  mutable std::atomic<std::int64_t> bytes_ = 0;  // given to operations
 };
 
 }  // namespace cloob

@@ -180,7 +180,7 @@ std::string RankWatch::reason_of_failure(const std::string& error) {
       if (beat.number == before[static_cast<std::size_t>(rank)])
         return name_of(rank, beat.host) + " has ended without a word, or its machine is gone";
     }
-    return "the connection to another rank was lost: " + error;
+    return "the connection to another rank was lost: " + error.substr(0, error.find('\n'));
   } catch (const RankFailure& lost) {
     return lost.what();
   }

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "cloob/base/timer.h"
 #include "cloob/distributed/ranks.h"
 #include "distributed/rank_store.h"
 
@@ -37,19 +38,24 @@ class RankWatch {
     ~Operation() {
       watch_.is_waiting_ = false;
       ++watch_.operations_;
+      watch_.waited_seconds_ = watch_.waited_seconds_ + timer_.seconds();
     }
     Operation(const Operation&) = delete;
     Operation& operator=(const Operation&) = delete;
 
    private:
     RankWatch& watch_;
+    Timer timer_;
   };
+  /// In all operations.
+  double waited_seconds() const { return waited_seconds_; }
 
   void announce(RankActivity activity) {
     activity_ = activity;
     ++operations_;
   }
-  /// Why an operation has failed, as far as another rank has told; waits a moment for it. `error` is c10d's message.
+  /// Why an operation has failed, as far as another rank has told; waits a moment for it. `error` is c10d's message, of which the
+  /// first line is used.
   std::string reason_of_failure(const std::string& error);
 
  private:
@@ -81,6 +87,7 @@ class RankWatch {
   std::string host_;
   std::atomic<std::int64_t> operations_ = 0;
   std::atomic<bool> is_waiting_ = false;
+  std::atomic<double> waited_seconds_ = 0;
   std::atomic<RankActivity> activity_ = RankActivity::start;
   std::atomic<bool> is_ending_ = false;  // the main thread knows
   std::mutex mutex_;

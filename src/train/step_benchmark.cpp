@@ -73,7 +73,7 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collect
   Batch full_batch = make_batch(benchmark.config);
   const RunConfig& config = benchmark.config;
   const auto task = make_task(task_settings(config), {}, collectives, device);
-  TrainStep train_step(config.train, config.optimizer, config.reference, *task, collectives, device);
+  TrainStep train_step(config, *task, collectives, device);
   StepBenchmarkResult result;
   // Training copies the images while the device computes the previous step.
   if (!train_step.reads_images_on_host()) full_batch.images_BCHW = full_batch.images_BCHW.to(device);

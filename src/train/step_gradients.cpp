@@ -76,14 +76,15 @@ class Fp32GradientSums {
 }  // namespace
 
 StepGradients::StepGradients(const TrainConfig& config, TrainingTask& task, const LossScaler* scaler,
-                             c10::Device device, GraphFactory graphs)
+                             GradientSums* sums, c10::Device device, GraphFactory graphs)
     : precision_(precision_of(config)),
       full_batch_size_(config.global_batch_size),
       num_parts_(config.gradient_cache_parts),
       device_(device),
       task_(task),
       parameters_(task.parameters()),
-      scaler_(scaler) {
+      scaler_(scaler),
+      sums_(sums) {
   if (!config.cuda_graph || !graphs) return;
   const auto work = [this](const std::vector<at::Tensor>& inputs) { return compute_captured(inputs); };
   graphed_.emplace(std::move(graphs), work, leaves_of(parameters_));
@@ -94,7 +95,19 @@ LossOutput StepGradients::compute(const Batch& batch, std::int64_t step) {
   const bool can_be_captured = batch.size() == full_batch_size_ && step >= task_.first_steady_step();
   if (graphed_ && can_be_captured) return compute_graphed(task_.to_static_shape(batch));
   if (num_parts_ > 1) return compute_in_parts(batch, step);
-  return backward(encode(batch, {0, batch.size()}, EncodePass::first), batch, step);
+  const RowOutputs outputs = encode(batch, {0, batch.size()}, EncodePass::first);
+  LossOutput output;
+  run_last_pass([&] { output = backward(outputs, batch, step); });
+  return output;
+}
+
+// Gradients are summed over the ranks during the pass after which they are complete.
+void StepGradients::run_last_pass(const std::function<void()>& pass) const {
+  if (sums_ != nullptr) {
+    sums_->run(pass);
+  } else {
+    pass();
+  }
 }
 
 RowOutputs StepGradients::encode(const Batch& batch, RowRange rows, EncodePass pass) {
@@ -149,9 +162,15 @@ LossOutput StepGradients::compute_in_parts(const Batch& batch, std::int64_t step
       roots.push_back(recomputed[i].rows);
       gradients.push_back(all[i].rows.grad().narrow(0, parts[part].first, parts[part].count));
     }
-    if (roots.empty()) continue;
-    RECORD_USER_SCOPE("backward");
-    torch::autograd::backward(roots, gradients);
+    const auto backward_of_part = [&] {
+      RECORD_USER_SCOPE("backward");
+      if (!roots.empty()) torch::autograd::backward(roots, gradients);
+    };
+    if (part + 1 == parts.size()) {
+      run_last_pass(backward_of_part);
+    } else {
+      backward_of_part();
+    }
     sums.accumulate_from(parameters_);
   }
   sums.assign_to(parameters_);

@@ -5,10 +5,12 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cloob/base/collectives.h"
 #include "cloob/base/trained_parameter.h"
 #include "cloob/data/loader/batch.h"
 #include "cloob/device/autocast.h"
@@ -24,9 +26,10 @@ namespace cloob {
 /// or with a captured graph.
 class StepGradients {
  public:
-  /// `task` and `scaler` (may be null) must outlive this. `graphs` creates graphs of the device; may be null.
-  StepGradients(const TrainConfig& config, TrainingTask& task, const LossScaler* scaler, c10::Device device,
-                GraphFactory graphs);
+  /// `task`, `scaler` and `sums` (may be null) must outlive this. `sums` sums gradients over ranks. `graphs` creates graphs of the
+  /// device; may be null.
+  StepGradients(const TrainConfig& config, TrainingTask& task, const LossScaler* scaler, GradientSums* sums,
+                c10::Device device, GraphFactory graphs);
   StepGradients(const StepGradients&) = delete;  // the captured work refers to this
   StepGradients& operator=(const StepGradients&) = delete;
 
@@ -41,6 +44,7 @@ class StepGradients {
  private:
   RowOutputs encode(const Batch& batch, RowRange rows, EncodePass pass);
   LossOutput backward(const RowOutputs& outputs, const Batch& batch, std::int64_t step);
+  void run_last_pass(const std::function<void()>& pass) const;
   LossOutput compute_in_parts(const Batch& batch, std::int64_t step);
   LossOutput compute_graphed(const Batch& batch);
   std::vector<at::Tensor> compute_captured(const std::vector<at::Tensor>& inputs);
@@ -52,6 +56,7 @@ class StepGradients {
   TrainingTask& task_;
   TrainedParameters parameters_;
   const LossScaler* scaler_;
+  GradientSums* sums_;
   std::optional<GraphedStep> graphed_;  ///< with train.cuda_graph, if the device has graphs
   Batch graphed_batch_;                 ///< the batch of the captured work, except for the tensors
   std::vector<std::string> graphed_terms_;

@@ -14,6 +14,7 @@
 #include "cloob/base/full_precision.h"
 #include "cloob/base/prefixed_tensors.h"
 #include "cloob/base/tensor_copies.h"
+#include "train/backward_order.h"
 #include "train/step_gradients.h"
 
 namespace cloob {
@@ -37,6 +38,17 @@ GraphFactory graphs_for(const TrainConfig& config, const Collectives& collective
     throw_user_error("train.cuda_graph needs a run of one process, and this one has {}",
                      collectives.world_size());
   return graphs_of(device);
+}
+
+// For all parameters that can be summed in their own precision.
+std::unique_ptr<GradientSums> make_gradient_sums(const DistributedConfig& config,
+                                                 const TrainedParameters& parameters,
+                                                 const Collectives& collectives) {
+  if (collectives.world_size() == 1) return nullptr;
+  std::vector<at::Tensor> summed = in_backward_order(parameters);
+  std::erase_if(summed, [](const at::Tensor& parameter) { return is_below_fp32(parameter); });
+  return collectives.gradient_sums(
+      std::move(summed), {.bucket_bytes = config.bucket_mib << 20, .in_bf16 = config.bf16_gradients});
 }
 
 std::optional<WeightEma> make_average(const TrainingTask& task, std::optional<double> decay) {
@@ -74,20 +86,23 @@ at::Tensor non_finite_flag(const StepReport& report) {
 
 }  // namespace
 
-TrainStep::TrainStep(const TrainConfig& config, const OptimizerConfig& optimizer, Reference reference,
-                     TrainingTask& task, const Collectives& collectives, c10::Device device)
-    : grad_clip_norm_(optimizer.grad_clip_norm),
-      ema_decay_(optimizer.ema_decay),
+TrainStep::TrainStep(const RunConfig& config, TrainingTask& task, const Collectives& collectives,
+                     c10::Device device)
+    : grad_clip_norm_(config.optimizer.grad_clip_norm),
+      ema_decay_(config.optimizer.ema_decay),
+      scales_like_references_(config.train.reference_gradient_scaling),
       device_(device),
       task_(task),
       collectives_(collectives),
       parameters_(task.parameters()),
-      optimizer_(parameters_, optimizer, reference),
-      scaler_(make_loss_scaler(precision_of(config), device)),
-      spike_guard_(make_spike_guard(optimizer.spike_guard)),
+      optimizer_(parameters_, config.optimizer, config.reference),
+      scaler_(make_loss_scaler(precision_of(config.train), device)),
+      spike_guard_(make_spike_guard(config.optimizer.spike_guard)),
       average_(make_average(task, ema_decay_)),
-      gradients_(std::make_unique<StepGradients>(config, task, scaler_ ? &*scaler_ : nullptr, device,
-                                                 graphs_for(config, collectives, device))) {}
+      gradient_sums_(make_gradient_sums(config.distributed, parameters_, collectives)),
+      gradients_(std::make_unique<StepGradients>(config.train, task, scaler_ ? &*scaler_ : nullptr,
+                                                 gradient_sums_.get(), device,
+                                                 graphs_for(config.train, collectives, device))) {}
 
 TrainStep::~TrainStep() = default;
 
@@ -100,22 +115,31 @@ void TrainStep::forward_backward(const Batch& batch, std::int64_t step) {
   if (spike_guard_) buffers_before_ = copies_of(buffers());
   images_ = batch.images_BCHW;
   output_ = gradients_->compute(batch, step);
-  reduce_gradients();
+  sum_over_ranks();
 }
 
-// Includes every parameter in at least fp32, since all ranks must make the same call: on a rank without rows
-// some have no gradient, and gradient caching leaves those of bf16 weights in fp32.
-void TrainStep::reduce_gradients() {
+// What the backward pass has not summed. Includes every parameter in at least fp32, since all ranks must make the same call: on a
+// rank without rows some have no gradient, and gradient caching leaves those of bf16 weights in fp32.
+void TrainStep::sum_over_ranks() {
   if (collectives_.world_size() == 1) return;
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> sums = {output_.loss};
   for (const auto& [name, term] : output_.terms) sums.push_back(term);
   for (const auto& [name, parameter] : optimizer_.parameters()) {
+    if (gradient_sums_ && !is_below_fp32(parameter.tensor)) continue;
     at::Tensor& gradient = parameter.tensor.mutable_grad();
     gradient = at_least_fp32(gradient.defined() ? gradient : at::zeros_like(parameter.tensor));
     sums.push_back(gradient);
   }
   collectives_.sum_in_place(sums);
+  if (scales_like_references_) divide_gradients_of_towers(collectives_.world_size());
+}
+
+// The references gather features without gradients, or divide them by the number of ranks; see docs/deviations.md.
+void TrainStep::divide_gradients_of_towers(std::int64_t divisor) {
+  for (const auto& [name, parameter] : optimizer_.parameters()) {
+    if (parameter.tower != Tower::shared) parameter.tensor.mutable_grad().div_(divisor);
+  }
 }
 
 StepReport TrainStep::update(double lr) {

@@ -64,7 +64,7 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
                  : make_task(task_settings(config),
                              start.resumed ? StartingWeights() : read_starting_weights(config), collectives,
                              device_)),
-      train_step_(config.train, config.optimizer, config.reference, *task_, collectives, device_),
+      train_step_(config, *task_, collectives, device_),
       suite_(make_run_suite(config)),
       encoder_(task_->feature_model(), config.image, tokenizer_) {
   require_same_data(feed_->loader(), collectives_);

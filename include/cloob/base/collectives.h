@@ -5,7 +5,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "cloob/base/named_tensors.h"
 
@@ -21,6 +24,26 @@ struct GatheredRows {
 /// saves, as long as it is alive; a step that takes longer than the time-out counts as a hang.
 enum class RankActivity { start, step, data, evaluation, checkpoint };
 
+/// Sums gradients over the ranks, while the backward pass computes them.
+class GradientSums {
+ public:
+  virtual ~GradientSums() = default;
+  /// Runs the last backward pass of a step and waits for all sums. Gradients of earlier passes are included; a parameter that
+  /// no pass reaches counts as zero.
+  virtual void run(const std::function<void()>& last_backward) = 0;
+};
+
+struct GradientSumOptions {
+  std::int64_t bucket_bytes = std::int64_t{25} << 20;  ///< that are sent together
+  bool in_bf16 = false;  ///< send half of the bytes, rounded to bf16, which is also the precision of the sums
+};
+
+/// What communication has cost this rank so far.
+struct CommunicationTotals {
+  double seconds = 0;      ///< in which it waited for operations, and for the ranks that were late for them
+  std::int64_t bytes = 0;  ///< of the tensors that it gave to operations
+};
+
 /// Collective operations: every rank must make the same calls in the same order, also in the backward pass.
 class Collectives {
  public:
@@ -34,12 +57,19 @@ class Collectives {
   virtual GatheredRows gather_rows(const at::Tensor& local_BD) const = 0;
   /// Replaces each tensor by its sum over all ranks. Shapes are the same everywhere.
   virtual void sum_in_place(std::span<const at::Tensor> tensors) const = 0;
+  /// Sums the gradients of these parameters, in the order in which a backward pass reaches them, and in the same types and
+  /// shapes everywhere. Null if these ranks cannot sum during a backward pass: sum the gradients in place then.
+  virtual std::unique_ptr<GradientSums> gradient_sums(std::vector<at::Tensor> /*parameters*/,
+                                                      const GradientSumOptions& /*options*/) const {
+    return nullptr;
+  }
   /// The maximum over all ranks.
   virtual double max(double number) const = 0;
   /// Tells the other ranks what this one does from now on.
   virtual void announce(RankActivity) const {}
   /// Overwrites the tensors with those of rank 0. Names and shapes are the same everywhere.
   virtual void broadcast(const NamedTensors& tensors) const = 0;
+  virtual CommunicationTotals communication() const { return {}; }
 };
 
 /// A single-process run: the local rows are all rows.

@@ -12,6 +12,8 @@ struct DistributedConfig {
   std::int64_t start_timeout_seconds = 300;
   std::int64_t save_grace_seconds = 60;
   bool sync_batch_norm = false;
+  std::int64_t bucket_mib = 25;
+  bool bf16_gradients = false;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -26,7 +28,16 @@ struct DistributedConfig {
         field(
             "sync_batch_norm", &DistributedConfig::sync_batch_norm,
             "Batch norms of a ResNet in training take mean and variance over the images of all ranks, as one process would, "
-            "instead of over those of a rank. Costs two exchanges a layer in each direction."));
+            "instead of over those of a rank. Costs two exchanges a layer in each direction."),
+        field(
+            "bucket_mib", &DistributedConfig::bucket_mib,
+            "Gradients are summed over the ranks in buckets of this many MiB, each as soon as the backward pass has "
+            "computed it.",
+            {1, 65'536}),
+        field(
+            "bf16_gradients", &DistributedConfig::bf16_gradients,
+            "Whether gradients are rounded to bf16 to be summed over the ranks: half of the bytes, but gradients that depend "
+            "on the number of ranks. Those of bf16 weights (pure_bf16) are always summed in fp32."));
   }
 };
 static_assert(lists_every_member<DistributedConfig>);

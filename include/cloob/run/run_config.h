@@ -43,6 +43,7 @@ struct TrainConfig {
   std::int64_t gradient_cache_parts = 1;
   bool gradient_checkpointing = false;
   bool cache_frozen_features = false;
+  bool reference_gradient_scaling = false;
   std::string initial_weights;
 
   static constexpr auto fields() {
@@ -101,6 +102,11 @@ struct TrainConfig {
               "Caches the features of a frozen tower in memory and reuses them when an input repeats, in any "
               "epoch. Images repeat if image.train_crop is evaluation, captions always do. A resumed run "
               "recomputes the features, so their last digits may differ."),
+        field(
+            "reference_gradient_scaling", &TrainConfig::reference_gradient_scaling,
+            "Whether gradients of the towers are divided by the number of ranks, and those of temperature and beta are not, "
+            "as in open_clip (without local_loss) and the CLOOB authors' code. Only to reproduce their runs: gradients then "
+            "depend on the number of ranks."),
         field("initial_weights", &TrainConfig::initial_weights,
               "Checkpoint, run folder or weights file to start from (see 'cloob weights'); empty means "
               "random weights. Position embeddings are resampled for a different image size or context "

@@ -42,14 +42,13 @@ class TrainStep {
  public:
   /// `task`, whose tensors are on `device`, and `collectives` must outlive this. Throws UserError if there is
   /// nothing to train.
-  TrainStep(const TrainConfig& config, const OptimizerConfig& optimizer, Reference reference,
-            TrainingTask& task, const Collectives& collectives, c10::Device device);
+  TrainStep(const RunConfig& config, TrainingTask& task, const Collectives& collectives, c10::Device device);
   ~TrainStep();
   TrainStep(const TrainStep&) = delete;  // gradients_ refers to scaler_
   TrainStep& operator=(const TrainStep&) = delete;
 
   /// Computes the loss and the gradients of a batch, which may have no rows on this rank, and sums them over the
-  /// ranks. Keeps the images of the batch until the device has read them. `step` counts optimizer steps from 0.
+  /// ranks, gradients while they are computed. Keeps the images of the batch until the device has read them. `step` counts optimizer steps from 0.
   void forward_backward(const Batch& batch, std::int64_t step);
   /// Updates the weights from the gradients. Without a spike guard, throws UserError if training has become
   /// unstable; the weights are then those before the step that the message names.
@@ -84,12 +83,14 @@ class TrainStep {
  private:
   enum class Verdict { take, overflow, skip };
   NamedTensors buffers() const;
-  void reduce_gradients();
+  void sum_over_ranks();
+  void divide_gradients_of_towers(std::int64_t divisor);
   Verdict judge(const StepReport& report, const at::Tensor& overflow);
   void take_step(const StepReport& report, const at::Tensor& skip);
 
   std::optional<double> grad_clip_norm_;
   std::optional<double> ema_decay_;
+  bool scales_like_references_;
   c10::Device device_;
   TrainingTask& task_;
   const Collectives& collectives_;
@@ -98,6 +99,7 @@ class TrainStep {
   std::optional<LossScaler> scaler_;
   std::optional<SpikeGuard> spike_guard_;
   std::optional<WeightEma> average_;
+  std::unique_ptr<GradientSums> gradient_sums_;  ///< null if gradients are summed after the backward pass
   std::unique_ptr<StepGradients> gradients_;
 
   std::int64_t step_ = 0;        ///< of the last forward_backward

@@ -70,6 +70,70 @@ TEST(Ranks, SumInPlaceWhateverTheTypesAndShapes) {
   });
 }
 
+// Parameter i of rank r has the gradient (r + 1) (i + 1) from each pass that reaches it.
+at::Tensor loss_of(std::int64_t rank, const std::vector<at::Tensor>& parameters) {
+  at::Tensor loss = at::zeros({}, at::kFloat);
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    loss = loss + parameters[i].sum() * static_cast<double>(rank + 1) * static_cast<double>(i + 1);
+  return loss;
+}
+
+TEST(Ranks, SumGradientsDuringTheBackwardPass) {
+  run_connected_ranks(3, [](Ranks& ranks) {
+    const Collectives& collectives = connect(ranks);
+    // Several buckets, a scalar, and a layout that is not contiguous.
+    const std::vector<at::Tensor> parameters = {at::zeros({}, at::kFloat).requires_grad_(),
+                                                at::zeros({600, 700}, at::kFloat).requires_grad_(),
+                                                at::zeros({3, 5}, at::kFloat).t().requires_grad_(),
+                                                at::zeros({300'000}, at::kFloat).requires_grad_()};
+    const auto sums = collectives.gradient_sums(parameters, {.bucket_bytes = 1 << 20});
+    for (int step = 0; step < 3; ++step) {
+      for (const at::Tensor& parameter : parameters) parameter.mutable_grad().reset();
+      // The last rank has no rows in the second step; the first one has an earlier pass, over the scalar alone, in the third.
+      const bool has_rows = step != 1 || ranks.rank() != 2, has_earlier_pass = step == 2 && ranks.rank() == 0;
+      if (has_earlier_pass) loss_of(0, {parameters[0]}).backward();
+      sums->run([&] {
+        if (has_rows) loss_of(ranks.rank(), parameters).backward();
+      });
+      const double all = step == 1 ? 3 : 6;
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const double expected = all * static_cast<double>(i + 1) + (step == 2 && i == 0 ? 1 : 0);
+        EXPECT_TRUE((parameters[i].grad() == expected).all().item<bool>()) << "step " << step << ", " << i;
+      }
+    }
+    EXPECT_GE(collectives.communication().bytes, 3 * 4 * (600 * 700 + 300'000));
+    EXPECT_GT(collectives.communication().seconds, 0);
+  });
+}
+
+TEST(Ranks, SumGradientsRoundedToBf16) {
+  run_connected_ranks(2, [](Ranks& ranks) {
+    const Collectives& collectives = connect(ranks);
+    const at::Tensor parameter = at::zeros({1000}, at::kFloat).requires_grad_();
+    const auto sums = collectives.gradient_sums({parameter}, {.in_bf16 = true});
+    sums->run([&] { (parameter * 1.001).sum().backward(); });
+    EXPECT_TRUE((parameter.grad() == 2).all().item<bool>());
+    EXPECT_LT(collectives.communication().bytes, 4 * 1000);
+  });
+}
+
+TEST(Ranks, EndTheSumOfGradientsIfARankFails) {
+  run_connected_ranks(2, [](Ranks& ranks) {
+    const Collectives& collectives = connect(ranks);
+    const at::Tensor parameter = at::zeros({1000}, at::kFloat).requires_grad_();
+    const auto sums = collectives.gradient_sums({parameter}, {});
+    const auto step = [&] { sums->run([&] { parameter.sum().backward(); }); };
+    step();
+    if (ranks.rank() == 1) return ranks.report_failure("the disk is full");
+    try {
+      step();
+      ADD_FAILURE() << "rank 0 did not notice";
+    } catch (const RankFailure& failure) {
+      EXPECT_THAT(failure.what(), ::testing::ContainsRegex("rank 1 of 2 on .* failed: the disk is full"));
+    }
+  });
+}
+
 TEST(Ranks, ShareMaximaAndTheTensorsOfRank0) {
   run_connected_ranks(3, [](Ranks& ranks) {
     const Collectives& collectives = connect(ranks);

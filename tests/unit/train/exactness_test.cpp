@@ -78,7 +78,7 @@ Trained train(const Experiment& experiment, DualEncoder model, const std::vector
                         .fixed_inv_tau = std::nullopt,
                         .syncs_batch_norms = collectives.world_size() > 1},
                        collectives, at::kCPU);
-  TrainStep step(config.train, config.optimizer, config.reference, task, collectives, at::kCPU);
+  TrainStep step(config, task, collectives, at::kCPU);
   const auto rank = static_cast<std::size_t>(collectives.rank());
   Trained trained;
   for (std::int64_t number = 0; number < kSteps; ++number) {
@@ -191,6 +191,40 @@ TEST(Exactness, InSinglePrecisionGradientStepsDifferByRounding) {
       EXPECT_LE(difference, 1e-3 * moved) << name;
     }
   }
+}
+
+// As in open_clip and the CLOOB authors' code: gradients of the towers are divided by the number of ranks, others are not.
+TEST(Exactness, ReferenceGradientScalingDividesThoseOfTheTowers) {
+  const Experiment experiment{.uses_adamw = false};
+  RunConfig config = experiment.config();
+  const Batch batch = batches_of(experiment).front();
+  const auto gradients = [&](const Collectives& collectives, const DualEncoder& model, std::int64_t begin,
+                             std::int64_t end) {
+    ContrastiveTask task(
+        model, ContrastiveObjective(config.loss, config.retrieval, at::kCPU),
+        {.logit_scale_bounds = logit_scale_bounds(1, 100, config.reference), .fixed_inv_tau = std::nullopt},
+        collectives, at::kCPU);
+    TrainStep step(config, task, collectives, at::kCPU);
+    step.forward_backward(testing::rows_of(batch, begin, end), 0);
+    std::map<std::string, std::pair<Tower, at::Tensor>> result;
+    for (const auto& [name, parameter] : task.parameters())
+      result[name] = {parameter.tower, parameter.tensor.grad().clone()};
+    return result;
+  };
+  const auto whole = gradients(SingleProcess(), starting_model(experiment), 0, kRows);
+  config.train.reference_gradient_scaling = true;
+  const std::vector<DualEncoder> models = {starting_model(experiment), starting_model(experiment)};
+  testing::run_connected_ranks(2, [&](Ranks& ranks) {
+    const std::int64_t first = ranks.rank() * kRows / 2;
+    const auto scaled = gradients(
+        ranks.connect(at::kCPU, {.start = std::chrono::seconds(60), .step = std::chrono::seconds(60)}, ""),
+        models[static_cast<std::size_t>(ranks.rank())], first, first + kRows / 2);
+    for (const auto& [name, gradient] : whole) {
+      const double divisor = gradient.first == Tower::shared ? 1 : 2;
+      testing::expect_relative_norm(without_key_bias(name, scaled.at(name).second),
+                                    without_key_bias(name, gradient.second) / divisor, 1e-9, name);
+    }
+  });
 }
 
 // Ranks with fewer rows than parts encode empty parts.

@@ -22,7 +22,9 @@ using testing::config_of;
 class Gradients {
  public:
   Gradients(const RunConfig& config, GraphFactory graphs)
-      : training_(config), gradients_(config.train, training_.task, nullptr, at::kCPU, std::move(graphs)) {}
+      : training_(config),
+        gradients_(config.train, training_.task, /*scaler=*/nullptr, /*sums=*/nullptr, at::kCPU,
+                   std::move(graphs)) {}
 
   /// Returns the gradients, the buffers and, as "loss", the loss.
   NamedTensors compute(const Batch& batch, std::int64_t step) {

@@ -87,7 +87,7 @@ struct TinyTraining {
               .text_is_frozen = config.optimizer.text.frozen,
               .caches_frozen_features = config.train.cache_frozen_features},
              collectives, at::kCPU),
-        step(config.train, config.optimizer, config.reference, task, collectives, at::kCPU) {}
+        step(config, task, collectives, at::kCPU) {}
   explicit TinyTraining(const RunConfig& config) : TinyTraining(config, model_of(config)) {}
 
   StepReport run(const Batch& batch, std::int64_t number, double lr) {

@@ -398,7 +398,7 @@ std::vector<NamedTensors> train_on_ranks(const RunConfig& config, const std::vec
                           .image_is_frozen = config.optimizer.image.frozen,
                           .text_is_frozen = config.optimizer.text.frozen},
                          collectives, at::kCPU);
-    TrainStep train_step(config.train, config.optimizer, config.reference, task, collectives, at::kCPU);
+    TrainStep train_step(config, task, collectives, at::kCPU);
     for (std::size_t step = 0; step < batches.size(); ++step) {
       train_step.forward_backward(testing::rows_of(batches[step], begins[rank], begins[rank + 1]),
                                   static_cast<std::int64_t>(step));
