@@ -194,6 +194,7 @@ void add_bench_commands(CLI::App& app, Action& action, Ranks& ranks) {
   CLI::App* const group = app.add_subcommand("bench", "Benchmark parts of the program");
   group->require_subcommand(1);
   add_bench_step(*group, action, ranks);
+  add_bench_dist(*group, action, ranks);
   add_bench_loss(*group, action);
   add_bench_data(*group, action);
   add_bench_tokenize(*group, action);

@@ -1,96 +1,156 @@
-// cloob bench step
+// cloob bench step|dist
 
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
 #include <memory>
-#include <optional>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "cli/commands.h"
-#include "cli/enum_option.h"
+#include "cli/connect_ranks.h"
 #include "cli/output_file.h"
+#include "cli/step_arguments.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
+#include "cloob/base/log.h"
 #include "cloob/base/memory.h"
-#include "cloob/base/text.h"
-#include "cloob/config/config.h"
 #include "cloob/device/device.h"
 #include "cloob/device/shared_machine.h"
-#include "cloob/objective/objective_system.h"
+#include "cloob/distributed/launcher.h"
 #include "cloob/report/named_numbers.h"
-#include "cloob/run/dry_run.h"
-#include "cloob/run/model_file.h"
-#include "cloob/text/tokenizer.h"
-#include "cloob/train/step_benchmark.h"
 
 namespace cloob {
 namespace {
 
-struct StepArguments {
-  std::string model;
-  std::optional<ObjectiveSystem> objective = ObjectiveSystem::clip;
-  std::int64_t batch = 64;
-  std::int64_t steps = 3;
-  Precision precision = Precision::fp32;
-  std::string caption_tokens = "14";
-  std::string captions;
-  std::int64_t threads = 0;
-  std::string json;
-};
-
-RunConfig read_run(const StepArguments& arguments, const std::vector<std::string>& rest) {
-  ConfigSource source = ConfigSource::from_file(find_model_file(arguments.model));
-  const auto [loss, retrieval] = kinds_of(arguments.objective.value());
-  source.add_overrides({{"train.global_batch_size", std::to_string(arguments.batch)},
-                        {"train.precision", std::string(enum_name(arguments.precision))},
-                        {"train.steps", "1"},
-                        {"loss.kind", std::string(enum_name(loss))},
-                        {"retrieval.kind", std::string(enum_name(retrieval))}});
-  source.add_overrides(parse_overrides(rest));
-  Origins origins;
-  RunConfig config = read_config<RunConfig>(source, origins);
-  warn_without_effect(settings_without_effect(config, origins));
-  return config;
-}
-
-std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const RunConfig& config) {
-  if (const auto number = parse_integer(arguments.caption_tokens)) {
-    if (!arguments.captions.empty())
-      warn_without_effect({fmt::format("--captions (--caption-tokens is {})", *number)});
-    return {*number};
-  }
-  if (arguments.captions.empty()) {
-    throw_user_error(
-        "--caption-tokens is '{}': give a number, or a text file with one caption per line as --captions",
-        arguments.caption_tokens);
-  }
-  const auto tokenizer = make_tokenizer(config.text);
-  std::vector<std::int64_t> lengths;
-  for (const std::string& caption : read_nonempty_lines(arguments.captions)) {
-    const auto encoded = tokenizer->encode(caption, config.model.text.context_length);
-    lengths.push_back(encoded.end_position + 1);
-  }
-  if (lengths.empty()) throw_user_error("'{}' has no captions", arguments.captions);
-  return lengths;
-}
-
-int bench_step(const StepArguments& arguments, const std::vector<std::string>& rest, Ranks& ranks) {
-  require_output(arguments.json, OutputKind::json, {arguments.captions, arguments.model});
-  if (arguments.threads > 0) set_num_threads(arguments.threads);
-  const RunConfig config = read_run(arguments, rest);
-  allow_tf32(config.train.tf32);
+StepBenchmarkResult run_benchmark(const StepBenchmark& benchmark, const Collectives& collectives) {
+  allow_tf32(benchmark.config.train.tf32);
   keep_freed_memory();
   const SharedMachine shared_machine;
-  const StepBenchmarkResult result = benchmark_step(
-      {config, arguments.steps, caption_lengths(arguments, config)}, ranks.single("bench step"));
+  return benchmark_step(benchmark, collectives);
+}
+
+int bench_step(const StepArguments& arguments, const std::vector<std::string>& settings, Ranks& ranks) {
+  require_output(arguments.json, OutputKind::json, {arguments.captions, arguments.model});
+  if (arguments.threads > 0) set_num_threads(arguments.threads);
+  const StepBenchmarkResult result =
+      run_benchmark(step_benchmark_of(arguments, arguments.batch, settings), ranks.single("bench step"));
   write_result(arguments.json, to_json({{"step_s", result.seconds},
                                         {"samples_s", result.samples_per_second},
                                         {"first_s", result.first_seconds},
                                         {"peak_rss_gib", result.peak_rss_gib},
                                         {"loss", result.loss}}));
+  return 0;
+}
+
+struct DistArguments {
+  StepArguments step;  // its batch is that of a rank
+  std::int64_t num_ranks = 2;
+  std::vector<std::string> settings;
+  std::string agreement;
+};
+
+// The results of all, without those of a single process.
+NamedNumbers numbers_of(const StepBenchmarkResult& result, std::int64_t world_size) {
+  return {{"samples_s", result.samples_per_second},
+          {"single_process_samples_s", std::numeric_limits<double>::quiet_NaN()},
+          {"communication_share", result.communication_share},
+          {"bytes_per_step", static_cast<double>(result.bytes_per_step)},
+          {"world_size", static_cast<double>(world_size)},
+          {"step_s", result.seconds},
+          {"peak_rss_gib", result.peak_rss_gib}};
+}
+
+// One of the ranks that a launcher has started.
+int bench_as_rank(const DistArguments& arguments, Ranks& ranks) {
+  const StepBenchmark benchmark =
+      step_benchmark_of(arguments.step, arguments.step.batch * ranks.world_size(), arguments.settings);
+  if (arguments.step.threads > 0) set_num_threads(arguments.step.threads);
+  const Collectives& collectives = connect_ranks(ranks, select_device(benchmark.config.train.device), {},
+                                                 arguments.agreement, arguments.step.threads);
+  const StepBenchmarkResult result = run_benchmark(benchmark, collectives);
+  if (collectives.rank() == 0)
+    write_result(arguments.step.json, to_json(numbers_of(result, collectives.world_size())));
+  return 0;
+}
+
+/// A new folder for results, until the end of its scope.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "cloob-bench-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw_user_error("'{}': {}", name, describe_errno(errno));
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// The command line of a benchmark in processes of its own, whose memory is free again for the next one.
+std::vector<std::string> command_line(const std::string& name, const DistArguments& arguments,
+                                      std::int64_t batch, std::int64_t threads, const std::string& json) {
+  const StepArguments& step = arguments.step;
+  std::vector<std::string> words = {std::filesystem::read_symlink("/proc/self/exe").string(), "bench", name};
+  const auto add = [&](const std::string& option, const std::string& value) {
+    if (!value.empty()) words.insert(words.end(), {option, value});
+  };
+  add("--model", step.model);
+  add("--objective", std::string(enum_name(step.objective.value())));
+  add("--batch", std::to_string(batch));
+  add("--steps", std::to_string(step.steps));
+  add("--precision", std::string(enum_name(step.precision)));
+  add("--caption-tokens", step.caption_tokens);
+  add("--captions", step.captions);
+  add("--threads", std::to_string(threads));
+  add("--json", json);
+  words.insert(words.end(), arguments.settings.begin(), arguments.settings.end());
+  return words;
+}
+
+// Runs a command as ranks of this machine; returns the numbers that it writes.
+nlohmann::ordered_json measure(std::int64_t num_ranks, std::vector<std::string> command,
+                               const std::filesystem::path& json) {
+  const int status = launch({.num_ranks = num_ranks, .command = std::move(command)});
+  if (status != 0)
+    throw_user_error("the benchmark of {} ended with status {}", num_ranks == 1 ? "one process" : "the ranks",
+                     status);
+  return parse_json<nlohmann::ordered_json>(read_file(json));
+}
+
+int bench_dist(const DistArguments& arguments, Ranks& ranks) {
+  if (ranks.rank() == 0)
+    require_output(arguments.step.json, OutputKind::json, {arguments.step.captions, arguments.step.model});
+  if (ranks.world_size() > 1) return bench_as_rank(arguments, ranks);
+  const StepArguments& step = arguments.step;
+  const std::int64_t num_ranks = arguments.num_ranks;
+  static_cast<void>(step_benchmark_of(step, step.batch * num_ranks, arguments.settings));  // mistakes are told once
+  const TemporaryFolder folder;
+  const auto alone_json = folder.path() / "alone.json", ranks_json = folder.path() / "ranks.json";
+  log_info("bench", "one process, {} pairs", step.batch * num_ranks);
+  const auto alone = measure(
+      1,
+      command_line("step", arguments, step.batch * num_ranks, step.threads * num_ranks, alone_json.string()),
+      alone_json);
+  log_info("bench", "{} ranks, {} pairs each", num_ranks, step.batch);
+  auto result = measure(
+      num_ranks, command_line("dist", arguments, step.batch, step.threads, ranks_json.string()), ranks_json);
+  result["single_process_samples_s"] = alone["samples_s"];
+  write_result(step.json, result.dump());
   return 0;
 }
 
@@ -100,31 +160,30 @@ void add_bench_step(CLI::App& group, Action& action, Ranks& ranks) {
   CLI::App* const command =
       group.add_subcommand("step", "Time and memory of a training step on synthetic data");
   const auto arguments = std::make_shared<StepArguments>();
-  command->add_option("--model", arguments->model, "Name of a file in configs/model, or a YAML file")
-      ->required();
-  add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective,
-                                   "The training objective (default: clip)");
-  command->add_option("--batch", arguments->batch, "Pairs per step")
-      ->capture_default_str()
-      ->check(CLI::Range(2, 1'000'000'000));
-  command->add_option("--steps", arguments->steps, "Timed steps, after two warm-up steps")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000));
-  add_enum_option<Precision>(*command, "--precision", arguments->precision, "train.precision");
-  command
-      ->add_option("--caption-tokens", arguments->caption_tokens,
-                   "Tokens per caption, start and end included; any word, for example flickr8k, uses the "
-                   "lengths of --captions")
-      ->capture_default_str();
-  command->add_option("--captions", arguments->captions, "Text file with one caption per line");
-  command->add_option("--threads", arguments->threads, "CPU threads; 0 means all cores")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 4096));
-  add_json_option(*command, arguments->json);
-  command->allow_extras();
-  command->footer("--section.key VALUE sets any setting of 'cloob train'.");
+  add_step_arguments(*command, *arguments);
   command->callback([command, arguments, &action, &ranks] {
     action = [command, arguments, &ranks] { return bench_step(*arguments, command->remaining(), ranks); };
+  });
+}
+
+void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks) {
+  CLI::App* const command = group.add_subcommand(
+      "dist",
+      "Speed of a training step on several ranks of this machine, and in one process with as many pairs; started by a "
+      "launcher, on its ranks only");
+  const auto arguments = std::make_shared<DistArguments>();
+  command->add_option("--nproc", arguments->num_ranks, "Ranks; those of the launcher win")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 4096));
+  add_step_arguments(*command, arguments->step);
+  command->get_option("--batch")->description("Pairs per rank and step");
+  command->get_option("--threads")->description("CPU threads per rank; 0 shares all cores");
+  command->callback([command, arguments, &action, &ranks] {
+    arguments->settings = command->remaining();
+    action = [command, arguments, &ranks] {
+      arguments->agreement = agreement_of(*command);
+      return bench_dist(*arguments, ranks);
+    };
   });
 }
 

@@ -33,6 +33,7 @@ void add_data_pack_commands(CLI::App& group, Action& action);
 void add_bench_commands(CLI::App& app, Action& action, Ranks& ranks);
 void add_bench_inputs(CLI::App& group, Action& action);
 void add_bench_step(CLI::App& group, Action& action, Ranks& ranks);
+void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks);
 void add_report_command(CLI::App& app, Action& action);
 void add_help_commands(CLI::App& app, Action& action);
 

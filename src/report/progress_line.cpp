@@ -38,6 +38,8 @@ std::vector<Figure> figures(const Progress& progress) {
     list.push_back({fmt::format("chance {:.4f}", *progress.chance_loss), 0});
   if (progress.samples_per_second) list.push_back({rate_text(*progress.samples_per_second), 4});
   if (progress.data_wait) list.push_back({fmt::format("data wait {:.0f}%", 100 * *progress.data_wait), 2});
+  if (progress.communication)
+    list.push_back({fmt::format("communication {:.0f}%", 100 * *progress.communication), 2});
   if (progress.bound_by) list.push_back({bound_text(*progress.bound_by), 3});
   if (progress.seconds_left && progress.step < progress.num_steps) {
     list.push_back({human_seconds(*progress.seconds_left) + " left", 5});

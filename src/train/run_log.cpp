@@ -45,7 +45,12 @@ RunLog::RunLog(const RunConfig& config, const RunDirectory& directory, const Tra
       chance_watch_(config.retrieval.kind != RetrievalKind::none && config.retrieval.warmup_steps == 0,
                     total_steps) {}
 
+void RunLog::log_ranks(std::span<const double> own_seconds) {
+  if (own_seconds[0] > 0) rank_times_.add(step_seconds_, own_seconds);
+}
+
 void RunLog::log_step(const StepReport& report, std::int64_t num_samples, const StepTimes& times) {
+  step_seconds_ = times.seconds;
   meter_.add({.seconds = times.seconds,
               .data_seconds = times.wait_seconds,
               .num_samples = num_samples,
@@ -111,9 +116,20 @@ void RunLog::write_metrics(NamedNumbers metrics) {
   if (const auto& guard = train_step_.spike_guard())
     metrics.emplace_back("train/skipped_steps", static_cast<double>(guard->skipped()));
   if (const auto scale = train_step_.loss_scale()) metrics.emplace_back("train/loss_scale", *scale);
+  add_rank_times(metrics);
   MetricsRecord line = record(std::move(metrics));
   add_data_metrics(line);
   reporter_.write(line);
+}
+
+// Of the steps since the last line.
+void RunLog::add_rank_times(NamedNumbers& metrics) {
+  if (rank_times_.empty()) return;
+  const NamedNumbers times = rank_times_.metrics();
+  metrics.insert(metrics.end(), times.begin(), times.end());
+  shown_communication_ = rank_times_.communication_share();
+  if (const auto straggler = rank_times_.new_straggler()) log_warning("ranks", "{}", *straggler);
+  rank_times_.clear();
 }
 
 void RunLog::show_step() {
@@ -125,6 +141,7 @@ void RunLog::show_step() {
                     .chance_loss = shown_chance_,
                     .samples_per_second = meter_.samples_per_second(),
                     .data_wait = meter_.data_wait(),
+                    .communication = shown_communication_,
                     .bound_by = bound_by(),
                     .seconds_left = meter_.seconds_for(total_steps_ - state_.step)});
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "cloob/run/run_directory.h"
 #include "cloob/train/train_step.h"
 #include "train/chance_watch.h"
+#include "train/rank_times.h"
 
 namespace cloob {
 
@@ -44,6 +46,8 @@ class RunLog {
   /// Call one of the two after each step. They write the metrics if a line is due.
   void log_skipped_batch();
   void log_step(const StepReport& report, std::int64_t num_samples, const StepTimes& times);
+  /// Before a step: the time of each rank for the step before, without waiting for others; 0 if it was skipped.
+  void log_ranks(std::span<const double> own_seconds);
   void log_evaluation(const std::vector<EvaluationResult>& results);
   void show(const Progress& progress) { progress_.update(progress); }
   void finish_progress() { progress_.finish(); }
@@ -67,6 +71,7 @@ class RunLog {
   NamedNumbers take_loss();
   void add_step(NamedNumbers& metrics, const StepReport& report) const;
   void write_metrics(NamedNumbers metrics);
+  void add_rank_times(NamedNumbers& metrics);
   void add_data_metrics(MetricsRecord& record) const;
   void show_step();
   void watch_chance();
@@ -85,9 +90,12 @@ class RunLog {
   Reporter reporter_;
   ProgressDisplay progress_;
   StepMeter meter_;
-  at::Tensor loss_sum_;  ///< fp64, on the device: over the steps since the last line
+  RankTimes rank_times_;
+  double step_seconds_ = 0;  ///< of the last step
+  at::Tensor loss_sum_;      ///< fp64, on the device: over the steps since the last line
   std::int64_t loss_count_ = 0;
   std::optional<double> shown_loss_;
+  std::optional<double> shown_communication_;
   std::optional<double> shown_chance_;  ///< the loss of chance
   ChanceWatch chance_watch_;
 };

@@ -19,32 +19,38 @@
 #include "cloob/text/tokenizer.h"
 #include "cloob/train/train_step.h"
 #include "train/graphed_step.h"
+#include "train/rank_times.h"
+#include "train/step_decision.h"
 
 namespace cloob {
 namespace {
 
-// A random batch, before its captions get their lengths.
-Batch make_batch(const RunConfig& config) {
+// This rank's part of a random batch, before its captions get their lengths.
+Batch make_batch(const RunConfig& config, const Collectives& collectives) {
   const ModelConfig& model = config.model;
-  const std::int64_t size = config.train.global_batch_size;
-  const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(/*seed=*/0);
+  const std::int64_t rank = collectives.rank(), total = config.train.global_batch_size;
+  const std::int64_t first = total * rank / collectives.world_size();
+  const std::int64_t size = total * (rank + 1) / collectives.world_size() - first;
+  const at::Generator generator =
+      at::make_generator<at::CPUGeneratorImpl>(/*seed=*/static_cast<std::uint64_t>(rank));
   Batch batch;
   batch.images_BCHW = at::randn({size, 3, model.image.image_size, model.image.image_size}, generator);
   batch.tokens_BL =
       at::randint(model.text.vocab_size, {size, model.text.context_length}, generator, at::kLong);
   batch.indices.resize(static_cast<std::size_t>(size));
-  std::iota(batch.indices.begin(), batch.indices.end(), 0);
+  std::iota(batch.indices.begin(), batch.indices.end(), first);
   return batch;
 }
 
 // The caption lengths of a step continue those of the previous step.
 Batch with_lengths(Batch batch, const StepBenchmark& benchmark, std::int64_t step) {
   const ModelConfig& model = benchmark.config.model;
-  const std::int64_t size = batch.size();
   std::vector<std::int64_t> ends;
-  for (std::int64_t row = 0; row < size; ++row) {
+  for (const std::int64_t row : batch.indices) {
     const auto& lengths = benchmark.caption_lengths;
-    const std::int64_t length = lengths[static_cast<std::size_t>(step * size + row) % lengths.size()];
+    const std::int64_t length =
+        lengths[static_cast<std::size_t>(step * benchmark.config.train.global_batch_size + row) %
+                lengths.size()];
     if (length < 2 || length > model.text.context_length) {
       throw_user_error(
           "--caption-tokens: a caption has {} tokens, must be between 2 and model.text.context_length ({})",
@@ -70,32 +76,44 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collect
               benchmark.steps, benchmark.caption_lengths.size());
   const c10::Device device = select_device(benchmark.config.train.device);
   const ComputeStream compute_stream(device);
-  Batch full_batch = make_batch(benchmark.config);
+  Batch full_batch = make_batch(benchmark.config, collectives);
   const RunConfig& config = benchmark.config;
   const auto task = make_task(task_settings(config), {}, collectives, device);
   TrainStep train_step(config, *task, collectives, device);
   StepBenchmarkResult result;
   // Training copies the images while the device computes the previous step.
   if (!train_step.reads_images_on_host()) full_batch.images_BCHW = full_batch.images_BCHW.to(device);
+  double own_seconds = 0;  // of the last step, without waiting for other ranks
   const auto timed_step = [&](std::int64_t step) {
     const Batch batch = with_lengths(full_batch, benchmark, step);
     const Timer timer;
+    const CommunicationTotals before = collectives.communication();
     train_step.forward_backward(batch, step);
     result.loss = train_step.update(config.optimizer.lr).loss.item<double>();
-    return timer.seconds();
+    const double seconds = timer.seconds();
+    const CommunicationTotals after = collectives.communication();
+    own_seconds = seconds - (after.seconds - before.seconds);
+    result.bytes_per_step = after.bytes - before.bytes;
+    return seconds;
   };
   result.first_seconds = timed_step(0);
   timed_step(1);
+  RankTimes rank_times;
   const auto timed_steps = [&] {
     std::vector<double> seconds;
-    for (std::int64_t step = 0; step < benchmark.steps; ++step) seconds.push_back(timed_step(step + 2));
+    for (std::int64_t step = 0; step < benchmark.steps; ++step) {
+      seconds.push_back(timed_step(step + 2));
+      const StepDecision times = decide({.own_seconds = own_seconds}, collectives);  // as in training
+      rank_times.add(seconds.back(), times.own_seconds);
+    }
     return seconds;
   };
   // Warm-up until every shape has been captured.
   const bool are_captured = config.train.cuda_graph && graphs_of(device);
   for (int call = 0; are_captured && call <= GraphedStep::kCallsBeforeCapture; ++call) timed_steps();
   result.seconds = median(timed_steps());
-  result.samples_per_second = static_cast<double>(full_batch.size()) / result.seconds;
+  result.samples_per_second = static_cast<double>(config.train.global_batch_size) / result.seconds;
+  if (!rank_times.empty()) result.communication_share = rank_times.communication_share();
   result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;
   return result;
 }

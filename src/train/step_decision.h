@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "cloob/base/collectives.h"
 
@@ -13,14 +14,16 @@ struct StepVote {
   bool save_is_due = false;      ///< by its clock
   std::int64_t num_samples = 0;  ///< usable samples in its part of the batch
   std::int64_t num_bad = 0;      ///< unusable ones
+  double own_seconds = 0;        ///< of the step before, without waiting for others
 };
 
 /// The decision for all ranks.
 struct StepDecision {
-  int stop_signal = 0;           ///< not 0: stop before this step
-  bool saves = false;            ///< save after this step
-  std::int64_t num_samples = 0;  ///< usable samples on all ranks
-  std::int64_t num_bad = 0;      ///< unusable ones
+  int stop_signal = 0;                   ///< not 0: stop before this step
+  bool saves = false;                    ///< save after this step
+  std::int64_t num_samples = 0;          ///< usable samples on all ranks
+  std::int64_t num_bad = 0;              ///< unusable ones
+  std::vector<double> own_seconds = {};  ///< by rank
 };
 
 /// A collective operation: every rank must call it once per step.

@@ -167,14 +167,17 @@ int Trainer::train_steps() {
     if (profile_) profile_->begin_step();
     begin_epoch_if_due();
     const Timer timer;
+    const double waited = collectives_.communication().seconds;
     collectives_.announce(RankActivity::data);
     const std::optional<DeliveredBatch> delivered = next_batch();
     collectives_.announce(RankActivity::step);
     const StepDecision decision = decide({.stop_signal = StopSignal::received(),
                                           .save_is_due = schedule_->save_is_due(since_save_.seconds()),
                                           .num_samples = delivered ? delivered->batch.size() : 0,
-                                          .num_bad = delivered ? delivered->batch.num_bad : 0},
+                                          .num_bad = delivered ? delivered->batch.num_bad : 0,
+                                          .own_seconds = std::exchange(own_seconds_, 0)},
                                          collectives_);
+    if (log_) log_->log_ranks(decision.own_seconds);
     if (decision.stop_signal != 0) {
       if (delivered) feed_->loader().unread();
       return decision.stop_signal;
@@ -184,6 +187,7 @@ int Trainer::train_steps() {
       skip(decision);
     } else {
       step(*delivered, decision, timer);
+      own_seconds_ = timer.seconds() - (collectives_.communication().seconds - waited);
     }
     if (profile_) {
       train_step_.settle();  // so that a GPU computes each step while it is profiled

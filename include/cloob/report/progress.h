@@ -25,6 +25,8 @@ struct Progress {
   std::optional<double> chance_loss = std::nullopt;  ///< What the loss would be if nothing were learned.
   std::optional<double> samples_per_second = std::nullopt;
   std::optional<double> data_wait = std::nullopt;  ///< Fraction of the time spent waiting for data.
+  std::optional<double> communication =
+      std::nullopt;  ///< Fraction of the time spent exchanging data with other ranks.
   std::optional<BoundBy> bound_by = std::nullopt;
   std::optional<double> seconds_left = std::nullopt;
 };

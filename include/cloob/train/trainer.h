@@ -116,6 +116,7 @@ class Trainer {
   std::unique_ptr<RunLog> log_;                   ///< on rank 0
   std::unique_ptr<StepProfile> profile_;          ///< null without profiling
   Timer since_save_;
+  double own_seconds_ = 0;        ///< of the last step, without waiting for other ranks
   std::int64_t num_skipped_ = 0;  ///< steps of this process that had too few usable pairs
   std::int64_t saved_step_ = -1;
 };

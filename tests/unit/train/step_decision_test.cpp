@@ -37,7 +37,9 @@ TEST(StepDecision, IsTheSameOnAllRanks) {
     EXPECT_EQ(decision.num_samples, 5);
     EXPECT_EQ(decision.num_bad, 4);
   }
-  for (const StepDecision& decision : decisions({{.num_samples = 1}, {.num_samples = 1}})) {
+  for (const StepDecision& decision :
+       decisions({{.num_samples = 1, .own_seconds = 0.5}, {.num_samples = 1, .own_seconds = 2}})) {
+    EXPECT_EQ(decision.own_seconds, (std::vector<double>{0.5, 2}));
     EXPECT_EQ(decision.stop_signal, 0);
     EXPECT_FALSE(decision.saves);
     EXPECT_EQ(decision.num_samples, 2) << "enough for a contrastive loss, although no rank has two";
