@@ -11,6 +11,7 @@
 
 #include "checkpoint/checkpoint_files.h"
 #include "checkpoint/safetensors_digest.h"
+#include "checkpoint/sharded_training_files.h"
 #include "checkpoint/state_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -58,9 +59,9 @@ class Reader {
   explicit Reader(fs::path folder) : folder_(std::move(folder)), content_(read_state_file(folder_)) {}
 
   const TrainingState& state() const { return content_.state; }
-  bool has(const char* name) const { return content_.files.contains(name); }
+  bool has(const std::string& name) const { return content_.files.contains(name); }
 
-  SafetensorsFile tensors(const char* name) const {
+  SafetensorsFile tensors(const std::string& name) const {
     const FileDigest& written = expect_size(name);
     FileDigest found;
     SafetensorsFile file = read_safetensors(folder_ / name, found);
@@ -72,6 +73,18 @@ class Reader {
     std::string content = read_file(folder_ / name);
     verify(folder_ / name, digest_text(content), written);
     return content;
+  }
+  /// Including the parts of several ranks.
+  NamedTensors training() const {
+    NamedTensors all;
+    if (has(kTrainingFile)) all = tensors(kTrainingFile).tensors;
+    JoinedParts parts;
+    for (const std::string& name : training_parts_among(content_.files, folder_)) {
+      SafetensorsFile part = tensors(name);
+      parts.add(folder_ / name, std::move(part.tensors), part.metadata);
+    }
+    all.merge(parts.join());
+    return all;
   }
   /// Only the tensors of the task. The file may have been removed from folders that are only used for evaluation.
   NamedTensors task_state() const {
@@ -93,7 +106,7 @@ class Reader {
  private:
   // Checks the size before the content, so that a truncated file is reported as such and not as a header
   // error.
-  const FileDigest& expect_size(const char* name) const {
+  const FileDigest& expect_size(const std::string& name) const {
     const auto found = content_.files.find(name);
     if (found == content_.files.end()) throw_user_error("'{}' has no {}", folder_.string(), name);
     const std::uint64_t size = RandomAccessFile(folder_ / name).size();
@@ -143,9 +156,7 @@ Checkpoint read_checkpoint(const fs::path& folder, CheckpointPart part) {
   SafetensorsFile weights = reader.tensors(kWeightsFile);
   checkpoint.weights = std::move(weights.tensors);
   checkpoint.weights_metadata = std::move(weights.metadata);
-  if (part == CheckpointPart::everything && reader.has(kTrainingFile)) {
-    checkpoint.training = reader.tensors(kTrainingFile).tensors;
-  }
+  if (part == CheckpointPart::everything) checkpoint.training = reader.training();
   if (part == CheckpointPart::weights_and_task) checkpoint.training = reader.task_state();
   return checkpoint;
 }
@@ -179,8 +190,9 @@ std::uint64_t bytes_needed(const Checkpoint& checkpoint) {
   return bytes;
 }
 
-void write_checkpoint_files(const fs::path& folder, const Checkpoint& checkpoint) {
-  StateFile content{checkpoint.state, {}, {}};
+void write_checkpoint_files(const fs::path& folder, const Checkpoint& checkpoint,
+                            std::map<std::string, FileDigest> others) {
+  StateFile content{checkpoint.state, std::move(others), {}};
   content.files[kWeightsFile] =
       write_safetensors_in_place(folder / kWeightsFile, checkpoint.weights, checkpoint.weights_metadata);
   if (!checkpoint.training.empty()) {

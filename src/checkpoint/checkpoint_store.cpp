@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "checkpoint/checkpoint_files.h"
+#include "checkpoint/sharded_training_files.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -67,10 +68,25 @@ CheckpointStore::CheckpointStore(fs::path folder, const CheckpointConfig& config
 }
 
 fs::path CheckpointStore::save(const Checkpoint& checkpoint, std::optional<std::int64_t> also_keep) {
+  return save(
+      checkpoint, [](const fs::path&) { return FileDigests(); }, also_keep);
+}
+
+fs::path CheckpointStore::save_sharded(const Checkpoint& checkpoint, const TensorParts& parts,
+                                       const Collectives& collectives,
+                                       std::optional<std::int64_t> also_keep) {
+  const auto write_parts = [&](const fs::path& folder) {
+    return write_training_parts(folder, parts, collectives);
+  };
+  return save(checkpoint, write_parts, also_keep);
+}
+
+fs::path CheckpointStore::save(const Checkpoint& checkpoint, const WriteParts& write_parts,
+                               std::optional<std::int64_t> also_keep) {
   const fs::path target = folder_ / folder_name(checkpoint.state.step);
   try {
     StagedFolder staged(target);
-    write_checkpoint_files(staged.path(), checkpoint);
+    write_checkpoint_files(staged.path(), checkpoint, write_parts(staged.path()));
     staged.publish();
   } catch (const UserError& error) {
     throw UserError(error.what() + describe_shortage(folder_, bytes_needed(checkpoint)));
@@ -99,8 +115,7 @@ std::optional<CheckpointEntry> CheckpointStore::best() const {
     }
     const auto metric = state.metrics.find(config_.best_metric);
     if (metric == state.metrics.end() || !std::isfinite(metric->second)) continue;
-    const bool is_better =
-        mode == BestMode::max ? metric->second > best_value : metric->second < best_value;
+    const bool is_better = mode == BestMode::max ? metric->second > best_value : metric->second < best_value;
     if (best && !is_better) continue;
     best = entry;
     best_value = metric->second;

@@ -15,6 +15,7 @@
 #include "checkpoint/checkpoint_files.h"
 #include "checkpoint/printable.h"
 #include "checkpoint/safetensors_header.h"
+#include "checkpoint/sharded_training_files.h"
 #include "checkpoint/state_file.h"
 #include "checkpoint/weight_names.h"
 #include "checkpoint/weights_file.h"
@@ -95,10 +96,16 @@ Json inspect(const std::filesystem::path& given) {
   const StateFile content = read_state_file(folder);
   describe_state(json, content);
   describe_weights(json, folder / kWeightsFile);
-  if (content.files.contains(kTrainingFile)) {
-    const Tensors training = open_weights(folder / kTrainingFile)->list();
-    json["training"] = {{"num_tensors", training.size()}, {"bytes", count_bytes(training)}};
+  std::vector<std::string> training_files = training_parts_among(content.files, folder);
+  if (content.files.contains(kTrainingFile)) training_files.emplace_back(kTrainingFile);
+  std::set<std::string> names;  // parts have the same
+  std::uint64_t bytes = 0;
+  for (const std::string& file : training_files) {
+    const Tensors tensors = open_weights(folder / file)->list();
+    bytes += count_bytes(tensors);
+    for (const auto& [name, tensor] : tensors) names.insert(name);
   }
+  if (!training_files.empty()) json["training"] = {{"num_tensors", names.size()}, {"bytes", bytes}};
   return json;
 }
 

@@ -28,15 +28,16 @@ at::Tensor master_of(const at::Tensor& parameter) {
 
 // The fused kernel ignores strides, so a gradient must have the memory layout of its parameter. Autograd
 // ensures that; a manually set gradient may differ.
-at::Tensor gradient_with_layout_of(const at::Tensor& master, const at::Tensor& gradient) {
-  if (gradient.strides() == master.strides()) return gradient.to(master.scalar_type());
-  return at::empty_like(master).copy_(gradient);
+at::Tensor with_layout_of(const at::Tensor& parameter, const at::Tensor& tensor) {
+  if (tensor.strides() == parameter.strides()) return tensor;
+  return at::empty_like(parameter, tensor.options()).copy_(tensor);
 }
 
 }  // namespace
 
-AdamW::AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference)
-    : config_(config) {
+AdamW::AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference,
+             const Collectives* sharing)
+    : config_(config), sharing_(sharing) {
   for (const auto& [name, parameter] : parameters) {
     if (parameter.tensor.requires_grad()) parameters_.emplace(name, parameter);
   }
@@ -51,17 +52,36 @@ AdamW::Group AdamW::make_group(const ParameterGroup& group) const {
   Group result{group.weight_decay, group.lr_scale, {}};
   for (const std::string& name : group.names) {
     const at::Tensor& parameter = parameters_.at(name).tensor;
-    const at::Tensor master = master_of(parameter);
+    const at::Tensor updated = sharing_ == nullptr ? parameter : elements_of(parameter, own_part(parameter));
+    const at::Tensor master = master_of(updated);
     const at::TensorOptions counter = at::TensorOptions(parameter.device()).dtype(at::kFloat);
-    result.slots.push_back(
-        {name, parameter, master, at::zeros_like(master), at::zeros_like(master), at::zeros({}, counter)});
+    result.slots.push_back({name, parameter, updated, master, at::zeros_like(master), at::zeros_like(master),
+                            at::zeros({}, counter)});
   }
   return result;
+}
+
+ElementRange AdamW::own_part(const at::Tensor& tensor) const {
+  return part_of(tensor.numel(), sharing_->rank(), sharing_->world_size());
+}
+
+// For the elements that this rank updates, in the type of their master copies.
+at::Tensor AdamW::own_gradient(const Slot& slot) const {
+  const at::Tensor gradient = with_layout_of(slot.parameter, slot.parameter.grad());
+  const at::Tensor own = sharing_ == nullptr ? gradient : elements_of(gradient, own_part(gradient));
+  return own.to(slot.master.scalar_type());
 }
 
 void AdamW::step(double lr, const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
   for (const Group& group : groups_) update(group, lr * group.lr_scale, skip);
+  if (sharing_ != nullptr) gather_parameters();
+}
+
+void AdamW::gather_parameters() const {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, parameter] : parameters_) tensors.push_back(parameter.tensor);
+  gather_parts(tensors, *sharing_);
 }
 
 // The tensors of some slots as lists for one fused kernel.
@@ -70,15 +90,15 @@ struct AdamW::Lists {
       low_precision_masters;
   std::size_t copied_bytes = 0;  // of gradients
 
-  void add(const Slot& slot) {
+  void add(const Slot& slot, const at::Tensor& gradient) {
     masters.push_back(slot.master);
-    gradients.push_back(gradient_with_layout_of(slot.master, slot.parameter.grad()));
+    gradients.push_back(gradient);
     exp_avgs.push_back(slot.exp_avg);
     exp_avg_sqs.push_back(slot.exp_avg_sq);
     steps.push_back(slot.step);
-    if (!gradients.back().is_same(slot.parameter.grad())) copied_bytes += gradients.back().nbytes();
-    if (!is_below_fp32(slot.parameter)) return;
-    low_precision.push_back(slot.parameter);
+    if (!gradient.is_alias_of(slot.parameter.grad())) copied_bytes += gradient.nbytes();
+    if (!is_below_fp32(slot.updated)) return;
+    low_precision.push_back(slot.updated);
     low_precision_masters.push_back(slot.master);
   }
 };
@@ -86,7 +106,7 @@ struct AdamW::Lists {
 void AdamW::update(const Group& group, double lr, const at::Tensor& skip) const {
   Lists lists;
   for (const Slot& slot : group.slots) {
-    if (slot.parameter.grad().defined()) lists.add(slot);
+    if (slot.parameter.grad().defined()) lists.add(slot, own_gradient(slot));
     if (lists.copied_bytes >= kMaxCopiedBytes) update(std::exchange(lists, {}), group.weight_decay, lr, skip);
   }
   update(lists, group.weight_decay, lr, skip);
@@ -111,7 +131,7 @@ void AdamW::zero_grad() {
   for (const auto& [name, parameter] : parameters_) parameter.tensor.mutable_grad().reset();
 }
 
-NamedTensors AdamW::state() const {
+NamedTensors AdamW::own_state() const {
   NamedTensors state;
   for (const Group& group : groups_) {
     for (const Slot& slot : group.slots) {
@@ -124,6 +144,59 @@ NamedTensors AdamW::state() const {
   return state;
 }
 
-void AdamW::load_state(const NamedTensors& state) { copy_state("optimizer", state, this->state()); }
+// One tensor at a time, so that no other rank ever has the whole state.
+NamedTensors AdamW::state() const {
+  if (sharing_ == nullptr) return own_state();
+  NamedTensors state;
+  for (const auto& [name, own] : own_state()) {
+    if (own.dim() == 0) {  // a count, which all have
+      state.emplace(name, own);
+      continue;
+    }
+    const at::Tensor whole = at::empty_like(parameter_of(name), own.options());
+    elements_of(whole, own_part(whole)).copy_(own);
+    gather_parts({{whole}}, *sharing_);
+    if (sharing_->rank() == 0) state.emplace(name, whole.cpu());
+  }
+  return sharing_->rank() == 0 ? state : NamedTensors();
+}
+
+TensorParts AdamW::state_parts() const {
+  TensorParts parts;
+  for (const auto& [name, own] : own_state()) {
+    if (own.dim() == 0) {
+      parts.emplace(name, part_of(own, *sharing_));
+      continue;
+    }
+    const at::Tensor& parameter = parameter_of(name);
+    CLOOB_CHECK(parameter.is_contiguous(), "'{}' is not contiguous", name);
+    parts.emplace(name, TensorPart{own, parameter.sizes().vec()});
+  }
+  return parts;
+}
+
+// "NAME.exp_avg" -> the parameter NAME
+const at::Tensor& AdamW::parameter_of(const std::string& name) const {
+  return parameters_.at(name.substr(0, name.rfind('.'))).tensor;
+}
+
+void AdamW::load_state(const NamedTensors& state) {
+  const NamedTensors own = own_state();
+  if (sharing_ == nullptr) return copy_state("optimizer", state, own);
+  NamedTensors shapes;
+  for (const auto& [name, tensor] : own)
+    shapes.emplace(name, tensor.dim() == 0 ? tensor : parameter_of(name));
+  require_same_shapes("optimizer", state, shapes);
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : own) {
+    const at::Tensor& saved = state.at(name);
+    if (tensor.dim() == 0) {
+      tensor.copy_(saved);
+      continue;
+    }
+    const at::Tensor whole = with_layout_of(parameter_of(name), saved);
+    tensor.copy_(elements_of(whole, own_part(whole)));
+  }
+}
 
 }  // namespace cloob

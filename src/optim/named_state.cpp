@@ -26,7 +26,7 @@ std::string names_only_in(const NamedTensors& one, const NamedTensors& other) {
 
 }  // namespace
 
-void copy_state(std::string_view what, const NamedTensors& saved, const NamedTensors& live) {
+void require_same_shapes(std::string_view what, const NamedTensors& saved, const NamedTensors& live) {
   const std::string missing = names_only_in(live, saved), unknown = names_only_in(saved, live);
   if (!missing.empty() || !unknown.empty()) {
     throw_user_error(
@@ -42,6 +42,10 @@ void copy_state(std::string_view what, const NamedTensors& saved, const NamedTen
         "of the run that saved it",
         what, name, fmt::join(source.sizes(), ", "), fmt::join(tensor.sizes(), ", "));
   }
+}
+
+void copy_state(std::string_view what, const NamedTensors& saved, const NamedTensors& live) {
+  require_same_shapes(what, saved, live);
   copy_values(live, saved);
 }
 

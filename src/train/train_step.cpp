@@ -91,11 +91,12 @@ TrainStep::TrainStep(const RunConfig& config, TrainingTask& task, const Collecti
     : grad_clip_norm_(config.optimizer.grad_clip_norm),
       ema_decay_(config.optimizer.ema_decay),
       scales_like_references_(config.train.reference_gradient_scaling),
+      shards_optimizer_(config.distributed.shard_optimizer && collectives.world_size() > 1),
       device_(device),
       task_(task),
       collectives_(collectives),
       parameters_(task.parameters()),
-      optimizer_(parameters_, config.optimizer, config.reference),
+      optimizer_(parameters_, config.optimizer, config.reference, shards_optimizer_ ? &collectives : nullptr),
       scaler_(make_loss_scaler(precision_of(config.train), device)),
       spike_guard_(make_spike_guard(config.optimizer.spike_guard)),
       average_(make_average(task, ema_decay_)),
@@ -217,8 +218,13 @@ std::unique_ptr<BorrowedWeights> TrainStep::use_weights_to_evaluate() {
 }
 
 NamedTensors TrainStep::state() const {
-  NamedTensors state = task_.state();
+  NamedTensors state = state_without_optimizer();
   add_with_prefix(state, "optimizer.", optimizer_.state());
+  return state;
+}
+
+NamedTensors TrainStep::state_without_optimizer() const {
+  NamedTensors state = task_.state();
   if (scaler_) add_with_prefix(state, "scaler.", scaler_->state());
   if (spike_guard_) add_with_prefix(state, "spike_guard.", spike_guard_->state());
   if (average_) {
@@ -226,6 +232,25 @@ NamedTensors TrainStep::state() const {
     add_with_prefix(state, "live.", task_.weights());
   }
   return state;
+}
+
+TrainStep::SplitState TrainStep::split_state() const {
+  SplitState split;
+  for (const auto& [name, tensor] : state_without_optimizer()) {
+    if (name.starts_with("average.") || name.starts_with("live.")) {
+      split.parts.emplace(name, part_of(tensor, collectives_));
+    } else {
+      split.whole.emplace(name, tensor);
+    }
+  }
+  if (shards_optimizer_) {
+    for (auto& [name, part] : optimizer_.state_parts())
+      split.parts.emplace("optimizer." + name, std::move(part));
+  } else {
+    for (const auto& [name, tensor] : optimizer_.state())
+      split.parts.emplace("optimizer." + name, part_of(tensor, collectives_));
+  }
+  return split;
 }
 
 void TrainStep::load_state(const NamedTensors& weights, const NamedTensors& state) {

@@ -12,6 +12,8 @@
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
+#include "cloob/checkpoint/sharded_training.h"
+#include "cloob/checkpoint/share_checkpoint.h"
 #include "cloob/config/config.h"
 #include "cloob/device/device.h"
 #include "cloob/device/random_state.h"
@@ -78,6 +80,8 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
                                             total_steps(config.train, position()));
   if (directory_ != nullptr) claim_folder(start);
+  if (config.checkpoint.sharded && collectives.world_size() > 1)
+    require_shared_folder(directory_ != nullptr ? directory_->checkpoints() : "", collectives);
 }
 
 Trainer::~Trainer() = default;
@@ -103,9 +107,10 @@ void Trainer::seed_random_numbers(std::int64_t step) const {
                                              step * collectives_.world_size()));
 }
 
+// Of a new run: all ranks have the same, unless their files or libraries differ. The optimizer has no state yet.
 void Trainer::broadcast_weights() {
   NamedTensors all = task_->weights();
-  all.merge(train_step_.state());
+  all.merge(train_step_.state_without_optimizer());
   collectives_.broadcast(all);
 }
 
@@ -267,16 +272,15 @@ void Trainer::roll_back() {
   const SpikeGuard& guard = *train_step_.spike_guard();
   const auto target = checkpoint_to_return_to();
   if (collectives_.max(target ? 1 : 0) == 0) throw_no_rollback_target(state_.step, guard, rolled_back_at_);
+  std::optional<Checkpoint> checkpoint;
+  if (target) checkpoint = load_checkpoint(target->path, CheckpointPart::everything);
+  checkpoint = share_checkpoint(std::move(checkpoint), collectives_);
+  train_step_.roll_back(checkpoint->weights, checkpoint->training);
   if (target) {
-    const Checkpoint checkpoint = load_checkpoint(target->path, CheckpointPart::everything);
-    train_step_.roll_back(checkpoint.weights, checkpoint.training);
     log_warning("train",
                 "step {}: the weights and the optimizer were rolled back to {}; data and schedule continue",
                 with_thousands(state_.step), target->path.string());
-  } else {
-    train_step_.roll_back(train_step_.weights(), train_step_.state());
   }
-  broadcast_weights();
   rolled_back_at_ = state_.step;
 }
 
@@ -324,7 +328,10 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
   }
 }
 
+// After an error of this rank. The others do not know of it, and cannot give their parts.
 void Trainer::save_unless_saved() {
+  const bool needs_others = config_.checkpoint.sharded || config_.distributed.shard_optimizer;
+  if (needs_others && collectives_.world_size() > 1) return;
   if (state_.step > 0 && saved_step_ != state_.step) save();
 }
 
@@ -332,9 +339,31 @@ void Trainer::save() {
   train_step_.settle();
   since_save_.restart();
   saved_step_ = state_.step;
-  if (!checkpoints_) return;
-  directory_->require_present();
   collectives_.announce(RankActivity::checkpoint);
+  const bool is_sharded = config_.checkpoint.sharded && collectives_.world_size() > 1;
+  TrainStep::SplitState state;
+  if (is_sharded) {
+    state = train_step_.split_state();
+  } else {
+    state.whole = train_step_.state();
+  }
+  if (!checkpoints_) {
+    if (is_sharded) write_part_of_checkpoint(state.parts, collectives_);
+    return;
+  }
+  directory_->require_present();
+  const Checkpoint checkpoint = checkpoint_with(std::move(state.whole));
+  const auto target = checkpoint_to_return_to();  // must outlive a checkpoint that is saved for a stop
+  const auto also_keep = target ? std::optional(target->step) : std::nullopt;
+  const auto folder = is_sharded
+                          ? checkpoints_->save_sharded(checkpoint, state.parts, collectives_, also_keep)
+                          : checkpoints_->save(checkpoint, also_keep);
+  log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
+  log_->write_data_report();
+  since_save_.restart();
+}
+
+Checkpoint Trainer::checkpoint_with(NamedTensors state_of_step) const {
   Checkpoint checkpoint;
   checkpoint.weights = train_step_.weights();
   checkpoint.weights_metadata = weights_metadata(config_);
@@ -345,15 +374,11 @@ void Trainer::save() {
   checkpoint.state.data_position = feed_->loader().position();
   checkpoint.state.data_size = feed_->loader().samples_per_epoch();
   if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they belong to other weights
-  checkpoint.training = train_step_.state();
+  checkpoint.training = std::move(state_of_step);
   checkpoint.training.merge(log_->state());
   add_random_numbers(checkpoint, device_);
   add_rollback(checkpoint, rolled_back_at_);
-  const auto target = checkpoint_to_return_to();  // must outlive a checkpoint that is saved for a stop
-  const auto folder = checkpoints_->save(checkpoint, target ? std::optional(target->step) : std::nullopt);
-  log_info("checkpoint", "step {} saved in {}", with_thousands(state_.step), folder.string());
-  log_->write_data_report();
-  since_save_.restart();
+  return checkpoint;
 }
 
 // While steps are being skipped, on rank 0.

@@ -12,6 +12,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
+#include "cloob/checkpoint/checkpoint.h"
 #include "e2e/fixture.h"
 #include "e2e/program.h"
 #include "support/named_tensors.h"
@@ -140,6 +141,41 @@ TEST(Distributed, ASignalToOneRankSavesOnAll) {
       on_ranks(3, {}, training("asked", {"--resume", "auto", "--train.steps", std::to_string(steps + 3)})));
   EXPECT_EQ(more.exit_status, 0) << more.errors;
   EXPECT_EQ(std::ssize(losses("asked")), steps + 3);
+}
+
+// All of the newest checkpoint.
+NamedTensors newest_checkpoint(const std::string& run) {
+  const auto path = resolve_checkpoint(tiny_project() / run).path;
+  const Checkpoint checkpoint = load_checkpoint(path, CheckpointPart::everything);
+  NamedTensors all = checkpoint.weights;
+  for (const auto& [name, tensor] : checkpoint.training) all["training:" + name] = tensor;
+  return all;
+}
+
+TEST(Distributed, AShardedRunIsTheSameAndContinuesOnAnyNumberOfRanks) {
+  const Words sharded = {"--distributed.shard_optimizer", "true", "--checkpoint.sharded", "true"};
+  const Words constant = {"--schedule.kind", "constant"};
+  const auto train = [&](const std::string& run, int ranks, const Words& first, const Words& second) {
+    Words more = first;
+    more.insert(more.end(), second.begin(), second.end());
+    more.insert(more.end(), constant.begin(), constant.end());
+    const ProgramResult result = run_cloob(tiny_project(), on_ranks(ranks, {}, training(run, more)));
+    ASSERT_EQ(result.exit_status, 0) << result.errors;
+  };
+  train("whole", 3, {}, {});
+  train("sharded", 3, sharded, {});
+  expect_same_bits(newest_checkpoint("sharded"), newest_checkpoint("whole"));
+  EXPECT_TRUE(fs::exists(resolve_checkpoint(tiny_project() / "sharded").path /
+                         "training-00002-of-00003.safetensors"));
+
+  train("continued", 3, sharded, {"--train.steps", "6"});
+  train("continued", 3, sharded, {"--train.steps", "11", "--resume", "auto"});
+  train("continued", 2, {}, {"--train.steps", "16", "--resume", "auto"});
+  const std::vector<double> expected = losses("whole"), found = losses("continued");
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t step = 0; step < found.size(); ++step) {
+    EXPECT_NEAR(found[step], expected[step], step < 11 ? 0 : 1e-4) << step;
+  }
 }
 
 TEST(Distributed, AnErrorOfOneRankIsToldByAll) {

@@ -2,6 +2,7 @@
 //
 //   weights.safetensors    the model under open_clip's names
 //   training.safetensors   optimizer, objective, loss scaler, RNG states; absent in imported checkpoints
+//   training-R-of-W.safetensors   with checkpoint.sharded: rank R's part of the large ones (sharded_training.h)
 //   config.yaml            the resolved settings
 //   tokenizer.model        the sentencepiece model, if the run has one
 //   state.json             format version, position of the run, metrics, size and checksum of every file

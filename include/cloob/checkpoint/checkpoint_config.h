@@ -28,6 +28,7 @@ struct CheckpointConfig {
   std::int64_t keep_last = 3;
   std::string best_metric;
   std::optional<BestMode> best_mode;
+  bool sharded = false;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -50,7 +51,11 @@ struct CheckpointConfig {
         field("best_mode", &CheckpointConfig::best_mode,
               "Whether the largest (max) or the smallest (min) value of best_metric is best. Unset: min "
               "for losses and ranks (names that end in loss, _mean_rank or _median_rank), max for all "
-              "others."));
+              "others."),
+        field(
+            "sharded", &CheckpointConfig::sharded,
+            "With several ranks: whether each writes its part of the training state, instead of rank 0 all of it. Needs a "
+            "run folder that all ranks share. Such a checkpoint can be resumed with any number of ranks."));
   }
 };
 static_assert(lists_every_member<CheckpointConfig>);

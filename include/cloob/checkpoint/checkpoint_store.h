@@ -3,13 +3,22 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "cloob/base/collectives.h"
+#include "cloob/base/tensor_parts.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/checkpoint_config.h"
 
 namespace cloob {
+
+struct FileDigest;
+/// Of files of a checkpoint, by name.
+using FileDigests = std::map<std::string, FileDigest>;
 
 struct CheckpointEntry {
   std::int64_t step;
@@ -37,6 +46,11 @@ class CheckpointStore {
   /// then nothing of it is left, and all older checkpoints are unchanged.
   std::filesystem::path save(const Checkpoint& checkpoint,
                              std::optional<std::int64_t> also_keep = std::nullopt);
+  /// The same with training state of which each rank has a part, and writes it. A collective operation: other ranks call
+  /// write_part_of_checkpoint.
+  std::filesystem::path save_sharded(const Checkpoint& checkpoint, const TensorParts& parts,
+                                     const Collectives& collectives,
+                                     std::optional<std::int64_t> also_keep = std::nullopt);
 
   /// For a run that continues from an older checkpoint: renames those of later steps to `superseded_...`. They
   /// are removed by the next `save`, so that a mistake loses nothing at once. Throws UserError.
@@ -46,6 +60,9 @@ class CheckpointStore {
   std::optional<CheckpointEntry> best() const;
 
  private:
+  using WriteParts = std::function<FileDigests(const std::filesystem::path& folder)>;
+  std::filesystem::path save(const Checkpoint& checkpoint, const WriteParts& write_parts,
+                             std::optional<std::int64_t> also_keep);
   void link_best() const;
   void prune(std::optional<std::int64_t> also_keep) const;
   void remove_superseded() const;

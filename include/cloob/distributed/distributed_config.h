@@ -14,6 +14,7 @@ struct DistributedConfig {
   bool sync_batch_norm = false;
   std::int64_t bucket_mib = 25;
   bool bf16_gradients = false;
+  bool shard_optimizer = false;
 
   static constexpr auto fields() {
     return std::tuple(
@@ -37,7 +38,11 @@ struct DistributedConfig {
         field(
             "bf16_gradients", &DistributedConfig::bf16_gradients,
             "Whether gradients are rounded to bf16 to be summed over the ranks: half of the bytes, but gradients that depend "
-            "on the number of ranks. Those of bf16 weights (pure_bf16) are always summed in fp32."));
+            "on the number of ranks. Those of bf16 weights (pure_bf16) are always summed in fp32."),
+        field(
+            "shard_optimizer", &DistributedConfig::shard_optimizer,
+            "Whether each rank keeps and updates only its part of the optimizer's state and fp32 master copies (ZeRO stage 1): "
+            "with W ranks 1/W of their memory, and one more exchange of the weights a step. The weights are the same."));
   }
 };
 static_assert(lists_every_member<DistributedConfig>);

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "cloob/base/collectives.h"
 #include "cloob/base/named_tensors.h"
+#include "cloob/base/tensor_parts.h"
 #include "cloob/base/trained_parameter.h"
 #include "cloob/optim/optim_config.h"
 #include "cloob/optim/parameter_groups.h"
@@ -20,10 +22,15 @@ namespace cloob {
 /// under parameter names, so checkpoints do not depend on the order of parameters or groups. A parameter in
 /// lower precision has a float32 master copy here, which receives the updates: most updates are too small to
 /// change a bf16 weight.
+///
+/// With `sharing`, the ranks of a run share the work and its memory (ZeRO stage 1, Rajbhandari et al., 2020): each keeps the state
+/// and the master copies of its part of every parameter, updates that part, and gets the others after each step. Gradients are
+/// those of all ranks, as without it, and the values are the same.
 class AdamW {
  public:
-  /// Throws UserError if no parameter requires a gradient.
-  AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference);
+  /// `sharing`, if not null, must outlive this. Throws UserError if no parameter requires a gradient.
+  AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference,
+        const Collectives* sharing = nullptr);
 
   /// One in-place update with this learning rate, which is scaled per tower and layer. Parameters without a
   /// gradient keep their values and their state; in a run of several ranks, every parameter gets one.
@@ -39,8 +46,12 @@ class AdamW {
   const TrainedParameters& parameters() const { return parameters_; }
 
   /// "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every parameter, and "NAME.master" of those in
-  /// lower precision. The tensors are not copies: save or copy them before the next step.
+  /// lower precision. The tensors are not copies: save or copy them before the next step. With `sharing` a collective operation,
+  /// whose result is on the host of rank 0 and empty on others.
   NamedTensors state() const;
+
+  /// The same tensors, but of each only this rank's part. Needs `sharing`.
+  TensorParts state_parts() const;
 
   /// Restores a saved state. Throws UserError, and changes nothing, if names or shapes differ from this
   /// model's.
@@ -50,7 +61,8 @@ class AdamW {
   struct Slot {
     std::string name;
     at::Tensor parameter;
-    at::Tensor master;  // the parameter itself if it is at least fp32
+    at::Tensor updated;  // the elements of the parameter that this rank updates: all without sharing
+    at::Tensor master;   // `updated` itself if it is at least fp32
     at::Tensor exp_avg;
     at::Tensor exp_avg_sq;
     at::Tensor step;  // fp32 scalar, the number of updates so far
@@ -61,11 +73,17 @@ class AdamW {
     std::vector<Slot> slots;
   };
   Group make_group(const ParameterGroup& group) const;
+  ElementRange own_part(const at::Tensor& tensor) const;
+  at::Tensor own_gradient(const Slot& slot) const;
+  NamedTensors own_state() const;
+  const at::Tensor& parameter_of(const std::string& state_name) const;
+  void gather_parameters() const;
   struct Lists;
   void update(const Group& group, double lr, const at::Tensor& skip) const;
   void update(const Lists& lists, double weight_decay, double lr, const at::Tensor& skip) const;
 
   OptimizerConfig config_;
+  const Collectives* sharing_;  // null if every rank updates everything
   TrainedParameters parameters_;
   std::vector<Group> groups_;
 };

@@ -10,6 +10,7 @@
 
 #include "cloob/base/collectives.h"
 #include "cloob/base/named_tensors.h"
+#include "cloob/base/tensor_parts.h"
 #include "cloob/data/loader/batch.h"
 #include "cloob/device/streams.h"
 #include "cloob/optim/adamw.h"
@@ -72,8 +73,16 @@ class TrainStep {
 
   /// The state that a checkpoint needs in addition to `weights()`: "optimizer.NAME", the task's state,
   /// "scaler.NAME", "spike_guard.NAME", "average.NAME" and, with an average, the live weights as "live.NAME".
-  /// Mostly not copies.
+  /// Mostly not copies. With `distributed.shard_optimizer` a collective operation, complete on rank 0 only.
   NamedTensors state() const;
+  /// The part of it without "optimizer.NAME".
+  NamedTensors state_without_optimizer() const;
+  /// The same state for a checkpoint that all ranks write: of the large tensors this rank's parts, and the others.
+  struct SplitState {
+    NamedTensors whole;
+    TensorParts parts;
+  };
+  SplitState split_state() const;
   /// Restores saved weights and a saved state; other names in `state` are ignored. Without a saved average, a
   /// new one starts from the weights. Throws UserError if something is missing or has a different shape.
   void load_state(const NamedTensors& weights, const NamedTensors& state);
@@ -91,6 +100,7 @@ class TrainStep {
   std::optional<double> grad_clip_norm_;
   std::optional<double> ema_decay_;
   bool scales_like_references_;
+  bool shards_optimizer_;
   c10::Device device_;
   TrainingTask& task_;
   const Collectives& collectives_;

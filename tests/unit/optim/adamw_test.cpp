@@ -8,6 +8,7 @@
 #include "cloob/base/tensor_copies.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "support/named_tensors.h"
+#include "support/simulated_ranks.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -149,6 +150,59 @@ TEST(AdamW, UpdatesAFloat32MasterCopyOfABf16Parameter) {
   EXPECT_TRUE(at::equal(other, bf16));
 }
 
+// Large enough that each of three ranks has a part of some parameters, and none of others.
+NamedTensors sharable_model() {
+  NamedTensors model = small_model();
+  at::manual_seed(1);
+  model["text_projection"] = at::randn({33, 17}).requires_grad_();
+  model["visual.conv1.weight"] =
+      at::randn({16, 8, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
+  model["token_embedding.weight"] = at::randn({40, 20}).to(at::kBFloat16).requires_grad_();
+  return model;
+}
+
+TEST(AdamW, SharedByRanksComputesTheSame) {
+  const NamedTensors plain_model = sharable_model();
+  AdamW plain(testing::trained(plain_model), {}, Reference::open_clip);
+  std::vector<NamedTensors> gradients;
+  for (std::uint64_t step = 0; step < 6; ++step) {
+    set_gradients(plain.parameters(), step);
+    gradients.emplace_back();
+    for (const auto& [name, tensor] : plain_model) gradients.back()[name] = tensor.grad().clone();
+  }
+  const auto train_with = [&](AdamW& optimizer, std::size_t first, std::size_t end) {
+    for (std::size_t step = first; step < end; ++step) {
+      for (const auto& [name, parameter] : optimizer.parameters())
+        parameter.tensor.mutable_grad() = gradients[step].at(name).clone();
+      optimizer.step(1e-2);
+    }
+  };
+  train_with(plain, 0, 3);
+  const NamedTensors state_after_3 = copies_of(plain.state());
+  const NamedTensors weights_after_3 = copies_of(plain_model);
+  train_with(plain, 3, 6);
+  const NamedTensors expected = copies_of(plain_model), expected_state = copies_of(plain.state());
+  testing::run_ranks(3, [&](const Collectives& collectives) {
+    const NamedTensors model = sharable_model();
+    AdamW optimizer(testing::trained(model), {}, Reference::open_clip, &collectives);
+    train_with(optimizer, 0, 6);
+    expect_same_bits(copies_of(model), expected);
+    const NamedTensors state = optimizer.state();
+    if (collectives.rank() == 0) expect_same_bits(copies_of(state), expected_state);
+    if (collectives.rank() > 0) {
+      EXPECT_TRUE(state.empty());
+    }
+    // The state of one process, continued by three.
+    copy_values(model, weights_after_3);
+    optimizer.load_state(state_after_3);
+    train_with(optimizer, 3, 6);
+    expect_same_bits(copies_of(model), expected);
+    NamedTensors reshaped = copies_of(state_after_3);
+    reshaped["text_projection.exp_avg"] = at::zeros({33 * 17});
+    expect_user_error([&] { optimizer.load_state(reshaped); }, {"text_projection.exp_avg", "(33, 17)"});
+  });
+}
+
 TEST(AdamW, IgnoresFrozenParameters) {
   NamedTensors model = small_model();
   model["logit_scale"] = at::full({}, 3.4);
@@ -159,7 +213,9 @@ TEST(AdamW, IgnoresFrozenParameters) {
 
 TEST(AdamW, WithNothingToTrainIsAUserError) {
   expect_user_error(
-      [] { AdamW(testing::trained({{"visual.proj", at::ones({2})}}), {}, Reference::open_clip); },
+      [] {
+        AdamW(testing::trained({{"visual.proj", at::ones({2})}}), {}, Reference::open_clip);
+      },
       {"nothing to train"});
   expect_user_error([] { AdamW(TrainedParameters{}, {}, Reference::open_clip); }, {"nothing to train"});
 }

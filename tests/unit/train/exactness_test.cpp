@@ -29,6 +29,7 @@ struct Experiment {
   bool uses_adamw = true;
   at::ScalarType type = at::kDouble;
   std::int64_t parts = 1;  // of gradient caching
+  bool shards_optimizer = false;
 
   std::string name() const {
     return fmt::format("{} {} {} {} {}, {} parts", enum_name(tower), enum_name(loss), enum_name(retrieval),
@@ -39,6 +40,7 @@ struct Experiment {
     config.loss.kind = loss;
     config.retrieval = {.kind = retrieval, .learn_beta = retrieval == RetrievalKind::hopfield};
     config.train.gradient_cache_parts = parts;
+    config.distributed.shard_optimizer = shards_optimizer;
     return config;
   }
 };
@@ -225,6 +227,10 @@ TEST(Exactness, ReferenceGradientScalingDividesThoseOfTheTowers) {
                                     without_key_bias(name, gradient.second) / divisor, 1e-9, name);
     }
   });
+}
+
+TEST(Exactness, AShardedOptimizerChangesNothing) {
+  expect_exact({.tower = ImageEncoderKind::vit, .shards_optimizer = true});
 }
 
 // Ranks with fewer rows than parts encode empty parts.
