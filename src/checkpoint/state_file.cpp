@@ -26,6 +26,7 @@ constexpr std::int64_t kFormatVersion = 1;
 constexpr const char* kChecksumKey = "crc32";
 // Of steps and samples. A run never gets there, and sums of such numbers do not overflow.
 constexpr std::int64_t kMaxCount = 1'000'000'000'000'000;
+constexpr std::int64_t kMaxRanks = 1'000'000;
 
 // File names are not necessarily UTF-8.
 std::string text_of(const Json& json, int indent = -1) {
@@ -71,12 +72,14 @@ void check_format_version(const std::string& path, const Json& json) {
 
 TrainingState training_state_from(const Json& json) {
   TrainingState state;
-  const auto read = [&](const char* name, std::int64_t& number, std::int64_t min = 0) {
-    number = json_integer(json.at(name), name, min, kMaxCount);
+  const auto read = [&](const char* name, std::int64_t& number, std::int64_t min = 0,
+                        std::int64_t max = kMaxCount) {
+    number = json_integer(json.at(name), name, min, max);
   };
   // Before the first release these were stored elsewhere: such checkpoints can be used, but not resumed.
-  const auto read_if_there = [&](const char* name, std::int64_t& number, std::int64_t min = 0) {
-    if (json.contains(name)) read(name, number, min);
+  const auto read_if_there = [&](const char* name, std::int64_t& number, std::int64_t min = 0,
+                                 std::int64_t max = kMaxCount) {
+    if (json.contains(name)) read(name, number, min, max);
   };
   read("step", state.step);
   read("samples_seen", state.samples_seen);
@@ -88,6 +91,7 @@ TrainingState training_state_from(const Json& json) {
   }
   read_if_there("data_position", state.data_position);
   read_if_there("data_size", state.data_size);
+  read_if_there("data_ranks", state.data_ranks, /*min=*/1, kMaxRanks);
   read_if_there("evaluated_step", state.evaluated_step, /*min=*/-1);
   state.time_s = json.at("time_s").get<double>();
   for (const auto& [name, value] : json.at("metrics").items()) {
@@ -102,6 +106,7 @@ void to_json(Json& json, const TrainingState& state) {
           {"bad_samples", state.bad_samples},
           {"data_position", state.data_position},
           {"data_size", state.data_size},
+          {"data_ranks", state.data_ranks},
           {"evaluated_step", state.evaluated_step},
           {"time_s", state.time_s},
           {"metrics", state.metrics}};  // values that are not finite become null

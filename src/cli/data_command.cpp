@@ -81,7 +81,7 @@ int list_data(const ListArguments& arguments) {
                      options.world_size - 1);
   }
   Loader loader(source, without_pixels(), options);
-  loader.seek(arguments.epoch * loader.samples_per_epoch());
+  loader.seek(arguments.epoch * loader.places_per_epoch());
   std::int64_t num_listed = 0;
   for (std::int64_t k = loader.batches_per_epoch(); k > 0; --k) {
     for (const std::string& key : loader.next().keys) {

@@ -207,7 +207,8 @@ void check_stream(const DataConfig& config, const NamedSource& source) {
 // If one shard is a stream, all are read as streams: random access to the others would not help.
 std::shared_ptr<const Source> make_stream_source(const DataConfig& config,
                                                  const std::vector<NamedSource>& sources,
-                                                 const IndexProgress& progress) {
+                                                 const IndexProgress& progress,
+                                                 const StreamCounting& counting) {
   std::vector<std::string> names;
   std::vector<StreamShard> shards;
   for (const NamedSource& source : sources) {
@@ -217,7 +218,8 @@ std::shared_ptr<const Source> make_stream_source(const DataConfig& config,
       shards.push_back({.name = path.string(), .weight = source.weight});
     }
   }
-  const auto sizes = find_stream_sizes(names, config.stream, index_options(config, progress));
+  const auto count = [&] { return find_stream_sizes(names, config.stream, index_options(config, progress)); };
+  const std::vector<std::int64_t> sizes = counting ? counting(names, count) : count();
   for (std::size_t i = 0; i < shards.size(); ++i) shards[i].num_samples = sizes[i];
   if (std::ranges::all_of(sizes, [](std::int64_t size) { return size == 0; })) {
     throw_user_error("'{}'{} no samples", names.front(),
@@ -249,12 +251,13 @@ std::vector<NamedSource> expand_sources(const DataConfig& config, const std::vec
 }  // namespace
 
 std::shared_ptr<const Source> make_source(const DataConfig& config, const std::vector<std::string>& names,
-                                          Purpose purpose, const IndexProgress& progress) {
+                                          Purpose purpose, const IndexProgress& progress,
+                                          const StreamCounting& counting) {
   const std::vector<NamedSource> named = expand_sources(config, names, purpose);
   const auto has_stream = [](const NamedSource& source) {
     return std::ranges::any_of(source.paths, is_stream);
   };
-  if (std::ranges::any_of(named, has_stream)) return make_stream_source(config, named, progress);
+  if (std::ranges::any_of(named, has_stream)) return make_stream_source(config, named, progress, counting);
   std::vector<std::shared_ptr<const Source>> sources;
   std::vector<double> weights;
   for (const auto& [paths, weight] : named) {

@@ -24,6 +24,14 @@ constexpr const char* kRolledBackAt = "run.rolled_back_at";
       reason);
 }
 
+[[noreturn]] void throw_other_ranks(std::int64_t saved, std::int64_t now) {
+  throw_user_error(
+      "the streams in data.train were divided over {} when the checkpoint was written, and are divided over {} now, in "
+      "another order: continue with {}, or set data.allow_reordering to true, with which some samples of the epoch are "
+      "seen twice and others not",
+      counted(saved, "rank"), now, counted(saved, "rank"));
+}
+
 }  // namespace
 
 void require_same_tokenizer(const Checkpoint& checkpoint, const TextConfig& text,
@@ -60,18 +68,32 @@ std::int64_t saved_rollback(const Checkpoint& checkpoint) {
   return found == checkpoint.training.end() ? -1 : found->second.item<std::int64_t>();
 }
 
-void seek(Loader& loader, const TrainingState& saved) {
-  const std::int64_t size_now = loader.samples_per_epoch();
+void seek(Loader& loader, const TrainingState& saved, bool allow_reordering) {
   if (saved.data_size < 1) throw_not_resumable("has no position in the data");
-  if (size_now == saved.data_size) return loader.seek(saved.data_position);
+  const RankShares& shares = loader.order().shares();
+  const bool same_ranks = shares.ranks() == saved.data_ranks;
+  if (!same_ranks && !allow_reordering) throw_other_ranks(saved.data_ranks, shares.ranks());
+  const std::int64_t size_now = loader.places_per_epoch();
+  if (same_ranks && size_now == saved.data_size) return loader.seek(saved.data_position);
   const std::int64_t epoch = saved.data_position / saved.data_size;
   constexpr std::int64_t kMaxPosition = std::numeric_limits<std::int64_t>::max() / 4;
   if (epoch > kMaxPosition / size_now) throw_not_resumable("is at a place in the data that is out of range");
+  const RankShares before = loader.order().shares_of(saved.data_ranks);
+  if (same_ranks || before.num_places() != saved.data_size) {
+    log_warning(
+        "data",
+        "the training data has {} {}, but had {} when the checkpoint was written: restarting epoch {}",
+        with_thousands(before.num_places()), before.ranks() == 1 ? "samples" : "places in an epoch",
+        with_thousands(saved.data_size), epoch);
+    return loader.seek(epoch * size_now);
+  }
+  const std::int64_t samples = before.samples_before(saved.data_position % saved.data_size);
   log_warning(
       "data",
-      "the training data has {} samples, but had {} when the checkpoint was written: restarting epoch {}",
-      with_thousands(size_now), with_thousands(saved.data_size), epoch);
-  loader.seek(epoch * size_now);
+      "the streams are divided over {} and no longer over {}: continuing after {} of epoch {} in another order, so "
+      "that some are seen twice in this epoch and others not",
+      counted(shares.ranks(), "rank"), saved.data_ranks, counted(samples, "sample"), epoch);
+  loader.seek(epoch * size_now + shares.place_after(samples));
 }
 
 }  // namespace cloob

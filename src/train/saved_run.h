@@ -25,8 +25,9 @@ void restore_random_numbers(const Checkpoint& checkpoint, c10::Device device);
 void add_rollback(Checkpoint& checkpoint, std::int64_t rolled_back_at);
 std::int64_t saved_rollback(const Checkpoint& checkpoint);
 
-/// Moves the loader to the saved position, which counts samples since the start of the run (see Sampler). If
-/// the size of the data has changed, the epoch is restarted.
-void seek(Loader& loader, const TrainingState& saved);
+/// Moves the loader to the saved position (see Sampler). If the size of the data has changed, the epoch is restarted. If
+/// the order was divided over another number of ranks, throws UserError, or with `allow_reordering` continues in the new
+/// order after as many samples of the epoch.
+void seek(Loader& loader, const TrainingState& saved, bool allow_reordering);
 
 }  // namespace cloob

@@ -96,7 +96,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   train_step_.load_state(checkpoint.weights, checkpoint.training);
   restore_random_numbers(checkpoint, device_);
   if (collectives_.rank() > 0) seed_random_numbers(checkpoint.state.step);  // the restored ones are rank 0's
-  seek(feed_->loader(), checkpoint.state);
+  seek(feed_->loader(), checkpoint.state, config_.data.allow_reordering);
   rolled_back_at_ = saved_rollback(checkpoint);
   state_ = checkpoint.state;
 }
@@ -372,7 +372,8 @@ Checkpoint Trainer::checkpoint_with(NamedTensors state_of_step) const {
   checkpoint.state = state_;
   checkpoint.state.bad_samples_by_kind = tallies_by_id(log_->bad_samples());
   checkpoint.state.data_position = feed_->loader().position();
-  checkpoint.state.data_size = feed_->loader().samples_per_epoch();
+  checkpoint.state.data_size = feed_->loader().places_per_epoch();
+  checkpoint.state.data_ranks = feed_->loader().order().shares().ranks();
   if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they belong to other weights
   checkpoint.training = std::move(state_of_step);
   checkpoint.training.merge(log_->state());

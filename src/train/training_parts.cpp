@@ -18,6 +18,7 @@
 #include "cloob/report/progress.h"
 #include "cloob/run/import_model.h"
 #include "cloob/train/stop_signal.h"
+#include "train/stream_counts.h"
 
 namespace cloob {
 namespace {
@@ -65,6 +66,20 @@ void require_heads(const InitialWeights& initial, const RunConfig& config) {
   require("attention heads in the text tower", initial.heads.text, config.model.text.heads);
 }
 
+// Shards of a stream are read by one rank each, and the ranks do not get equally many samples.
+void warn_of_short_batches(const Loader& loader, std::int64_t batch_size) {
+  const RankShares& shares = loader.order().shares();
+  const std::int64_t all = loader.batches_per_epoch();
+  const std::int64_t full = std::min(all, shares.smallest() * shares.ranks() / batch_size);
+  constexpr double kTolerated = 0.05;
+  if (static_cast<double>(all - full) <= std::max(1.0, kTolerated * static_cast<double>(all))) return;
+  log_warning(
+      "data",
+      "the shards of the streams cannot be divided evenly over {}: in the last {} of the {} batches of "
+      "an epoch, some have no samples left. More and smaller shards, or as many for each rank, avoid that",
+      counted(shares.ranks(), "rank"), with_thousands(all - full), with_thousands(all));
+}
+
 }  // namespace
 
 std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
@@ -77,7 +92,8 @@ std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
   }
   ProgressDisplay display(config.report.progress);
   std::shared_ptr<const Source> source =
-      make_source(config.data, config.data.train, Purpose::training, display.counter("index", "shard"));
+      make_source(config.data, config.data.train, Purpose::training, display.counter("index", "shard"),
+                  counting_by_rank_0(collectives));
   display.finish();
   Preprocess preprocess =
       with_text(make_image_preprocess(config.image, Purpose::training, config.model.image.image_size,
@@ -89,7 +105,9 @@ std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
   options.world_size = collectives.world_size();
   options.pin_memory = !select_device(config.train.device).is_cpu();
   options.stop_requested = [] { return StopSignal::received() != 0; };
-  return std::make_unique<Loader>(std::move(source), std::move(preprocess), options);
+  auto loader = std::make_unique<Loader>(std::move(source), std::move(preprocess), options);
+  warn_of_short_batches(*loader, config.train.global_batch_size);
+  return loader;
 }
 
 void require_same_data(const Loader& loader, const Collectives& collectives) {

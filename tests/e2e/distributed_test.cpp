@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "cloob/base/files.h"
@@ -185,6 +187,62 @@ TEST(Distributed, AnErrorOfOneRankIsToldByAll) {
   EXPECT_EQ(failed.exit_status, 2);
   EXPECT_THAT(failed.errors, HasSubstr("error: rank 0: "));
   EXPECT_THAT(failed.errors, ContainsRegex("error: rank 1: rank 0 of 2 on .* failed: .*in_the_way"));
+}
+
+// The shards that the commands of each rank were started for, in order.
+std::map<std::string, Words> started_by_rank() {
+  std::map<std::string, Words> started;
+  for (const std::string& line : split(read_file(tiny_project() / "started"), '\n')) {
+    const Words words = split(line, ' ');
+    if (words.size() == 2) started[words[0]].push_back(words[1]);
+  }
+  return started;
+}
+
+TEST(Distributed, EachShardOfAStreamIsReadByOneRank) {
+  write_file_atomically(tiny_project() / "read.sh",
+                        "echo \"$RANK $1\" >> started; exec cat data/train/$1.tar");
+  const Words pipes = {"--data.train", "pipe:sh read.sh {00000..00002}", "--data.index_folder",
+                       "counts_of_pipes"};
+  const auto streams = [&pipes](const std::string& run, Words more) {
+    more.insert(more.end(), pipes.begin(), pipes.end());
+    return training(run, more);
+  };
+  const ProgramResult calm = run_cloob(tiny_project(), on_ranks(2, {}, streams("piped_calm", {})));
+  ASSERT_EQ(calm.exit_status, 0) << calm.errors;
+  std::map<std::string, Words> started = started_by_rank();
+  // Rank 0 counts the samples of all three. In every epoch it then reads two of the shards of 40, 40 and 16 samples.
+  constexpr std::size_t kShards = 3, kEpochs = 4;
+  ASSERT_GE(started["0"].size(), kShards + 2 * kEpochs);
+  ASSERT_GE(started["1"].size(), kEpochs);
+  EXPECT_EQ(std::set(started["0"].begin(), started["0"].begin() + kShards).size(), kShards);
+  for (std::size_t epoch = 0; epoch < kEpochs; ++epoch) {
+    const std::set<std::string> shards = {started["0"][kShards + 2 * epoch],
+                                          started["0"][kShards + 2 * epoch + 1], started["1"][epoch]};
+    EXPECT_EQ(shards.size(), kShards) << "epoch " << epoch;
+  }
+
+  EXPECT_EQ(disturb("piped", 1, SIGKILL, {}, pipes).status, kKilled);
+  EXPECT_EQ(run_cloob(tiny_project(), on_ranks(2, {}, streams("piped", {"--resume", "auto"}))).exit_status,
+            0);
+  expect_same_bits(final_tensors(tiny_project() / "piped"), final_tensors(tiny_project() / "piped_calm"));
+
+  const Words longer = {"--resume", "auto", "--train.steps", "18"};
+  const ProgramResult refused = run_cloob(tiny_project(), on_ranks(3, {}, streams("piped", longer)));
+  EXPECT_EQ(refused.exit_status, 2);
+  EXPECT_THAT(refused.errors,
+              HasSubstr("divided over 2 ranks when the checkpoint was written, and are divided over 3 "
+                        "now, in another order: continue with 2 ranks, or set data.allow_reordering"));
+  Words allowed = longer;
+  allowed.insert(allowed.end(), {"--data.allow_reordering", "true"});
+  const ProgramResult reordered = run_cloob(tiny_project(), on_ranks(3, {}, streams("piped", allowed)));
+  EXPECT_EQ(reordered.exit_status, 0) << reordered.errors;
+  EXPECT_THAT(reordered.errors, HasSubstr("divided over 3 ranks and no longer over 2"));
+  EXPECT_EQ(std::ssize(losses("piped")), 18);
+
+  const ProgramResult idle = run_cloob(tiny_project(), on_ranks(4, {}, streams("piped_idle", {})));
+  EXPECT_EQ(idle.exit_status, 2);
+  EXPECT_THAT(idle.errors, HasSubstr("has 3 shards for 4 ranks"));
 }
 
 TEST(Distributed, CommandsOfOneProcessSaySo) {

@@ -32,8 +32,11 @@ struct TrainingState {
   std::int64_t bad_samples = 0;   ///< unusable ones
   /// The same by kind ("damaged_image"), as far as the programs that wrote the run's checkpoints recorded it.
   std::map<std::string, Tally> bad_samples_by_kind;
-  std::int64_t data_position = 0;    ///< start of the next batch: epoch * data_size + place (see Sampler)
-  std::int64_t data_size = 0;        ///< samples of the training data
+  std::int64_t data_position = 0;  ///< start of the next batch: epoch * data_size + place (see Sampler)
+  std::int64_t data_size =
+      0;  ///< samples of the training data; places of an epoch if it is divided over ranks
+  std::int64_t data_ranks =
+      1;  ///< that the order of the data is divided over; 1 if it does not depend on them
   std::int64_t evaluated_step = -1;  ///< last step after which the model was evaluated
   double time_s = 0;                 ///< seconds of training and evaluation
   /// Measured on exactly these weights; values that are not finite are loaded as NaN.

@@ -176,6 +176,7 @@ struct DataConfig {
   std::int64_t shuffle_window = 32;
   bool with_replacement = false;
   LastBatch last_batch = LastBatch::drop;
+  bool allow_reordering = false;
   double max_bad_share = 0.01;
   std::int64_t max_image_pixels = 178'956'970;
   std::int64_t threads = 0;
@@ -227,6 +228,11 @@ struct DataConfig {
               "What happens to the samples at the end of a training epoch that do not fill a global batch: "
               "'drop' leaves them out, different ones every epoch; 'wrap' completes the batch with the first "
               "samples of the epoch."),
+        field(
+            "allow_reordering", &DataConfig::allow_reordering,
+            "Whether a run on streams may be resumed with another number of ranks. It continues after as many "
+            "samples of the epoch, but in another order, so that some samples are seen twice in that epoch "
+            "and others not."),
         field(
             "max_bad_share", &DataConfig::max_bad_share,
             "Fraction of unusable samples (missing or broken images, no caption) above which a run stops. 0 "

@@ -58,19 +58,25 @@ class Source {
   /// Asks the operating system to prefetch a sample that will be read soon, without waiting for it.
   virtual void read_ahead(std::int64_t) const {}
   /// For a loader that reads the rows of `plan` roughly in order. A stream is read ahead: in windows of
-  /// `window_samples` places of an epoch, one window in advance. The source must outlive the reader.
+  /// `window_samples` places that this process has in an epoch, one window in advance. The source must outlive the reader.
   virtual std::unique_ptr<SampleReader> open_reader(const BatchPlan& plan, std::int64_t window_samples) const;
 };
 
 /// Called with the number of scanned shards and the total. Calls come from any thread, one at a time.
 using IndexProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
+/// Gives the numbers of samples of the streams `names`: by `count`, which may read all of them, or from another process
+/// that did.
+using StreamCounting = std::function<std::vector<std::int64_t>(
+    const std::vector<std::string>& names, const std::function<std::vector<std::int64_t>()>& count)>;
+
 /// Opens `names` (DataConfig::train or val, or the argument of a command) as one source.
 ///
 /// Shards are scanned and tables indexed here, so that a missing file, a wrong column or data without any
-/// usable sample is a UserError right away.
+/// usable sample is a UserError right away. Without `counting`, this process counts streams itself.
 std::shared_ptr<const Source> make_source(const DataConfig& config, const std::vector<std::string>& names,
-                                          Purpose purpose, const IndexProgress& progress = {});
+                                          Purpose purpose, const IndexProgress& progress = {},
+                                          const StreamCounting& counting = {});
 
 /// Image files without captions, in the given order.
 std::shared_ptr<const Source> make_image_file_source(std::vector<std::filesystem::path> files);

@@ -38,23 +38,18 @@ std::int64_t LoaderOptions::stream_window() const {
   return purpose == Purpose::training && shuffle != Shuffle::none ? stream_buffer : kUnshuffledWindow;
 }
 
-SampleOrder order_of(const Source& source, const LoaderOptions& options) {
-  if (options.purpose == Purpose::evaluation) return SampleOrder(source.size());
-  if (source.is_stream() && (options.shuffle == Shuffle::full || options.with_replacement)) {
-    throw_user_error(
-        "data.{} needs random access, but streams can only be read from front to back: use data.shuffle "
-        "windows, which shuffles data.stream.buffer_samples at a time",
-        options.with_replacement ? "with_replacement" : "shuffle full");
-  }
-  return {source.parts(),
-          {.shuffle = options.shuffle,
-           .window_parts = options.shuffle_window,
-           .with_replacement = options.with_replacement,
-           .seed = options.seed,
-           .window_samples = source.is_stream() ? options.stream_buffer : 0}};
-}
-
 namespace {
+
+// A rank without samples would only wait, and every batch would be smaller by its part.
+void require_shares(const RankShares& shares) {
+  if (shares.num_samples() == 0 || shares.smallest() > 0) return;
+  std::int64_t ranks = 0;
+  for (std::int64_t rank = 0; rank < shares.ranks(); ++rank) ranks += shares.size_of(rank) > 0 ? 1 : 0;
+  throw_user_error(
+      "the training data has {} for {}, and each shard of a stream is read by one rank: start at most {}, split the data "
+      "into more shards, or copy them to files",
+      counted(ranks, "shard"), counted(shares.ranks(), "rank"), ranks);
+}
 
 SampleOrder require_samples(SampleOrder order) {
   if (order.size() == 0)
@@ -63,6 +58,24 @@ SampleOrder require_samples(SampleOrder order) {
 }
 
 }  // namespace
+
+SampleOrder order_of(const Source& source, const LoaderOptions& options) {
+  if (options.purpose == Purpose::evaluation) return SampleOrder(source.size());
+  if (source.is_stream() && (options.shuffle == Shuffle::full || options.with_replacement)) {
+    throw_user_error(
+        "data.{} needs random access, but streams can only be read from front to back: use data.shuffle "
+        "windows, which shuffles data.stream.buffer_samples at a time",
+        options.with_replacement ? "with_replacement" : "shuffle full");
+  }
+  SampleOrder order(source.parts(), {.shuffle = options.shuffle,
+                                     .window_parts = options.shuffle_window,
+                                     .with_replacement = options.with_replacement,
+                                     .seed = options.seed,
+                                     .window_samples = source.is_stream() ? options.stream_buffer : 0,
+                                     .ranks = source.is_stream() ? options.world_size : 1});
+  require_shares(order.shares());
+  return order;
+}
 
 Loader::Loader(std::shared_ptr<const Source> source, Preprocess preprocess, const LoaderOptions& options)
     : Loader(source, std::move(preprocess), order_of(*source, options), options) {}
@@ -78,11 +91,14 @@ Loader::Loader(std::shared_ptr<const Source> source, Preprocess preprocess, Samp
               "a loader needs at least one thread and one batch");
   CLOOB_CHECK(options.rank >= 0 && options.rank < options.world_size, "rank {} of {}", options.rank,
               options.world_size);
+  const std::int64_t shares = order_.shares().ranks();
+  CLOOB_CHECK(shares == 1 || shares == options.world_size, "an order for {} ranks on {}", shares,
+              options.world_size);
   if (sampler_.batches_per_epoch() == 0) {
     throw_user_error(
         "the training data has {} samples, fewer than one batch of train.global_batch_size {}: use a smaller "
         "batch or more data, or set data.last_batch to wrap",
-        with_thousands(order_.size()), with_thousands(options.batch_size));
+        with_thousands(order_.num_samples()), with_thousands(options.batch_size));
   }
 }
 
@@ -196,7 +212,7 @@ void Loader::check_bad_share(bool at_end) const {
   if (num_bad == 0 || (!at_end && !in_random_order)) return;
   const std::int64_t batched_samples = sampler_.batches_per_epoch() * options_.batch_size;
   const std::int64_t size =
-      std::max<std::int64_t>(1, std::min(batched_samples, order_.size()) / options_.world_size);
+      std::max<std::int64_t>(1, std::min(batched_samples, order_.num_samples()) / options_.world_size);
   if (bad_.total() == seen_ && (at_end || seen_ >= std::min(kMinForAll, size))) {
     throw_user_error("none of the first {} samples is usable ({}): {}", with_thousands(seen_), bad_.by_kind(),
                      bad_.first_examples());

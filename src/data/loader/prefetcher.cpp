@@ -78,7 +78,7 @@ void Prefetcher::stop() {
 void Prefetcher::prepare_next_slot() {
   auto planned = plan_.next();
   if (!planned) return;
-  const std::int64_t rows = planned->num_rows;
+  const std::int64_t rows = planned->num_rows();
   Slot& next = slot(num_prepared_);
   next = {};
   next.plan = *std::move(planned);
@@ -123,15 +123,13 @@ void Prefetcher::work() {
 }
 
 void Prefetcher::read_ahead(const Slot& slot) const {
-  for (std::int64_t row = 0; row < slot.plan.num_rows; ++row) {
-    source_.read_ahead(slot.plan.order->at(slot.plan.place(row)).index);
-  }
+  for (const PlannedRow& row : slot.plan.rows) source_.read_ahead(slot.plan.order->at(row.place).index);
 }
 
 void Prefetcher::fill_row(Slot& slot, std::size_t row) const {
   Row& result = slot.rows[row];
   try {
-    result.sample = slot.plan.order->at(slot.plan.place(static_cast<std::int64_t>(row)));
+    result.sample = slot.plan.order->at(slot.plan.rows[row].place);
     write_row(slot, row);
   } catch (const BadSample& bad) {
     result.bad = SkippedSample{result.sample.index, bad.kind(), bad.what()};
@@ -214,7 +212,7 @@ FilledBatch Prefetcher::collect(Slot& slot) {
     move_row<float>(slot.images_BCHW, from, to);
     move_row<std::int64_t>(slot.tokens_BL, from, to);
     move_row<std::int64_t>(slot.end_positions_B, from, to);
-    batch.places.push_back(slot.plan.place(static_cast<std::int64_t>(from)));
+    batch.places.push_back(slot.plan.rows[from].place);
     batch.indices.push_back(row.sample.index);
     batch.keys.push_back(std::move(row.key));
     batch.encoded_bytes += row.encoded_bytes;

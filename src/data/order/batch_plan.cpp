@@ -12,13 +12,25 @@ std::optional<PlannedBatch> BatchPlan::next() {
     epoch_order_ = order_->of_epoch(epoch_);
   }
   batch.order = epoch_order_;
-  batch.order_size = order_->size();
-  const std::int64_t begin = batch.places.count * rank_ / world_size_;
-  batch.first_place = batch.places.first + begin;
-  batch.num_rows = batch.places.count * (rank_ + 1) / world_size_ - begin;
+  batch.rows = rows_of(batch.places);
   batch.first_number = number_;
-  number_ += batch.num_rows;
+  number_ += batch.num_rows();
   return batch;
+}
+
+std::vector<PlannedRow> BatchPlan::rows_of(const BatchPlaces& places) const {
+  const std::int64_t ranks = shares(), size = order_->size();
+  std::int64_t begin = places.first + places.count * rank_ / world_size_,
+               end = places.first + places.count * (rank_ + 1) / world_size_;
+  if (ranks > 1) {
+    begin = places.first + (rank_ + ranks - places.first % ranks) % ranks;
+    end = places.first + places.count;
+  }
+  std::vector<PlannedRow> rows;
+  for (std::int64_t place = begin; place < end; place += ranks) {
+    if (order_->shares().has_sample(place % size)) rows.push_back({place % size, place / size});
+  }
+  return rows;
 }
 
 }  // namespace cloob

@@ -54,6 +54,12 @@ std::vector<std::int64_t> prefix_sums(const Range& range, Size size) {
   return begins;
 }
 
+std::vector<std::int64_t> sizes_of(const std::vector<Appearance>& appearances) {
+  std::vector<std::int64_t> sizes;
+  for (const Appearance& appearance : appearances) sizes.push_back(appearance.size);
+  return sizes;
+}
+
 using Parts = std::shared_ptr<const std::vector<SourcePart>>;
 
 class WithoutReplacement final : public EpochOrder {
@@ -70,10 +76,13 @@ class WithoutReplacement final : public EpochOrder {
     const bool by_samples = is_windowed && options.window_samples > 0;
     const std::int64_t window = is_windowed ? options.window_parts : count;
     if (by_samples || window < count) shuffle_parts();
+    divide_over(options.ranks);
     place_begins_ = prefix_sums(appearances_, [](const Appearance& appearance) { return appearance.size; });
     if (by_samples) {
-      for (std::int64_t begin = 0; begin < place_begins_.back(); begin += options.window_samples) {
-        window_begins_.push_back(begin);
+      for (std::size_t rank = 0; rank + 1 < rank_begins_.size(); ++rank) {
+        const std::int64_t end = rank_begins_[rank + 1];
+        for (std::int64_t begin = rank_begins_[rank]; begin < end; begin += options.window_samples)
+          window_begins_.push_back(begin);
       }
     } else {
       for (std::int64_t first = 0; first < count; first += window) {
@@ -84,7 +93,6 @@ class WithoutReplacement final : public EpochOrder {
   }
 
   OrderedSample at(std::int64_t place) const override {
-    CLOOB_CHECK(place >= 0 && place < place_begins_.back(), "place {} of {}", place, place_begins_.back());
     const std::int64_t unshuffled = read_order(place);
     const std::size_t number = find_begin(place_begins_, unshuffled);
     const Appearance& appearance = appearances_[number];
@@ -98,11 +106,12 @@ class WithoutReplacement final : public EpochOrder {
   }
 
   std::int64_t read_order(std::int64_t place) const override {
-    if (!is_shuffled_) return place;
-    const std::size_t window = find_begin(window_begins_, place);
+    const std::int64_t sample = rank_by_rank(place);
+    if (!is_shuffled_) return sample;
+    const std::size_t window = find_begin(window_begins_, sample);
     const std::int64_t begin = window_begins_[window], size = window_begins_[window + 1] - begin;
     const auto number = static_cast<std::int64_t>(window);
-    return begin + permutation_of(seed_, epoch_, Permuted::window, number, size)(place - begin);
+    return begin + permutation_of(seed_, epoch_, Permuted::window, number, size)(sample - begin);
   }
 
  private:
@@ -116,13 +125,38 @@ class WithoutReplacement final : public EpochOrder {
     appearances_ = std::move(shuffled);
   }
 
+  // Sorts the appearances by the rank that reads them.
+  void divide_over(std::int64_t ranks) {
+    const std::vector<std::size_t> rank_of = assign_parts(sizes_of(appearances_), ranks);
+    std::vector<std::vector<Appearance>> of_rank(static_cast<std::size_t>(ranks));
+    for (std::size_t i = 0; i < appearances_.size(); ++i) of_rank[rank_of[i]].push_back(appearances_[i]);
+    appearances_.clear();
+    for (const std::vector<Appearance>& own : of_rank) {
+      appearances_.insert(appearances_.end(), own.begin(), own.end());
+      std::int64_t samples = 0;
+      for (const Appearance& appearance : own) samples += appearance.size;
+      rank_begins_.push_back(rank_begins_.back() + samples);
+    }
+  }
+
+  // The number of the sample at a place if all samples of a rank come before those of the next one.
+  std::int64_t rank_by_rank(std::int64_t place) const {
+    const auto ranks = std::ssize(rank_begins_) - 1;
+    const auto rank = static_cast<std::size_t>(place % ranks);
+    const std::int64_t sample = rank_begins_[rank] + place / ranks;
+    CLOOB_CHECK(place >= 0 && sample < rank_begins_[rank + 1], "place {} of {} ranks has no sample", place,
+                ranks);
+    return sample;
+  }
+
   Parts parts_;
   std::uint64_t seed_;
   std::int64_t epoch_;
   bool is_shuffled_;
-  std::vector<std::int64_t> index_begins_;  // of the parts, in the source
-  std::vector<Appearance> appearances_;     // in the order of this epoch
-  std::vector<std::int64_t> place_begins_;  // of the appearances, before shuffling within windows
+  std::vector<std::int64_t> index_begins_;       // of the parts, in the source
+  std::vector<Appearance> appearances_;          // in the order of this epoch, those of each rank together
+  std::vector<std::int64_t> rank_begins_ = {0};  // of the ranks' samples
+  std::vector<std::int64_t> place_begins_;       // of the appearances, before shuffling within windows
   std::vector<std::int64_t> window_begins_;
 };
 
@@ -178,21 +212,34 @@ class Spread final : public EpochOrder {
 }  // namespace
 
 SampleOrder::SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions& options)
-    : options_(options) {
+    : parts_(std::make_shared<const std::vector<SourcePart>>(std::move(parts))),
+      options_(options),
+      shares_(shares_of(options.ranks)),
+      size_(shares_.num_places()) {
   CLOOB_CHECK(options.window_parts >= 1, "windows of {} parts", options.window_parts);
   CLOOB_CHECK(!options.with_replacement || options.shuffle != Shuffle::none, "replacement without a shuffle");
-  for (const SourcePart& part : parts) {
+  for (const SourcePart& part : *parts_) {
     CLOOB_CHECK(part.size >= 0 && part.weight >= 0, "{} samples of weight {}", part.size, part.weight);
   }
   CLOOB_CHECK(options.max_samples == 0 || options.shuffle == Shuffle::none, "{} samples of a shuffled source",
               options.max_samples);
-  for (const Appearance& appearance : appearances_of(parts)) size_ += appearance.size;
+  const bool is_divisible = options.max_samples == 0 && !options.with_replacement &&
+                            (options.shuffle == Shuffle::none || options.window_samples > 0);
+  CLOOB_CHECK(options.ranks == 1 || is_divisible, "this order cannot be divided over {} ranks",
+              options.ranks);
   if (options.max_samples == 0 || options.max_samples >= size_) {
     options_.max_samples = 0;
   } else {
     size_ = options.max_samples;
   }
-  parts_ = std::make_shared<const std::vector<SourcePart>>(std::move(parts));
+}
+
+std::int64_t SampleOrder::num_samples() const {
+  return options_.max_samples > 0 ? size_ : shares_.num_samples();
+}
+
+RankShares SampleOrder::shares_of(std::int64_t ranks) const {
+  return {sizes_of(appearances_of(*parts_)), ranks};
 }
 
 std::shared_ptr<const EpochOrder> SampleOrder::of_epoch(std::int64_t epoch) const {

@@ -17,6 +17,16 @@ StreamReader::StreamReader(const StreamSource& source, const BatchPlan& plan, st
 
 StreamReader::~StreamReader() { stop(); }
 
+// Moves on to a batch with an unread row: at the end of an epoch a rank may have none in many. False at the end of the plan.
+bool StreamReader::find_row() {
+  while (!batch_ || batch_row_ == batch_->rows.size()) {
+    batch_ = plan_.next();
+    batch_row_ = 0;
+    if (!batch_) return false;
+  }
+  return true;
+}
+
 // The rows of the plan up to the end of a window, in the order to read them; empty at the end of the plan.
 std::vector<StreamReader::Row> StreamReader::next_window() {
   struct WindowId {
@@ -25,20 +35,14 @@ std::vector<StreamReader::Row> StreamReader::next_window() {
   };
   std::vector<Row> rows;
   std::optional<WindowId> window;
-  for (;; ++batch_row_) {
-    if (!batch_ || batch_row_ == batch_->num_rows) {
-      batch_ = plan_.next();
-      batch_row_ = 0;
-      // All batches have the same size except for a smaller last one: a process without rows in this one has
-      // none in later ones either.
-      if (!batch_ || batch_->num_rows == 0) break;
-    }
-    const std::int64_t place = batch_->place(batch_row_);
-    const WindowId id{batch_->places.epoch, batch_->round(batch_row_), place / window_samples_};
+  for (; find_row(); ++batch_row_) {
+    const auto [place, round] = batch_->rows[batch_row_];
+    const std::int64_t number_in_share = place / plan_.shares();
+    const WindowId id{batch_->places.epoch, round, number_in_share / window_samples_};
     if (!window) window = id;
     if (*window != id) break;
-    rows.push_back({batch_->first_number + batch_row_, batch_->order->at(place).index,
-                    batch_->order->read_order(place)});
+    rows.push_back({batch_->first_number + static_cast<std::int64_t>(batch_row_),
+                    batch_->order->at(place).index, batch_->order->read_order(place)});
   }
   std::ranges::sort(rows, {}, &Row::read_order);
   return rows;

@@ -20,9 +20,9 @@ namespace cloob {
 
 /// Reads the streams of a source ahead of a loader, in its own thread.
 ///
-/// The places of an epoch are split into windows. While the loader takes the samples of one window in
-/// shuffled order, the thread reads those of the next one from front to back. Only samples that belong to
-/// this process are kept.
+/// The places that this process has in an epoch are split into windows. While the loader takes the samples of one
+/// window in shuffled order, the thread reads those of the next one from front to back. If all processes share the order,
+/// as in evaluation, each reads all of it and keeps its own samples.
 class StreamReader final : public SampleReader {
  public:
   /// The source must outlive the reader.
@@ -51,6 +51,7 @@ class StreamReader final : public SampleReader {
   };
 
   void run();
+  bool find_row();
   std::vector<Row> next_window();
   bool wait_for_free_window(const std::vector<Row>& rows);
   Result read_row(const Row& row);
@@ -62,7 +63,7 @@ class StreamReader final : public SampleReader {
   BatchPlan plan_;
   std::int64_t window_samples_;
   std::optional<PlannedBatch> batch_;
-  std::int64_t batch_row_ = 0;
+  std::size_t batch_row_ = 0;
   StreamCursor cursor_;
 
   std::mutex mutex_;  // guards the members below

@@ -234,8 +234,8 @@ TEST(CheckpointFormat, HasLimitsForItsNumbers) {
   const TempDir folder;
   write_checkpoint(folder / "a", sample_checkpoint(1));
   const auto intact = nlohmann::json::parse(read_file(folder / "a" / "state.json"));
-  for (const char* name :
-       {"step", "samples_seen", "bad_samples", "data_position", "data_size", "evaluated_step"}) {
+  for (const char* name : {"step", "samples_seen", "bad_samples", "data_position", "data_size", "data_ranks",
+                           "evaluated_step"}) {
     for (const char* number :
          {"-2", "9223372036854775807", "18446744073709551615", "1e300", "0.5", "\"1\"", "null"}) {
       auto json = intact;

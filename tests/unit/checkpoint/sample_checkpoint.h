@@ -25,6 +25,7 @@ inline Checkpoint sample_checkpoint(std::int64_t step) {
                       .bad_samples_by_kind = {},
                       .data_position = step * 33,
                       .data_size = 1000,
+                      .data_ranks = 1 + step % 2,
                       .evaluated_step = step,
                       .time_s = value * 0.1,
                       .metrics = {{"val/R@1", value / 1000}}};
@@ -53,6 +54,7 @@ inline void expect_is_sample(const Checkpoint& actual) {
   EXPECT_EQ(actual.state.bad_samples_by_kind, expected.state.bad_samples_by_kind);
   EXPECT_EQ(actual.state.data_position, expected.state.data_position);
   EXPECT_EQ(actual.state.data_size, expected.state.data_size);
+  EXPECT_EQ(actual.state.data_ranks, expected.state.data_ranks);
   EXPECT_EQ(actual.state.evaluated_step, expected.state.evaluated_step);
   EXPECT_EQ(actual.state.time_s, expected.state.time_s);
   EXPECT_EQ(actual.state.metrics, expected.state.metrics);

@@ -24,7 +24,8 @@ struct LoaderOptions {
   Purpose purpose = Purpose::training;
   std::int64_t batch_size = 0;  ///< global, over all ranks
   std::uint64_t seed = 0;
-  /// The loader delivers slice `rank` of `world_size` slices of every global batch.
+  /// The loader delivers slice `rank` of `world_size` slices of every global batch. Of a stream in training, it delivers
+  /// the share of the rank (see RankShares), of which each batch has at most as many samples as a slice.
   std::int64_t rank = 0;
   std::int64_t world_size = 1;
   CaptionChoice caption_choice = CaptionChoice::first;
@@ -56,8 +57,8 @@ class LoaderStopped : public std::exception {
 LoaderOptions make_loader_options(const DataConfig& config, Purpose purpose, std::int64_t batch_size,
                                   std::uint64_t seed);
 
-/// The order in which training iterates over a source; in evaluation, the stored order. Throws UserError for
-/// a stream if the order needs random access.
+/// The order in which training iterates over a source; in evaluation, the stored order. That of a stream is divided over
+/// `world_size` ranks. Throws UserError for a stream if the order needs random access or a rank would have no share.
 SampleOrder order_of(const Source& source, const LoaderOptions& options);
 
 /// Iterates over a source: in training endlessly and in a new order every epoch, in evaluation once.
@@ -99,7 +100,9 @@ class Loader {
   /// Batches left in the epoch of the next batch.
   std::int64_t batches_left() const { return sampler_.batches_left(position_); }
   /// Samples per epoch: those of the source, unless weights repeat some or leave some out.
-  std::int64_t samples_per_epoch() const { return order_.size(); }
+  std::int64_t samples_per_epoch() const { return order_.num_samples(); }
+  /// What an epoch adds to the position: its samples, and the empty places of an order that is divided over ranks.
+  std::int64_t places_per_epoch() const { return order_.size(); }
 
   /// Samples delivered since this loader was created, including unusable ones.
   std::int64_t samples_seen() const { return seen_; }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cloob/data/data_config.h"
+#include "cloob/data/order/rank_shares.h"
 
 namespace cloob {
 
@@ -39,13 +40,16 @@ struct SampleOrderOptions {
   std::int64_t window_samples = 0;
   /// At most this many samples, spread evenly over the source; 0 takes all. Needs Shuffle::none.
   std::int64_t max_samples = 0;
+  /// Ranks over which the parts are divided, so that each is read by one rank (see RankShares). More than one need
+  /// `window_samples` if they shuffle, no replacement and no `max_samples`.
+  std::int64_t ranks = 1;
 };
 
 /// The order of one epoch.
 class EpochOrder {
  public:
   virtual ~EpochOrder() = default;
-  /// Needs 0 <= place < SampleOrder::size(). Thread-safe.
+  /// Needs 0 <= place < SampleOrder::size(), and a place that is not empty. Thread-safe.
   virtual OrderedSample at(std::int64_t place) const = 0;
   /// Sort key that restores the stored order within a window: read in ascending order, no part is read
   /// backwards.
@@ -61,20 +65,29 @@ class EpochOrder {
 /// fit into one window. A part of weight 2.5 appears twice completely and once with a random half of its
 /// samples, a different half every epoch. With replacement, every place is drawn independently, each sample
 /// with a probability in proportion to its weight.
+///
+/// Divided over several ranks, the permuted parts of an epoch are assigned to them, and each rank reads and shuffles its
+/// own one after another. This order depends on the number of ranks, and some of its places are empty.
 class SampleOrder {
  public:
   SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions& options);
   /// All samples of a source in stored order, each once.
   explicit SampleOrder(std::int64_t size) : SampleOrder({{.size = size}}, {}) {}
 
-  /// Places in an epoch.
+  /// Places in an epoch, including empty ones.
   std::int64_t size() const { return size_; }
+  std::int64_t num_samples() const;
+  /// What the ranks have of every epoch; of an order that is not divided, all is that of one rank.
+  const RankShares& shares() const { return shares_; }
+  /// The shares if the parts were divided over this many ranks.
+  RankShares shares_of(std::int64_t ranks) const;
   std::shared_ptr<const EpochOrder> of_epoch(std::int64_t epoch) const;
 
  private:
   std::shared_ptr<const std::vector<SourcePart>> parts_;
   SampleOrderOptions options_;
-  std::int64_t size_ = 0;
+  RankShares shares_;
+  std::int64_t size_;
 };
 
 }  // namespace cloob

@@ -18,7 +18,8 @@ struct BatchPlaces {
 /// Determines which places of which epoch make up a batch.
 ///
 /// A position counts places from the start of training: epoch * size + place. It does not depend on batch
-/// size, ranks or threads, so a run resumed with other values of these continues in the same order. In
+/// size or threads, nor on ranks unless the order is divided over them (SampleOrder::shares), so a run resumed
+/// with other values of these continues in the same order. In
 /// training, the rest of an epoch that is smaller than a batch is dropped, or filled up with the first places
 /// of the same epoch (`wrap`: a place >= size stands for place - size); in evaluation there is one epoch and
 /// the last batch may be smaller.

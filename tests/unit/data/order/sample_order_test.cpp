@@ -94,6 +94,83 @@ TEST(SampleOrder, ReadsFewPartsAtATime) {
   EXPECT_EQ(seen.size(), static_cast<std::size_t>(kParts));
 }
 
+// Runs that were started before orders could be divided continue in the same order.
+TEST(SampleOrder, OfOneRankIsThatOfEarlierVersions) {
+  const SampleOrder order({{5}, {0}, {4, 2}, {3}, {6}},
+                          {.shuffle = Shuffle::windows, .seed = 7, .window_samples = 6});
+  EXPECT_THAT(indices(order, 0),
+              ElementsAre(8, 6, 5, 7, 10, 9, 11, 7, 6, 12, 8, 5, 14, 16, 15, 13, 17, 0, 4, 1, 2, 3));
+  EXPECT_THAT(indices(order, 3),
+              ElementsAre(5, 8, 9, 10, 6, 7, 2, 3, 0, 11, 1, 4, 12, 14, 13, 15, 16, 17, 6, 8, 7, 5));
+}
+
+// The samples of a rank in the order in which it sees them.
+Indices indices_of_rank(const SampleOrder& order, std::int64_t epoch, std::int64_t rank) {
+  const auto of_epoch = order.of_epoch(epoch);
+  Indices result;
+  for (std::int64_t place = rank; place < order.size(); place += order.shares().ranks()) {
+    if (order.shares().has_sample(place)) result.push_back(of_epoch->at(place).index);
+  }
+  return result;
+}
+
+TEST(SampleOrder, DividedOverRanksGivesEachPartToOneOfThem) {
+  RandomStream random(RandomUse::synthetic_data, {2});
+  for (int trial = 0; trial < 200; ++trial) {
+    Indices sizes(1 + random.below(12));
+    for (std::int64_t& size : sizes) size = static_cast<std::int64_t>(random.below(20));
+    const std::int64_t total = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+    const auto ranks = static_cast<std::int64_t>(1 + random.below(4));
+    const auto window = static_cast<std::int64_t>(1 + random.below(30));
+    const SampleOrder order(parts_of(sizes),
+                            {.shuffle = random.bernoulli(0.7) ? Shuffle::windows : Shuffle::none,
+                             .seed = random.next(),
+                             .window_samples = window,
+                             .ranks = ranks});
+    EXPECT_EQ(order.num_samples(), total);
+    Indices part_of;
+    for (std::size_t part = 0; part < sizes.size(); ++part)
+      part_of.insert(part_of.end(), static_cast<std::size_t>(sizes[part]), static_cast<std::int64_t>(part));
+    for (const std::int64_t epoch : {0, 7}) {
+      Indices all;
+      std::map<std::int64_t, std::int64_t> rank_of_part;
+      for (std::int64_t rank = 0; rank < ranks; ++rank) {
+        const Indices own = indices_of_rank(order, epoch, rank);
+        ASSERT_EQ(std::ssize(own), order.shares().size_of(rank));
+        all.insert(all.end(), own.begin(), own.end());
+        for (const std::int64_t index : own)
+          ASSERT_EQ(rank_of_part.emplace(part_of[static_cast<std::size_t>(index)], rank).first->second, rank);
+      }
+      ASSERT_EQ(sorted(all), range_of(total));
+    }
+  }
+}
+
+TEST(SampleOrder, DividedOverRanksShufflesTheirPartsAndWindows) {
+  constexpr std::int64_t kParts = 12, kSize = 10, kWindow = 20, kRanks = 3;
+  const SampleOrder order(
+      parts_of(Indices(kParts, kSize)),
+      {.shuffle = Shuffle::windows, .seed = 5, .window_samples = kWindow, .ranks = kRanks});
+  EXPECT_EQ(order.size(), kParts * kSize) << "no empty places";
+  std::set<std::set<std::int64_t>> parts_of_rank_0;
+  for (const std::int64_t epoch : {0, 1, 2}) {
+    const Indices own = indices_of_rank(order, epoch, 0);
+    std::set<std::int64_t> all_parts;
+    for (std::size_t begin = 0; begin < own.size(); begin += kWindow) {
+      const Indices window(own.begin() + static_cast<std::ptrdiff_t>(begin),
+                           own.begin() + static_cast<std::ptrdiff_t>(std::min(own.size(), begin + kWindow)));
+      EXPECT_FALSE(std::ranges::is_sorted(window));
+      std::set<std::int64_t> parts;
+      for (const std::int64_t index : window) parts.insert(index / kSize);
+      EXPECT_EQ(parts.size(), 2u) << "a window of 20 has the samples of two parts";
+      all_parts.merge(parts);
+    }
+    EXPECT_EQ(all_parts.size(), static_cast<std::size_t>(kParts / kRanks));
+    parts_of_rank_0.insert(all_parts);
+  }
+  EXPECT_EQ(parts_of_rank_0.size(), 3u) << "a rank has other parts in every epoch";
+}
+
 TEST(SampleOrder, RepeatsAndSubsamplesByWeight) {
   const SampleOrder order({{10, 2.5}, {1000, 1}, {40, 0}, {7, 0.25}, {9, 0.25}},
                           {Shuffle::windows, 2, false, 1});
