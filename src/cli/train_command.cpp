@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/connect_ranks.h"
 #include "cli/failure.h"
 #include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/memory.h"
-#include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
 #include "cloob/config/config.h"
@@ -133,11 +133,8 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
   keep_freed_memory();
   const SharedMachine shared_machine;
   const Collectives& collectives =
-      ranks.connect(select_device(config.train.device), timeouts_of(config), agreement_of(config));
-  if (collectives.world_size() > 1) {
-    set_num_processors(ranks.processors());
-    if (config.train.threads == 0) set_num_threads(ranks.processors());
-  }
+      connect_ranks(ranks, select_device(config.train.device), timeouts_of(config), agreement_of(config),
+                    config.train.threads);
   const auto directory = claim_run_folder(arguments, collectives);
   // A job that was started again continues, whatever its command line says about the run that it found at first.
   const bool is_restart = ranks.environment().restarts > 0;

@@ -85,6 +85,7 @@ class Trainer {
   void count(const StepDecision& decision);
   bool evaluate();
   std::vector<EvaluationResult> measure(const std::vector<const SuiteEntry*>& due);
+  NamedTensors buffers() const;
   void save();
   void save_unless_saved();
   void roll_back();
@@ -118,6 +119,7 @@ class Trainer {
   Timer since_save_;
   std::int64_t num_skipped_ = 0;  ///< steps of this process that had too few usable pairs
   std::int64_t saved_step_ = -1;
+  int evaluation_signal_ = 0;  ///< the signal, to any rank, that interrupted the last evaluation
 };
 
 }  // namespace cloob

@@ -67,6 +67,9 @@ class SampleOrder {
   /// All samples of a source in stored order, each once.
   explicit SampleOrder(std::int64_t size) : SampleOrder({{.size = size}}, {}) {}
 
+  /// The `count` places from `first` on, as an order of its own.
+  SampleOrder slice(std::int64_t first, std::int64_t count) const;
+
   /// Places in an epoch.
   std::int64_t size() const { return size_; }
   std::shared_ptr<const EpochOrder> of_epoch(std::int64_t epoch) const;
@@ -74,6 +77,7 @@ class SampleOrder {
  private:
   std::shared_ptr<const std::vector<SourcePart>> parts_;
   SampleOrderOptions options_;
+  std::int64_t first_ = 0;  ///< the place that a slice begins at
   std::int64_t size_ = 0;
 };
 
