@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/connect_ranks.h"
 #include "cli/data_settings.h"
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
@@ -15,6 +16,7 @@
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/base/named_path.h"
+#include "cloob/device/device.h"
 #include "cloob/eval/suite.h"
 #include "cloob/report/named_numbers.h"
 
@@ -31,7 +33,20 @@ struct PairArguments {
   std::optional<std::int64_t> loss_batch_size;
   std::string json;
   std::vector<std::string> settings;  // --data.section.key VALUE ...
+  std::string agreement;              // of the ranks
 };
+
+const Collectives& connect(Ranks& ranks, const ModelArguments& model, const std::string& agreement) {
+  const Collectives& collectives =
+      connect_ranks(ranks, select_device(model.device), RankTimeouts(), agreement, model.threads);
+  collectives.announce(RankActivity::evaluation);
+  return collectives;
+}
+
+// On rank 0, which alone writes.
+void write_on_rank_0(const Collectives& collectives, const std::string& output, const std::string& json) {
+  if (collectives.rank() == 0) write_result(output, json);
+}
 
 void require_output_of(const PairArguments& arguments) {
   std::vector<std::string> inputs = inputs_of_sources(arguments.data);
@@ -48,19 +63,21 @@ std::shared_ptr<const Source> open_pairs(const PairArguments& arguments, DataCon
 }
 
 int eval_retrieval(const PairArguments& arguments, Ranks& ranks) {
-  require_output_of(arguments);
-  OpenedModel opened = open_model(arguments.model, kLabel, ranks.single("eval"));
+  const Collectives& collectives = connect(ranks, arguments.model, arguments.agreement);
+  if (collectives.rank() == 0) require_output_of(arguments);
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
   const auto evaluation =
       make_pair_evaluation(open_pairs(arguments, opened.options.data), {.captions = arguments.captions});
-  const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options);
+  const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
-  write_result(arguments.json, to_json(numbers));
+  write_on_rank_0(collectives, arguments.json, to_json(numbers));
   return 0;
 }
 
 int eval_loss(const PairArguments& arguments, Ranks& ranks) {
-  require_output_of(arguments);
-  OpenedModel opened = open_model(arguments.model, kLabel, ranks.single("eval"));
+  const Collectives& collectives = connect(ranks, arguments.model, arguments.agreement);
+  if (collectives.rank() == 0) require_output_of(arguments);
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
   require_task_state(opened.loaded);
   if (!opened.loaded.knows_objective) {
     log_warning(
@@ -74,11 +91,11 @@ int eval_loss(const PairArguments& arguments, Ranks& ranks) {
       {.captions = EvalCaptions::first,
        .measures_retrieval = false,
        .loss_batch_size = arguments.loss_batch_size.value_or(opened.loaded.config.eval.loss_batch_size)});
-  const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options);
+  const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
   nlohmann::ordered_json json = {{"objective", opened.encoder.model().loss_name()}};
   json.update(parse_json<nlohmann::ordered_json>(to_json(numbers)));
-  write_result(arguments.json, json.dump());
+  write_on_rank_0(collectives, arguments.json, json.dump());
   return 0;
 }
 
@@ -90,6 +107,7 @@ struct ZeroShotArguments {
   std::string templates;
   std::string json;
   std::vector<std::string> settings;  // --data.max_bad_share VALUE ...
+  std::string agreement;              // of the ranks
 };
 
 std::optional<std::string> if_set(const std::string& text) {
@@ -126,9 +144,10 @@ OpenedSet open_set(const NamedPath& set, const ZeroShotArguments& arguments, std
   return {set.name, source, std::move(prompts)};
 }
 
-nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened) {
+nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened,
+                                const Collectives& collectives) {
   const NamedNumbers numbers =
-      make_zero_shot_evaluation(set.source, set.prompts)->run(opened.encoder, opened.options);
+      make_zero_shot_evaluation(set.source, set.prompts)->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
   auto json = parse_json<nlohmann::ordered_json>(to_json(numbers));
   log_info("eval", "{}: acc1 {:.4g}", set.name, json["acc1"].get<double>());
@@ -144,16 +163,17 @@ nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened)
 // evaluated, which may take an hour.
 int eval_zero_shot(const ZeroShotArguments& arguments, Ranks& ranks) {
   const std::vector<NamedPath> sets = sets_of(arguments);
-  require_output_of(arguments, sets);
-  OpenedModel opened = open_model(arguments.model, kLabel, ranks.single("eval"));
+  const Collectives& collectives = connect(ranks, arguments.model, arguments.agreement);
+  if (collectives.rank() == 0) require_output_of(arguments, sets);
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
   const std::int64_t threads = opened.options.data.threads;
   opened.options.data = read_image_settings(parse_overrides(arguments.settings));
   if (opened.options.data.threads == 0) opened.options.data.threads = threads;
   std::vector<OpenedSet> all;
   for (const NamedPath& set : sets) all.push_back(open_set(set, arguments, opened.options.data.threads));
   nlohmann::ordered_json results;
-  for (const OpenedSet& set : all) results[set.name] = eval_set(set, opened);
-  write_result(arguments.json, (sets.size() == 1 ? results.front() : results).dump());
+  for (const OpenedSet& set : all) results[set.name] = eval_set(set, opened, collectives);
+  write_on_rank_0(collectives, arguments.json, (sets.size() == 1 ? results.front() : results).dump());
   return 0;
 }
 
@@ -181,6 +201,7 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
                                 "Which captions of an image to use");
   retrieval->callback([pairs, retrieval, &action, &ranks] {
     pairs->settings = retrieval->remaining();
+    pairs->agreement = agreement_of(*retrieval);
     action = [pairs, retrieval, &ranks] {
       reject_misspelled_options(*retrieval);
       return eval_retrieval(*pairs, ranks);
@@ -197,6 +218,7 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
       ->check(CLI::Range(2, 1'000'000));
   loss->callback([loss_pairs, loss, &action, &ranks] {
     loss_pairs->settings = loss->remaining();
+    loss_pairs->agreement = agreement_of(*loss);
     action = [loss_pairs, loss, &ranks] {
       reject_misspelled_options(*loss);
       return eval_loss(*loss_pairs, ranks);
@@ -223,6 +245,7 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
       "--data.max_bad_share VALUE changes how many images may be unusable (default: 1 in 100).");
   zero_shot->callback([classes, zero_shot, &action, &ranks] {
     classes->settings = zero_shot->remaining();
+    classes->agreement = agreement_of(*zero_shot);
     action = [classes, zero_shot, &ranks] {
       reject_misspelled_options(*zero_shot);
       return eval_zero_shot(*classes, ranks);

@@ -2,14 +2,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
 #include "cli/commands.h"
 #include "cli/enum_option.h"
+#include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
+#include "cloob/checkpoint/checkpoint.h"
 #include "cloob/config/config.h"
 #include "cloob/data/data_config.h"
 #include "cloob/run/run_config.h"
@@ -39,6 +44,29 @@ DataConfig read_data_section(const std::vector<Override>& overrides, Origins& or
   return read_config<DataSettings>(source, origins).data;
 }
 
+// The newest checkpoint of a run may become another one while the ranks read it: rank 0 decides.
+std::string checkpoint_of_all(const ModelArguments& arguments, const Collectives& collectives) {
+  namespace fs = std::filesystem;
+  if (collectives.world_size() == 1) return arguments.checkpoint;
+  if (collectives.rank() > 0) return broadcast_text(collectives, "");
+  fs::path path = resolve_checkpoint(arguments.checkpoint).path;
+  std::error_code ignored;
+  if (fs::is_symlink(path, ignored)) path = path.parent_path() / fs::read_symlink(path);
+  return broadcast_text(collectives, path.string());
+}
+
+// The ranks may have different files of the same name. Their sums are rounded differently with other numbers of threads.
+void require_same_weights(const TrainingTask& task, const ModelArguments& arguments,
+                          const Collectives& collectives) {
+  if (collectives.world_size() == 1) return;
+  double sum = 0;
+  for (const auto& [name, weight] : task.weights())
+    sum += weight.detach().abs().sum(at::kDouble).item<double>();
+  const double largest = collectives.max(sum), smallest = -collectives.max(-sum);
+  if (largest - smallest <= 1e-9 * largest || std::isnan(sum)) return;
+  throw_user_error("'{}' does not have the same weights on all ranks", arguments.checkpoint);
+}
+
 }  // namespace
 
 void add_model_arguments(CLI::App& command, ModelArguments& arguments) {
@@ -62,7 +90,9 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
                        const Collectives& collectives) {
   if (arguments.threads > 0) set_num_threads(arguments.threads);
   const c10::Device device = select_device(arguments.device);
-  LoadedModel loaded = load_model(arguments.checkpoint, collectives, device, arguments.activation);
+  LoadedModel loaded =
+      load_model(checkpoint_of_all(arguments, collectives), collectives, device, arguments.activation);
+  require_same_weights(*loaded.task, arguments, collectives);
   const auto display = std::make_shared<ProgressDisplay>(ProgressStyle::auto_);
   EncodeOptions options{.precision = arguments.precision, .batch_size = arguments.batch_size, .data = {}};
   options.data.threads = arguments.threads;

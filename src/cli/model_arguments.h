@@ -43,7 +43,7 @@ struct OpenedModel {
   std::shared_ptr<ProgressDisplay> display;  ///< call `finish` before printing results
 };
 
-/// Loads the model. The data settings of its training are not used, since they do not apply to other data.
+/// Loads the model, the same on all ranks. The data settings of its training are not used, since they do not apply to other data.
 /// `label` is shown with the progress. Throws UserError.
 OpenedModel open_model(const ModelArguments& arguments, const std::string& label,
                        const Collectives& collectives);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -72,6 +74,22 @@ std::string BadSampleCounts::first_examples() const {
   std::vector<std::string> all;
   for (const Tally& tally : tallies_) all.insert(all.end(), tally.examples.begin(), tally.examples.end());
   return join(all, "; ");
+}
+
+void judge_unusable(const BadSampleCounts& bad, std::int64_t num_samples, double max_bad_share) {
+  const std::int64_t num_bad = bad.total();
+  if (num_bad == 0) return;
+  if (num_bad == num_samples) {
+    throw_user_error("none of the first {} samples is usable ({}): {}", with_thousands(num_samples),
+                     bad.by_kind(), bad.first_examples());
+  }
+  if (static_cast<double>(num_bad) > max_bad_share * static_cast<double>(num_samples)) {
+    throw_user_error("{} of {} samples are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",
+                     with_thousands(num_bad), with_thousands(num_samples), shortest(max_bad_share),
+                     bad.by_kind(), bad.first_examples());
+  }
+  log_warning("data", "{} of {} samples were unusable: {}", with_thousands(num_bad),
+              with_thousands(num_samples), bad.by_kind());
 }
 
 }  // namespace cloob

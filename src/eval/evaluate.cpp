@@ -1,117 +1,128 @@
 #include "cloob/eval/evaluate.h"
 
-#include <ATen/ops/tensor.h>
+#include <ATen/ceil_div.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
+#include "cloob/base/text.h"
+#include "eval/division.h"
 
 namespace cloob {
 namespace {
 
-// The captions of all images, and the row of its image for each caption.
-struct CaptionRows {
+// Encoded images of one part, and their captions.
+struct ImagePart {
+  std::int64_t number = 0;
+  std::vector<at::Tensor> features;
   std::vector<std::string> captions;
   std::vector<std::int64_t> image_of_caption;
+  std::int64_t num_images = 0;
 };
 
-CaptionRows captions_of(const Source& source, ImageFeatures& images, EvalCaptions which) {
-  CaptionRows rows;
-  for (std::size_t row = 0; row < images.indices.size(); ++row) {
-    std::vector<std::string>& captions = images.captions[row];
+void append(ImagePart& part, const Source& source, ImageFeatures& batch, EvalCaptions which) {
+  for (std::size_t row = 0; row < batch.indices.size(); ++row, ++part.num_images) {
+    std::vector<std::string>& captions = batch.captions[row];
     if (captions.empty()) {
-      throw_user_error("{}: the image has no caption", source.describe(images.indices[row]));
+      throw_user_error("{}: the image has no caption", source.describe(batch.indices[row]));
     }
     if (which == EvalCaptions::first) captions.resize(1);
     for (std::string& caption : captions) {
-      rows.captions.push_back(std::move(caption));
-      rows.image_of_caption.push_back(static_cast<std::int64_t>(row));
+      part.captions.push_back(std::move(caption));
+      part.image_of_caption.push_back(part.num_images);
     }
   }
-  return rows;
+  part.features.push_back(std::move(batch.features_ND));
 }
 
-// The row of each image's first caption.
-at::Tensor first_texts(const PairFeatures& pairs) {
-  std::vector<std::int64_t> rows;
-  for (std::size_t text = 0; text < pairs.image_of_text.size(); ++text) {
-    if (text == 0 || pairs.image_of_text[text] != pairs.image_of_text[text - 1]) {
-      rows.push_back(static_cast<std::int64_t>(text));
+// Prompts are encoded in blocks of whole classes, so that each rank can average those of its own. A block fills its batches, but for
+// a tenth.
+std::int64_t classes_per_block(std::int64_t num_templates, std::int64_t batch_size) {
+  std::int64_t classes = std::max<std::int64_t>(1, batch_size / num_templates);
+  const auto places = [&] { return at::ceil_div(classes * num_templates, batch_size) * batch_size; };
+  while (10 * classes * num_templates < 9 * places()) ++classes;
+  return classes;
+}
+
+void require_same_prompts(const ZeroShotPrompts& prompts, const Collectives& collectives) {
+  const auto text_of = [](const std::vector<std::string>& lines) { return join(lines, "\n"); };
+  const std::string own = text_of(prompts.class_names) + "\n\n" + text_of(prompts.templates);
+  if (broadcast_text(collectives, own) != own)
+    throw_user_error(
+        "the ranks do not have the same class names and prompt templates: rank {} has {} names from {} and {} templates from {}",
+        collectives.rank(), prompts.class_names.size(), prompts.names_from, prompts.templates.size(),
+        prompts.templates_from);
+}
+
+// (K, D), on every rank.
+at::Tensor encode_classes(const FeatureEncoder& encoder, const ZeroShotPrompts& prompts,
+                          const EncodeOptions& options, const Collectives& collectives) {
+  const auto num_classes = std::ssize(prompts.class_names), num_templates = std::ssize(prompts.templates);
+  const std::int64_t per_block = classes_per_block(num_templates, options.batch_size);
+  const RankSlice own = slice_of_rank(at::ceil_div(num_classes, per_block), collectives);
+  std::vector<std::vector<std::string>> blocks;
+  for (std::int64_t block = own.first; block < own.first + own.count; ++block) {
+    std::vector<std::string>& texts = blocks.emplace_back();
+    const std::int64_t end = std::min(num_classes, (block + 1) * per_block);
+    for (std::int64_t label = block * per_block; label < end; ++label) {
+      for (const std::string& prompt_template : prompts.templates)
+        texts.push_back(fill_template(prompt_template, prompts.class_names[static_cast<std::size_t>(label)]));
     }
   }
-  return at::tensor(rows, at::kLong);
+  std::vector<at::Tensor> classifiers = {at::empty({0, encoder.model().config().embed_dim})};
+  for (const at::Tensor& features_MD : encoder.encode_texts(blocks, options, collectives))
+    classifiers.push_back(zero_shot_classifier(features_MD.view({-1, num_templates, features_MD.size(1)})));
+  return collectives.gather_rows(at::cat(classifiers)).rows_ND;
+}
+
+std::int64_t label_of(const LabeledSource& source, std::int64_t index, const ZeroShotPrompts& prompts) {
+  const std::int64_t label = source.label(index);
+  const auto num_classes = std::ssize(prompts.class_names);
+  if (label < num_classes) return label;
+  throw_user_error("{} has the label {}, but '{}' has {} class names, for the labels from 0 to {}",
+                   source.describe(index), label, prompts.names_from, num_classes, num_classes - 1);
 }
 
 }  // namespace
 
-PairFeatures encode_pairs(const FeatureEncoder& encoder, const std::shared_ptr<const Source>& source,
-                          EvalCaptions captions, const EncodeOptions& options) {
+std::vector<PairFeatures> encode_pairs(const FeatureEncoder& encoder,
+                                       const std::shared_ptr<const Source>& source, EvalCaptions captions,
+                                       const EncodeOptions& options, const Collectives& collectives) {
   encoder.require_texts();
-  ImageFeatures images = encoder.encode_images(source, options);
-  CaptionRows texts = captions_of(*source, images, captions);
-  at::Tensor text_MD = encoder.encode_texts(texts.captions, options);
-  return {std::move(images.features_ND), std::move(text_MD), std::move(texts.image_of_caption)};
-}
-
-RetrievalMetrics evaluate_retrieval(const PairFeatures& pairs) {
-  return retrieval_metrics(pairs.image_ND, pairs.text_MD, pairs.image_of_text);
+  std::vector<ImagePart> parts;
+  encoder.encode_images(source, options, collectives, [&](ImageFeatures batch, std::int64_t number) {
+    if (parts.empty() || parts.back().number != number) parts.emplace_back().number = number;
+    append(parts.back(), *source, batch, captions);
+  });
+  std::vector<std::vector<std::string>> texts;
+  for (ImagePart& part : parts) texts.push_back(std::move(part.captions));
+  const std::vector<at::Tensor> text_features = encoder.encode_texts(texts, options, collectives);
+  std::vector<PairFeatures> pairs;
+  for (ImagePart& part : parts) {
+    const at::Tensor& text_MD = text_features[pairs.size()];
+    pairs.push_back({at::cat(std::exchange(part.features, {})), text_MD, std::move(part.image_of_caption)});
+  }
+  return pairs;
 }
 
 ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
                                    const std::shared_ptr<const LabeledSource>& source,
-                                   const ZeroShotPrompts& prompts, const EncodeOptions& options) {
-  std::vector<std::string> texts;
-  for (const std::string& name : prompts.class_names) {
-    for (const std::string& prompt_template : prompts.templates)
-      texts.push_back(fill_template(prompt_template, name));
-  }
-  const auto num_classes = static_cast<std::int64_t>(prompts.class_names.size());
-  const auto num_templates = static_cast<std::int64_t>(prompts.templates.size());
-  const at::Tensor classifier_KD =
-      zero_shot_classifier(encoder.encode_texts(texts, options).view({num_classes, num_templates, -1}));
-  const ImageFeatures images = encoder.encode_images(source, options);
-  std::vector<std::int64_t> labels;
-  labels.reserve(images.indices.size());
-  for (const std::int64_t index : images.indices) {
-    const std::int64_t label = source->label(index);
-    if (label >= num_classes) {
-      throw_user_error("{} has the label {}, but '{}' has {} class names, for the labels from 0 to {}",
-                       source->describe(index), label, prompts.names_from, num_classes, num_classes - 1);
-    }
-    labels.push_back(label);
-  }
-  return zero_shot_metrics(images.features_ND, classifier_KD, labels);
-}
-
-LossResult evaluate_loss(const PairFeatures& pairs, FeatureModel& model, std::int64_t loss_batch_size) {
-  const std::int64_t num_images = pairs.image_ND.size(0);
-  const at::Tensor text_ND = pairs.text_MD.index_select(0, first_texts(pairs));
-  LossResult result{.batch_size = std::min(loss_batch_size, num_images)};
-  if (result.batch_size < model.min_pairs()) {
-    throw_user_error("a batch has {} usable pairs, but the loss needs at least {}", result.batch_size,
-                     model.min_pairs());
-  }
-  const auto rows = [&](const at::Tensor& features, std::int64_t first) {
-    return features.narrow(0, first, result.batch_size).to(model.device());
-  };
-  for (std::int64_t first = 0; first + result.batch_size <= num_images; first += result.batch_size) {
-    result.loss += model.pair_loss(rows(pairs.image_ND, first), rows(text_ND, first)).item<double>();
-    ++result.num_batches;
-  }
-  result.num_pairs = result.num_batches * result.batch_size;
-  result.chance_loss = model.chance_loss(result.batch_size);
-  result.loss /= static_cast<double>(result.num_batches);
-  return result;
-}
-
-NamedNumbers named_numbers(const LossResult& result) {
-  NamedNumbers numbers = {{"loss", result.loss}};
-  if (result.chance_loss) numbers.emplace_back("chance_loss", *result.chance_loss);
-  numbers.insert(numbers.end(), {{"loss_batch_size", static_cast<double>(result.batch_size)},
-                                 {"num_batches", static_cast<double>(result.num_batches)},
-                                 {"num_pairs", static_cast<double>(result.num_pairs)}});
-  return numbers;
+                                   const ZeroShotPrompts& prompts, const EncodeOptions& options,
+                                   const Collectives& collectives) {
+  require_same_prompts(prompts, collectives);
+  const at::Tensor classifier_KD = encode_classes(encoder, prompts, options, collectives);
+  ZeroShotMeter meter(classifier_KD.size(0));
+  encoder.encode_images(source, options, collectives, [&](const ImageFeatures& batch, std::int64_t) {
+    std::vector<std::int64_t> labels;
+    for (const std::int64_t index : batch.indices) labels.push_back(label_of(*source, index, prompts));
+    meter.add_images(batch.features_ND, classifier_KD, labels);
+  });
+  meter.add_other_ranks(collectives);
+  return meter.metrics();
 }
 
 }  // namespace cloob

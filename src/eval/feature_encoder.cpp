@@ -1,6 +1,8 @@
 #include "cloob/eval/feature_encoder.h"
 
+#include <ATen/ceil_div.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <utility>
@@ -9,14 +11,39 @@
 #include "cloob/base/text.h"
 #include "cloob/data/loader/loader.h"
 #include "cloob/data/loader/preprocess.h"
+#include "eval/division.h"
+#include "eval/rounds.h"
+#include "eval/unusable.h"
 
 namespace cloob {
 namespace {
 
 at::Tensor to_host(const at::Tensor& features_BD) { return features_BD.to(at::kCPU, at::kFloat); }
 
-void report_progress(const EncodeOptions& options, const char* unit, std::int64_t done, std::int64_t total) {
-  if (options.report) options.report({.label = "eval", .unit = unit, .step = done, .num_steps = total});
+void require_same_size(std::int64_t num_images, const Collectives& collectives) {
+  const auto own = static_cast<double>(num_images);
+  const double most = collectives.max(own), fewest = -collectives.max(-own);
+  if (most == fewest) return;
+  throw_user_error(
+      "the ranks do not have the same data to evaluate: rank {} has {} images, others between {} and {}",
+      collectives.rank(), num_images, fewest, most);
+}
+
+// The texts of one batch.
+struct TextBatch {
+  std::size_t block = 0, first = 0, count = 0;
+};
+
+std::vector<TextBatch> batches_of(const std::vector<std::vector<std::string>>& blocks,
+                                  std::int64_t batch_size) {
+  const auto most = static_cast<std::size_t>(batch_size);
+  std::vector<TextBatch> batches;
+  for (std::size_t block = 0; block < blocks.size(); ++block) {
+    const std::size_t size = blocks[block].size();
+    for (std::size_t first = 0; first < size; first += most)
+      batches.push_back({block, first, std::min(most, size - first)});
+  }
+  return batches;
 }
 
 }  // namespace
@@ -40,55 +67,112 @@ void FeatureEncoder::require_texts() const {
   }
 }
 
-ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source,
-                                            const EncodeOptions& options) const {
-  const Preprocess images_only = make_image_preprocess(
-      image_, Purpose::evaluation, model_.config().image.image_size, options.data.max_image_pixels);
+void FeatureEncoder::encode_images(std::shared_ptr<const Source> source, const EncodeOptions& options,
+                                   const Collectives& collectives, const TakeImages& take) const {
   const SampleOrder order({{source->size(), 1}}, {.max_samples = options.max_samples.value_or(0)});
-  Loader loader(std::move(source), images_only, order,
-                make_loader_options(options.data, Purpose::evaluation, options.batch_size, /*seed=*/0));
-  std::vector<at::Tensor> parts;
-  ImageFeatures result;
-  while (!loader.finished()) {
-    Batch batch = loader.next();
+  if (order.size() == 0) throw_user_error("there are no images to evaluate");
+  require_same_size(order.size(), collectives);
+  const EvaluationParts parts(order.size(), options.batch_size);
+  const RankSlice own = parts.images_of(collectives);
+  LoaderOptions loader_options =
+      make_loader_options(options.data, Purpose::evaluation, options.batch_size, /*seed=*/0);
+  loader_options.judges_unusable = false;
+  std::optional<Loader> loader;
+  if (own.count > 0) {
+    const Preprocess images_only = make_image_preprocess(
+        image_, Purpose::evaluation, model_.config().image.image_size, options.data.max_image_pixels);
+    loader.emplace(std::move(source), images_only, order.slice(own.first, own.count), loader_options);
+  }
+  const auto encode_next = [&](std::int64_t) {
+    const std::int64_t position = loader->position();
+    Batch batch = loader->next();
     if (batch.size() > 0) {
       const Autocast autocast(model_.device().type(), options.precision);
-      parts.push_back(to_host(model_.encode_image(batch.images_BCHW.to(model_.device()))));
-      result.indices.insert(result.indices.end(), batch.indices.begin(), batch.indices.end());
-      std::ranges::move(batch.all_captions, std::back_inserter(result.captions));
+      at::Tensor features_BD = to_host(model_.encode_image(batch.images_BCHW.to(model_.device())));
+      take({std::move(features_BD), std::move(batch.indices), std::move(batch.all_captions)},
+           parts.part_of(own.first + position));
     }
-    report_progress(options, "image", loader.position(), order.size());
-  }
-  result.features_ND = at::cat(parts);
-  return result;
+    return loader->position() - position;
+  };
+  run_rounds({"image", at::ceil_div(own.count, options.batch_size), own.count}, options, collectives,
+             encode_next);
+  judge_unusable(sum_over_ranks(loader ? loader->bad_samples() : BadSampleCounts(), collectives),
+                 order.size(), options.data.max_bad_share);
 }
 
-at::Tensor FeatureEncoder::encode_texts(std::span<const std::string> texts,
-                                        const EncodeOptions& options) const {
+ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source,
+                                            const EncodeOptions& options) const {
+  std::vector<at::Tensor> features;
+  ImageFeatures all;
+  encode_images(std::move(source), options, SingleProcess(), [&](ImageFeatures batch, std::int64_t) {
+    features.push_back(std::move(batch.features_ND));
+    all.indices.insert(all.indices.end(), batch.indices.begin(), batch.indices.end());
+    std::ranges::move(batch.captions, std::back_inserter(all.captions));
+  });
+  all.features_ND = at::cat(features);
+  return all;
+}
+
+std::vector<at::Tensor> FeatureEncoder::encode_texts(const std::vector<std::vector<std::string>>& blocks,
+                                                     const EncodeOptions& options,
+                                                     const Collectives& collectives) const {
   require_texts();
+  const std::vector<TextBatch> batches = batches_of(blocks, options.batch_size);
+  std::vector<std::vector<at::Tensor>> features(blocks.size());
+  std::int64_t num_texts = 0;
+  for (const TextBatch& batch : batches) num_texts += static_cast<std::int64_t>(batch.count);
+  run_rounds({"text", std::ssize(batches), num_texts}, options, collectives, [&](std::int64_t number) {
+    const TextBatch& batch = batches[static_cast<std::size_t>(number)];
+    const auto texts = std::span(blocks[batch.block]).subspan(batch.first, batch.count);
+    features[batch.block].push_back(encode_batch_of_texts(texts, options.precision));
+    return static_cast<std::int64_t>(batch.count);
+  });
+  std::vector<at::Tensor> joined;
+  for (std::vector<at::Tensor>& parts : features) joined.push_back(at::cat(std::exchange(parts, {})));
+  return joined;
+}
+
+at::Tensor FeatureEncoder::encode_texts(const std::vector<std::string>& texts,
+                                        const EncodeOptions& options) const {
   if (texts.empty()) throw_user_error("there are no texts to encode");
-  const auto batch_size = static_cast<std::size_t>(options.batch_size);
-  std::vector<at::Tensor> parts;
-  for (std::size_t first = 0; first < texts.size(); first += batch_size) {
-    const auto part = texts.subspan(first, std::min(batch_size, texts.size() - first));
-    const TokenBatch tokens = encode_batch(*tokenizer_, part, model_.config().text.context_length);
-    const Autocast autocast(model_.device().type(), options.precision);
-    parts.push_back(to_host(model_.encode_text(tokens.tokens_BL, tokens.end_positions_B)));
-    report_progress(options, "text", static_cast<std::int64_t>(first + part.size()),
-                    static_cast<std::int64_t>(texts.size()));
-  }
-  return at::cat(parts);
+  return encode_texts(std::vector<std::vector<std::string>>{texts}, options, SingleProcess()).front();
+}
+
+at::Tensor FeatureEncoder::encode_batch_of_texts(std::span<const std::string> texts,
+                                                 Precision precision) const {
+  const TokenBatch tokens = encode_batch(*tokenizer_, texts, model_.config().text.context_length);
+  const Autocast autocast(model_.device().type(), precision);
+  return to_host(model_.encode_text(tokens.tokens_BL, tokens.end_positions_B));
 }
 
 void require_finite_features(const at::Tensor& features_ND, std::string_view what) {
-  const at::Tensor bad_N = features_ND.isfinite().all(1).logical_not();
-  const auto num_bad = bad_N.sum().item<std::int64_t>();
-  if (num_bad == 0) return;
+  require_finite_features(std::vector{features_ND}, what, SingleProcess());
+}
+
+void require_finite_features(const std::vector<at::Tensor>& blocks, std::string_view what,
+                             const Collectives& collectives) {
+  std::int64_t num_rows = 0, num_bad = 0, first_bad = -1;
+  for (const at::Tensor& block_ND : blocks) {
+    const at::Tensor bad_N = block_ND.isfinite().all(1).logical_not();
+    const auto bad = bad_N.sum().item<std::int64_t>();
+    if (bad > 0 && num_bad == 0) first_bad = num_rows + bad_N.to(at::kByte).argmax().item<std::int64_t>();
+    num_bad += bad;
+    num_rows += block_ND.size(0);
+  }
+  const at::Tensor all_W3 =
+      collectives.gather_rows(at::tensor({num_rows, num_bad, first_bad}).unsqueeze(0)).rows_ND.contiguous();
+  std::int64_t all_rows = 0, all_bad = 0, first = -1;
+  for (const auto* row = all_W3.const_data_ptr<std::int64_t>();
+       row != all_W3.const_data_ptr<std::int64_t>() + all_W3.numel(); row += 3) {
+    if (first < 0 && row[2] >= 0) first = all_rows + row[2];
+    all_rows += row[0];
+    all_bad += row[1];
+  }
+  if (all_bad == 0) return;
   throw_user_error(
       "the features of {} of {} {}s are not finite, starting with {} {}: the weights are broken (a diverged "
       "run?) or the precision is too low",
-      with_thousands(num_bad), with_thousands(bad_N.size(0)), what, what,
-      bad_N.to(at::kByte).argmax().item<std::int64_t>());
+      with_thousands(all_bad), with_thousands(all_rows), what, what, first);
 }
 
 }  // namespace cloob

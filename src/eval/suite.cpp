@@ -10,6 +10,7 @@
 #include "cloob/base/named_path.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
+#include "cloob/eval/retrieval_metrics.h"
 
 namespace cloob {
 namespace {
@@ -42,12 +43,16 @@ class PairEvaluation final : public Evaluation {
     if (options_.measures_retrieval) append(numbers, named_numbers(RetrievalMetrics{}));
     return names_of(numbers);
   }
-  NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options) const override {
-    const PairFeatures pairs = encode_pairs(encoder, source_, options_.captions, options);
+  NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
+                   const Collectives& collectives) const override {
+    const std::vector<PairFeatures> pairs =
+        encode_pairs(encoder, source_, options_.captions, options, collectives);
     NamedNumbers numbers;
-    if (options_.loss_batch_size)
-      append(numbers, named_numbers(evaluate_loss(pairs, encoder.model(), *options_.loss_batch_size)));
-    if (options_.measures_retrieval) append(numbers, named_numbers(evaluate_retrieval(pairs)));
+    if (options_.loss_batch_size) {
+      append(numbers,
+             named_numbers(evaluate_loss(pairs, encoder.model(), *options_.loss_batch_size, collectives)));
+    }
+    if (options_.measures_retrieval) append(numbers, named_numbers(retrieval_metrics(pairs, collectives)));
     return numbers;
   }
 
@@ -62,8 +67,9 @@ class ZeroShotEvaluation final : public Evaluation {
       : source_(std::move(source)), prompts_(std::move(prompts)) {}
 
   std::vector<std::string> metric_names() const override { return names_of(named(ZeroShotMetrics{})); }
-  NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options) const override {
-    return named(evaluate_zero_shot(encoder, source_, prompts_, options));
+  NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
+                   const Collectives& collectives) const override {
+    return named(evaluate_zero_shot(encoder, source_, prompts_, options, collectives));
   }
 
  private:
@@ -115,12 +121,12 @@ std::vector<std::string> EvaluationSuite::metric_names() const {
 }
 
 EvaluationResult EvaluationSuite::run(const SuiteEntry& entry, const FeatureEncoder& encoder,
-                                      const EncodeOptions& options) const {
+                                      const EncodeOptions& options, const Collectives& collectives) const {
   EncodeOptions limited = options;
   limited.max_samples = entry.schedule.max_samples;
   const Timer timer;
   EvaluationResult result{
-      .name = entry.name, .numbers = entry.evaluation->run(encoder, limited), .metrics = {}};
+      .name = entry.name, .numbers = entry.evaluation->run(encoder, limited, collectives), .metrics = {}};
   result.seconds = timer.seconds();
   for (const auto& [name, value] : result.numbers) {
     if (is_metric(name)) result.metrics.emplace_back(metric_name(entry, name), value);

@@ -1,10 +1,12 @@
-// Shapes: N images, B images of one batch, K classes, T prompts of a class, D features.
+// Shapes: B images of one batch, K classes, T prompts of a class, D features.
 #include "cloob/eval/zero_shot_metrics.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "cloob/base/error.h"
@@ -38,22 +40,44 @@ void ZeroShotMeter::add(const at::Tensor& scores_BK, std::span<const std::int64_
   const at::Tensor rank_B = ranks_in_rows(scores_BK, label_B).cpu();
   const std::int64_t* const rank = rank_B.const_data_ptr<std::int64_t>();
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    ClassCounts& counts = classes_[static_cast<std::size_t>(labels[i])];
+    Counts& counts = classes_[static_cast<std::size_t>(labels[i])];
     ++counts.num_samples;
     if (rank[i] == 0) ++counts.num_correct;
-    if (rank[i] < 5) ++num_in_top_5_;
+    if (rank[i] < 5) ++counts.num_in_top_5;
   }
+}
+
+void ZeroShotMeter::add_images(const at::Tensor& image_features_BD, const at::Tensor& classifier_KD,
+                               std::span<const std::int64_t> labels) {
+  const OutsideAutocast full_precision;
+  const at::Tensor image_BD = at_least_fp32(image_features_BD);
+  const at::Tensor class_DK = at_least_fp32(classifier_KD).t();
+  const std::int64_t block = rows_per_block(classifier_KD.size(0));
+  for (std::int64_t begin = 0; begin < image_BD.size(0); begin += block) {
+    const std::int64_t end = std::min(begin + block, image_BD.size(0));
+    add(image_BD.slice(0, begin, end).matmul(class_DK),
+        labels.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+  }
+}
+
+void ZeroShotMeter::add_other_ranks(const Collectives& collectives) {
+  static_assert(sizeof(Counts) == 3 * sizeof(std::int64_t));
+  const at::Tensor counts_K3 =
+      at::from_blob(classes_.data(), {std::ssize(classes_), 3}, at::TensorOptions().dtype(at::kLong));
+  collectives.sum_in_place(std::array{counts_K3});
 }
 
 ZeroShotMetrics ZeroShotMeter::metrics() const {
   std::int64_t num_samples = 0;
   std::int64_t num_correct = 0;
+  std::int64_t num_in_top_5 = 0;
   std::int64_t num_occurring = 0;
   double sum_of_recalls = 0;
-  for (const ClassCounts& counts : classes_) {
+  for (const Counts& counts : classes_) {
     if (counts.num_samples == 0) continue;
     num_samples += counts.num_samples;
     num_correct += counts.num_correct;
+    num_in_top_5 += counts.num_in_top_5;
     ++num_occurring;
     sum_of_recalls += static_cast<double>(counts.num_correct) / static_cast<double>(counts.num_samples);
   }
@@ -63,7 +87,7 @@ ZeroShotMetrics ZeroShotMeter::metrics() const {
     return static_cast<double>(count) / static_cast<double>(num_samples);
   };
   return {.acc1 = fraction(num_correct),
-          .acc5 = classes_.size() >= 5 ? std::optional(fraction(num_in_top_5_)) : std::nullopt,
+          .acc5 = classes_.size() >= 5 ? std::optional(fraction(num_in_top_5)) : std::nullopt,
           .mean_per_class_recall = sum_of_recalls / static_cast<double>(num_occurring),
           .num_samples = num_samples};
 }
@@ -71,21 +95,6 @@ ZeroShotMetrics ZeroShotMeter::metrics() const {
 at::Tensor zero_shot_classifier(const at::Tensor& prompt_features_KTD) {
   const OutsideAutocast full_precision;
   return unit_rows(unit_rows(prompt_features_KTD).mean(1));
-}
-
-ZeroShotMetrics zero_shot_metrics(const at::Tensor& image_features_ND, const at::Tensor& classifier_KD,
-                                  std::span<const std::int64_t> labels) {
-  const OutsideAutocast full_precision;
-  const at::Tensor image_ND = at_least_fp32(image_features_ND);
-  const at::Tensor class_DK = at_least_fp32(classifier_KD).t();
-  ZeroShotMeter meter(classifier_KD.size(0));
-  const std::int64_t block = rows_per_block(classifier_KD.size(0));
-  for (std::int64_t begin = 0; begin < image_ND.size(0); begin += block) {
-    const std::int64_t end = std::min(begin + block, image_ND.size(0));
-    meter.add(image_ND.slice(0, begin, end).matmul(class_DK),
-              labels.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
-  }
-  return meter.metrics();
 }
 
 NamedNumbers named_numbers(const ZeroShotMetrics& metrics) {

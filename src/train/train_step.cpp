@@ -204,7 +204,6 @@ std::optional<double> TrainStep::loss_scale() const {
   return scaler_ ? std::optional(scaler_->current_scale()) : std::nullopt;
 }
 
-// Running statistics and counters: tensors of the task that are saved but not trained.
 NamedTensors TrainStep::buffers() const {
   NamedTensors buffers = task_.weights();
   std::erase_if(buffers, [this](const auto& item) { return parameters_.contains(item.first); });

@@ -34,9 +34,6 @@
 namespace cloob {
 namespace {
 
-// Thrown out of an evaluation when the program is asked to stop; the resumed run repeats the evaluation.
-struct EvaluationInterrupted {};
-
 std::optional<ResumePoint> resume_point(const RunStart& start) {
   if (!start.resumed) return std::nullopt;
   const TrainingState& state = start.resumed->state;
@@ -153,7 +150,7 @@ RunResult Trainer::train() {
   const int received = train_steps();
   if (log_) log_->finish_progress();
   const bool is_complete = state_.step == schedule_->total_steps() && !evaluation_is_due();
-  const int stop_signal = is_complete ? 0 : std::max(received, StopSignal::received());
+  const int stop_signal = is_complete ? 0 : std::max(received, evaluation_signal_);
   if (stop_signal != 0 && saved_step_ != state_.step) save();
   train_step_.settle();
   if (profile_) profile_->finish();
@@ -284,12 +281,8 @@ void Trainer::roll_back() {
   rolled_back_at_ = state_.step;
 }
 
-// Returns false if it was interrupted by a signal.
+// Returns false if a signal to any rank interrupted it; the resumed run repeats the evaluation.
 bool Trainer::evaluate() {
-  if (!log_) {
-    state_.evaluated_step = state_.step;
-    return true;
-  }
   const Timer timer;
   collectives_.announce(RankActivity::evaluation);
   try {
@@ -299,9 +292,10 @@ bool Trainer::evaluate() {
     state_.metrics.clear();
     for (const EvaluationResult& result : results)
       state_.metrics.insert(result.metrics.begin(), result.metrics.end());
-    log_->log_evaluation(results);
+    if (log_) log_->log_evaluation(results);
     return true;
-  } catch (const EvaluationInterrupted&) {
+  } catch (const EvaluationStopped&) {
+    evaluation_signal_ = static_cast<int>(collectives_.max(StopSignal::received()));
     log_info("eval", "stopped; a resumed run evaluates step {} again", with_thousands(state_.step));
     return false;
   }
@@ -312,16 +306,18 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
   train_step_.settle();
   try {
     const auto averaged = train_step_.use_weights_to_evaluate();
+    collectives_.broadcast(train_step_.buffers());
     EncodeOptions options{.precision = precision_of(config_.train),
                           .batch_size = config_.eval.batch_size,
                           .data = config_.data};
-    options.report = [this](const Progress& current) {
-      if (StopSignal::received() != 0) throw EvaluationInterrupted();
-      log_->show(current);
-    };
+    options.stop_requested = [] { return StopSignal::received() != 0; };
+    if (log_) options.report = [this](const Progress& current) { log_->show(current); };
     std::vector<EvaluationResult> results;
-    for (const SuiteEntry* entry : due) results.push_back(suite_.run(*entry, encoder_, options));
+    for (const SuiteEntry* entry : due)
+      results.push_back(suite_.run(*entry, encoder_, options, collectives_));
     return results;
+  } catch (const EvaluationStopped&) {
+    throw;
   } catch (const std::exception&) {
     save_unless_saved();
     throw;

@@ -245,11 +245,111 @@ TEST(Distributed, EachShardOfAStreamIsReadByOneRank) {
   EXPECT_THAT(idle.errors, HasSubstr("has 3 shards for 4 ranks"));
 }
 
+// The line of evaluations.jsonl of each evaluation of a step, without durations.
+std::vector<nlohmann::json> evaluations(const std::string& run, int step) {
+  std::vector<nlohmann::json> lines;
+  for (const std::string& line : split(read_file(tiny_project() / run / "evaluations.jsonl"), '\n')) {
+    if (line.empty()) continue;
+    auto record = nlohmann::json::parse(line);
+    if (record["step"] != step) continue;
+    for (const char* name : {"time_s", "seconds"}) record.erase(name);
+    lines.push_back(std::move(record));
+  }
+  return lines;
+}
+
+// The recipe's ResNet: all ranks have to evaluate the running statistics of rank 0.
+TEST(Distributed, ValidationIsThatOfOneProcess) {
+  const auto training_of = [](const std::string& run) {
+    return train_arguments(
+        run, {"--train.threads", "1", "--train.precision", "fp32", "--eval.before_training", "true",
+              "--eval.batch_size", "5", "--eval.loss_batch_size", "8", "--checkpoint.best_metric",
+              "val/text_to_image_R@1"});
+  };
+  ASSERT_EQ(run_cloob(tiny_project(), training_of("eval_one")).exit_status, 0);
+  const ProgramResult two = run_cloob(tiny_project(), on_ranks(2, {}, training_of("eval_two")));
+  ASSERT_EQ(two.exit_status, 0) << two.errors;
+  EXPECT_EQ(evaluations("eval_two", 0), evaluations("eval_one", 0));  // of the same weights
+  const std::vector<nlohmann::json> last = evaluations("eval_two", 16);
+  ASSERT_EQ(last.size(), 1U);
+
+  const Words pairs = {"--data",
+                       "data/validation/*.tar",
+                       "--data.webdataset.json_caption_field",
+                       "captions",
+                       "--batch-size",
+                       "5",
+                       "--threads",
+                       "1",
+                       "--json",
+                       "-"};
+  for (const char* command : {"retrieval", "loss"}) {
+    Words arguments = {"eval", command, "eval_two"};
+    arguments.insert(arguments.end(), pairs.begin(), pairs.end());
+    if (std::string(command) == "loss") arguments.insert(arguments.end(), {"--loss-batch-size", "8"});
+    const ProgramResult one = run_cloob(tiny_project(), arguments);
+    ASSERT_EQ(one.exit_status, 0) << one.errors;
+    const ProgramResult three = run_cloob(tiny_project(), on_ranks(3, {}, arguments));
+    EXPECT_EQ(three.exit_status, 0) << three.errors;
+    EXPECT_EQ(three.output, one.output);
+    const auto numbers = nlohmann::json::parse(one.output);
+    for (const auto& [name, value] : numbers.items()) {
+      if (name == "objective") continue;  // a word
+      EXPECT_NEAR(last[0][name].get<double>(), value.get<double>(), 1e-6) << name;
+    }
+  }
+}
+
+TEST(Distributed, ZeroShotEvaluationIsThatOfOneProcess) {
+  ASSERT_EQ(run_cloob(tiny_project(), training("classify", {"--train.steps", "4"})).exit_status, 0);
+  const Words arguments = {
+      "eval",      "zero-shot", "classify", "--data", "data/held_out", "--batch-size", "5",
+      "--threads", "1",         "--json",   "-"};
+  const ProgramResult one = run_cloob(tiny_project(), arguments);
+  ASSERT_EQ(one.exit_status, 0) << one.errors;
+  const ProgramResult two = run_cloob(tiny_project(), on_ranks(2, {}, arguments));
+  EXPECT_EQ(two.exit_status, 0) << two.errors;
+  EXPECT_EQ(two.output, one.output);
+}
+
+TEST(Distributed, ASignalDuringAnEvaluationStopsAllAndTheResumedRunRepeatsIt) {
+  Words settings = {"--eval.before_training", "true", "--eval.batch_size", "1", "--train.steps", "2"};
+  const Words small = settings;
+  std::string many = "data/validation/*.tar";
+  for (int copy = 0; copy < 200; ++copy) many += "::data/validation/*.tar";
+  settings.insert(settings.end(), {"--data.val", many});
+  BackgroundProgram program(tiny_project(), on_ranks(2, {}, training("eval_asked", settings)));
+  const fs::path log = tiny_project() / "eval_asked/log.txt";
+  std::error_code ignored;
+  while (program.is_running() &&
+         !(fs::exists(log, ignored) && read_file(log).find("training on the CPU") != std::string::npos))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const auto process = find_rank("eval_asked", 1);
+  ASSERT_TRUE(process);
+  ::kill(*process, SIGTERM);
+  EXPECT_EQ(program.wait(), kTerminated);
+  EXPECT_THAT(read_file(log), HasSubstr("stopped; a resumed run evaluates step 0 again"));
+  Words resumed = small;
+  resumed.insert(resumed.end(), {"--resume", "auto"});
+  const ProgramResult result = run_cloob(tiny_project(), on_ranks(2, {}, training("eval_asked", resumed)));
+  EXPECT_EQ(result.exit_status, 0) << result.errors;
+  EXPECT_EQ(evaluations("eval_asked", 0).size(), 1U);
+}
+
 TEST(Distributed, CommandsOfOneProcessSaySo) {
-  const ProgramResult result = run_cloob(
-      tiny_project(), on_ranks(2, {}, {"eval", "retrieval", "none", "--data", "data/validation/*.tar"}));
+  const ProgramResult result = run_cloob(tiny_project(), on_ranks(2, {}, training("none", {"--dry-run"})));
   EXPECT_EQ(result.exit_status, 2);
-  EXPECT_THAT(result.errors, HasSubstr("'cloob eval' runs in one process, but torchrun started 2"));
+  EXPECT_THAT(result.errors,
+              HasSubstr("'cloob train --dry-run' runs in one process, but torchrun started 2"));
+}
+
+TEST(Distributed, AnErrorInAnEvaluationIsToldByAll) {
+  const Words evaluation = {"eval", "retrieval", "none", "--data", "data/validation/*.tar"};
+  const ProgramResult missing = run_cloob(tiny_project(), on_ranks(2, {}, evaluation));
+  EXPECT_EQ(missing.exit_status, 2);  // rank 0 looks for the checkpoint
+  EXPECT_THAT(missing.errors, HasSubstr("error: rank 0: 'none' does not exist"));
+  EXPECT_THAT(missing.errors,
+              ContainsRegex("error: rank 1: rank 0 of 2 on .* failed: 'none' does not exist"));
 }
 
 }  // namespace

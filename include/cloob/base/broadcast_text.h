@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cloob/base/collectives.h"
 
@@ -8,5 +9,8 @@ namespace cloob {
 
 /// The text of rank 0, on every rank. A collective operation.
 std::string broadcast_text(const Collectives& collectives, const std::string& text);
+
+/// The texts of all ranks, in rank order, on every rank. A collective operation.
+std::vector<std::string> gather_texts(const Collectives& collectives, const std::string& text);
 
 }  // namespace cloob

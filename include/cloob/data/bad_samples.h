@@ -75,4 +75,8 @@ class BadSampleCounts {
   std::array<Tally, kNumBadKinds> tallies_;
 };
 
+/// Judges a complete pass over `num_samples` samples: warns of unusable ones. Throws UserError if all of them are unusable, or a
+/// larger fraction than `max_bad_share`.
+void judge_unusable(const BadSampleCounts& bad, std::int64_t num_samples, double max_bad_share);
+
 }  // namespace cloob

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <span>
 
+#include "cloob/base/collectives.h"
+#include "cloob/eval/pair_features.h"
 #include "cloob/report/named_numbers.h"
 
 namespace cloob {
@@ -25,19 +25,18 @@ struct RetrievalMetrics {
   std::int64_t num_texts = 0;
 };
 
-/// Retrieval among N images and M texts by the inner products of their features.
+/// Retrieval among the images and texts of all ranks by the inner products of their features, on the CPU. `own` are the parts of
+/// this rank, possibly none.
 ///
-/// `image_features_ND` and `text_features_MD` are L2-normalized rows on the same device; `image_of_text[t]`
-/// is the row of the image that text t describes. An image may have several texts: from image to text its
-/// best-ranked text counts, from text to image there is one correct candidate. The rank of a candidate, from
-/// 0, is the number of candidates with a greater product plus the number with the same product and a lower
-/// row, as in a stable sort, so a model that makes all features equal gets no credit. Products are computed
-/// in fp32, or in fp64 for fp64 features, one block of queries at a time; the N x M matrix is never
-/// materialized.
+/// An image may have several texts: from image to text its best-ranked text counts, from text to image there is one correct
+/// candidate. The rank of a candidate, from 0, is the number of candidates with a greater product plus the number with the same
+/// product and a lower row, as in a stable sort, so a model that makes all features equal gets no credit. Products are computed
+/// in fp32, or in fp64 for fp64 features, of one part with another at a time: the matrix of all products is never materialized, and
+/// no rank has all features.
 ///
-/// Throws UserError if a feature is not finite or an image has no text.
-RetrievalMetrics retrieval_metrics(const at::Tensor& image_features_ND, const at::Tensor& text_features_MD,
-                                   std::span<const std::int64_t> image_of_text);
+/// Throws UserError if a feature is not finite or there is no image. A collective operation; the result is the same on every
+/// rank.
+RetrievalMetrics retrieval_metrics(std::span<const PairFeatures> own, const Collectives& collectives);
 
 /// {"image_to_text_R@1", ...}, ..., {"num_images", ...}, {"num_texts", ...}: the names that scripts rely on.
 NamedNumbers named_numbers(const RetrievalMetrics& metrics);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cloob/base/collectives.h"
 #include "cloob/data/labeled_source.h"
 #include "cloob/data/source.h"
 #include "cloob/eval/eval_config.h"
@@ -22,8 +23,9 @@ class Evaluation {
   virtual ~Evaluation() = default;
   /// The names of the numbers that `run` returns.
   virtual std::vector<std::string> metric_names() const = 0;
-  /// Runs the evaluation. `options.max_samples` limits the number of images.
-  virtual NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options) const = 0;
+  /// Runs the evaluation on all ranks, each of which returns the same numbers. `options.max_samples` limits the number of images.
+  virtual NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
+                           const Collectives& collectives) const = 0;
 };
 
 struct PairEvaluationOptions {
@@ -64,9 +66,9 @@ class EvaluationSuite {
   /// The names of the metrics that are measured during the run, as in EvaluationResult: of all entries whose schedule is not
   /// empty, without durations.
   std::vector<std::string> metric_names() const;
-  /// Runs the evaluation of one entry.
-  EvaluationResult run(const SuiteEntry& entry, const FeatureEncoder& encoder,
-                       const EncodeOptions& options) const;
+  /// Runs the evaluation of one entry, on all ranks.
+  EvaluationResult run(const SuiteEntry& entry, const FeatureEncoder& encoder, const EncodeOptions& options,
+                       const Collectives& collectives) const;
 
  private:
   std::vector<SuiteEntry> entries_;

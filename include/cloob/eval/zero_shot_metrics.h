@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "cloob/base/collectives.h"
 #include "cloob/report/named_numbers.h"
 
 namespace cloob {
@@ -28,27 +29,27 @@ class ZeroShotMeter {
   /// `scores_BK` is (batch, classes), the largest score of a row is the prediction; `labels` are the correct
   /// classes of the rows. Throws UserError if a label is not a valid class or a score is not finite.
   void add(const at::Tensor& scores_BK, std::span<const std::int64_t> labels);
+  /// Classifies images by the inner products of their features with the classifier weights, and adds the results.
+  void add_images(const at::Tensor& image_features_BD, const at::Tensor& classifier_KD,
+                  std::span<const std::int64_t> labels);
+  /// Adds the counts of all other ranks, whose number of classes is the same. A collective operation.
+  void add_other_ranks(const Collectives& collectives);
 
   /// Throws UserError if nothing was added.
   ZeroShotMetrics metrics() const;
 
  private:
-  struct ClassCounts {
+  struct Counts {
     std::int64_t num_samples = 0;
     std::int64_t num_correct = 0;
+    std::int64_t num_in_top_5 = 0;
   };
-  std::vector<ClassCounts> classes_;
-  std::int64_t num_in_top_5_ = 0;
+  std::vector<Counts> classes_;
 };
 
 /// The classifier weights of K classes from the features of their T prompts: the normalized mean of the
 /// normalized features. (K, T, D) -> (K, D).
 at::Tensor zero_shot_classifier(const at::Tensor& prompt_features_KTD);
-
-/// Classifies N images by the inner products of their features with the classifier weights, one block of
-/// images at a time.
-ZeroShotMetrics zero_shot_metrics(const at::Tensor& image_features_ND, const at::Tensor& classifier_KD,
-                                  std::span<const std::int64_t> labels);
 
 /// {"acc1", ...}, {"acc5", ...}, {"mean_per_class_recall", ...}, {"num_samples", ...}; a missing acc5 is NaN,
 /// which is null in JSON.

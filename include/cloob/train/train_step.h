@@ -66,6 +66,9 @@ class TrainStep {
   /// Nullopt unless `optimizer.spike_guard.enabled`.
   const std::optional<SpikeGuard>& spike_guard() const { return spike_guard_; }
 
+  /// Tensors of the task that are saved but not trained, as running statistics of batch norms. Those differ between ranks, unless
+  /// they are synchronized.
+  NamedTensors buffers() const;
   /// The weights to evaluate and to publish: the weight average if there is one, otherwise the live weights.
   NamedTensors weights() const;
   /// Makes the task use `weights()` for the lifetime of the result; null without an average.
@@ -91,7 +94,6 @@ class TrainStep {
 
  private:
   enum class Verdict { take, overflow, skip };
-  NamedTensors buffers() const;
   void sum_over_ranks();
   void divide_gradients_of_towers(std::int64_t divisor);
   Verdict judge(const StepReport& report, const at::Tensor& overflow);

@@ -120,6 +120,7 @@ class Trainer {
   double own_seconds_ = 0;        ///< of the last step, without waiting for other ranks
   std::int64_t num_skipped_ = 0;  ///< steps of this process that had too few usable pairs
   std::int64_t saved_step_ = -1;
+  int evaluation_signal_ = 0;  ///< the signal, to any rank, that interrupted the last evaluation
 };
 
 }  // namespace cloob

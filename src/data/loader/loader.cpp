@@ -180,10 +180,11 @@ void Loader::count(const FilledBatch& filled) {
   }
   const std::int64_t next = filled.places.next_position;
   const bool at_end = sampler_.ended_at(next) || sampler_.batch_at(next).epoch != filled.places.epoch;
-  check_bad_share(at_end);
-  if (at_end && epoch_bad_.total() > 0) {
-    log_warning("data", "{} of {} samples{} were unusable: {}", with_thousands(epoch_bad_.total()),
-                with_thousands(epoch_seen_), of_epoch(), epoch_bad_.by_kind());
+  if (options_.purpose == Purpose::training) {
+    check_bad_share(at_end);
+  } else if (at_end && options_.judges_unusable) {
+    // Evaluation reads in stored order, where bad samples may be clustered, so it judges only the complete data.
+    judge_unusable(epoch_bad_, epoch_seen_, options_.max_bad_share);
   }
   report_truncated(at_end, seen_ - seen);
 }
@@ -204,12 +205,10 @@ std::string Loader::of_epoch() const {
 }
 
 void Loader::check_bad_share(bool at_end) const {
-  // After this many samples, one may conclude that all are unusable, or what fraction is. Evaluation reads in
-  // stored order, where bad samples may be clustered, so it judges only the complete data.
+  // After this many samples, one may conclude that all are unusable, or what fraction is.
   constexpr std::int64_t kMinForAll = 64, kMinForFraction = 1000;
-  const bool in_random_order = options_.purpose == Purpose::training;
   const std::int64_t num_bad = epoch_bad_.total();
-  if (num_bad == 0 || (!at_end && !in_random_order)) return;
+  if (num_bad == 0) return;
   const std::int64_t batched_samples = sampler_.batches_per_epoch() * options_.batch_size;
   const std::int64_t size =
       std::max<std::int64_t>(1, std::min(batched_samples, order_.num_samples()) / options_.world_size);
@@ -222,10 +221,16 @@ void Loader::check_bad_share(bool at_end) const {
   // Before the end of the epoch, allow three standard deviations more: an unlucky order is not the user's
   // fault.
   if (!at_end) allowed += 3 * std::sqrt(allowed);
-  if (static_cast<double>(num_bad) <= allowed) return;
-  throw_user_error("{} of {} samples{} are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",
-                   with_thousands(num_bad), with_thousands(epoch_seen_), of_epoch(),
-                   shortest(options_.max_bad_share), bad_.by_kind(), bad_.first_examples());
+  if (static_cast<double>(num_bad) > allowed) {
+    throw_user_error(
+        "{} of {} samples of epoch {} are unusable, more than data.max_bad_share ({}) allows; so far {}: {}",
+        with_thousands(num_bad), with_thousands(epoch_seen_), epoch_, shortest(options_.max_bad_share),
+        bad_.by_kind(), bad_.first_examples());
+  }
+  if (at_end) {
+    log_warning("data", "{} of {} samples of epoch {} were unusable: {}", with_thousands(num_bad),
+                with_thousands(epoch_seen_), epoch_, epoch_bad_.by_kind());
+  }
 }
 
 }  // namespace cloob

@@ -209,6 +209,18 @@ class Spread final : public EpochOrder {
   std::int64_t size_ = 0;
 };
 
+class Slice final : public EpochOrder {
+ public:
+  Slice(std::shared_ptr<const EpochOrder> all, std::int64_t first) : all_(std::move(all)), first_(first) {}
+
+  OrderedSample at(std::int64_t place) const override { return all_->at(first_ + place); }
+  std::int64_t read_order(std::int64_t place) const override { return all_->read_order(first_ + place); }
+
+ private:
+  std::shared_ptr<const EpochOrder> all_;
+  std::int64_t first_;
+};
+
 }  // namespace
 
 SampleOrder::SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions& options)
@@ -234,18 +246,31 @@ SampleOrder::SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions
   }
 }
 
-std::int64_t SampleOrder::num_samples() const {
-  return options_.max_samples > 0 ? size_ : shares_.num_samples();
-}
+std::int64_t SampleOrder::num_samples() const { return options_.ranks == 1 ? size_ : shares_.num_samples(); }
 
 RankShares SampleOrder::shares_of(std::int64_t ranks) const {
   return {sizes_of(appearances_of(*parts_)), ranks};
 }
 
+SampleOrder SampleOrder::slice(std::int64_t first, std::int64_t count) const {
+  CLOOB_CHECK(first >= 0 && count >= 0 && first + count <= size_ && options_.ranks == 1,
+              "{} places from {} of {}", count, first, size_);
+  SampleOrder result = *this;
+  result.first_ += first;
+  result.size_ = count;
+  return result;
+}
+
 std::shared_ptr<const EpochOrder> SampleOrder::of_epoch(std::int64_t epoch) const {
-  if (options_.max_samples > 0) return std::make_shared<Spread>(parts_, size_);
-  if (options_.with_replacement) return std::make_shared<WithReplacement>(parts_, options_.seed, epoch);
-  return std::make_shared<WithoutReplacement>(parts_, options_, epoch);
+  std::shared_ptr<const EpochOrder> order;
+  if (options_.max_samples > 0) {
+    order = std::make_shared<Spread>(parts_, options_.max_samples);
+  } else if (options_.with_replacement) {
+    order = std::make_shared<WithReplacement>(parts_, options_.seed, epoch);
+  } else {
+    order = std::make_shared<WithoutReplacement>(parts_, options_, epoch);
+  }
+  return first_ == 0 ? order : std::make_shared<Slice>(std::move(order), first_);
 }
 
 }  // namespace cloob

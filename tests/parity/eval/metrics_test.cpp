@@ -56,8 +56,9 @@ TEST_P(RetrievalParity, EqualsTheReferences) {
   const Json& test_case = golden().at("retrieval").at(GetParam());
   const auto image_of_text = test_case.at("image_of_text").get<std::vector<std::int64_t>>();
   for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
-    const RetrievalMetrics metrics = retrieval_metrics(
-        tensor_of(test_case.at("images")).to(type), tensor_of(test_case.at("texts")).to(type), image_of_text);
+    const std::vector<PairFeatures> pairs = {{tensor_of(test_case.at("images")).to(type),
+                                              tensor_of(test_case.at("texts")).to(type), image_of_text}};
+    const RetrievalMetrics metrics = retrieval_metrics(pairs, SingleProcess());
     expect_equal(named_numbers(metrics), test_case.at("expected"));
   }
 }
@@ -67,10 +68,11 @@ class ZeroShotParity : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ZeroShotParity, EqualsTheReferences) {
   const Json& test_case = golden().at("zero_shot").at(GetParam());
-  const ZeroShotMetrics metrics =
-      zero_shot_metrics(tensor_of(test_case.at("images")), tensor_of(test_case.at("classifier")),
-                        test_case.at("labels").get<std::vector<std::int64_t>>());
-  expect_equal(named_numbers(metrics), test_case.at("expected"));
+  const at::Tensor classifier_KD = tensor_of(test_case.at("classifier"));
+  ZeroShotMeter meter(classifier_KD.size(0));
+  meter.add_images(tensor_of(test_case.at("images")), classifier_KD,
+                   test_case.at("labels").get<std::vector<std::int64_t>>());
+  expect_equal(named_numbers(meter.metrics()), test_case.at("expected"));
 }
 INSTANTIATE_TEST_SUITE_P(Cases, ZeroShotParity, ::testing::Values("ten_classes", "three_classes"));
 

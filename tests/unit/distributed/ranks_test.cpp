@@ -9,6 +9,7 @@
 
 #include <numeric>
 
+#include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
 #include "cloob/distributed/launcher.h"
 #include "cloob/distributed/rank_failure.h"
@@ -144,6 +145,13 @@ TEST(Ranks, ShareMaximaAndTheTensorsOfRank0) {
     collectives.broadcast(tensors);
     EXPECT_TRUE(at::equal(tensors.at("a"), at::full({3, 2}, 5.0)));
     EXPECT_EQ(tensors.at("b").item<double>(), 5);
+  });
+}
+
+TEST(Ranks, TellEachOtherTexts) {
+  run_connected_ranks(3, [](Ranks& ranks) {
+    const std::string own(static_cast<std::size_t>(2 * ranks.rank()), static_cast<char>('a' + ranks.rank()));
+    EXPECT_THAT(gather_texts(connect(ranks), own), ::testing::ElementsAre("", "bb", "cccc"));
   });
 }
 

@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 class MaxSamplesEvaluation final : public Evaluation {
  public:
   std::vector<std::string> metric_names() const override { return {"acc1", "num_samples"}; }
-  NamedNumbers run(const FeatureEncoder&, const EncodeOptions& options) const override {
+  NamedNumbers run(const FeatureEncoder&, const EncodeOptions& options, const Collectives&) const override {
     return {{"acc1", 0.5}, {"num_samples", static_cast<double>(options.max_samples.value_or(-1))}};
   }
 };

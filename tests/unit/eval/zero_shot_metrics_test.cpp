@@ -53,7 +53,7 @@ TEST(ZeroShotMeter, RejectsNonFiniteScoresAndMissingData) {
   testing::expect_user_error([&] { meter.metrics(); }, {"at least one image"});
 }
 
-TEST(ZeroShotMetrics, AreTheSameInBlocksAndBatches) {
+TEST(ZeroShotMeter, GetsTheSameFromBlocksAndBatches) {
   constexpr std::int64_t kNumClasses = 5000;
   constexpr std::int64_t kNumImages = 4000;  // 20 million scores: two blocks
   at::manual_seed(1);
@@ -66,7 +66,9 @@ TEST(ZeroShotMetrics, AreTheSameInBlocksAndBatches) {
     meter.add(images.slice(0, begin, begin + 500).matmul(classifier.t()),
               std::span(labels).subspan(static_cast<std::size_t>(begin), 500));
   }
-  const ZeroShotMetrics metrics = zero_shot_metrics(images, classifier, labels);
+  ZeroShotMeter at_once(kNumClasses);
+  at_once.add_images(images, classifier, labels);
+  const ZeroShotMetrics metrics = at_once.metrics();
   EXPECT_EQ(metrics.num_samples, kNumImages);
   EXPECT_GT(metrics.acc1, 0);
   EXPECT_NEAR(metrics.acc1, meter.metrics().acc1, 1e-3);

@@ -14,7 +14,9 @@ using ::testing::IsEmpty;
 class EmptyEvaluation final : public Evaluation {
  public:
   std::vector<std::string> metric_names() const override { return {}; }
-  NamedNumbers run(const FeatureEncoder&, const EncodeOptions&) const override { return {}; }
+  NamedNumbers run(const FeatureEncoder&, const EncodeOptions&, const Collectives&) const override {
+    return {};
+  }
 };
 
 EvaluationSchedule schedule_of(std::int64_t every_epochs, std::optional<std::int64_t> every_steps,

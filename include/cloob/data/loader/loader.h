@@ -35,6 +35,9 @@ struct LoaderOptions {
   bool with_replacement = false;
   LastBatch last_batch = LastBatch::drop;
   double max_bad_share = 0;
+  /// In evaluation: whether the end of the pass judges the unusable samples (judge_unusable). A rank that reads a slice of the
+  /// data leaves that to whoever knows the counts of all ranks.
+  bool judges_unusable = true;
   std::int64_t threads = 1;
   std::int64_t prefetch_batches = 1;
   /// Whether images are in pinned memory, which a GPU copies while the CPU continues: a batch must outlive

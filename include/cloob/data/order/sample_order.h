@@ -74,6 +74,9 @@ class SampleOrder {
   /// All samples of a source in stored order, each once.
   explicit SampleOrder(std::int64_t size) : SampleOrder({{.size = size}}, {}) {}
 
+  /// The `count` places from `first` on, as an order of its own. Needs an order that is not divided.
+  SampleOrder slice(std::int64_t first, std::int64_t count) const;
+
   /// Places in an epoch, including empty ones.
   std::int64_t size() const { return size_; }
   std::int64_t num_samples() const;
@@ -87,6 +90,7 @@ class SampleOrder {
   std::shared_ptr<const std::vector<SourcePart>> parts_;
   SampleOrderOptions options_;
   RankShares shares_;
+  std::int64_t first_ = 0;  ///< the place that a slice begins at
   std::int64_t size_;
 };
 

@@ -230,5 +230,22 @@ TEST(SampleOrder, LimitedTakesSamplesThatAreSpreadEvenly) {
   EXPECT_EQ(large.of_epoch(0)->at((std::int64_t{1} << 20) - 1).index, ((std::int64_t{1} << 20) - 1) << 20);
 }
 
+TEST(SampleOrder, SlicesAreConsecutivePlaces) {
+  const SampleOrder evenly({{.size = 30}}, {.max_samples = 7}),
+      shuffled(parts_of({5, 9, 3}), {.shuffle = Shuffle::windows, .window_parts = 2, .seed = 3});
+  for (const SampleOrder& order : {evenly, shuffled}) {
+    const Indices all = indices(order, 1);
+    Indices joined;
+    for (std::int64_t first = 0; first < order.size(); first += 3) {
+      const SampleOrder slice = order.slice(first, std::min<std::int64_t>(3, order.size() - first));
+      const Indices part = indices(slice, 1);
+      joined.insert(joined.end(), part.begin(), part.end());
+    }
+    EXPECT_EQ(joined, all);
+    EXPECT_EQ(order.slice(2, 0).size(), 0);
+    EXPECT_THAT(indices(order.slice(1, 5).slice(2, 2), 1), ElementsAre(all[3], all[4]));
+  }
+}
+
 }  // namespace
 }  // namespace cloob
