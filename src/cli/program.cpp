@@ -126,6 +126,7 @@ int run_program(int argc, char** argv) {
   std::optional<Ranks> ranks;
   try {
     ranks.emplace(read_rank_environment());
+    see_own_gpu_only(ranks->environment());
   } catch (const UserError& error) {
     return report_failure(kExitUserError, error.what());
   }

@@ -8,8 +8,6 @@
 #include <ATen/ops/zeros.h>
 #include <sched.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include <algorithm>
 #include <map>
@@ -22,7 +20,7 @@
 #include "cloob/base/text.h"
 #include "cloob/distributed/rank_failure.h"
 #include "distributed/gradient_sums.h"
-#include "distributed/local_address.h"
+#include "distributed/process_group.h"
 #include "distributed/rank_keys.h"
 #include "distributed/rank_watch.h"
 
@@ -33,8 +31,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr std::chrono::milliseconds kPoll{50};
-// Ranks are watched; an operation alone never gives up.
-constexpr std::chrono::hours kNever{24 * 365};
 
 // The first line in which two texts differ: "'a' on rank 0 and 'b' on rank 3".
 std::string first_difference(const std::string& of_rank_0, const std::string& own, std::int64_t rank) {
@@ -115,6 +111,7 @@ StoreLease::~StoreLease() {
 RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, const RankTimeouts& timeouts,
                      const std::string& agreement)
     : environment_(environment),
+      device_(device),
       timeouts_(timeouts),
       store_(environment, timeouts.start),
       lease_(store_, environment_) {
@@ -123,9 +120,20 @@ RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, con
   wait_for_all("arrived", "did not arrive");
   share_processors();
   require_agreement(agreement);
-  CLOOB_CHECK(device.is_cpu(), "only ranks on the CPU are connected so far");
-  group_ = create_process_group("operations");
+  group_ = make_process_group(store_.c10d_store(), "operations", environment_, device_);
   watch_ = std::make_unique<RankWatch>(store_, environment_, timeouts_);
+  if (!device.is_cpu()) connect_gpus();
+}
+
+// The first operation sets up NCCL's communicator, for which NCCL has no time-out.
+void RankGroup::connect_gpus() const {
+  const RankWatch::Deadline deadline(
+      *watch_, fmt::format("NCCL has not connected the GPUs of the ranks within {} seconds "
+                           "(distributed.start_timeout_seconds); with NCCL_DEBUG=INFO it says why",
+                           timeouts_.start.count()));
+  const at::Tensor number = at::zeros({1}, at::TensorOptions(device_).dtype(at::kFloat));
+  sum_flat(number);
+  static_cast<void>(number.item<float>());  // waits for the GPU
 }
 
 RankGroup::~RankGroup() = default;
@@ -177,26 +185,13 @@ void RankGroup::require_agreement(const std::string& agreement) const {
   wait_for_all("agrees", "did not confirm its settings");
 }
 
-c10::intrusive_ptr<c10d::ProcessGroup> RankGroup::create_process_group(const std::string& name) const {
-  const auto rank = static_cast<int>(environment_.rank), size = static_cast<int>(environment_.world_size);
-  auto options = c10d::ProcessGroupGloo::Options::create(kNever);
-  options->devices = {c10d::ProcessGroupGloo::createDeviceForHostname(local_address(
-      environment_.address, environment_.port, environment_.local_world_size == environment_.world_size))};
-  const auto store = c10::make_intrusive<c10d::PrefixStore>(name, store_.c10d_store());
-  const auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
-  auto group = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size);
-  group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
-  group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
-  return group;
-}
-
 template <class Start>
 void RankGroup::run(std::span<const at::Tensor> sent, const Start& start) const {
   for (const at::Tensor& tensor : sent) bytes_ += static_cast<std::int64_t>(tensor.nbytes());
   std::string message;
   try {
     const RankWatch::Operation operation(*watch_);
-    start(*group_->getBackend(c10::DeviceType::CPU))->wait(kNever);
+    start(*group_->getBackend(sent.front().device().type()))->wait(kNever);
     return;
   } catch (const std::exception& error) {
     message = error.what();
@@ -209,8 +204,8 @@ CommunicationTotals RankGroup::communication() const { return {watch_->waited_se
 // A group of its own: on a rank without rows the backward pass reaches the parameters at another time than on the others.
 std::unique_ptr<GradientSums> RankGroup::gradient_sums(std::vector<at::Tensor> parameters,
                                                        const GradientSumOptions& options) const {
-  return make_gradient_sums(create_process_group("gradients"), std::move(parameters), options, *watch_,
-                            bytes_);
+  return make_gradient_sums(make_process_group(store_.c10d_store(), "gradients", environment_, device_),
+                            std::move(parameters), options, *watch_, bytes_);
 }
 
 at::Tensor RankGroup::gather_equal(const at::Tensor& local) const {

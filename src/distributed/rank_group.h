@@ -61,13 +61,13 @@ class RankGroup final : public Collectives {
   void wait_for_all(const std::string& key, const char* what) const;
   void share_processors();
   void require_agreement(const std::string& agreement) const;
-  /// Connects the ranks for operations whose order is independent of those of other groups.
-  c10::intrusive_ptr<c10d::ProcessGroup> create_process_group(const std::string& name) const;
+  void connect_gpus() const;
   template <class Start>
   void run(std::span<const at::Tensor> sent, const Start& start) const;
   void sum_flat(const at::Tensor& flat) const;
 
   RankEnvironment environment_;
+  c10::Device device_;
   RankTimeouts timeouts_;
   RankStore store_;
   StoreLease lease_;

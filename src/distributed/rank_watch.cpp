@@ -100,6 +100,7 @@ void RankWatch::watch() {
 void RankWatch::guard() {
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, kBeat, [this] { return is_stopping_; })) {
+    if (deadline_ && Clock::now() > *deadline_) end_process(deadline_reason_);
     if (Clock::now() - last_look_.load() < timeouts_.step + kBeat) continue;
     end_process(fmt::format("rank 0 ({}:{}) has given no sign of life for {} seconds", environment_.address,
                             environment_.port, timeouts_.step.count()));

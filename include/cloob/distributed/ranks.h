@@ -21,6 +21,10 @@ struct RankTimeouts {
   std::chrono::seconds step{600};   ///< without a sign of life of a rank
 };
 
+/// With several ranks on this machine, hides the GPUs of the others from this process. To be called in main, before anything
+/// of CUDA.
+void see_own_gpu_only(const RankEnvironment& environment);
+
 /// The ranks that a launcher has started; made once, in main. For a single process everything here is trivial.
 class Ranks {
  public:

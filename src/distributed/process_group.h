@@ -1,0 +1,23 @@
+#pragma once
+
+#include <c10/core/Device.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include <chrono>
+#include <string>
+
+#include "cloob/distributed/rank_environment.h"
+
+namespace cloob {
+
+// Ranks are watched; an operation alone never gives up.
+inline constexpr std::chrono::hours kNever{24 * 365};
+
+/// Connects the ranks for operations whose order is independent of those of other groups: by Gloo for tensors on the CPU and, if
+/// the ranks compute on GPUs, by NCCL for theirs. Throws UserError if a rank has no GPU of its own.
+c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store,
+                                                          const std::string& name,
+                                                          const RankEnvironment& environment,
+                                                          c10::Device device);
+
+}  // namespace cloob
