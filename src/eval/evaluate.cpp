@@ -1,5 +1,6 @@
 #include "cloob/eval/evaluate.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ceil_div.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -87,6 +88,16 @@ std::int64_t label_of(const LabeledSource& source, std::int64_t index, const Zer
                    source.describe(index), label, prompts.names_from, num_classes, num_classes - 1);
 }
 
+// Names the sample, because a row of a batch says nothing.
+void require_finite_images(const ImageFeatures& batch, const Source& source) {
+  const at::Tensor finite_B = batch.features_ND.isfinite().all(1);
+  if (finite_B.all().item<bool>()) return;
+  const auto row = finite_B.to(at::kByte).argmin().item<std::int64_t>();
+  throw_user_error(
+      "the features of {} are not finite: the weights are broken (a diverged run?) or the precision is too low",
+      source.describe(batch.indices[static_cast<std::size_t>(row)]));
+}
+
 }  // namespace
 
 std::vector<PairFeatures> encode_pairs(const FeatureEncoder& encoder,
@@ -119,6 +130,7 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
   encoder.encode_images(source, options, collectives, [&](const ImageFeatures& batch, std::int64_t) {
     std::vector<std::int64_t> labels;
     for (const std::int64_t index : batch.indices) labels.push_back(label_of(*source, index, prompts));
+    require_finite_images(batch, *source);
     meter.add_images(batch.features_ND, classifier_KD, labels);
   });
   meter.add_other_ranks(collectives);

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "support/support.h"
 #include "unit/eval/sample_pairs.h"
 #include "unit/eval/scaled_model.h"
@@ -80,6 +82,39 @@ TEST_F(Evaluate, ALossNeedsTwoUsablePairs) {
   const auto source = std::make_shared<ColorSource>(2, std::set<std::int64_t>{0});
   testing::expect_user_error([&] { loss_of(encode(source, EvalCaptions::first), 16); },
                              {"1 usable pairs", "2"});
+}
+
+TEST_F(Evaluate, ZeroShotNamesAnImageWhoseFeaturesAreNotFinite) {
+  class BrokenModel final : public FeatureModel {
+   public:
+    explicit BrokenModel(FeatureModel& model) : model_(model) {}
+    const ModelConfig& config() const override { return model_.config(); }
+    c10::Device device() const override { return model_.device(); }
+    // The second image of every batch.
+    at::Tensor encode_image(const at::Tensor& images_BCHW) override {
+      at::Tensor features_BD = model_.encode_image(images_BCHW);
+      features_BD[1].fill_(std::numeric_limits<float>::quiet_NaN());
+      return features_BD;
+    }
+    at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& ends_B) override {
+      return model_.encode_text(tokens_BL, ends_B);
+    }
+    at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor&) override { return image_ND.sum(); }
+    std::int64_t min_pairs() const override { return 2; }
+    std::string loss_name() const override { return "none"; }
+
+   private:
+    FeatureModel& model_;
+  } broken(model_);
+  const FeatureEncoder encoder(broken, ImageConfig{}, std::make_shared<LetterTokenizer>());
+  const ZeroShotPrompts prompts = {.class_names = {"a", "b", "c", "d", "e"},
+                                   .templates = {"{c}"},
+                                   .class_folders = {},
+                                   .names_from = "names.txt",
+                                   .templates_from = ""};
+  const auto source = std::make_shared<ColorSource>(8, std::set<std::int64_t>{0});
+  testing::expect_user_error([&] { evaluate_zero_shot(encoder, source, prompts, options_, SingleProcess()); },
+                             {"the features of image 2 are not finite"});
 }
 
 TEST_F(Evaluate, MaxSamplesSelectsEvenlySpacedImages) {
