@@ -7,11 +7,13 @@ Each node has a network, a host name, a hosts file and a copy of the data of its
 one sees an empty folder that it cannot write to. Ranks get the variables of torchrun and run plain 'cloob train'. Runs of two and of four ranks must end
 with the weights of 'cloob launch' on one machine, bit for bit. Then the cable is cut in the middle of a run, on either side, or
 loses all packets without a sign: both nodes have to end in time with status 75 and a message that names the other one, and the
-same commands continue once the cable is back. Without a cable at the start, both say what is missing. Needs root (or
-CAP_NET_ADMIN and CAP_SYS_ADMIN) and iproute2.
+same commands continue once the cable is back. Without a cable at the start, both say what is missing. The bytes that a step sends
+are those of docs/scaling.md. Needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN) and iproute2.
 """
 
 import argparse
+import json
+import math
 import os
 import pathlib
 import shutil
@@ -74,6 +76,12 @@ class Network:
     def deliver_packets(self):
         for node, name in enumerate(self.names):
             self.ip("-n", name, "neigh", "delete", f"{PREFIX}.{2 - node}", "dev", self.interfaces[node])
+
+    def sent_bytes(self, node):
+        """Since its interface exists."""
+        shown = subprocess.run(["ip", "-n", self.names[node], "-statistics", "-json", "link", "show", self.interfaces[node]],
+                               check=True, capture_output=True, text=True)
+        return json.loads(shown.stdout)[0]["stats64"]["tx"]["bytes"]
 
     @staticmethod
     def ip(*words):
@@ -162,6 +170,23 @@ class Checks:
         log = (self.folder / "runs" / run / "log.txt").read_text()
         self.check(f"{what}, started again: it continued from a checkpoint", "continuing after step" in log, log)
 
+    def check_bytes(self):
+        """The difference of a longer and a shorter run: what is sent at the start does not count."""
+        pairs, dim, steps = 72, 1024, (4, 20)
+        options = ("--model.embed_dim", dim, "--train.global_batch_size", pairs, "--checkpoint.every_steps", 0)
+        sent = []
+        for count in steps:
+            before = self.network.sent_bytes(0)
+            statuses, messages = self.start(f"bytes{count}", options=(*map(str, options), "--train.steps", str(count))).finish()
+            self.check(f"run of {count} steps: all ranks end with status 0", set(statuses) == {0}, (statuses, messages))
+            sent.append(self.network.sent_bytes(0) - before)
+        measured = (sent[1] - sent[0]) / (steps[1] - steps[0])
+        parameters = count_parameters(self.folder / "runs" / f"bytes{steps[0]}" / "checkpoints" / f"step_{steps[0]:08}")
+        share = 1 / 2  # (W - 1) / W
+        expected = 8 * share * parameters + 48 * share * pairs * dim
+        self.check(f"bytes of a step of CLOOB: {measured:,.0f}, by the formula {expected:,.0f}",
+                   abs(measured - expected) < 0.02 * expected)  # headers, signs of life, packets sent again at the start
+
     def start_without_cable(self):
         self.network.cable(1, "down")
         statuses, messages = self.start("apart", options=("--distributed.start_timeout_seconds", "3")).finish()
@@ -186,13 +211,26 @@ class Checks:
                            lambda: self.network.cable(node, "up"), expected[2])
         self.interrupt("packets lost", "lost", self.network.lose_packets, self.network.deliver_packets, expected[2])
         self.start_without_cable()
+        self.check_bytes()
+
+
+def count_parameters(checkpoint):
+    """Without the running statistics of batch norms."""
+    with open(checkpoint / "weights.safetensors", "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items()
+               if name != "__metadata__" and "running_" not in name and "num_batches" not in name)
 
 
 def reason_to_skip():
     if not shutil.which("ip") or not shutil.which("unshare"):
         return "ip (iproute2) or unshare (util-linux) is not installed"
-    tried = subprocess.run(["unshare", "--net", "--mount", "--uts", "true"], capture_output=True, text=True)
-    return None if tried.returncode == 0 else f"namespaces are not permitted ({tried.stderr.strip()})"
+    try:
+        with Network() as network:
+            network.ip("netns", "exec", network.names[0], "unshare", "--mount", "--uts", "true")
+    except subprocess.CalledProcessError as error:
+        return f"namespaces are not permitted ({error.stderr.strip()})"
+    return None
 
 
 def main():
