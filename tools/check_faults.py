@@ -10,7 +10,8 @@ Each run trains a small ResNet on rendered shapes. What happens to it, after a r
   error   the data of a random rank is destroyed, so that it ends with an error of its own. Each rank has a working directory with
           a copy of the data, and is started by this script with the variables of torchrun, so that every status is seen
   start   rank 0 gets SIGSTOP while it waits for the others, which are started then
-  end     a random rank gets SIGSTOP as soon as the last step is reported: the others may have nothing to wait for any more
+  end     a random rank gets SIGSTOP as soon as the last step is reported: the others may have nothing to wait for any more. If it
+          is rank 0, the others pause for a moment, so that their next question to it has no answer
 
 All processes have to end within the time-out of the run plus a margin, with the documented statuses and a message that names the
 rank (and its reason, if it had the time to give one). The newest checkpoint has to be good: the run continues from it and must end
@@ -19,6 +20,7 @@ help; with 'error', all ranks share their data there, and one sample is destroye
 """
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -84,6 +86,11 @@ def processes_of(run):
             if ranks:
                 found[int(ranks[0])] = int(entry.name)
     return found
+
+
+def send(process, number):
+    with contextlib.suppress(ProcessLookupError):  # it has ended in the meantime
+        os.kill(process, number)
 
 
 def free_port():
@@ -165,7 +172,7 @@ class Checks:
             ranks = self.processes_of(what)
             self.fail(what.run, f"ranks {sorted(ranks)} still run after {PATIENCE} s")
             for process in ranks.values():
-                os.kill(process, signal.SIGKILL)
+                send(process, signal.SIGKILL)
         return tuple(process.wait() for process in processes)
 
     def processes_of(self, what):
@@ -181,14 +188,24 @@ class Checks:
         else:
             self.wait_for_first_step([process], what.run)
             time.sleep(what.delay)
-        target = processes_of(what.run).get(what.rank)
+        ranks = processes_of(what.run)
         begin = time.monotonic()
-        if target is not None:
-            os.kill(target, signal.SIGKILL if what.kind == "kill" else signal.SIGSTOP)
+        if what.rank in ranks:
+            send(ranks[what.rank], signal.SIGKILL if what.kind == "kill" else signal.SIGSTOP)
+        if what.kind == "end" and what.rank == 0:
+            self.pause([process for rank, process in ranks.items() if rank > 0])
         status, = self.wait_for_end(what, [process])
         seconds = time.monotonic() - begin
         messages.join()
         return End(status, seconds, messages.text())
+
+    @staticmethod
+    def pause(processes):
+        """For longer than a watch of the ranks is silent."""
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for process in processes:
+                send(process, number)
+            time.sleep(1.5)
 
     def start_rank(self, what, rank, port, directory, *options):
         """As torchrun does. The run folder has an absolute path, because every rank may have a working directory of its own."""
@@ -226,7 +243,7 @@ class Checks:
         first = self.start_rank(what, 0, port, self.folder, *options)
         while first.poll() is None and not is_listening(port):
             time.sleep(0.02)
-        os.kill(first.pid, signal.SIGSTOP)
+        send(first.pid, signal.SIGSTOP)
         begin = time.monotonic()
         others = [self.start_rank(what, rank, port, self.folder, *options) for rank in range(1, self.ranks)]
         messages = [Messages(process) for process in others]
