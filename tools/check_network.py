@@ -140,9 +140,10 @@ class Checks:
 
     def on_one_machine(self, ranks):
         run = f"launched{ranks}"
-        subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind data0 shapes && exec "$@"', "sh", self.program, "-q",
-                        "launch", "--nproc", str(ranks), "--", "train", "recipe.yaml", "--run-dir", f"runs/{run}"],
-                       cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        command = ["unshare", "--mount", "sh", "-c", 'mount --bind data0 shapes && exec "$@"', "sh", self.program, "launch",
+                   "--nproc", str(ranks), "--", "train", "recipe.yaml", "--run-dir", f"runs/{run}"]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        self.check(f"{ranks} ranks on one machine end with status 0", done.returncode == 0, done.stderr)
         return weights_of(self.folder / "runs" / run)
 
     def show(self, messages):
