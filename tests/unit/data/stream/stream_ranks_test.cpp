@@ -141,8 +141,12 @@ TEST(StreamRanks, HaveAtMostTheirSliceOfABatchAndEmptyBatchesAtTheEnd) {
       const std::int64_t rows = batches[rank].size();
       total[rank] += rows;
       EXPECT_LE(rows, 3);
-      if (k < 7) EXPECT_GE(rows, 2) << "batch " << k << " on rank " << rank;
-      if (k >= 8) EXPECT_EQ(rows > 0, rank == 0) << "batch " << k << " on rank " << rank;
+      if (k < 7) {
+        EXPECT_GE(rows, 2) << "batch " << k << " on rank " << rank;
+      }
+      if (k >= 8) {
+        EXPECT_EQ(rows > 0, rank == 0) << "batch " << k << " on rank " << rank;
+      }
       EXPECT_EQ(batches[rank].images_BCHW.size(0), rows);
       EXPECT_EQ(batches[rank].tokens_BL.size(0), rows);
     }
