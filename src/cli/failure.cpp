@@ -10,15 +10,13 @@
 #include <system_error>
 
 #include "cloob/base/error.h"
+#include "cloob/base/first_line.h"
 #include "cloob/base/text.h"
 #include "cloob/cli/program.h"
 #include "cloob/distributed/rank_failure.h"
 
 namespace cloob {
 namespace {
-
-// LibTorch appends a stack trace to its messages; the first line says what happened.
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 // " (tried to allocate 149.0 GiB at once)" from LibTorch's "you tried to allocate 160000000000 bytes. Error
 // code 12" or "Tried to allocate 2.00 GiB. GPU 0 has"; empty if the message has no size.

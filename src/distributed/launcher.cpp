@@ -15,6 +15,7 @@
 #include <ctime>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -99,7 +100,8 @@ int exit_status(int wait_status) {
 /// The ranks of one attempt.
 class RankProcesses {
  public:
-  RankProcesses(const LaunchOptions& options, const Attempt& attempt, const SignalQueue& signals) {
+  RankProcesses(const LaunchOptions& options, const Attempt& attempt, const SignalQueue& signals)
+      : num_ranks_(options.num_ranks) {
     for (std::int64_t rank = 0; rank < options.num_ranks; ++rank)
       running_[start_rank(options, attempt, rank, signals)] = rank;
   }
@@ -108,6 +110,10 @@ class RankProcesses {
   RankProcesses& operator=(const RankProcesses&) = delete;
 
   bool are_running() const { return !running_.empty(); }
+  /// Whether the others have ended, and those that are left cannot.
+  bool only_stopped_are_left() const {
+    return std::ssize(running_) < num_ranks_ && !stopped_.empty() && stopped_.size() == running_.size();
+  }
   void send(int signal_number) const {
     for (const auto& [process, rank] : running_) ::kill(process, signal_number);
   }
@@ -118,10 +124,14 @@ class RankProcesses {
   // Takes note of the ranks that have ended.
   void collect() {
     int status = 0;
-    for (pid_t process = ::waitpid(-1, &status, WNOHANG); process > 0;
-         process = ::waitpid(-1, &status, WNOHANG)) {
+    const auto next = [&] { return ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED); };
+    for (pid_t process = next(); process > 0; process = next()) {
       const auto found = running_.find(process);
       if (found == running_.end()) continue;
+      if (WIFSTOPPED(status)) stopped_.insert(process);
+      if (WIFSTOPPED(status)) continue;
+      stopped_.erase(process);
+      if (WIFCONTINUED(status)) continue;
       note_end(found->second, exit_status(status));
       running_.erase(found);
     }
@@ -139,7 +149,9 @@ class RankProcesses {
     failed_rank_ = rank;
   }
 
+  std::int64_t num_ranks_;
   std::map<pid_t, std::int64_t> running_;
+  std::set<pid_t> stopped_;
   int status_ = 0;
   std::int64_t failed_rank_ = -1;
   bool was_killed_ = false;  // those that end now do so because of the launcher
@@ -157,7 +169,9 @@ AttemptResult wait_for(RankProcesses& ranks, const LaunchOptions& options, const
   std::optional<Clock::time_point> first_failure;
   bool was_asked = false;
   for (ranks.collect(); ranks.are_running(); ranks.collect()) {
-    if (ranks.status() != 0 && !first_failure) first_failure = Clock::now();
+    const bool must_end = ranks.status() != 0 || ranks.only_stopped_are_left();
+    if (must_end && !first_failure) first_failure = Clock::now();
+    if (!must_end) first_failure.reset();
     if (first_failure && Clock::now() - *first_failure > options.patience + kUntilKilled) {
       ranks.kill_rest(SIGKILL);
     } else if (first_failure && !was_asked && Clock::now() - *first_failure > options.patience) {

@@ -67,6 +67,10 @@ std::string local_address(const std::string& host, std::uint16_t port, bool is_o
     const auto address = address_of_interface(name);
     if (!address)
       throw_user_error("GLOO_SOCKET_IFNAME is '{}', which is no network interface with an address", *name);
+    if (!is_one_machine && is_loopback(*address))
+      throw_user_error(
+          "GLOO_SOCKET_IFNAME is '{}', the loopback, on which ranks of other machines cannot reach this one",
+          *name);
     return *address;
   }
   const auto address = address_towards(host, port);

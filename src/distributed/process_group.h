@@ -14,10 +14,11 @@ namespace cloob {
 inline constexpr std::chrono::hours kNever{24 * 365};
 
 /// Connects the ranks for operations whose order is independent of those of other groups: by Gloo for tensors on the CPU and, if
-/// the ranks compute on GPUs, by NCCL for theirs. Throws UserError if a rank has no GPU of its own.
+/// the ranks compute on GPUs, by NCCL for theirs. Throws UserError if the ranks cannot reach each other within `start_timeout`.
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store,
                                                           const std::string& name,
                                                           const RankEnvironment& environment,
-                                                          c10::Device device);
+                                                          c10::Device device,
+                                                          std::chrono::seconds start_timeout);
 
 }  // namespace cloob

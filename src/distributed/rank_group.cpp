@@ -32,6 +32,15 @@ using torch::autograd::variable_list;
 
 constexpr std::chrono::milliseconds kPoll{50};
 
+// What has a time-out of its own says more, so that it comes first.
+constexpr std::chrono::seconds kMargin{10};
+
+std::string silence_of_rank_0(const RankEnvironment& environment, std::chrono::seconds time) {
+  return fmt::format(
+      "rank {}: rank 0 ({}:{}) has not answered for {} seconds: it is stopped, or its machine is gone",
+      environment.rank, environment.address, environment.port, time.count());
+}
+
 // The first line in which two texts differ: "'a' on rank 0 and 'b' on rank 3".
 std::string first_difference(const std::string& of_rank_0, const std::string& own, std::int64_t rank) {
   const std::vector<std::string> theirs = split(of_rank_0, '\n'), ours = split(own, '\n');
@@ -113,30 +122,56 @@ RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, con
     : environment_(environment),
       device_(device),
       timeouts_(timeouts),
+      deadline_(std::in_place, timeouts.start + kMargin, silence_of_rank_0(environment, timeouts.start)),
       store_(environment, timeouts.start),
       lease_(store_, environment_) {
+  try {
+    connect(agreement);
+  } catch (const UserError& error) {
+    report_failure(error.what());
+    throw;
+  }
+}
+
+void RankGroup::connect(const std::string& agreement) {
   store_.set(processors_key(environment_.local_rank), own_processors());
   store_.set(rank_key("arrived", rank()), host_name());
+  begin_phase_of_start();
   wait_for_all("arrived", "did not arrive");
   share_processors();
+  begin_phase_of_start();
   require_agreement(agreement);
-  group_ = make_process_group(store_.c10d_store(), "operations", environment_, device_);
   watch_ = std::make_unique<RankWatch>(store_, environment_, timeouts_);
-  if (!device.is_cpu()) connect_gpus();
+  deadline_.reset();
+  group_ = connect_process_group("operations");
+  if (!device_.is_cpu()) connect_gpus();
+}
+
+// Until the watch can look after it: requests to the store never return if the process that hosts it is stopped.
+void RankGroup::begin_phase_of_start() {
+  deadline_.emplace(timeouts_.start + kMargin, silence_of_rank_0(environment_, timeouts_.start));
+}
+
+c10::intrusive_ptr<c10d::ProcessGroup> RankGroup::connect_process_group(const std::string& name) const {
+  return make_process_group(store_.c10d_store(), name, environment_, device_, timeouts_.start);
 }
 
 // The first operation sets up NCCL's communicator, for which NCCL has no time-out.
 void RankGroup::connect_gpus() const {
-  const RankWatch::Deadline deadline(
-      *watch_, fmt::format("NCCL has not connected the GPUs of the ranks within {} seconds "
-                           "(distributed.start_timeout_seconds); with NCCL_DEBUG=INFO it says why",
-                           timeouts_.start.count()));
+  const Deadline deadline(timeouts_.start,
+                          fmt::format("NCCL has not connected the GPUs of the ranks within {} seconds "
+                                      "(distributed.start_timeout_seconds); with NCCL_DEBUG=INFO it says why",
+                                      timeouts_.start.count()));
   const at::Tensor number = at::zeros({1}, at::TensorOptions(device_).dtype(at::kFloat));
   sum_flat(number);
   static_cast<void>(number.item<float>());  // waits for the GPU
 }
 
-RankGroup::~RankGroup() = default;
+// From here on nobody watches.
+RankGroup::~RankGroup() {
+  watch_.reset();
+  deadline_.emplace(timeouts_.step + kMargin, silence_of_rank_0(environment_, timeouts_.step));
+}
 
 // Names the ranks that are missing when the time is over.
 void RankGroup::wait_for_all(const std::string& key, const char* what) const {
@@ -204,8 +239,8 @@ CommunicationTotals RankGroup::communication() const { return {watch_->waited_se
 // A group of its own: on a rank without rows the backward pass reaches the parameters at another time than on the others.
 std::unique_ptr<GradientSums> RankGroup::gradient_sums(std::vector<at::Tensor> parameters,
                                                        const GradientSumOptions& options) const {
-  return make_gradient_sums(make_process_group(store_.c10d_store(), "gradients", environment_, device_),
-                            std::move(parameters), options, *watch_, bytes_);
+  return make_gradient_sums(connect_process_group("gradients"), std::move(parameters), options, *watch_,
+                            bytes_);
 }
 
 at::Tensor RankGroup::gather_equal(const at::Tensor& local) const {

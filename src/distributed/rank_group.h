@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cloob/distributed/ranks.h"
+#include "distributed/deadline.h"
 #include "distributed/rank_store.h"
 
 namespace cloob {
@@ -58,9 +60,12 @@ class RankGroup final : public Collectives {
   at::Tensor sum_and_scatter(const at::Tensor& rows_ND, const std::vector<std::int64_t>& counts) const;
 
  private:
+  void begin_phase_of_start();
+  void connect(const std::string& agreement);
   void wait_for_all(const std::string& key, const char* what) const;
   void share_processors();
   void require_agreement(const std::string& agreement) const;
+  c10::intrusive_ptr<c10d::ProcessGroup> connect_process_group(const std::string& name) const;
   void connect_gpus() const;
   template <class Start>
   void run(std::span<const at::Tensor> sent, const Start& start) const;
@@ -69,6 +74,7 @@ class RankGroup final : public Collectives {
   RankEnvironment environment_;
   c10::Device device_;
   RankTimeouts timeouts_;
+  std::optional<Deadline> deadline_;  // of the start, and of the end: before and after the watch
   RankStore store_;
   StoreLease lease_;
   std::int64_t processors_ = 1;

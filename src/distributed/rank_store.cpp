@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/first_line.h"
 #include "cloob/distributed/rank_failure.h"
 
 namespace cloob {
@@ -16,7 +17,11 @@ namespace {
 std::vector<std::uint8_t> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 std::string text_of(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
 
-std::string first_line(std::string text) { return text.substr(0, text.find('\n')); }
+// Of c10d's text the first line, without the addresses in it, which are not those that were asked for.
+std::string reason_in(const std::string& text) {
+  const std::string line = first_line(text);
+  return line.substr(0, line.find(" [")).substr(0, 200);
+}
 
 c10::intrusive_ptr<c10d::Store> open_store(const RankEnvironment& environment, bool hosts,
                                            std::chrono::milliseconds timeout) {
@@ -37,14 +42,15 @@ c10::intrusive_ptr<c10d::Store> connect(const RankEnvironment& environment, bool
   try {
     return open_store(environment, hosts, timeout);
   } catch (const std::exception& error) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout).count();
     if (hosts)
-      throw_user_error("rank 0 cannot listen on port {} ({}): set MASTER_PORT to another one",
-                       environment.port, first_line(error.what()));
+      throw_user_error(
+          "rank 0 cannot be reached on its port {} within {} seconds ({}): set MASTER_PORT to another one if it is in use",
+          environment.port, seconds, reason_in(error.what()));
     throw_user_error(
-        "rank {}: rank 0 was not reached at {}:{} within {} seconds ({}): check MASTER_ADDR and MASTER_PORT, and whether "
-        "rank 0 has started",
-        environment.rank, environment.address, environment.port,
-        std::chrono::duration_cast<std::chrono::seconds>(timeout).count(), first_line(error.what()));
+        "rank 0 was not reached at {}:{} within {} seconds ({}): check MASTER_ADDR and MASTER_PORT, and whether rank 0 has "
+        "started",
+        environment.address, environment.port, seconds, reason_in(error.what()));
   }
 }
 

@@ -3,14 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
+#include "cloob/base/first_line.h"
 #include "cloob/base/host_name.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/distributed/rank_failure.h"
+#include "distributed/deadline.h"
 #include "distributed/rank_keys.h"
 
 namespace cloob {
@@ -49,6 +49,9 @@ std::string_view name_of_activity(RankActivity activity) {
   return "";
 }
 
+// What was saved is safe.
+[[noreturn]] void end_rank(const std::string& reason) { end_process(reason + ": this rank ends as well"); }
+
 }  // namespace
 
 RankWatch::RankWatch(const RankStore& store, const RankEnvironment& environment, const RankTimeouts& timeouts)
@@ -66,14 +69,18 @@ RankWatch::RankWatch(const RankStore& store, const RankEnvironment& environment,
   guard_ = std::thread([this] { guard(); });
 }
 
+// The guard last: the other thread may be in a request that never returns.
 RankWatch::~RankWatch() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_stopping_ = true;
-  }
-  stop_.notify_all();
-  guard_.join();
-  thread_.join();
+  const auto stop = [this](bool& flag, std::thread& thread) {
+    {
+      const std::lock_guard lock(mutex_);
+      flag = true;
+    }
+    stop_.notify_all();
+    thread.join();
+  };
+  stop(is_stopping_, thread_);
+  stop(guard_is_stopping_, guard_);
 }
 
 void RankWatch::watch() {
@@ -93,17 +100,16 @@ void RankWatch::watch() {
     lock.lock();
     if (!failure) continue;
     if (stop_.wait_for(lock, kGrace, [this] { return is_stopping_; })) return;
-    end_process(*failure);
+    end_rank(*failure);
   }
 }
 
 void RankWatch::guard() {
   std::unique_lock lock(mutex_);
-  while (!stop_.wait_for(lock, kBeat, [this] { return is_stopping_; })) {
-    if (deadline_ && Clock::now() > *deadline_) end_process(deadline_reason_);
+  while (!stop_.wait_for(lock, kBeat, [this] { return guard_is_stopping_; })) {
     if (Clock::now() - last_look_.load() < timeouts_.step + kBeat) continue;
-    end_process(fmt::format("rank 0 ({}:{}) has given no sign of life for {} seconds", environment_.address,
-                            environment_.port, timeouts_.step.count()));
+    end_rank(fmt::format("rank 0 ({}:{}) has given no sign of life for {} seconds", environment_.address,
+                         environment_.port, timeouts_.step.count()));
   }
 }
 
@@ -181,17 +187,10 @@ std::string RankWatch::reason_of_failure(const std::string& error) {
       if (beat.number == before[static_cast<std::size_t>(rank)])
         return name_of(rank, beat.host) + " has ended without a word, or its machine is gone";
     }
-    return "the connection to another rank was lost: " + error.substr(0, error.find('\n'));
+    return "the connection to another rank was lost: " + first_line(error);
   } catch (const RankFailure& lost) {
     return lost.what();
   }
-}
-
-// The main thread may be anywhere, so nothing is cleaned up. What was saved is safe.
-void RankWatch::end_process(const std::string& reason) {
-  fmt::print(stderr, "error: {}: this rank ends as well\n", reason);
-  std::fflush(nullptr);
-  std::_Exit(kExitRankFailure);
 }
 
 }  // namespace cloob

@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "cloob/base/timer.h"
@@ -48,25 +47,6 @@ class RankWatch {
     RankWatch& watch_;
     Timer timer_;
   };
-  /// Ends the process if it is not destroyed within the time in which ranks have to start: for what waits without limit and cannot be
-  /// interrupted. `reason` is a sentence.
-  class Deadline {
-   public:
-    Deadline(RankWatch& watch, std::string reason) : watch_(watch) {
-      const std::lock_guard lock(watch_.mutex_);
-      watch_.deadline_reason_ = std::move(reason);
-      watch_.deadline_ = std::chrono::steady_clock::now() + watch_.timeouts_.start;
-    }
-    ~Deadline() {
-      const std::lock_guard lock(watch_.mutex_);
-      watch_.deadline_.reset();
-    }
-    Deadline(const Deadline&) = delete;
-    Deadline& operator=(const Deadline&) = delete;
-
-   private:
-    RankWatch& watch_;
-  };
   /// In all operations.
   double waited_seconds() const { return waited_seconds_; }
 
@@ -99,7 +79,6 @@ class RankWatch {
   std::optional<std::string> judge(std::int64_t rank, Seen& seen);
   std::vector<std::string> beats_of_all() const;
   std::string name_of(std::int64_t rank, const std::string& host) const;
-  void end_process(const std::string& reason);
 
   RankEnvironment environment_;
   RankTimeouts timeouts_;
@@ -112,9 +91,7 @@ class RankWatch {
   std::atomic<bool> is_ending_ = false;  // the main thread knows
   std::mutex mutex_;
   std::condition_variable stop_;
-  bool is_stopping_ = false;
-  std::optional<std::chrono::steady_clock::time_point> deadline_;  // both are protected by mutex_
-  std::string deadline_reason_;
+  bool is_stopping_ = false, guard_is_stopping_ = false;
   std::int64_t beats_ = 0;
   std::map<std::int64_t, Seen> seen_;  // on rank 0, of all others; on others, of rank 0
   std::atomic<std::chrono::steady_clock::time_point> last_look_;

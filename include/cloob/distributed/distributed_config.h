@@ -29,7 +29,7 @@ struct DistributedConfig {
         field(
             "sync_batch_norm", &DistributedConfig::sync_batch_norm,
             "Batch norms of a ResNet in training take mean and variance over the images of all ranks, as one process would, "
-            "instead of over those of a rank. Costs two exchanges a layer in each direction."),
+            "instead of over those of a rank. Costs three small exchanges a layer."),
         field(
             "bucket_mib", &DistributedConfig::bucket_mib,
             "Gradients are summed over the ranks in buckets of this many MiB, each as soon as the backward pass has "

@@ -175,7 +175,7 @@ TEST(Ranks, ThatDoNotArriveAreNamed) {
                     {"rank 1, 2 of 3 did not arrive within 1 seconds"});
   Ranks without_store(testing::environment_of(1, 2, free_port()));
   expect_user_error([&] { without_store.connect(at::kCPU, {.start = 1s, .step = 20s}, ""); },
-                    {"rank 1: rank 0 was not reached at 127.0.0.1:", "MASTER_ADDR"});
+                    {"rank 0 was not reached at 127.0.0.1:", "MASTER_ADDR"});
 }
 
 TEST(Ranks, TellTheOthersWhyTheyFail) {
