@@ -37,8 +37,12 @@ StepBenchmarkResult run_benchmark(const StepBenchmark& benchmark, const Collecti
   return benchmark_step(benchmark, collectives);
 }
 
-int bench_step(const StepArguments& arguments, const std::vector<std::string>& settings, Ranks& ranks) {
+void require_output_of(const StepArguments& arguments) {
   require_output(arguments.json, OutputKind::json, {arguments.captions, arguments.model});
+}
+
+int bench_step(const StepArguments& arguments, const std::vector<std::string>& settings, Ranks& ranks) {
+  require_output_of(arguments);
   if (arguments.threads > 0) set_num_threads(arguments.threads);
   const StepBenchmarkResult result =
       run_benchmark(step_benchmark_of(arguments, arguments.batch, settings), ranks.single("bench step"));
@@ -75,6 +79,7 @@ int bench_as_rank(const DistArguments& arguments, Ranks& ranks) {
   if (arguments.step.threads > 0) set_num_threads(arguments.step.threads);
   const Collectives& collectives = connect_ranks(ranks, select_device(benchmark.config.train.device), {},
                                                  arguments.agreement, arguments.step.threads);
+  if (collectives.rank() == 0) require_output_of(arguments.step);
   const StepBenchmarkResult result = run_benchmark(benchmark, collectives);
   if (collectives.rank() == 0)
     write_result(arguments.step.json, to_json(numbers_of(result, collectives.world_size())));
@@ -133,12 +138,12 @@ nlohmann::ordered_json measure(std::int64_t num_ranks, std::vector<std::string> 
 }
 
 int bench_dist(const DistArguments& arguments, Ranks& ranks) {
-  if (ranks.rank() == 0)
-    require_output(arguments.step.json, OutputKind::json, {arguments.step.captions, arguments.step.model});
   if (ranks.world_size() > 1) return bench_as_rank(arguments, ranks);
+  require_output_of(arguments.step);
   const StepArguments& step = arguments.step;
   const std::int64_t num_ranks = arguments.num_ranks;
-  static_cast<void>(step_benchmark_of(step, step.batch * num_ranks, arguments.settings));  // mistakes are told once
+  static_cast<void>(
+      step_benchmark_of(step, step.batch * num_ranks, arguments.settings));  // mistakes are told once
   const TemporaryFolder folder;
   const auto alone_json = folder.path() / "alone.json", ranks_json = folder.path() / "ranks.json";
   log_info("bench", "one process, {} pairs", step.batch * num_ranks);

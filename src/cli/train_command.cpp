@@ -141,9 +141,10 @@ int train(const TrainArguments& arguments, const std::vector<std::string>& rest,
   const ResumePlan plan = !directory ? ResumePlan()
                                      : plan_resume(*directory, is_restart ? "auto" : arguments.resume,
                                                    arguments.overwrite && !is_restart);
-  const RunStart start{directory.get(), plan.existing, load_checkpoint_to_resume(plan, config, collectives)};
+  RunStart start{directory.get(), plan.existing, load_checkpoint_to_resume(plan, config, collectives)};
   pick_precision(config.train);
   Trainer trainer(config, start, collectives);
+  start.resumed.reset();  // its memory
   if (arguments.profile_steps > 0) trainer.profile_steps(arguments.profile_steps);
   std::optional<LogFile> log_file;
   if (directory)

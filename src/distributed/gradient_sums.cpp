@@ -112,6 +112,9 @@ class ReducerSums final : public GradientSums {
             /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
             /*bucket_bytes_cap_list=*/std::vector<std::int64_t>())) {
     reducer_->register_comm_hook(std::make_unique<SumHook>(group, options.in_bf16, progress_));
+    // Fixes the buckets. Otherwise it would note the parameters of every step, to make others from them.
+    reducer_->push_rebuilt_params_for_all_indices();
+    reducer_->rebuild_buckets();
   }
 
   void run(const std::function<void()>& last_backward) override {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/first_line.h"
 #include "cloob/base/host_name.h"
 #include "cloob/base/text.h"
 #include "cloob/distributed/rank_failure.h"
@@ -127,8 +128,10 @@ RankGroup::RankGroup(const RankEnvironment& environment, c10::Device device, con
       lease_(store_, environment_) {
   try {
     connect(agreement);
-  } catch (const UserError& error) {
-    report_failure(error.what());
+  } catch (const RankFailure&) {
+    throw;
+  } catch (const std::exception& error) {
+    report_failure(first_line(error.what()));
     throw;
   }
 }
@@ -239,6 +242,7 @@ CommunicationTotals RankGroup::communication() const { return {watch_->waited_se
 // A group of its own: on a rank without rows the backward pass reaches the parameters at another time than on the others.
 std::unique_ptr<GradientSums> RankGroup::gradient_sums(std::vector<at::Tensor> parameters,
                                                        const GradientSumOptions& options) const {
+  max(0);  // waits for ranks that are still opening their data: connecting has a time-out
   return make_gradient_sums(connect_process_group("gradients"), std::move(parameters), options, *watch_,
                             bytes_);
 }

@@ -60,9 +60,10 @@ RankWatch::RankWatch(const RankStore& store, const RankEnvironment& environment,
       store_(store, environment, timeouts.step),
       host_(host_name()) {
   beat();
+  // Rank 0 judges itself as well: nobody else looks at its progress.
   const std::int64_t count = environment_.rank == 0 ? environment_.world_size : 1;
   for (std::int64_t rank = 0; rank < count; ++rank) {
-    if (rank != environment_.rank) seen_[rank] = {{}, Clock::now(), Clock::now()};
+    seen_[rank] = {{}, Clock::now(), Clock::now()};
   }
   last_look_ = Clock::now();
   thread_ = std::thread([this] { watch(); });
@@ -100,6 +101,7 @@ void RankWatch::watch() {
     lock.lock();
     if (!failure) continue;
     if (stop_.wait_for(lock, kGrace, [this] { return is_stopping_; })) return;
+    if (activity_ == RankActivity::checkpoint && !is_waiting_) continue;  // it is being written
     end_rank(*failure);
   }
 }

@@ -93,7 +93,7 @@ class RankWatch {
   std::condition_variable stop_;
   bool is_stopping_ = false, guard_is_stopping_ = false;
   std::int64_t beats_ = 0;
-  std::map<std::int64_t, Seen> seen_;  // on rank 0, of all others; on others, of rank 0
+  std::map<std::int64_t, Seen> seen_;  // on rank 0, of all; on others, of rank 0
   std::atomic<std::chrono::steady_clock::time_point> last_look_;
   std::thread thread_, guard_;
 };

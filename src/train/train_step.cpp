@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <ATen/record_function.h>
@@ -148,7 +149,7 @@ StepReport TrainStep::update(double lr) {
   settle();
   StepReport report{.loss = output_.loss, .terms = output_.terms, .norms = {}, .lr = lr};
   const at::Tensor overflow = scaler_ ? scaler_->unscale(parameters_) : at::Tensor();
-  report.norms = gradient_norms(parameters_);
+  report.norms = norms_of_rank_0(gradient_norms(parameters_));
   if (spike_guard_) {
     const Verdict verdict = judge(report, overflow);
     report.is_skipped = verdict == Verdict::skip;
@@ -166,6 +167,15 @@ StepReport TrainStep::update(double lr) {
   numbers_images_ = std::exchange(images_, {});
   if (device_.is_cpu()) settle();
   return report;
+}
+
+// Gradients are the same everywhere, but their norms are rounded differently with other numbers of threads, and what follows from
+// them, clipping and skipping, must not be.
+GradientNorms TrainStep::norms_of_rank_0(const GradientNorms& norms) const {
+  if (collectives_.world_size() == 1) return norms;
+  const at::Tensor all = at::stack({norms.image, norms.text, norms.all});
+  collectives_.broadcast({{"norms", all}});
+  return {.image = all[0], .text = all[1], .all = all[2]};
 }
 
 // Synchronizes with the device. Overflowed gradients in fp16 skip the step and lower the scale; that cannot
@@ -236,7 +246,10 @@ NamedTensors TrainStep::state_without_optimizer() const {
 TrainStep::SplitState TrainStep::split_state() const {
   SplitState split;
   for (const auto& [name, tensor] : state_without_optimizer()) {
-    if (name.starts_with("average.") || name.starts_with("live.")) {
+    // Buffers may differ between ranks: those of rank 0 are saved.
+    const std::string owner = name.substr(0, name.find('.') + 1);
+    const bool is_large = owner == "average." || owner == "live.";
+    if (is_large && parameters_.contains(name.substr(owner.size()))) {
       split.parts.emplace(name, part_of(tensor, collectives_));
     } else {
       split.whole.emplace(name, tensor);

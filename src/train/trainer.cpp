@@ -40,6 +40,14 @@ std::optional<ResumePoint> resume_point(const RunStart& start) {
   return ResumePoint{.step = state.step, .is_evaluated = state.evaluated_step == state.step};
 }
 
+// All ranks have made the same, unless their files or libraries differ.
+std::unique_ptr<TrainingTask> with_weights_of_rank_0(std::unique_ptr<TrainingTask> task,
+                                                     const Collectives& collectives) {
+  collectives.broadcast(task->weights());
+  collectives.broadcast(task->state());
+  return task;
+}
+
 std::string tokenizer_model_of(const TextConfig& text) {
   return text.tokenizer == TokenizerKind::sentencepiece ? read_file(text.model_file) : "";
 }
@@ -59,10 +67,12 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
       tokenizer_(make_tokenizer(config.text)),
       tokenizer_model_(tokenizer_model_of(config.text)),
       feed_(std::make_unique<BatchFeed>(make_train_loader(config, tokenizer_, collectives), device_)),
-      task_(task ? std::move(task)
-                 : make_task(task_settings(config),
-                             start.resumed ? StartingWeights() : read_starting_weights(config), collectives,
-                             device_)),
+      task_(with_weights_of_rank_0(
+          task ? std::move(task)
+               : make_task(task_settings(config),
+                           start.resumed ? StartingWeights() : read_starting_weights(config), collectives,
+                           device_),
+          collectives)),
       train_step_(config, *task_, collectives, device_),
       suite_(make_run_suite(config)),
       encoder_(task_->feature_model(), config.image, tokenizer_) {
@@ -73,7 +83,6 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
   } else {
     seed_random_numbers(/*step=*/0);
   }
-  broadcast_weights();
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
                                             total_steps(config.train, position()));
   if (directory_ != nullptr) claim_folder(start);
@@ -102,13 +111,6 @@ void Trainer::restore(const Checkpoint& checkpoint) {
 void Trainer::seed_random_numbers(std::int64_t step) const {
   at::manual_seed(static_cast<std::uint64_t>(config_.train.seed + collectives_.rank() +
                                              step * collectives_.world_size()));
-}
-
-// Of a new run: all ranks have the same, unless their files or libraries differ. The optimizer has no state yet.
-void Trainer::broadcast_weights() {
-  NamedTensors all = task_->weights();
-  all.merge(train_step_.state_without_optimizer());
-  collectives_.broadcast(all);
 }
 
 // From here on the run writes to its folder.
@@ -152,6 +154,8 @@ RunResult Trainer::train() {
   const bool is_complete = state_.step == schedule_->total_steps() && !evaluation_is_due();
   const int stop_signal = is_complete ? 0 : std::max(received, evaluation_signal_);
   if (stop_signal != 0 && saved_step_ != state_.step) save();
+  // Launchers end all ranks soon after the first one has ended, and rank 0 may still be writing.
+  if (stop_signal != 0) collectives_.max(0);
   train_step_.settle();
   if (profile_) profile_->finish();
   if (stop_signal == 0 && state_.step > 0 && num_skipped_ == state_.step) {

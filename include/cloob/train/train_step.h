@@ -96,6 +96,7 @@ class TrainStep {
   enum class Verdict { take, overflow, skip };
   void sum_over_ranks();
   void divide_gradients_of_towers(std::int64_t divisor);
+  GradientNorms norms_of_rank_0(const GradientNorms& norms) const;
   Verdict judge(const StepReport& report, const at::Tensor& overflow);
   void take_step(const StepReport& report, const at::Tensor& skip);
 

@@ -70,7 +70,6 @@ class Trainer {
   // Start of a run.
   void restore(const Checkpoint& checkpoint);
   void seed_random_numbers(std::int64_t step) const;
-  void broadcast_weights();
   void claim_folder(const RunStart& start);
   void describe_device() const;
   void warn_of_odd_settings() const;
