@@ -6,10 +6,10 @@
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
-#include "cloob/base/error.h"
 #include "cloob/distributed/rank_failure.h"
 
 namespace cloob {

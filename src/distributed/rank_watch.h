@@ -88,7 +88,6 @@ class RankWatch {
   std::atomic<bool> is_waiting_ = false;
   std::atomic<double> waited_seconds_ = 0;
   std::atomic<RankActivity> activity_ = RankActivity::start;
-  std::atomic<bool> is_ending_ = false;  // the main thread knows
   std::mutex mutex_;
   std::condition_variable stop_;
   bool is_stopping_ = false, guard_is_stopping_ = false;

@@ -6,12 +6,6 @@
 
 namespace cloob {
 
-RankSlice slice_of_rank(std::int64_t count, const Collectives& collectives) {
-  const std::int64_t rank = collectives.rank(), world_size = collectives.world_size();
-  const std::int64_t first = count * rank / world_size;
-  return {first, count * (rank + 1) / world_size - first};
-}
-
 // Few images are divided into many parts, which many ranks can share; retrieval compares each part with each, so that many images
 // need larger ones, but the products of two parts should fit into a cache.
 EvaluationParts::EvaluationParts(std::int64_t num_images, std::int64_t batch_size) : num_images_(num_images) {
@@ -21,8 +15,9 @@ EvaluationParts::EvaluationParts(std::int64_t num_images, std::int64_t batch_siz
   images_per_part_ = batch_size * std::clamp<std::int64_t>(at::ceil_div(batches, kParts), 1, most);
 }
 
-RankSlice EvaluationParts::images_of(const Collectives& collectives) const {
-  const RankSlice parts = slice_of_rank(at::ceil_div(num_images_, images_per_part_), collectives);
+Slice EvaluationParts::images_of(const Collectives& collectives) const {
+  const Slice parts =
+      slice_of(at::ceil_div(num_images_, images_per_part_), collectives.rank(), collectives.world_size());
   const std::int64_t first = std::min(num_images_, parts.first * images_per_part_);
   return {first, std::min(num_images_, (parts.first + parts.count) * images_per_part_) - first};
 }

@@ -4,17 +4,9 @@
 #include <cstdint>
 
 #include "cloob/base/collectives.h"
+#include "cloob/base/slice.h"
 
 namespace cloob {
-
-/// Consecutive elements of a sequence.
-struct RankSlice {
-  std::int64_t first = 0;
-  std::int64_t count = 0;
-};
-
-/// This rank's slice of `count` elements. The slices of two ranks differ by one element at most.
-RankSlice slice_of_rank(std::int64_t count, const Collectives& collectives);
 
 /// The parts that an evaluation has its images in (see PairFeatures), each a few whole batches, so that every batch is encoded by one
 /// rank.
@@ -24,7 +16,7 @@ class EvaluationParts {
   EvaluationParts(std::int64_t num_images, std::int64_t batch_size);
 
   /// The images of this rank, as places in the order of the evaluation.
-  RankSlice images_of(const Collectives& collectives) const;
+  Slice images_of(const Collectives& collectives) const;
   std::int64_t part_of(std::int64_t place) const { return place / images_per_part_; }
 
  private:

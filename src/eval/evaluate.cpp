@@ -64,7 +64,8 @@ at::Tensor encode_classes(const FeatureEncoder& encoder, const ZeroShotPrompts& 
                           const EncodeOptions& options, const Collectives& collectives) {
   const auto num_classes = std::ssize(prompts.class_names), num_templates = std::ssize(prompts.templates);
   const std::int64_t per_block = classes_per_block(num_templates, options.batch_size);
-  const RankSlice own = slice_of_rank(at::ceil_div(num_classes, per_block), collectives);
+  const Slice own =
+      slice_of(at::ceil_div(num_classes, per_block), collectives.rank(), collectives.world_size());
   std::vector<std::vector<std::string>> blocks;
   for (std::int64_t block = own.first; block < own.first + own.count; ++block) {
     std::vector<std::string>& texts = blocks.emplace_back();

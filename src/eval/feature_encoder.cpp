@@ -73,7 +73,7 @@ void FeatureEncoder::encode_images(std::shared_ptr<const Source> source, const E
   if (order.size() == 0) throw_user_error("there are no images to evaluate");
   require_same_size(order.size(), collectives);
   const EvaluationParts parts(order.size(), options.batch_size);
-  const RankSlice own = parts.images_of(collectives);
+  const Slice own = parts.images_of(collectives);
   LoaderOptions loader_options =
       make_loader_options(options.data, Purpose::evaluation, options.batch_size, /*seed=*/0);
   loader_options.judges_unusable = false;

@@ -161,11 +161,11 @@ NamedTensors AdamW::state() const {
   return sharing_->rank() == 0 ? state : NamedTensors();
 }
 
-TensorParts AdamW::state_parts() const {
+TensorParts AdamW::state_parts(const Collectives& collectives) const {
   TensorParts parts;
   for (const auto& [name, own] : own_state()) {
-    if (own.dim() == 0) {
-      parts.emplace(name, part_of(own, *sharing_));
+    if (sharing_ == nullptr || own.dim() == 0) {
+      parts.emplace(name, part_of(own, collectives));
       continue;
     }
     const at::Tensor& parameter = parameter_of(name);

@@ -9,16 +9,9 @@
 #include <string>
 
 #include "cloob/base/error.h"
+#include "cloob/base/first_line.h"
 
 namespace cloob {
-namespace {
-
-std::string first_line_of(const c10::Error& error) {
-  const std::string text = error.what_without_backtrace();
-  return text.substr(0, text.find('\n'));
-}
-
-}  // namespace
 
 GraphedStep::GraphedStep(GraphFactory make_graph, Work work, std::vector<at::Tensor> leaves)
     : make_graph_(std::move(make_graph)), work_(std::move(work)), leaves_(std::move(leaves)) {}
@@ -71,7 +64,7 @@ void GraphedStep::capture(Captured& captured, const std::vector<at::Tensor>& sta
     throw;
   } catch (const c10::Error& error) {
     throw_user_error("train.cuda_graph: a step of this model cannot be captured ({}); train without it",
-                     first_line_of(error));
+                     first_line(error.what_without_backtrace()));
   }
   captured.graph = std::move(graph);
 }

@@ -11,6 +11,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/memory.h"
+#include "cloob/base/slice.h"
 #include "cloob/base/timer.h"
 #include "cloob/device/device.h"
 #include "cloob/device/device_graph.h"
@@ -29,8 +30,7 @@ namespace {
 Batch make_batch(const RunConfig& config, const Collectives& collectives) {
   const ModelConfig& model = config.model;
   const std::int64_t rank = collectives.rank(), total = config.train.global_batch_size;
-  const std::int64_t first = total * rank / collectives.world_size();
-  const std::int64_t size = total * (rank + 1) / collectives.world_size() - first;
+  const auto [first, size] = slice_of(total, rank, collectives.world_size());
   const at::Generator generator =
       at::make_generator<at::CPUGeneratorImpl>(/*seed=*/static_cast<std::uint64_t>(rank));
   Batch batch;

@@ -10,6 +10,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
+#include "cloob/base/slice.h"
 #include "cloob/device/random_state.h"
 #include "cloob/nn/running_statistics.h"
 
@@ -30,8 +31,8 @@ std::vector<RowRange> split_into_parts(std::int64_t size, std::int64_t num_parts
   if (!is_collective) num_parts = std::clamp<std::int64_t>(num_parts, 1, std::max<std::int64_t>(1, size));
   std::vector<RowRange> parts;
   for (std::int64_t part = 0; part < num_parts; ++part) {
-    const std::int64_t first = size * part / num_parts;
-    parts.push_back({first, size * (part + 1) / num_parts - first});
+    const auto [first, count] = slice_of(size, part, num_parts);
+    parts.push_back({first, count});
   }
   return parts;
 }

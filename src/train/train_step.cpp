@@ -41,6 +41,10 @@ GraphFactory graphs_for(const TrainConfig& config, const Collectives& collective
   return graphs_of(device);
 }
 
+bool shares_optimizer(const RunConfig& config, const Collectives& collectives) {
+  return config.distributed.shard_optimizer && collectives.world_size() > 1;
+}
+
 // For all parameters that can be summed in their own precision.
 std::unique_ptr<GradientSums> make_gradient_sums(const DistributedConfig& config,
                                                  const TrainedParameters& parameters,
@@ -92,12 +96,12 @@ TrainStep::TrainStep(const RunConfig& config, TrainingTask& task, const Collecti
     : grad_clip_norm_(config.optimizer.grad_clip_norm),
       ema_decay_(config.optimizer.ema_decay),
       scales_like_references_(config.train.reference_gradient_scaling),
-      shards_optimizer_(config.distributed.shard_optimizer && collectives.world_size() > 1),
       device_(device),
       task_(task),
       collectives_(collectives),
       parameters_(task.parameters()),
-      optimizer_(parameters_, config.optimizer, config.reference, shards_optimizer_ ? &collectives : nullptr),
+      optimizer_(parameters_, config.optimizer, config.reference,
+                 shares_optimizer(config, collectives) ? &collectives : nullptr),
       scaler_(make_loss_scaler(precision_of(config.train), device)),
       spike_guard_(make_spike_guard(config.optimizer.spike_guard)),
       average_(make_average(task, ema_decay_)),
@@ -255,13 +259,8 @@ TrainStep::SplitState TrainStep::split_state() const {
       split.whole.emplace(name, tensor);
     }
   }
-  if (shards_optimizer_) {
-    for (auto& [name, part] : optimizer_.state_parts())
-      split.parts.emplace("optimizer." + name, std::move(part));
-  } else {
-    for (const auto& [name, tensor] : optimizer_.state())
-      split.parts.emplace("optimizer." + name, part_of(tensor, collectives_));
-  }
+  for (auto& [name, part] : optimizer_.state_parts(collectives_))
+    split.parts.emplace("optimizer." + name, std::move(part));
   return split;
 }
 

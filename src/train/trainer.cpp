@@ -86,7 +86,7 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
                                             total_steps(config.train, position()));
   if (directory_ != nullptr) claim_folder(start);
-  if (config.checkpoint.sharded && collectives.world_size() > 1)
+  if (writes_parts())
     require_shared_folder(directory_ != nullptr ? directory_->checkpoints() : "", collectives);
 }
 
@@ -330,17 +330,20 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
 
 // After an error of this rank. The others do not know of it, and cannot give their parts.
 void Trainer::save_unless_saved() {
-  const bool needs_others = config_.checkpoint.sharded || config_.distributed.shard_optimizer;
-  if (needs_others && collectives_.world_size() > 1) return;
+  const bool shares_state = config_.distributed.shard_optimizer && collectives_.world_size() > 1;
+  if (shares_state || writes_parts()) return;
   if (state_.step > 0 && saved_step_ != state_.step) save();
 }
+
+// Whether each rank writes its part of a checkpoint.
+bool Trainer::writes_parts() const { return config_.checkpoint.sharded && collectives_.world_size() > 1; }
 
 void Trainer::save() {
   train_step_.settle();
   since_save_.restart();
   saved_step_ = state_.step;
   collectives_.announce(RankActivity::checkpoint);
-  const bool is_sharded = config_.checkpoint.sharded && collectives_.world_size() > 1;
+  const bool is_sharded = writes_parts();
   TrainStep::SplitState state;
   if (is_sharded) {
     state = train_step_.split_state();

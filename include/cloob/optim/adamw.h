@@ -50,8 +50,8 @@ class AdamW {
   /// whose result is on the host of rank 0 and empty on others.
   NamedTensors state() const;
 
-  /// The same tensors, but of each only this rank's part. Needs `sharing`.
-  TensorParts state_parts() const;
+  /// The same tensors, but of each only this rank's part.
+  TensorParts state_parts(const Collectives& collectives) const;
 
   /// Restores a saved state. Throws UserError, and changes nothing, if names or shapes differ from this
   /// model's.

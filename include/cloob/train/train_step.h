@@ -49,7 +49,8 @@ class TrainStep {
   TrainStep& operator=(const TrainStep&) = delete;
 
   /// Computes the loss and the gradients of a batch, which may have no rows on this rank, and sums them over the
-  /// ranks, gradients while they are computed. Keeps the images of the batch until the device has read them. `step` counts optimizer steps from 0.
+  /// ranks, gradients while they are computed. Keeps the images of the batch until the device has read them.
+  /// `step` counts optimizer steps from 0.
   void forward_backward(const Batch& batch, std::int64_t step);
   /// Updates the weights from the gradients. Without a spike guard, throws UserError if training has become
   /// unstable; the weights are then those before the step that the message names.
@@ -103,7 +104,6 @@ class TrainStep {
   std::optional<double> grad_clip_norm_;
   std::optional<double> ema_decay_;
   bool scales_like_references_;
-  bool shards_optimizer_;
   c10::Device device_;
   TrainingTask& task_;
   const Collectives& collectives_;

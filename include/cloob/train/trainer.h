@@ -86,6 +86,7 @@ class Trainer {
   std::vector<EvaluationResult> measure(const std::vector<const SuiteEntry*>& due);
   void save();
   void save_unless_saved();
+  bool writes_parts() const;
   Checkpoint checkpoint_with(NamedTensors state_of_step) const;
   void roll_back();
 

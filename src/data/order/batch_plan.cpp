@@ -1,5 +1,7 @@
 #include "data/order/batch_plan.h"
 
+#include "cloob/base/slice.h"
+
 namespace cloob {
 
 std::optional<PlannedBatch> BatchPlan::next() {
@@ -20,8 +22,8 @@ std::optional<PlannedBatch> BatchPlan::next() {
 
 std::vector<PlannedRow> BatchPlan::rows_of(const BatchPlaces& places) const {
   const std::int64_t ranks = shares(), size = order_->size();
-  std::int64_t begin = places.first + places.count * rank_ / world_size_,
-               end = places.first + places.count * (rank_ + 1) / world_size_;
+  const auto [first, count] = slice_of(places.count, rank_, world_size_);
+  std::int64_t begin = places.first + first, end = begin + count;
   if (ranks > 1) {
     begin = places.first + (rank_ + ranks - places.first % ranks) % ranks;
     end = places.first + places.count;
