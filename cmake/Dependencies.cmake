@@ -1,6 +1,10 @@
 # Finds every third-party library once and gives it a short imported target. Downloads nothing: tools/setup.sh installs them.
-find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+if(CLOOB_STEP_ONLY)
+  include(StepDependencies)
+  return()
+endif()
+find_package(PkgConfig REQUIRED)
 set(_summary "")
 
 function(require_package variable target debian_package)

@@ -3,6 +3,10 @@
 # The wheel's own CMake package is not used: it enables CUDA whenever it finds a toolkit and links libtorch_cuda even into
 # a CPU-only program.
 set(CLOOB_TORCH_MINIMUM 2.15.0)
+# Rented machines with GPUs come with a PyTorch of their own.
+if(CLOOB_STEP_ONLY)
+  set(CLOOB_TORCH_MINIMUM 2.11.0)
+endif()
 if(CLOOB_TORCH_ROOT)
   set(CLOOB_TORCH_DIR ${CLOOB_TORCH_ROOT})
 else()

@@ -1,5 +1,10 @@
 # Run-time resources: the program finds them in ../share/cloob relative to bin, in the build tree and when installed.
 set(CLOOB_SHARE_DIR ${PROJECT_BINARY_DIR}/share/cloob)
+file(MAKE_DIRECTORY ${CLOOB_SHARE_DIR})
+file(CREATE_LINK ${PROJECT_SOURCE_DIR}/configs ${CLOOB_SHARE_DIR}/configs SYMBOLIC)
+if(CLOOB_STEP_ONLY)
+  return()  # its commands read nothing else, and it is not installed
+endif()
 foreach(resource bpe_simple_vocab_16e6.txt.gz en_classnames.json en_zeroshot_classification_templates.json imagenet_synsets.txt)
   set(source ${CLOOB_DEPS_DIR}/share/${resource})
   if(NOT EXISTS ${source})
@@ -14,7 +19,6 @@ foreach(font dejavu/DejaVuSans.ttf unifont/unifont.otf unifont/unifont_upper.otf
   require_package(CLOOB_FONT_${name} ${name} "fonts-dejavu-core and fonts-unifont")
   configure_file(${CLOOB_FONT_${name}} ${CLOOB_SHARE_DIR}/fonts/${name} COPYONLY)
 endforeach()
-file(CREATE_LINK ${PROJECT_SOURCE_DIR}/configs ${CLOOB_SHARE_DIR}/configs SYMBOLIC)
 
 include(GNUInstallDirs)
 # The installed program uses LibTorch where it is now. INSTALL_RPATH_USE_LINK_PATH would leave out a folder inside the source

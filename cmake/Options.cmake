@@ -2,6 +2,7 @@
 option(CLOOB_TESTS "Build the tests" ON)
 option(CLOOB_WERROR "Treat warnings as errors" OFF)
 option(CLOOB_CUDA "Link LibTorch's CUDA libraries" OFF)
+option(CLOOB_STEP_ONLY "Build only models, losses, the training step, its benchmarks and its tests (tools/check_gpu.sh)" OFF)
 set(CLOOB_SANITIZE "" CACHE STRING "Sanitizers for all targets, for example 'address,undefined' or 'thread'")
 # Both default to the environment variables of the same names, so that the scripts in tools/ and CMake agree.
 set(CLOOB_TORCH_ROOT "$ENV{CLOOB_TORCH_ROOT}" CACHE PATH

@@ -1,65 +1,24 @@
-// cloob bench loss|data|tokenize
-
-#include <ATen/core/Tensor.h>
+// cloob bench data|tokenize
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cli/caption_lengths.h"
 #include "cli/commands.h"
 #include "cli/enum_option.h"
 #include "cli/output_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/timer.h"
-#include "cloob/checkpoint/safetensors.h"
 #include "cloob/data/loader/loader_benchmark.h"
-#include "cloob/objective/loss_benchmark.h"
 #include "cloob/report/named_numbers.h"
 #include "cloob/text/tokenizer.h"
 
 namespace cloob {
 namespace {
-
-struct LossArguments {
-  std::optional<ObjectiveSystem> objective;  // always set when the command runs
-  std::string features;
-  std::int64_t batch = 1024;
-  std::int64_t dim = 512;
-  std::int64_t seed = 0;
-  double beta = RetrievalConfig{}.beta;
-  double inv_tau = LossConfig{}.inv_tau;
-  std::string json;
-};
-
-RandomFeatures read_features(const std::string& path) {
-  const NamedTensors tensors = read_safetensors(path).tensors;
-  for (const char* name : {"image_features", "text_features"}) {
-    if (!tensors.contains(name)) {
-      throw_user_error("'{}' has no tensor '{}': it must be a file written by 'cloob encode'", path, name);
-    }
-  }
-  return {tensors.at("image_features"), tensors.at("text_features")};
-}
-
-int bench_loss(const LossArguments& arguments) {
-  require_output(arguments.json, OutputKind::json, {arguments.features});
-  const RandomFeatures features =
-      arguments.features.empty()
-          ? random_unit_features(arguments.batch, arguments.dim, static_cast<std::uint64_t>(arguments.seed))
-          : read_features(arguments.features);
-  const LossBenchmarkResult result = benchmark_loss(
-      {arguments.objective.value(), features.image_ND, features.text_ND, arguments.beta, arguments.inv_tau});
-  write_result(arguments.json, to_json({{"loss", result.loss},
-                                        {"grad_norm_image", result.grad_norm_image},
-                                        {"grad_norm_text", result.grad_norm_text},
-                                        {"seconds", result.seconds},
-                                        {"peak_gib", result.peak_gib}}));
-  return 0;
-}
 
 struct BenchDataArguments {
   std::vector<std::string> source;
@@ -118,36 +77,6 @@ int bench_tokenize(const BenchTokenizeArguments& arguments) {
   return 0;
 }
 
-void add_bench_loss(CLI::App& group, Action& action) {
-  CLI::App* const command =
-      group.add_subcommand("loss", "One objective: value, gradient norms, time and memory");
-  const auto arguments = std::make_shared<LossArguments>();
-  add_enum_option<ObjectiveSystem>(*command, "--objective", arguments->objective,
-                                   "Cell of the grid of losses and retrievals")
-      ->required();
-  CLI::Option* const features =
-      command->add_option("--features", arguments->features, "File of features written by 'cloob encode'");
-  command->add_option("--batch", arguments->batch, "Rows of random features")
-      ->capture_default_str()
-      ->excludes(features)
-      ->check(CLI::Range(std::int64_t{2}, std::int64_t{1'000'000'000}));
-  command->add_option("--dim", arguments->dim, "Columns of random features")
-      ->capture_default_str()
-      ->excludes(features)
-      ->check(CLI::Range(1, 1'000'000));
-  command->add_option("--seed", arguments->seed, "Seed of random features")
-      ->capture_default_str()
-      ->excludes(features);
-  command->add_option("--beta", arguments->beta, "Inverse temperature of the retrieval")
-      ->capture_default_str()
-      ->check(CLI::Range(1e-6, 1e6));
-  command->add_option("--inv-tau", arguments->inv_tau, "Inverse temperature of the loss")
-      ->capture_default_str()
-      ->check(CLI::Range(1e-6, 1e6));
-  add_json_option(*command, arguments->json);
-  command->callback([arguments, &action] { action = [arguments] { return bench_loss(*arguments); }; });
-}
-
 void add_bench_data(CLI::App& group, Action& action) {
   CLI::App* const command = group.add_subcommand(
       "data", "Training batches from a source, and the upper bound set by decoding alone");
@@ -193,8 +122,8 @@ void add_bench_tokenize(CLI::App& group, Action& action) {
 void add_bench_commands(CLI::App& app, Action& action, Ranks& ranks) {
   CLI::App* const group = app.add_subcommand("bench", "Benchmark parts of the program");
   group->require_subcommand(1);
-  add_bench_step(*group, action, ranks);
-  add_bench_dist(*group, action, ranks);
+  add_bench_step(*group, action, ranks, count_caption_tokens);
+  add_bench_dist(*group, action, ranks, count_caption_tokens);
   add_bench_loss(*group, action);
   add_bench_data(*group, action);
   add_bench_tokenize(*group, action);

@@ -46,11 +46,13 @@ int bench_step(const StepArguments& arguments, const std::vector<std::string>& s
   if (arguments.threads > 0) set_num_threads(arguments.threads);
   const StepBenchmarkResult result =
       run_benchmark(step_benchmark_of(arguments, arguments.batch, settings), ranks.single("bench step"));
-  write_result(arguments.json, to_json({{"step_s", result.seconds},
-                                        {"samples_s", result.samples_per_second},
-                                        {"first_s", result.first_seconds},
-                                        {"peak_rss_gib", result.peak_rss_gib},
-                                        {"loss", result.loss}}));
+  NamedNumbers numbers = {{"step_s", result.seconds},
+                          {"samples_s", result.samples_per_second},
+                          {"first_s", result.first_seconds},
+                          {"peak_rss_gib", result.peak_rss_gib},
+                          {"loss", result.loss}};
+  if (result.peak_device_gib) numbers.emplace_back("peak_device_gib", *result.peak_device_gib);
+  write_result(arguments.json, to_json(numbers));
   return 0;
 }
 
@@ -69,7 +71,9 @@ NamedNumbers numbers_of(const StepBenchmarkResult& result, std::int64_t world_si
           {"bytes_per_step", static_cast<double>(result.bytes_per_step)},
           {"world_size", static_cast<double>(world_size)},
           {"step_s", result.seconds},
-          {"peak_rss_gib", result.peak_rss_gib}};
+          {"peak_rss_gib", result.peak_rss_gib},
+          {"loss", result.loss},
+          {"single_process_loss", std::numeric_limits<double>::quiet_NaN()}};
 }
 
 // One of the ranks that a launcher has started.
@@ -155,23 +159,25 @@ int bench_dist(const DistArguments& arguments, Ranks& ranks) {
   auto result = measure(
       num_ranks, command_line("dist", arguments, step.batch, step.threads, ranks_json.string()), ranks_json);
   result["single_process_samples_s"] = alone["samples_s"];
+  result["single_process_loss"] = alone["loss"];
   write_result(step.json, result.dump());
   return 0;
 }
 
 }  // namespace
 
-void add_bench_step(CLI::App& group, Action& action, Ranks& ranks) {
+void add_bench_step(CLI::App& group, Action& action, Ranks& ranks, const CaptionLengths& caption_lengths) {
   CLI::App* const command =
       group.add_subcommand("step", "Time and memory of a training step on synthetic data");
   const auto arguments = std::make_shared<StepArguments>();
+  arguments->lengths_of = caption_lengths;
   add_step_arguments(*command, *arguments);
   command->callback([command, arguments, &action, &ranks] {
     action = [command, arguments, &ranks] { return bench_step(*arguments, command->remaining(), ranks); };
   });
 }
 
-void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks) {
+void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks, const CaptionLengths& caption_lengths) {
   CLI::App* const command = group.add_subcommand(
       "dist",
       "Speed of a training step on several ranks of this machine, and in one process with as many pairs; started by a "
@@ -180,6 +186,7 @@ void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks) {
   command->add_option("--nproc", arguments->num_ranks, "Ranks; those of the launcher win")
       ->capture_default_str()
       ->check(CLI::Range(2, 4096));
+  arguments->step.lengths_of = caption_lengths;
   add_step_arguments(*command, arguments->step);
   command->get_option("--batch")->description("Pairs per rank and step");
   command->get_option("--threads")->description("CPU threads per rank; 0 shares all cores");

@@ -2,24 +2,16 @@
 // line that names one of them sets `action` to run it.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "cloob/distributed/ranks.h"
-
-namespace CLI {
-class App;
-}
+#include "cli/step_arguments.h"
+#include "cloob/cli/program.h"
 
 namespace cloob {
 
-/// Runs a command and returns the exit status.
-using Action = std::function<int()>;
-
 /// `command_line` is kept in the log of the run.
-void add_train_command(CLI::App& app, Action& action, const std::string& command_line,
-                       Ranks& ranks);
+void add_train_command(CLI::App& app, Action& action, const std::string& command_line, Ranks& ranks);
 void add_launch_command(CLI::App& app, Action& action);
 void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks);
 void add_encode_command(CLI::App& app, Action& action, Ranks& ranks);
@@ -32,8 +24,10 @@ void add_data_inspect_command(CLI::App& group, Action& action);
 void add_data_pack_commands(CLI::App& group, Action& action);
 void add_bench_commands(CLI::App& app, Action& action, Ranks& ranks);
 void add_bench_inputs(CLI::App& group, Action& action);
-void add_bench_step(CLI::App& group, Action& action, Ranks& ranks);
-void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks);
+/// `caption_lengths` may be empty, see StepArguments.
+void add_bench_step(CLI::App& group, Action& action, Ranks& ranks, const CaptionLengths& caption_lengths);
+void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks, const CaptionLengths& caption_lengths);
+void add_bench_loss(CLI::App& group, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 void add_help_commands(CLI::App& app, Action& action);
 

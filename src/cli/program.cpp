@@ -75,31 +75,14 @@ void add_quiet_flag(CLI::App& app, bool& quiet) {
     add_quiet_flag(*command, quiet);
 }
 
-}  // namespace
-
-void warn_without_effect(const std::vector<std::string>& settings) {
-  for (const std::string& setting : settings) log_warning("config", "{} has no effect", setting);
-}
-
-int run_program(int argc, char** argv, Ranks& ranks) {
+int run_as_rank(int argc, char** argv, Ranks& ranks, AddCommands add_commands) {
   CLI::App app{"Pretrains and evaluates CLIP-family models: CLIP, CLOOB and the ablations between them.",
                "cloob"};
   app.set_version_flag("--version", fmt::format("cloob {}", kVersion));
   app.require_subcommand(1);
   bool quiet = false;
   Action action;
-  add_train_command(app, action, quoted_command_line(argc, argv), ranks);
-  add_eval_commands(app, action, ranks);
-  add_encode_command(app, action, ranks);
-  add_tokenize_command(app, action);
-  add_tokenizer_commands(app, action);
-  add_weights_commands(app, action);
-  add_config_commands(app, action);
-  add_data_commands(app, action);
-  add_bench_commands(app, action, ranks);
-  add_report_command(app, action);
-  add_launch_command(app, action);
-  add_help_commands(app, action);
+  add_commands(app, action, quoted_command_line(argc, argv), ranks);
   add_quiet_flag(app, quiet);
   reject_empty_values(app);
   if (argc == 1) return show(app, CLI::CallForHelp(), ranks);
@@ -122,7 +105,13 @@ int run_program(int argc, char** argv, Ranks& ranks) {
   return run_action(action, ranks);
 }
 
-int run_program(int argc, char** argv) {
+}  // namespace
+
+void warn_without_effect(const std::vector<std::string>& settings) {
+  for (const std::string& setting : settings) log_warning("config", "{} has no effect", setting);
+}
+
+int run_program(int argc, char** argv, AddCommands add_commands) {
   std::optional<Ranks> ranks;
   try {
     ranks.emplace(read_rank_environment());
@@ -130,7 +119,7 @@ int run_program(int argc, char** argv) {
   } catch (const UserError& error) {
     return report_failure(kExitUserError, error.what());
   }
-  return run_program(argc, argv, *ranks);
+  return run_as_rank(argc, argv, *ranks, add_commands);
 }
 
 }  // namespace cloob

@@ -8,12 +8,10 @@
 #include "cli/enum_option.h"
 #include "cli/output_file.h"
 #include "cloob/base/error.h"
-#include "cloob/base/files.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/run/dry_run.h"
 #include "cloob/run/model_file.h"
-#include "cloob/text/tokenizer.h"
 
 namespace cloob {
 namespace {
@@ -40,17 +38,14 @@ std::vector<std::int64_t> caption_lengths(const StepArguments& arguments, const 
       warn_without_effect({fmt::format("--captions (--caption-tokens is {})", *number)});
     return {*number};
   }
+  if (!arguments.lengths_of)
+    throw_user_error("--caption-tokens is '{}': give a number", arguments.caption_tokens);
   if (arguments.captions.empty()) {
     throw_user_error(
         "--caption-tokens is '{}': give a number, or a text file with one caption per line as --captions",
         arguments.caption_tokens);
   }
-  const auto tokenizer = make_tokenizer(config.text);
-  std::vector<std::int64_t> lengths;
-  for (const std::string& caption : read_nonempty_lines(arguments.captions)) {
-    const auto encoded = tokenizer->encode(caption, config.model.text.context_length);
-    lengths.push_back(encoded.end_position + 1);
-  }
+  std::vector<std::int64_t> lengths = arguments.lengths_of(arguments.captions, config);
   if (lengths.empty()) throw_user_error("'{}' has no captions", arguments.captions);
   return lengths;
 }
@@ -74,7 +69,8 @@ void add_step_arguments(CLI::App& command, StepArguments& arguments) {
                   "Tokens per caption, start and end included; any word, for example flickr8k, uses the "
                   "lengths of --captions")
       ->capture_default_str();
-  command.add_option("--captions", arguments.captions, "Text file with one caption per line");
+  if (arguments.lengths_of)
+    command.add_option("--captions", arguments.captions, "Text file with one caption per line");
   command.add_option("--threads", arguments.threads, "CPU threads; 0 means all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));

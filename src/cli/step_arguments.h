@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,11 @@ class App;
 
 namespace cloob {
 
+/// Tokens of each caption in a text file, start and end included, for the tokenizer and the context length of the settings.
+/// Empty in a program without tokenizers, which has no option --captions.
+using CaptionLengths =
+    std::function<std::vector<std::int64_t>(const std::string& file, const RunConfig& config)>;
+
 struct StepArguments {
   std::string model;
   std::optional<ObjectiveSystem> objective = ObjectiveSystem::clip;
@@ -24,6 +30,7 @@ struct StepArguments {
   Precision precision = Precision::fp32;
   std::string caption_tokens = "14";
   std::string captions;
+  CaptionLengths lengths_of;
   std::int64_t threads = 0;
   std::string json;
 };

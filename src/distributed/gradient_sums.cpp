@@ -87,7 +87,9 @@ class ReachedParameters {
  private:
   std::vector<at::Tensor> parameters_;
   std::vector<char> is_reached_;
-  std::vector<std::pair<c10::intrusive_ptr<torch::autograd::Node>, std::uintptr_t>> hooks_;
+  // Older releases of LibTorch have another kind of pointer to a node.
+  using NodePointer = decltype(torch::autograd::impl::grad_accumulator(at::Tensor()));
+  std::vector<std::pair<NodePointer, std::uintptr_t>> hooks_;
 };
 
 std::vector<std::vector<std::size_t>> buckets_of(const std::vector<at::Tensor>& parameters,

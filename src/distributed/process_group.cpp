@@ -33,6 +33,14 @@ c10::intrusive_ptr<c10d::Backend> make_gloo_backend(const c10::intrusive_ptr<c10
 
 }  // namespace
 
+bool sends_gpu_tensors_through_host() {
+  constexpr const char* kName = "CLOOB_GPU_BACKEND";
+  const std::string backend = environment_variable(kName).value_or("nccl");
+  if (backend != "nccl" && backend != "gloo")
+    throw_user_error("{} is '{}', must be nccl or gloo", kName, backend);
+  return backend == "gloo";
+}
+
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store,
                                                           const std::string& name,
                                                           const RankEnvironment& environment,
@@ -42,13 +50,17 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_p
   const auto own_store = c10::make_intrusive<c10d::PrefixStore>(name, store);
   auto group = c10::make_intrusive<c10d::ProcessGroup>(own_store, rank, size);
   using Type = c10d::ProcessGroup::BackendType;
-  group->setBackend(c10::DeviceType::CPU, Type::GLOO,
-                    make_gloo_backend(own_store, environment, start_timeout));
+  const auto gloo = make_gloo_backend(own_store, environment, start_timeout);
+  group->setBackend(c10::DeviceType::CPU, Type::GLOO, gloo);
   group->setDefaultBackend(Type::GLOO);
-  if (!device.is_cpu())
+  if (device.is_cpu()) return group;
+  if (sends_gpu_tensors_through_host()) {
+    group->setBackend(device.type(), Type::GLOO, gloo);
+  } else {
     group->setBackend(
         device.type(), Type::NCCL,
         make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", own_store), environment));
+  }
   return group;
 }
 

@@ -143,7 +143,9 @@ void RankGroup::connect(const std::string& agreement) {
   wait_for_all("arrived", "did not arrive");
   share_processors();
   begin_phase_of_start();
-  require_agreement(agreement);
+  require_agreement(device_.is_cpu() ? agreement
+                                     : fmt::format("{}\nCLOOB_GPU_BACKEND: {}", agreement,
+                                                   sends_gpu_tensors_through_host() ? "gloo" : "nccl"));
   watch_ = std::make_unique<RankWatch>(store_, environment_, timeouts_);
   deadline_.reset();
   group_ = connect_process_group("operations");
@@ -161,6 +163,7 @@ c10::intrusive_ptr<c10d::ProcessGroup> RankGroup::connect_process_group(const st
 
 // The first operation sets up NCCL's communicator, for which NCCL has no time-out.
 void RankGroup::connect_gpus() const {
+  if (sends_gpu_tensors_through_host()) return;
   const Deadline deadline(timeouts_.start,
                           fmt::format("NCCL has not connected the GPUs of the ranks within {} seconds "
                                       "(distributed.start_timeout_seconds); with NCCL_DEBUG=INFO it says why",

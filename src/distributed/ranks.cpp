@@ -5,6 +5,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/parallel.h"
 #include "distributed/own_gpu.h"
+#include "distributed/process_group.h"
 #include "distributed/rank_group.h"
 
 namespace cloob {
@@ -16,7 +17,8 @@ const Collectives& Ranks::connect(c10::Device device, const RankTimeouts& timeou
                                   const std::string& agreement) {
   if (world_size() == 1) return single_;
   CLOOB_CHECK(!group_, "the ranks are connected already");
-  if (!device.is_cpu()) require_own_gpu(environment_, environment_variable("CUDA_VISIBLE_DEVICES"));
+  if (!device.is_cpu() && !sends_gpu_tensors_through_host())
+    require_own_gpu(environment_, environment_variable("CUDA_VISIBLE_DEVICES"));
   group_ = std::make_unique<RankGroup>(environment_, device, timeouts, agreement);
   return *group_;
 }

@@ -1,3 +1,3 @@
 #include "cloob/cli/program.h"
 
-int main(int argc, char** argv) { return cloob::run_program(argc, argv); }
+int main(int argc, char** argv) { return cloob::run_program(argc, argv, cloob::add_all_commands); }

@@ -8,31 +8,11 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/text/padding.h"
 #include "text/clip_tokenizer.h"
 #include "text/sentencepiece_tokenizer.h"
 
 namespace cloob {
-
-void TextConfig::validate() const {
-  if (tokenizer != TokenizerKind::sentencepiece) return;
-  if (model_file.empty()) {
-    throw_user_error(
-        "text.tokenizer is sentencepiece, but text.model_file is empty: set it to a model, for example one "
-        "created by 'cloob tokenizer train'");
-  }
-  if (truncation == Truncation::cut) {
-    throw_user_error(
-        "text.truncation is cut, which reproduces a bug of the CLOOB authors' code and exists only for "
-        "text.tokenizer clip: set it to keep_end");
-  }
-}
-
-at::Tensor without_padding(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) {
-  const std::span ends(end_positions_B.const_data_ptr<std::int64_t>(),
-                       static_cast<std::size_t>(end_positions_B.numel()));
-  const auto last = std::ranges::max_element(ends);
-  return last == ends.end() ? tokens_BL : tokens_BL.narrow(1, 0, *last + 1);
-}
 
 TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
                         std::int64_t context_length) {

@@ -1,8 +1,8 @@
 #include "cloob/train/step_benchmark.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/randint.h>
-#include <ATen/ops/randn.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -10,14 +10,16 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/slice.h"
+#include "cloob/base/text.h"
 #include "cloob/base/timer.h"
 #include "cloob/device/device.h"
 #include "cloob/device/device_graph.h"
 #include "cloob/device/streams.h"
 #include "cloob/task/make_task.h"
-#include "cloob/text/tokenizer.h"
+#include "cloob/text/padding.h"
 #include "cloob/train/train_step.h"
 #include "train/graphed_step.h"
 #include "train/rank_times.h"
@@ -29,14 +31,18 @@ namespace {
 // This rank's part of a random batch, before its captions get their lengths.
 Batch make_batch(const RunConfig& config, const Collectives& collectives) {
   const ModelConfig& model = config.model;
-  const std::int64_t rank = collectives.rank(), total = config.train.global_batch_size;
-  const auto [first, size] = slice_of(total, rank, collectives.world_size());
-  const at::Generator generator =
-      at::make_generator<at::CPUGeneratorImpl>(/*seed=*/static_cast<std::uint64_t>(rank));
+  const auto [first, size] =
+      slice_of(config.train.global_batch_size, collectives.rank(), collectives.world_size());
+  const std::int64_t side = model.image.image_size;
   Batch batch;
-  batch.images_BCHW = at::randn({size, 3, model.image.image_size, model.image.image_size}, generator);
-  batch.tokens_BL =
-      at::randint(model.text.vocab_size, {size, model.text.context_length}, generator, at::kLong);
+  batch.images_BCHW = at::empty({size, 3, side, side});
+  batch.tokens_BL = at::empty({size, model.text.context_length}, at::kLong);
+  for (std::int64_t row = 0; row < size; ++row) {
+    const at::Generator generator =
+        at::make_generator<at::CPUGeneratorImpl>(/*seed=*/static_cast<std::uint64_t>(first + row));
+    batch.images_BCHW[row].normal_(0, 1, generator);
+    batch.tokens_BL[row].random_(model.text.vocab_size, generator);
+  }
   batch.indices.resize(static_cast<std::size_t>(size));
   std::iota(batch.indices.begin(), batch.indices.end(), first);
   return batch;
@@ -111,10 +117,12 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collect
   // Warm-up until every shape has been captured.
   const bool are_captured = config.train.cuda_graph && graphs_of(device);
   for (int call = 0; are_captured && call <= GraphedStep::kCallsBeforeCapture; ++call) timed_steps();
+  log_info("bench", "{}", counted(benchmark.steps, "timed step"));
   result.seconds = median(timed_steps());
   result.samples_per_second = static_cast<double>(config.train.global_batch_size) / result.seconds;
   if (!rank_times.empty()) result.communication_share = rank_times.communication_share();
   result.peak_rss_gib = static_cast<double>(peak_rss_bytes()) / kGiB;
+  if (!device.is_cpu()) result.peak_device_gib = static_cast<double>(peak_memory_bytes(device)) / kGiB;
   return result;
 }
 

@@ -130,7 +130,7 @@ std::string printed_help(const std::string& command) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   ::testing::internal::CaptureStdout();
-  run_program(static_cast<int>(arguments.size()), arguments.data());
+  run_program(static_cast<int>(arguments.size()), arguments.data(), add_all_commands);
   return ::testing::internal::GetCapturedStdout();
 }
 

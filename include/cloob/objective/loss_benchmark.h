@@ -18,11 +18,12 @@ struct LossBenchmark {
 };
 
 struct LossBenchmarkResult {
-  double loss;
-  double grad_norm_image;  ///< Frobenius norm of the gradient with respect to `image_ND`
-  double grad_norm_text;
-  double seconds;   ///< of one forward and backward pass
-  double peak_gib;  ///< increase of the peak resident memory during it
+  double loss = 0;
+  double grad_norm_image = 0;  ///< Frobenius norm of the gradient with respect to `image_ND`
+  double grad_norm_text = 0;
+  double seconds = 0;  ///< of one forward and backward pass, until both norms are known
+  double peak_gib =
+      0;  ///< increase of the peak during it: of the resident memory, or of the tensors on a GPU
 };
 
 /// Two independent matrices of unit rows, (batch, dim) in fp32, deterministic for a seed.
@@ -32,7 +33,7 @@ struct RandomFeatures {
 };
 RandomFeatures random_unit_features(std::int64_t batch, std::int64_t dim, std::uint64_t seed);
 
-/// Evaluates the objective and its gradients once, after a small warm-up run. Throws UserError if the
+/// Evaluates the objective and its gradients once, on the device of the features, after a small warm-up run. Throws UserError if the
 /// features are not two floating-point matrices of equal size with at least two rows, or if an inverse
 /// temperature is not greater than 0.
 ///

@@ -45,10 +45,6 @@ struct TokenBatch {
   at::Tensor end_positions_B;  // int64
 };
 
-/// The columns up to the last end token of the batch: (B, L) -> (B, l), a view. The text encoder is causal
-/// and pools at the end token, so later columns would be wasted computation.
-at::Tensor without_padding(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
-
 TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
                         std::int64_t context_length);
 

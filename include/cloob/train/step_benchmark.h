@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "cloob/base/collectives.h"
@@ -17,16 +18,17 @@ struct StepBenchmark {
 };
 
 struct StepBenchmarkResult {
-  double first_seconds = 0;         ///< of the first step, which initializes threads and libraries
-  double seconds = 0;               ///< median of the timed steps
-  double samples_per_second = 0;    ///< of all ranks
-  double peak_rss_gib = 0;          ///< of the whole process
-  double loss = 0;                  ///< of the last step
-  double communication_share = 0;   ///< of several ranks, see RankTimes
+  double first_seconds = 0;                    ///< of the first step, which initializes threads and libraries
+  double seconds = 0;                          ///< median of the timed steps
+  double samples_per_second = 0;               ///< of all ranks
+  double peak_rss_gib = 0;                     ///< of the whole process
+  std::optional<double> peak_device_gib = {};  ///< of tensors on a GPU
+  double loss = 0;                             ///< of the last step
+  double communication_share = 0;              ///< of several ranks, see RankTimes
   std::int64_t bytes_per_step = 0;  ///< of the tensors that this rank gives to collective operations
 };
 
-/// Trains on one batch of noise, of which each rank has its part: a first step, an untimed one, then `steps` timed ones. Throws UserError for
+/// Trains on one batch of noise, the same for any number of ranks, of which each has its part: a first step, an untimed one, then `steps` timed ones. Throws UserError for
 /// caption lengths that the model does not support.
 StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collectives& collectives);
 

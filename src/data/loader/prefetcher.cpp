@@ -9,6 +9,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/data/captions.h"
+#include "cloob/text/padding.h"
 #include "cloob/text/tokenizer.h"
 
 namespace cloob {

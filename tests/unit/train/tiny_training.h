@@ -78,16 +78,17 @@ inline Batch rows_of(const Batch& batch, std::int64_t first, std::int64_t end) {
 
 /// A contrastive task for a model, with its training step.
 struct TinyTraining {
-  TinyTraining(const RunConfig& config, DualEncoder trained)
+  /// `trained` must be on `device`.
+  TinyTraining(const RunConfig& config, DualEncoder trained, c10::Device device = at::kCPU)
       : model(std::move(trained)),
-        task(model, ContrastiveObjective(config.loss, config.retrieval, at::kCPU),
+        task(model, ContrastiveObjective(config.loss, config.retrieval, device),
              {.logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
               .fixed_inv_tau = std::nullopt,
               .image_is_frozen = config.optimizer.image.frozen,
               .text_is_frozen = config.optimizer.text.frozen,
               .caches_frozen_features = config.train.cache_frozen_features},
-             collectives, at::kCPU),
-        step(config, task, collectives, at::kCPU) {}
+             collectives, device),
+        step(config, task, collectives, device) {}
   explicit TinyTraining(const RunConfig& config) : TinyTraining(config, model_of(config)) {}
 
   StepReport run(const Batch& batch, std::int64_t number, double lr) {
