@@ -16,7 +16,6 @@
 #include "cloob/checkpoint/share_checkpoint.h"
 #include "cloob/config/config.h"
 #include "cloob/device/device.h"
-#include "cloob/device/random_state.h"
 #include "cloob/optim/schedule.h"
 #include "cloob/run/import_model.h"
 #include "cloob/train/stop_signal.h"
@@ -101,8 +100,8 @@ void Trainer::profile_steps(std::int64_t num_steps) {
 void Trainer::restore(const Checkpoint& checkpoint) {
   require_same_tokenizer(checkpoint, config_.text, tokenizer_model_);
   train_step_.load_state(checkpoint.weights, checkpoint.training);
-  restore_random_numbers(checkpoint, device_);
-  if (collectives_.rank() > 0) seed_random_numbers(checkpoint.state.step);  // the restored ones are rank 0's
+  seed_random_numbers(checkpoint.state.step);
+  restore_random_numbers(checkpoint, device_, collectives_);
   seek(feed_->loader(), checkpoint.state, config_.data.allow_reordering);
   rolled_back_at_ = saved_rollback(checkpoint);
   state_ = checkpoint.state;
@@ -361,6 +360,7 @@ void Trainer::save() {
   } else {
     state.whole = train_step_.state();
   }
+  state.whole.merge(random_numbers(device_, collectives_));
   if (!checkpoints_) {
     if (is_sharded) write_part_of_checkpoint(state.parts, collectives_);
     return;
@@ -391,7 +391,6 @@ Checkpoint Trainer::checkpoint_with(NamedTensors state_of_step) const {
   if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they belong to other weights
   checkpoint.training = std::move(state_of_step);
   checkpoint.training.merge(log_->state());
-  add_random_numbers(checkpoint, device_);
   add_rollback(checkpoint, rolled_back_at_);
   return checkpoint;
 }

@@ -191,6 +191,23 @@ TEST(Distributed, AShardedRunIsTheSameAndContinuesOnAnyNumberOfRanks) {
   }
 }
 
+TEST(Distributed, ResumedRunsDrawTheSameRandomNumbers) {
+  const Words random = {"--model.image.patch_dropout", "0.5", "--schedule.kind", "constant"};
+  const auto train = [&](const std::string& run, const Words& more) {
+    const ProgramResult result =
+        run_cloob(tiny_project(), on_ranks(2, {}, training(run, joined(random, more))));
+    ASSERT_EQ(result.exit_status, 0) << result.errors;
+  };
+  train("drawn", {"--train.steps", "9"});
+  for (const Words& settings : {Words(), sharded_settings()}) {
+    const std::string run = fmt::format("drawn_again{}", settings.size());
+    train(run, joined(settings, {"--train.steps", "5"}));
+    train(run, joined(settings, {"--train.steps", "9", "--resume", "auto"}));
+    EXPECT_EQ(losses(run), losses("drawn"));
+    expect_same_bits(newest_checkpoint(run), newest_checkpoint("drawn"));
+  }
+}
+
 TEST(Distributed, AnErrorOfOneRankIsToldByAll) {
   // Only rank 0 opens the run folder, which is a file.
   write_file_atomically(tiny_project() / "in_the_way", "");
