@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "checkpoint/checkpoint_files.h"
+#include "checkpoint/disk_space.h"
 #include "checkpoint/sharded_training_files.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -24,15 +25,6 @@ constexpr const char* kSupersededPrefix = "superseded_";
 constexpr const char* kBestLink = "best";
 
 std::string folder_name(std::int64_t step) { return fmt::format("{}{:08}", kStepPrefix, step); }
-
-std::string describe_shortage(const fs::path& folder, std::uint64_t needed) {
-  std::error_code error;
-  const std::uintmax_t available = fs::space(folder, error).available;
-  if (error || available >= needed) return "";
-  return fmt::format(
-      "; a checkpoint needs {} and {} are free in '{}': free space there or lower checkpoint.keep_last",
-      human_bytes(needed), human_bytes(available), folder.string());
-}
 
 BestMode usual_mode(std::string_view metric) {
   for (const std::string_view ending : {"loss", "_mean_rank", "_median_rank"}) {
@@ -68,15 +60,14 @@ CheckpointStore::CheckpointStore(fs::path folder, const CheckpointConfig& config
 }
 
 fs::path CheckpointStore::save(const Checkpoint& checkpoint, std::optional<std::int64_t> also_keep) {
-  return save(
-      checkpoint, [](const fs::path&) { return FileDigests(); }, also_keep);
+  return save(checkpoint, [](const fs::path&, std::uint64_t&) { return FileDigests(); }, also_keep);
 }
 
 fs::path CheckpointStore::save_sharded(const Checkpoint& checkpoint, const TensorParts& parts,
                                        const Collectives& collectives,
                                        std::optional<std::int64_t> also_keep) {
-  const auto write_parts = [&](const fs::path& folder) {
-    return write_training_parts(folder, parts, collectives);
+  const auto write_parts = [&](const fs::path& folder, std::uint64_t& bytes) {
+    return write_training_parts(folder, parts, bytes, collectives);
   };
   return save(checkpoint, write_parts, also_keep);
 }
@@ -84,12 +75,13 @@ fs::path CheckpointStore::save_sharded(const Checkpoint& checkpoint, const Tenso
 fs::path CheckpointStore::save(const Checkpoint& checkpoint, const WriteParts& write_parts,
                                std::optional<std::int64_t> also_keep) {
   const fs::path target = folder_ / folder_name(checkpoint.state.step);
+  std::uint64_t bytes = bytes_needed(checkpoint);
   try {
     StagedFolder staged(target);
-    write_checkpoint_files(staged.path(), checkpoint, write_parts(staged.path()));
+    write_checkpoint_files(staged.path(), checkpoint, write_parts(staged.path(), bytes));
     staged.publish();
   } catch (const UserError& error) {
-    throw UserError(error.what() + describe_shortage(folder_, bytes_needed(checkpoint)));
+    throw UserError(error.what() + describe_shortage(folder_, bytes, free_bytes(folder_)));
   }
   // The new checkpoint is complete; problems with old ones must not stop the run.
   try {

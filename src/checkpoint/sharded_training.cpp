@@ -1,14 +1,18 @@
 #include "cloob/checkpoint/sharded_training.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/core.h>
 
+#include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
+#include <utility>
 
+#include "checkpoint/disk_space.h"
 #include "checkpoint/safetensors_digest.h"
 #include "checkpoint/sharded_training_files.h"
 #include "cloob/base/broadcast_text.h"
@@ -44,13 +48,33 @@ bool becomes_visible(const fs::path& path) {
   return true;
 }
 
-void require_visible(const fs::path& path, const fs::path& folder, const Collectives& collectives) {
-  if (becomes_visible(path)) return;
+[[noreturn]] void throw_not_shared(const fs::path& folder, const Collectives& collectives) {
   throw_user_error(
       "checkpoint.sharded needs a run folder that all ranks share, but rank {} on {} does not see what rank 0 writes in '{}': "
       "put it on a shared file system, or set checkpoint.sharded to false",
       collectives.rank(), host_name(), folder.string());
 }
+
+/// A file of rank 0 that the others look for.
+class Probe {
+ public:
+  Probe(fs::path path, const Collectives& collectives)
+      : path_(std::move(path)), is_own_(collectives.rank() == 0) {
+    if (is_own_) write_file_atomically(path_, "");
+  }
+  ~Probe() {
+    std::error_code ignored;
+    if (is_own_) fs::remove(path_, ignored);
+  }
+  Probe(const Probe&) = delete;
+  Probe& operator=(const Probe&) = delete;
+
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+  bool is_own_;
+};
 
 // That of rank 0, for all.
 fs::path folder_of_rank_0(const fs::path& folder, const Collectives& collectives) {
@@ -80,6 +104,29 @@ std::vector<FileDigest> gather(const FileDigest& own, const Collectives& collect
   return digests;
 }
 
+std::uint64_t bytes_of(const TensorParts& parts) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, part] : parts) bytes += part.elements.nbytes() + name.size();
+  return bytes;
+}
+
+std::uint64_t sum_over_ranks(std::uint64_t own, const Collectives& collectives) {
+  const at::Tensor sum = at::scalar_tensor(static_cast<std::int64_t>(own), at::kLong);
+  collectives.sum_in_place(std::array{sum});
+  return static_cast<std::uint64_t>(sum.item<std::int64_t>());
+}
+
+std::map<std::string, FileDigest> write_parts(const fs::path& folder, const TensorParts& parts,
+                                              const Collectives& collectives) {
+  if (!becomes_visible(folder)) throw_not_shared(folder, collectives);
+  const FileDigest own = write_part(folder / file_name(collectives.rank(), collectives.world_size()), parts);
+  const std::vector<FileDigest> digests = gather(own, collectives);
+  std::map<std::string, FileDigest> files;
+  for (std::int64_t rank = 0; rank < collectives.world_size(); ++rank)
+    files[file_name(rank, collectives.world_size())] = digests[static_cast<std::size_t>(rank)];
+  return files;
+}
+
 std::map<std::string, std::vector<std::int64_t>> shapes_from(
     const fs::path& path, const std::map<std::string, std::string>& metadata) {
   try {
@@ -102,29 +149,30 @@ bool has_elements(const std::vector<std::int64_t>& shape, std::int64_t count) {
 
 void require_shared_folder(const fs::path& folder, const Collectives& collectives) {
   const fs::path shared = folder_of_rank_0(folder, collectives);
-  const fs::path probe = shared / kProbe;
-  if (collectives.rank() == 0) write_file_atomically(probe, "");
+  const Probe probe(shared / kProbe, collectives);
   collectives.max(0);  // it is there
-  require_visible(probe, shared, collectives);
-  collectives.max(0);  // all have seen it
-  std::error_code ignored;
-  if (collectives.rank() == 0) fs::remove(probe, ignored);
+  const bool is_shared = becomes_visible(probe.path());
+  collectives.max(0);  // all have looked for it
+  if (!is_shared) throw_not_shared(shared, collectives);
 }
 
 void write_part_of_checkpoint(const TensorParts& parts, const Collectives& collectives) {
-  write_training_parts({}, parts, collectives);
+  const fs::path shared = folder_of_rank_0({}, collectives);
+  const fs::path checkpoints = shared.parent_path();
+  const std::uint64_t free = free_bytes(checkpoints);  // before any rank writes
+  const std::uint64_t bytes = sum_over_ranks(bytes_of(parts), collectives);
+  try {
+    write_parts(shared, parts, collectives);
+  } catch (const UserError& error) {
+    throw UserError(error.what() + describe_shortage(checkpoints, bytes, free));
+  }
 }
 
 std::map<std::string, FileDigest> write_training_parts(const fs::path& folder, const TensorParts& parts,
-                                                       const Collectives& collectives) {
+                                                       std::uint64_t& bytes, const Collectives& collectives) {
   const fs::path shared = folder_of_rank_0(folder, collectives);
-  require_visible(shared, shared, collectives);
-  const FileDigest own = write_part(shared / file_name(collectives.rank(), collectives.world_size()), parts);
-  const std::vector<FileDigest> digests = gather(own, collectives);
-  std::map<std::string, FileDigest> files;
-  for (std::int64_t rank = 0; rank < collectives.world_size(); ++rank)
-    files[file_name(rank, collectives.world_size())] = digests[static_cast<std::size_t>(rank)];
-  return files;
+  bytes = sum_over_ranks(bytes + bytes_of(parts), collectives);
+  return write_parts(shared, parts, collectives);
 }
 
 std::vector<std::string> training_parts_among(const std::map<std::string, FileDigest>& files,

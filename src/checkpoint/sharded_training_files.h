@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -12,10 +13,11 @@
 
 namespace cloob {
 
-/// Writes the files of all ranks into a folder that rank 0 has made and names; returns their names and digests. A collective
-/// operation.
+/// Writes the files of all ranks into a folder that rank 0 has made and names; returns their names and digests. `bytes` are those of
+/// the other files of the checkpoint, to which it adds those of all ranks' parts before it writes. A collective operation of which
+/// this is rank 0's call.
 std::map<std::string, FileDigest> write_training_parts(const std::filesystem::path& folder,
-                                                       const TensorParts& parts,
+                                                       const TensorParts& parts, std::uint64_t& bytes,
                                                        const Collectives& collectives);
 
 /// Those of the files of a checkpoint that are parts, in the order of their ranks. Throws UserError if one is missing.

@@ -121,6 +121,11 @@ class RankProcesses {
     was_killed_ = true;
     send(signal_number);
   }
+  void kill_stopped() {
+    if (stopped_.empty()) return;
+    was_killed_ = true;
+    for (const pid_t process : stopped_) ::kill(process, SIGKILL);
+  }
   // Takes note of the ranks that have ended.
   void collect() {
     int status = 0;
@@ -163,7 +168,8 @@ struct AttemptResult {
   int stop_signal = 0;
 };
 
-// Waits until all ranks have ended, and ends those that cannot do it themselves.
+// Waits until all ranks have ended, and ends those that cannot do it themselves. A rank that still runs after SIGTERM is saving:
+// otherwise its watch would have ended it.
 AttemptResult wait_for(RankProcesses& ranks, const LaunchOptions& options, const SignalQueue& signals) {
   int stop_signal = 0;
   std::optional<Clock::time_point> first_failure;
@@ -173,7 +179,7 @@ AttemptResult wait_for(RankProcesses& ranks, const LaunchOptions& options, const
     if (must_end && !first_failure) first_failure = Clock::now();
     if (!must_end) first_failure.reset();
     if (first_failure && Clock::now() - *first_failure > options.patience + kUntilKilled) {
-      ranks.kill_rest(SIGKILL);
+      ranks.kill_stopped();
     } else if (first_failure && !was_asked && Clock::now() - *first_failure > options.patience) {
       was_asked = true;
       ranks.kill_rest(SIGTERM);

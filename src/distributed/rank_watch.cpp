@@ -97,7 +97,7 @@ void RankWatch::watch() {
     } catch (const RankFailure& lost) {
       failure = lost.what();
     }
-    last_look_ = Clock::now();
+    last_look_ = failure ? Clock::now() + kGrace : Clock::now();
     lock.lock();
     if (!failure) continue;
     if (stop_.wait_for(lock, kGrace, [this] { return is_stopping_; })) return;
@@ -138,7 +138,7 @@ std::optional<std::string> RankWatch::judge() {
   bool all_wait = is_waiting_ && environment_.world_size > 1;
   auto last_move = Clock::time_point::min();
   for (auto& [rank, seen] : seen_) {
-    if (store_.find(rank_key("left", rank))) return std::nullopt;  // the end of the run
+    if (store_.find(rank_key("left", rank))) continue;  // the others may still be waiting for each other
     if (const auto failure = judge(rank, seen)) return failure;
     all_wait = all_wait && seen.beat.activity == "wait";
     last_move = std::max(last_move, seen.moved);
@@ -178,7 +178,17 @@ std::vector<std::string> RankWatch::beats_of_all() const {
   return beats;
 }
 
+// Operations of other ranks need not fail, and this one leaves: it tells them the reason.
 std::string RankWatch::reason_of_failure(const std::string& error) {
+  const std::string reason = find_reason(error);
+  try {
+    store_.set_if_absent(kFailureKey, reason);
+  } catch (const RankFailure&) {  // its host is gone
+  }
+  return reason;
+}
+
+std::string RankWatch::find_reason(const std::string& error) const {
   try {
     const std::vector<std::string> before = beats_of_all();
     for (const auto end = Clock::now() + kUntilGone; Clock::now() < end; std::this_thread::sleep_for(kPoll)) {
@@ -189,7 +199,8 @@ std::string RankWatch::reason_of_failure(const std::string& error) {
       if (beat.number == before[static_cast<std::size_t>(rank)])
         return name_of(rank, beat.host) + " has ended without a word, or its machine is gone";
     }
-    return "the connection to another rank was lost: " + first_line(error);
+    return fmt::format("{} has lost the connection to another rank: {}", name_of(environment_.rank, host_),
+                       first_line(error));
   } catch (const RankFailure& lost) {
     return lost.what();
   }

@@ -54,8 +54,8 @@ class RankWatch {
     activity_ = activity;
     ++operations_;
   }
-  /// Why an operation has failed, as far as another rank has told; waits a moment for it. `error` is c10d's message, of which the
-  /// first line is used.
+  /// Why an operation has failed, as far as another rank has told; waits a moment for it, and tells the other ranks. `error` is
+  /// c10d's message, of which the first line is used.
   std::string reason_of_failure(const std::string& error);
 
  private:
@@ -77,6 +77,7 @@ class RankWatch {
   Beat read_beat(std::int64_t rank) const;
   std::optional<std::string> judge();
   std::optional<std::string> judge(std::int64_t rank, Seen& seen);
+  std::string find_reason(const std::string& error) const;
   std::vector<std::string> beats_of_all() const;
   std::string name_of(std::int64_t rank, const std::string& host) const;
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kRandomOfCpu = "random.cpu";
 constexpr const char* kRandomOfDevice = "random.device";
+constexpr const char* kOfRanks = "_of_ranks";
 constexpr const char* kRolledBackAt = "run.rolled_back_at";
 
 [[noreturn]] void throw_not_resumable(const std::string& reason) {
@@ -22,6 +23,18 @@ constexpr const char* kRolledBackAt = "run.rolled_back_at";
       "the checkpoint {}: a run cannot be resumed from it, but can be started from it "
       "(train.initial_weights)",
       reason);
+}
+
+void restore_random_state(c10::Device device, const NamedTensors& saved, const std::string& name,
+                          const Collectives& collectives) {
+  const auto of_ranks = saved.find(name + kOfRanks), of_rank_0 = saved.find(name);
+  const bool has_own = of_ranks != saved.end() && of_ranks->second.dim() == 2 &&
+                       of_ranks->second.size(0) == collectives.world_size();
+  if (has_own) {
+    set_random_state(device, of_ranks->second[collectives.rank()].clone());
+  } else if (collectives.rank() == 0 && of_rank_0 != saved.end()) {
+    set_random_state(device, of_rank_0->second);
+  }
 }
 
 [[noreturn]] void throw_other_ranks(std::int64_t saved, std::int64_t now) {
@@ -43,20 +56,27 @@ void require_same_tokenizer(const Checkpoint& checkpoint, const TextConfig& text
       text.model_file);
 }
 
-void add_random_numbers(Checkpoint& checkpoint, c10::Device device) {
-  checkpoint.training.emplace(kRandomOfCpu, random_state(at::kCPU));
-  if (!device.is_cpu()) checkpoint.training.emplace(kRandomOfDevice, random_state(device));
+NamedTensors random_numbers(c10::Device device, const Collectives& collectives) {
+  NamedTensors states;
+  const auto add = [&](const std::string& name, const at::Tensor& own) {
+    const at::Tensor of_ranks = collectives.gather_rows(own.unsqueeze(0)).rows_ND;
+    states.emplace(name, of_ranks[0].clone());
+    if (collectives.world_size() > 1) states.emplace(name + kOfRanks, of_ranks);
+  };
+  add(kRandomOfCpu, random_state(at::kCPU));
+  if (!device.is_cpu()) add(kRandomOfDevice, random_state(device));
+  return states;
 }
 
-void restore_random_numbers(const Checkpoint& checkpoint, c10::Device device) {
+void restore_random_numbers(const Checkpoint& checkpoint, c10::Device device,
+                            const Collectives& collectives) {
   const NamedTensors& training = checkpoint.training;
   for (const char* name : {kRandomOfCpu, "run.loss_sum", "run.loss_count"}) {
     if (!training.contains(name)) throw_not_resumable(fmt::format("has no training state '{}'", name));
   }
-  set_random_state(at::kCPU, training.at(kRandomOfCpu));
+  restore_random_state(at::kCPU, training, kRandomOfCpu, collectives);
   // A run may continue on a different kind of device, for which this state is meaningless.
-  const auto on_device = training.find(kRandomOfDevice);
-  if (!device.is_cpu() && on_device != training.end()) set_random_state(device, on_device->second);
+  if (!device.is_cpu()) restore_random_state(device, training, kRandomOfDevice, collectives);
 }
 
 void add_rollback(Checkpoint& checkpoint, std::int64_t rolled_back_at) {

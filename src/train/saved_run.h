@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "cloob/base/collectives.h"
+#include "cloob/base/named_tensors.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/data/loader/loader.h"
 #include "cloob/text/text_config.h"
@@ -17,9 +19,12 @@ namespace cloob {
 void require_same_tokenizer(const Checkpoint& checkpoint, const TextConfig& text,
                             const std::string& tokenizer_model);
 
-/// The states of the random number generators: "random.cpu" and, on another device, "random.device".
-void add_random_numbers(Checkpoint& checkpoint, c10::Device device);
-void restore_random_numbers(const Checkpoint& checkpoint, c10::Device device);
+/// The states of the random number generators of rank 0, "random.cpu" and, on another device, "random.device"; those of all of
+/// several ranks, one a row, as "random.cpu_of_ranks" and "random.device_of_ranks". A collective operation.
+NamedTensors random_numbers(c10::Device device, const Collectives& collectives);
+/// Restores those of this rank, as far as the checkpoint has them: of ranks other than 0 only if as many ranks wrote it, and of a
+/// device only if it ran on one.
+void restore_random_numbers(const Checkpoint& checkpoint, c10::Device device, const Collectives& collectives);
 
 /// "run.rolled_back_at": the step at which the weights were last rolled back, -1 if never.
 void add_rollback(Checkpoint& checkpoint, std::int64_t rolled_back_at);

@@ -10,6 +10,7 @@ namespace cloob {
 
 /// The information of one rank at the start of a step.
 struct StepVote {
+  bool has_failed = false;       ///< its next batch cannot be read
   int stop_signal = 0;           ///< that it received, or 0
   bool save_is_due = false;      ///< by its clock
   std::int64_t num_samples = 0;  ///< usable samples in its part of the batch
@@ -19,6 +20,7 @@ struct StepVote {
 
 /// The decision for all ranks.
 struct StepDecision {
+  bool has_failure = false;              ///< a rank has failed: save and end before this step
   int stop_signal = 0;                   ///< not 0: stop before this step
   bool saves = false;                    ///< save after this step
   std::int64_t num_samples = 0;          ///< usable samples on all ranks

@@ -16,11 +16,11 @@
 #include "cloob/checkpoint/share_checkpoint.h"
 #include "cloob/config/config.h"
 #include "cloob/device/device.h"
-#include "cloob/device/random_state.h"
 #include "cloob/optim/schedule.h"
 #include "cloob/run/import_model.h"
 #include "cloob/train/stop_signal.h"
 #include "train/batch_feed.h"
+#include "train/common_failure.h"
 #include "train/data_report.h"
 #include "train/odd_settings.h"
 #include "train/rollback.h"
@@ -100,8 +100,8 @@ void Trainer::profile_steps(std::int64_t num_steps) {
 void Trainer::restore(const Checkpoint& checkpoint) {
   require_same_tokenizer(checkpoint, config_.text, tokenizer_model_);
   train_step_.load_state(checkpoint.weights, checkpoint.training);
-  restore_random_numbers(checkpoint, device_);
-  if (collectives_.rank() > 0) seed_random_numbers(checkpoint.state.step);  // the restored ones are rank 0's
+  seed_random_numbers(checkpoint.state.step);
+  restore_random_numbers(checkpoint, device_, collectives_);
   seek(feed_->loader(), checkpoint.state, config_.data.allow_reordering);
   rolled_back_at_ = saved_rollback(checkpoint);
   state_ = checkpoint.state;
@@ -175,17 +175,20 @@ int Trainer::train_steps() {
     const Timer timer;
     const double waited = collectives_.communication().seconds;
     collectives_.announce(RankActivity::data);
-    const std::optional<DeliveredBatch> delivered = next_batch();
+    std::exception_ptr error;
+    const std::optional<DeliveredBatch> delivered = next_batch(error);
     collectives_.announce(RankActivity::step);
-    const StepDecision decision = decide({.stop_signal = StopSignal::received(),
+    const StepDecision decision = decide({.has_failed = error != nullptr,
+                                          .stop_signal = StopSignal::received(),
                                           .save_is_due = schedule_->save_is_due(since_save_.seconds()),
                                           .num_samples = delivered ? delivered->batch.size() : 0,
                                           .num_bad = delivered ? delivered->batch.num_bad : 0,
                                           .own_seconds = std::exchange(own_seconds_, 0)},
                                          collectives_);
     if (log_) log_->log_ranks(decision.own_seconds);
-    if (decision.stop_signal != 0) {
+    if (decision.has_failure || decision.stop_signal != 0) {
       if (delivered) feed_->loader().unread();
+      if (decision.has_failure) end_after_failure(error);
       return decision.stop_signal;
     }
     CLOOB_CHECK(delivered, "a batch is missing although no rank was asked to stop");
@@ -207,18 +210,28 @@ int Trainer::train_steps() {
   return 0;
 }
 
-// Data that cannot be used any further must not lose the training before it.
-std::optional<DeliveredBatch> Trainer::next_batch() {
+// Nothing if the program was asked to stop, or after an error.
+std::optional<DeliveredBatch> Trainer::next_batch(std::exception_ptr& error) {
   try {
     return feed_->next(train_step_.reads_images_on_host());
   } catch (const std::exception&) {
-    try {
-      save_unless_saved();
-    } catch (const UserError& error) {
-      log_warning("checkpoint", "{}", error.what());
-    }
-    throw;
+    error = std::current_exception();
+    return std::nullopt;
   }
+}
+
+// All ranks are here after an error of some; `own` is that of this one, or null. It must not lose the training before it.
+void Trainer::end_after_failure(const std::exception_ptr& own) {
+  try {
+    if (state_.step > 0 && saved_step_ != state_.step) save();
+    collectives_.max(0);  // launchers end all ranks soon after the first one, and rank 0 may still be writing
+  } catch (const std::exception& error) {
+    if (!own) throw;
+    log_warning("checkpoint", "{}", error.what());
+  }
+  if (own) std::rethrow_exception(own);
+  collectives_.max(0);  // fails, with the reason, when the rank that has failed ends
+  throw OtherRankFailed();
 }
 
 void Trainer::begin_epoch_if_due() {
@@ -308,31 +321,28 @@ bool Trainer::evaluate() {
 // A failing evaluation must not lose the training before it.
 std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntry*>& due) {
   train_step_.settle();
+  const TellingCollectives collectives(collectives_);
+  std::exception_ptr error;
   try {
     const auto averaged = train_step_.use_weights_to_evaluate();
-    collectives_.broadcast(train_step_.buffers());
+    collectives.broadcast(train_step_.buffers());
     EncodeOptions options{.precision = precision_of(config_.train),
                           .batch_size = config_.eval.batch_size,
                           .data = config_.data};
     options.stop_requested = [] { return StopSignal::received() != 0; };
     if (log_) options.report = [this](const Progress& current) { log_->show(current); };
     std::vector<EvaluationResult> results;
-    for (const SuiteEntry* entry : due)
-      results.push_back(suite_.run(*entry, encoder_, options, collectives_));
+    for (const SuiteEntry* entry : due) results.push_back(suite_.run(*entry, encoder_, options, collectives));
+    collectives.ask();
     return results;
   } catch (const EvaluationStopped&) {
     throw;
+  } catch (const OtherRankFailed&) {
   } catch (const std::exception&) {
-    save_unless_saved();
-    throw;
+    error = std::current_exception();
+    collectives.tell();
   }
-}
-
-// After an error of this rank. The others do not know of it, and cannot give their parts.
-void Trainer::save_unless_saved() {
-  const bool shares_state = config_.distributed.shard_optimizer && collectives_.world_size() > 1;
-  if (shares_state || writes_parts()) return;
-  if (state_.step > 0 && saved_step_ != state_.step) save();
+  end_after_failure(error);
 }
 
 // Whether each rank writes its part of a checkpoint.
@@ -350,6 +360,7 @@ void Trainer::save() {
   } else {
     state.whole = train_step_.state();
   }
+  state.whole.merge(random_numbers(device_, collectives_));
   if (!checkpoints_) {
     if (is_sharded) write_part_of_checkpoint(state.parts, collectives_);
     return;
@@ -380,7 +391,6 @@ Checkpoint Trainer::checkpoint_with(NamedTensors state_of_step) const {
   if (state_.evaluated_step != state_.step) checkpoint.state.metrics.clear();  // they belong to other weights
   checkpoint.training = std::move(state_of_step);
   checkpoint.training.merge(log_->state());
-  add_random_numbers(checkpoint, device_);
   add_rollback(checkpoint, rolled_back_at_);
   return checkpoint;
 }

@@ -19,6 +19,7 @@
 #include "e2e/program.h"
 #include "support/named_tensors.h"
 #include "support/support.h"
+#include "support/test_files.h"
 
 namespace cloob::testing {
 namespace {
@@ -145,6 +146,16 @@ TEST(Distributed, ASignalToOneRankSavesOnAll) {
   EXPECT_EQ(std::ssize(losses("asked")), steps + 3);
 }
 
+const Words& sharded_settings() {
+  static const Words settings = {"--distributed.shard_optimizer", "true", "--checkpoint.sharded", "true"};
+  return settings;
+}
+
+Words joined(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 // All of the newest checkpoint.
 NamedTensors newest_checkpoint(const std::string& run) {
   const auto path = resolve_checkpoint(tiny_project() / run).path;
@@ -155,7 +166,7 @@ NamedTensors newest_checkpoint(const std::string& run) {
 }
 
 TEST(Distributed, AShardedRunIsTheSameAndContinuesOnAnyNumberOfRanks) {
-  const Words sharded = {"--distributed.shard_optimizer", "true", "--checkpoint.sharded", "true"};
+  const Words& sharded = sharded_settings();
   const Words constant = {"--schedule.kind", "constant"};
   const auto train = [&](const std::string& run, int ranks, const Words& first, const Words& second) {
     Words more = first;
@@ -177,6 +188,23 @@ TEST(Distributed, AShardedRunIsTheSameAndContinuesOnAnyNumberOfRanks) {
   ASSERT_EQ(found.size(), expected.size());
   for (std::size_t step = 0; step < found.size(); ++step) {
     EXPECT_NEAR(found[step], expected[step], step < 11 ? 0 : 1e-4) << step;
+  }
+}
+
+TEST(Distributed, ResumedRunsDrawTheSameRandomNumbers) {
+  const Words random = {"--model.image.patch_dropout", "0.5", "--schedule.kind", "constant"};
+  const auto train = [&](const std::string& run, const Words& more) {
+    const ProgramResult result =
+        run_cloob(tiny_project(), on_ranks(2, {}, training(run, joined(random, more))));
+    ASSERT_EQ(result.exit_status, 0) << result.errors;
+  };
+  train("drawn", {"--train.steps", "9"});
+  for (const Words& settings : {Words(), sharded_settings()}) {
+    const std::string run = fmt::format("drawn_again{}", settings.size());
+    train(run, joined(settings, {"--train.steps", "5"}));
+    train(run, joined(settings, {"--train.steps", "9", "--resume", "auto"}));
+    EXPECT_EQ(losses(run), losses("drawn"));
+    expect_same_bits(newest_checkpoint(run), newest_checkpoint("drawn"));
   }
 }
 
@@ -243,6 +271,98 @@ TEST(Distributed, EachShardOfAStreamIsReadByOneRank) {
   const ProgramResult idle = run_cloob(tiny_project(), on_ranks(4, {}, streams("piped_idle", {})));
   EXPECT_EQ(idle.exit_status, 2);
   EXPECT_THAT(idle.errors, HasSubstr("has 3 shards for 4 ranks"));
+}
+
+// Expects that an error of one of two ranks is told by both, and that the state after `steps` steps was saved.
+void expect_saved_after_error(const ProgramResult& failed, const std::string& run, int rank,
+                              const std::string& message, std::int64_t steps) {
+  EXPECT_EQ(failed.exit_status, 2);
+  EXPECT_THAT(failed.errors, ContainsRegex(fmt::format("error: rank {}: .*{}", rank, message)));
+  EXPECT_THAT(failed.errors, ContainsRegex(fmt::format("error: rank {}: rank {} of 2 on .* failed: .*{}",
+                                                       1 - rank, rank, message)));
+  EXPECT_EQ(std::ssize(losses(run)), steps);
+  EXPECT_EQ(load_training_state(resolve_checkpoint(tiny_project() / run).path).step, steps);
+}
+
+// A run whose `failing` rank cannot start command number `failing_start`, until there is a file "mended.RUN".
+Words training_on_failing_pipes(const std::string& run, int failing, int failing_start, const Words& more) {
+  const std::string pipes =
+      fmt::format("pipe:sh fail.sh {} {} {} {{00000..00002}}", run, failing, failing_start);
+  const Words settings = {"--data.train",
+                          pipes,
+                          "--data.index_folder",
+                          "counts_of_" + run,
+                          "--data.stream.retries",
+                          "0",
+                          "--data.threads",
+                          "1",
+                          "--data.prefetch_batches",
+                          "1",
+                          "--checkpoint.every_steps",
+                          "100"};
+  return training(run, joined(settings, more));
+}
+
+TEST(Distributed, DataThatOneRankCannotReadCostsNoTraining) {
+  write_file_atomically(tiny_project() / "fail.sh",
+                        "[ \"$RANK\" = $2 ] && [ ! -e mended.$1 ] && echo >> reads.$1 && "
+                        "[ $(wc -l < reads.$1) -ge $3 ] && exit 9; exec cat data/train/$4.tar");
+  write_file_atomically(tiny_project() / "mended.readable", "");
+  const ProgramResult calm =
+      run_cloob(tiny_project(), on_ranks(2, {}, training_on_failing_pipes("readable", 0, 0, {})));
+  ASSERT_EQ(calm.exit_status, 0) << calm.errors;
+  // Rank 0 starts three commands to count the samples, and then two an epoch; rank 1 starts one an epoch.
+  for (const int rank : {0, 1}) {
+    const std::string run = fmt::format("unreadable{}", rank);
+    const auto train = [&](const Words& more) {
+      const Words command = training_on_failing_pipes(run, rank, rank == 0 ? 8 : 3, more);
+      return run_cloob(tiny_project(), on_ranks(2, {}, command));
+    };
+    const Words settings = rank == 0 ? sharded_settings() : Words();
+    const ProgramResult failed = train(settings);
+    const std::int64_t steps = std::ssize(losses(run));
+    ASSERT_TRUE(steps > 0 && steps < 16) << failed.errors;
+    expect_saved_after_error(failed, run, rank, "the command exited with status 9", steps);
+    write_file_atomically(tiny_project() / ("mended." + run), "");
+    const ProgramResult resumed = train(joined(settings, {"--resume", "auto"}));
+    ASSERT_EQ(resumed.exit_status, 0) << resumed.errors;
+    expect_same_bits(newest_checkpoint(run), newest_checkpoint("readable"));
+  }
+}
+
+// Four labeled images, of which the first two are those of rank 0.
+void write_labeled_images(const std::string& folder, int wrong) {
+  Members members;
+  for (int image = 0; image < 4; ++image) {
+    const auto picture = fs::recursive_directory_iterator(tiny_project() / "data/held_out");
+    const auto found = std::ranges::find_if(
+        picture, [](const fs::directory_entry& entry) { return entry.path().extension() == ".png"; });
+    members.emplace_back(fmt::format("{}.png", image), read_file((*found).path()));
+    members.emplace_back(fmt::format("{}.cls", image), image == wrong ? "7" : "1");
+  }
+  const fs::path test = tiny_project() / folder / "test";
+  write_text(test / "nshards.txt", "1");
+  write_text(tiny_project() / folder / "classnames.txt", "circle\nsquare\n");
+  write_tar(test / "0.tar", members);
+}
+
+TEST(Distributed, AnEvaluationThatFailsOnOneRankCostsNoTraining) {
+  for (const int rank : {0, 1}) {
+    const std::string run = fmt::format("unevaluated{}", rank);
+    const auto train = [&](const Words& more) {
+      const Words settings = {
+          "--eval.zero_shot",         run + "_images", "--eval.every_steps", "5", "--eval.batch_size", "1",
+          "--checkpoint.every_steps", "100",           "--train.steps",      "7"};
+      const Words all = joined(settings, rank == 0 ? sharded_settings() : Words());
+      return run_cloob(tiny_project(), on_ranks(2, {}, training(run, joined(all, more))));
+    };
+    write_labeled_images(run + "_images", /*wrong=*/3 * rank);
+    expect_saved_after_error(train({}), run, rank, "has the label 7, but", 5);
+    write_labeled_images(run + "_images", /*wrong=*/-1);
+    const ProgramResult resumed = train({"--resume", "auto"});
+    EXPECT_EQ(resumed.exit_status, 0) << resumed.errors;
+    EXPECT_EQ(std::ssize(losses(run)), 7);
+  }
 }
 
 // The line of evaluations.jsonl of each evaluation of a step, without durations.

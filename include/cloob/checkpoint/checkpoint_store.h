@@ -60,7 +60,8 @@ class CheckpointStore {
   std::optional<CheckpointEntry> best() const;
 
  private:
-  using WriteParts = std::function<FileDigests(const std::filesystem::path& folder)>;
+  // Adds the bytes of all parts to `bytes`, before it writes.
+  using WriteParts = std::function<FileDigests(const std::filesystem::path& folder, std::uint64_t& bytes)>;
   std::filesystem::path save(const Checkpoint& checkpoint, const WriteParts& write_parts,
                              std::optional<std::int64_t> also_keep);
   void link_best() const;

@@ -15,7 +15,8 @@ struct LaunchOptions {
   std::int64_t num_ranks = 1;
   std::int64_t max_restarts = 0;
   std::vector<std::string> command;  ///< program and arguments
-  /// After the first rank has ended with an error, until the others are killed: a stopped process cannot end by itself.
+  /// After the first rank has ended with an error, until the others get SIGTERM. Five seconds later those that are stopped are
+  /// killed, because they cannot end by themselves; one that runs may be saving.
   std::chrono::seconds patience{10};
 };
 

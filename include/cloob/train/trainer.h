@@ -4,6 +4,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,7 +78,7 @@ class Trainer {
   // The training loop.
   RunResult train();
   int train_steps();
-  std::optional<DeliveredBatch> next_batch();
+  std::optional<DeliveredBatch> next_batch(std::exception_ptr& error);
   void begin_epoch_if_due();
   void step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer);
   void skip(const StepDecision& decision);
@@ -85,7 +86,7 @@ class Trainer {
   bool evaluate();
   std::vector<EvaluationResult> measure(const std::vector<const SuiteEntry*>& due);
   void save();
-  void save_unless_saved();
+  [[noreturn]] void end_after_failure(const std::exception_ptr& own);
   bool writes_parts() const;
   Checkpoint checkpoint_with(NamedTensors state_of_step) const;
   void roll_back();

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+
 #include "cloob/distributed/launcher.h"
 #include "cloob/distributed/rank_failure.h"
+#include "support/support.h"
 
 namespace cloob {
 namespace {
@@ -13,7 +16,9 @@ using namespace std::chrono_literals;
 
 TEST(DeadlineDeathTest, EndsTheProcessUnlessItIsMet) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  { const Deadline met(100s, "not seen"); }
+  {
+    const Deadline met(100s, "not seen");
+  }
   EXPECT_EXIT(
       {
         const Deadline missed(0s, "rank 0 does not answer");
@@ -37,6 +42,16 @@ TEST(Launcher, WaitsForRanksThatAreStoppedForAMoment) {
               .command = {"sh", "-c", "if [ $RANK = 1 ]; then (sleep 1; kill -CONT $$) & kill -STOP $$; fi"},
               .patience = 5s});
   EXPECT_EQ(status, 0);
+}
+
+TEST(Launcher, LeavesARankThatIsSavingToItself) {
+  const testing::TempDir folder;
+  const std::string save = "trap '' TERM; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; done; touch " +
+                           (folder / "saved").string() + "; exit 75";
+  const int status =
+      launch({.num_ranks = 2, .command = {"sh", "-c", "[ $RANK = 1 ] && exit 9; " + save}, .patience = 1s});
+  EXPECT_EQ(status, 9);
+  EXPECT_TRUE(std::filesystem::exists(folder / "saved"));
 }
 
 }  // namespace

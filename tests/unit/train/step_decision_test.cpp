@@ -42,8 +42,11 @@ TEST(StepDecision, IsTheSameOnAllRanks) {
     EXPECT_EQ(decision.own_seconds, (std::vector<double>{0.5, 2}));
     EXPECT_EQ(decision.stop_signal, 0);
     EXPECT_FALSE(decision.saves);
+    EXPECT_FALSE(decision.has_failure);
     EXPECT_EQ(decision.num_samples, 2) << "enough for a contrastive loss, although no rank has two";
   }
+  for (const StepDecision& decision : decisions({{.num_samples = 4}, {.has_failed = true}}))
+    EXPECT_TRUE(decision.has_failure);
 }
 
 }  // namespace
