@@ -95,7 +95,8 @@ class Check:
     # --- the parts, each a generator of (name, result) --------------------------------------------------------------
 
     def tests(self):
-        environment = {"CLOOB_TEST_DEVICE": self.device}
+        # c10d's flight recorder of LibTorch 2.11 crashes where ranks are threads of one process, as in some of these tests.
+        environment = {"CLOOB_TEST_DEVICE": self.device, "TORCH_FR_BUFFER_SIZE": "0"}
         tests = sorted((self.build / "tests").glob("cloob_*_unit")) + sorted((self.build / "tests").glob("cloob_*_parity"))
         for test in tests:
             started = time.monotonic()

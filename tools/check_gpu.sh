@@ -17,6 +17,7 @@ fi
 export CLOOB_TORCH_ROOT=${CLOOB_TORCH_ROOT:-$(python3 -c 'import importlib.util as i; print(*i.find_spec("torch").submodule_search_locations)')}
 build=build/step-$device
 started=$SECONDS
+mkdir -p build
 cmake --preset step -B "$build" -DCLOOB_CUDA="$([ "$device" = cuda ] && echo ON || echo OFF)" >"$build.log" 2>&1 &&
   cmake --build "$build" >>"$build.log" 2>&1 || { tail -n 40 "$build.log" >&2; exit 1; }
 echo "built in $((SECONDS - started)) seconds" >&2

@@ -16,9 +16,9 @@ for headers in fmt spdlog nlohmann CLI yaml-cpp gtest gmock gloo xxhash.h zlib.h
     echo "/usr/include/$headers is missing: run tools/setup.sh first" >&2
     exit 1
   fi
-  cp -r "$found" "$folder.new/include/"
+  cp -a "$found" "$folder.new/include/"
 done
-cp "/usr/lib/$machine"/lib{yaml-cpp,gtest,gtest_main,gmock,z}.a "$folder.new/lib/"
+cp -a "/usr/lib/$machine"/lib{yaml-cpp,gtest,gtest_main,gmock,z}.a "$folder.new/lib/"
 python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile --no-deps \
   --target "$folder.new/python" open_clip_torch==3.3.0 ftfy==6.3.1 wcwidth
 rm -rf "$folder"

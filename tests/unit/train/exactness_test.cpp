@@ -31,7 +31,7 @@ struct Experiment {
   std::int64_t parts = 1;  // of gradient caching
   bool shards_optimizer = false;
   bool syncs_batch_norms = true;
-  std::int64_t resnet_image_size = 32;
+  double batch_norm_bias = 0;
   double sgd_lr = 0.01;
 
   std::string name() const {
@@ -40,7 +40,6 @@ struct Experiment {
   }
   RunConfig config() const {
     RunConfig config = config_of(tower);
-    if (tower == ImageEncoderKind::resnet) config.model.image.image_size = resnet_image_size;
     config.loss.kind = loss;
     config.retrieval = {.kind = retrieval, .learn_beta = retrieval == RetrievalKind::hopfield};
     config.train.gradient_cache_parts = parts;
@@ -53,6 +52,12 @@ struct Experiment {
 DualEncoder starting_model(const Experiment& experiment) {
   DualEncoder model = model_of(experiment.config());
   const at::NoGradGuard no_grad;
+  for (const auto& parameter : model->named_parameters()) {
+    const std::string& name = parameter.key();
+    if (name.ends_with("bn1.bias") || name.ends_with("bn2.bias") || name.ends_with("bn3.bias") ||
+        name.ends_with("downsample.1.bias"))
+      parameter.value().detach().fill_(experiment.batch_norm_bias);
+  }
   for (const auto& buffer : model->named_buffers()) {
     if (buffer.key().ends_with("running_mean")) buffer.value().detach().normal_(0, 0.3);
     if (buffer.key().ends_with("running_var")) buffer.value().detach().uniform_(0.5, 2);
@@ -186,13 +191,16 @@ TEST(Exactness, InSinglePrecisionLossesAreTheSame) {
   }
 }
 
-// The ResNet has larger images here: normalized over the 12 values that a channel of its last stage has otherwise, it is chaotic,
-// and one process in single precision differs from itself in double precision by more than ranks do.
+// Compares with the distance that each tensor moved. The gradients of a ResNet jump where an input of a ReLU changes its sign, so
+// that rounding changes them by about its root, and by more in every step; with these biases no input is near zero.
+// What the updates themselves round counts apart: those biases that a later norm takes out again hardly move.
 TEST(Exactness, InSinglePrecisionGradientStepsDifferByRounding) {
+  constexpr double kRounding = kSteps * 6e-8;
   for (Experiment experiment : all_experiments()) {
     experiment.uses_adamw = false;
     experiment.type = at::kFloat;
-    experiment.resnet_image_size = 128;
+    experiment.batch_norm_bias = 6;
+    experiment.sgd_lr = 0.003;
     const NamedTensors before = copies_of(weights_of(starting_model(experiment)));
     const Trained whole = train_alone(experiment);
     for (const Begins& begins : kDivisions) {
@@ -202,7 +210,8 @@ TEST(Exactness, InSinglePrecisionGradientStepsDifferByRounding) {
         const double moved = (of(whole.tensors.at(name)) - of(start)).norm().item<double>();
         const double difference =
             (of(ranks[0].tensors.at(name)) - of(whole.tensors.at(name))).norm().item<double>();
-        EXPECT_LE(difference, 1e-3 * moved) << experiment.name() << ": " << name << " " << difference / moved;
+        EXPECT_LE(difference, 1e-3 * moved + kRounding * of(start).norm().item<double>())
+            << experiment.name() << ": " << name << " " << difference / moved;
       }
     }
   }
