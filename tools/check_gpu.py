@@ -100,9 +100,12 @@ class Check:
         tests = sorted((self.build / "tests").glob("cloob_*_unit")) + sorted((self.build / "tests").glob("cloob_*_parity"))
         for test in tests:
             started = time.monotonic()
-            output = self.run([str(test)], environment)
-            tail = [line for line in output.splitlines() if line.startswith("[  PASSED  ]") or line.startswith("[  SKIPPED ]")]
-            yield test.name, {"result": "; ".join(tail[:2]), "seconds": round(time.monotonic() - started, 1)}
+            # Ranks on the CPU say nothing of a GPU, and take a minute.
+            options = ["--gtest_filter=-Exactness.*"] if self.device == "cuda" else []
+            lines = self.run([str(test), *options], environment).splitlines()
+            passed = next(line.split("]")[1].strip() for line in lines if line.startswith("[  PASSED  ]"))
+            skipped = next((line.split("]")[1].split(",")[0].strip() for line in lines if line.startswith("[  SKIPPED ]") and "listed" in line), "none")
+            yield test.name, {"passed": passed, "skipped": skipped, "seconds": round(time.monotonic() - started, 1)}
 
     def step(self):
         for model in self.sizes["models"]:
