@@ -6,7 +6,7 @@ option(CLOOB_STEP_ONLY "Build only models, losses, the training step, its benchm
 set(CLOOB_SANITIZE "" CACHE STRING "Sanitizers for all targets, for example 'address,undefined' or 'thread'")
 # Both default to the environment variables of the same names, so that the scripts in tools/ and CMake agree.
 set(CLOOB_TORCH_ROOT "$ENV{CLOOB_TORCH_ROOT}" CACHE PATH
-  "LibTorch 2.15 or newer: the folder with include/ and lib/ (empty: what tools/setup.sh installed)")
+  "LibTorch 2.15 or newer, 2.11 for CLOOB_STEP_ONLY: the folder with include/ and lib/ (empty: what tools/setup.sh installed)")
 set(_deps_dir ${PROJECT_SOURCE_DIR}/.deps)
 if(NOT "$ENV{CLOOB_DEPS_DIR}" STREQUAL "")
   set(_deps_dir $ENV{CLOOB_DEPS_DIR})

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "cli/caption_lengths.h"
 #include "cli/commands.h"
 #include "cli/enum_option.h"
 #include "cli/output_file.h"

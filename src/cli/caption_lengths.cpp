@@ -1,6 +1,7 @@
 #include "cli/caption_lengths.h"
 
 #include "cloob/base/files.h"
+#include "cloob/run/run_config.h"
 #include "cloob/text/tokenizer.h"
 
 namespace cloob {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/step_arguments.h"
+#include "cli/caption_lengths.h"
 #include "cloob/cli/program.h"
 
 namespace cloob {

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/caption_lengths.h"
 #include "cloob/device/autocast.h"
 #include "cloob/objective/objective_system.h"
 #include "cloob/train/step_benchmark.h"
@@ -17,11 +17,6 @@ class App;
 
 namespace cloob {
 
-/// Tokens of each caption in a text file, start and end included, for the tokenizer and the context length of the settings.
-/// Empty in a program without tokenizers, which has no option --captions.
-using CaptionLengths =
-    std::function<std::vector<std::int64_t>(const std::string& file, const RunConfig& config)>;
-
 struct StepArguments {
   std::string model;
   std::optional<ObjectiveSystem> objective = ObjectiveSystem::clip;
@@ -30,7 +25,7 @@ struct StepArguments {
   Precision precision = Precision::fp32;
   std::string caption_tokens = "14";
   std::string captions;
-  CaptionLengths lengths_of;
+  CaptionLengths lengths_of;  // empty: there is no option --captions
   std::int64_t threads = 0;
   std::string json;
 };

@@ -168,8 +168,8 @@ struct AttemptResult {
   int stop_signal = 0;
 };
 
-// Waits until all ranks have ended, and ends those that cannot do it themselves. A rank that still runs after SIGTERM is saving:
-// otherwise its watch would have ended it.
+// Waits until all ranks have ended, and ends those that cannot do it themselves, because they are stopped. A rank that still runs
+// after SIGTERM may be saving.
 AttemptResult wait_for(RankProcesses& ranks, const LaunchOptions& options, const SignalQueue& signals) {
   int stop_signal = 0;
   std::optional<Clock::time_point> first_failure;

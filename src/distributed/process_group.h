@@ -18,7 +18,8 @@ inline constexpr std::chrono::hours kNever{24 * 365};
 bool sends_gpu_tensors_through_host();
 
 /// Connects the ranks for operations whose order is independent of those of other groups: by Gloo for tensors on the CPU and, if
-/// the ranks compute on GPUs, by NCCL for theirs, or by Gloo as well. Throws UserError if the ranks cannot reach each other within `start_timeout`.
+/// the ranks compute on GPUs, by NCCL for theirs, or by Gloo as well. Throws UserError if the ranks cannot reach each other within
+/// `start_timeout`.
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const c10::intrusive_ptr<c10d::Store>& store,
                                                           const std::string& name,
                                                           const RankEnvironment& environment,

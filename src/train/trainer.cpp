@@ -154,8 +154,7 @@ RunResult Trainer::train() {
   const bool is_complete = state_.step == schedule_->total_steps() && !evaluation_is_due();
   const int stop_signal = is_complete ? 0 : std::max(received, evaluation_signal_);
   if (stop_signal != 0 && saved_step_ != state_.step) save();
-  // Launchers end all ranks soon after the first one has ended, and rank 0 may still be writing.
-  if (stop_signal != 0) collectives_.max(0);
+  if (stop_signal != 0) wait_until_saved();
   train_step_.settle();
   if (profile_) profile_->finish();
   if (stop_signal == 0 && state_.step > 0 && num_skipped_ == state_.step) {
@@ -220,11 +219,14 @@ std::optional<DeliveredBatch> Trainer::next_batch(std::exception_ptr& error) {
   }
 }
 
+// Before a rank ends: launchers end all soon after the first one has ended, and rank 0 may still be writing.
+void Trainer::wait_until_saved() const { collectives_.max(0); }
+
 // All ranks are here after an error of some; `own` is that of this one, or null. It must not lose the training before it.
 void Trainer::end_after_failure(const std::exception_ptr& own) {
   try {
     if (state_.step > 0 && saved_step_ != state_.step) save();
-    collectives_.max(0);  // launchers end all ranks soon after the first one, and rank 0 may still be writing
+    wait_until_saved();
   } catch (const std::exception& error) {
     if (!own) throw;
     log_warning("checkpoint", "{}", error.what());

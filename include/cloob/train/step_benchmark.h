@@ -28,8 +28,8 @@ struct StepBenchmarkResult {
   std::int64_t bytes_per_step = 0;  ///< of the tensors that this rank gives to collective operations
 };
 
-/// Trains on one batch of noise, the same for any number of ranks, of which each has its part: a first step, an untimed one, then `steps` timed ones. Throws UserError for
-/// caption lengths that the model does not support.
+/// Trains on one batch of noise, the same for any number of ranks, of which each has its part: a first step, an untimed one, then
+/// `steps` timed ones. Throws UserError for caption lengths that the model does not support.
 StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collectives& collectives);
 
 }  // namespace cloob

@@ -86,6 +86,7 @@ class Trainer {
   bool evaluate();
   std::vector<EvaluationResult> measure(const std::vector<const SuiteEntry*>& due);
   void save();
+  void wait_until_saved() const;
   [[noreturn]] void end_after_failure(const std::exception_ptr& own);
   bool writes_parts() const;
   Checkpoint checkpoint_with(NamedTensors state_of_step) const;

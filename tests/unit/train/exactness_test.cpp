@@ -193,14 +193,16 @@ TEST(Exactness, InSinglePrecisionLossesAreTheSame) {
 
 // Compares with the distance that each tensor moved. The gradients of a ResNet jump where an input of a ReLU changes its sign, so
 // that rounding changes them by about its root, and by more in every step; with these biases no input is near zero.
-// What the updates themselves round counts apart: those biases that a later norm takes out again hardly move.
 TEST(Exactness, InSinglePrecisionGradientStepsDifferByRounding) {
-  constexpr double kRounding = kSteps * 6e-8;
   for (Experiment experiment : all_experiments()) {
     experiment.uses_adamw = false;
     experiment.type = at::kFloat;
-    experiment.batch_norm_bias = 6;
-    experiment.sgd_lr = 0.003;
+    double rounding = 0;  // of the updates themselves: biases that a later norm takes out again hardly move
+    if (experiment.tower == ImageEncoderKind::resnet) {
+      experiment.batch_norm_bias = 6;
+      experiment.sgd_lr = 0.003;
+      rounding = kSteps * 6e-8;
+    }
     const NamedTensors before = copies_of(weights_of(starting_model(experiment)));
     const Trained whole = train_alone(experiment);
     for (const Begins& begins : kDivisions) {
@@ -210,7 +212,7 @@ TEST(Exactness, InSinglePrecisionGradientStepsDifferByRounding) {
         const double moved = (of(whole.tensors.at(name)) - of(start)).norm().item<double>();
         const double difference =
             (of(ranks[0].tensors.at(name)) - of(whole.tensors.at(name))).norm().item<double>();
-        EXPECT_LE(difference, 1e-3 * moved + kRounding * of(start).norm().item<double>())
+        EXPECT_LE(difference, 1e-3 * moved + rounding * of(start).norm().item<double>())
             << experiment.name() << ": " << name << " " << difference / moved;
       }
     }
