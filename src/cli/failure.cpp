@@ -11,9 +11,9 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/first_line.h"
+#include "cloob/base/rank_failure.h"
 #include "cloob/base/text.h"
 #include "cloob/cli/program.h"
-#include "cloob/distributed/rank_failure.h"
 
 namespace cloob {
 namespace {

@@ -18,10 +18,10 @@
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
 #include "cloob/base/message.h"
+#include "cloob/base/rank_failure.h"
 #include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
-#include "cloob/distributed/rank_failure.h"
 #include "cloob/report/progress.h"
 
 namespace cloob {

@@ -3,10 +3,8 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/cpu/Utils.h>
-#include <c10/core/CachingDeviceAllocator.h>
 
 #include "cloob/base/error.h"
-#include "cloob/base/memory.h"
 
 namespace cloob {
 
@@ -54,12 +52,5 @@ void allow_tf32(bool allowed) {
 void set_num_threads(std::int64_t threads) { at::set_num_threads(static_cast<int>(threads)); }
 
 std::int64_t num_threads() { return at::get_num_threads(); }
-
-std::uint64_t peak_memory_bytes(c10::Device device) {
-  if (device.is_cpu()) return peak_rss_bytes();
-  const auto index = device.has_index() ? device.index() : c10::DeviceIndex{0};
-  const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(index);
-  return static_cast<std::uint64_t>(stats.allocated_bytes[0].peak);
-}
 
 }  // namespace cloob

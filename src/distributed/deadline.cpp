@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "cloob/distributed/rank_failure.h"
+#include "cloob/base/rank_failure.h"
 
 namespace cloob {
 

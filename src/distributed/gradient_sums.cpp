@@ -10,7 +10,7 @@
 #include <optional>
 #include <utility>
 
-#include "cloob/distributed/rank_failure.h"
+#include "cloob/base/rank_failure.h"
 
 namespace cloob {
 namespace {

@@ -20,7 +20,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
-#include "cloob/distributed/rank_failure.h"
+#include "cloob/base/rank_failure.h"
 
 namespace cloob {
 namespace {
@@ -28,7 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::array kForwarded = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-constexpr std::chrono::seconds kUntilKilled{5};  // after SIGTERM
+constexpr std::chrono::seconds kUntilStoppedAreKilled{5};  // after SIGTERM
 
 // While it exists, SIGCHLD and the forwarded signals are taken by `next` instead of interrupting the program.
 class SignalQueue {
@@ -168,8 +168,7 @@ struct AttemptResult {
   int stop_signal = 0;
 };
 
-// Waits until all ranks have ended, and ends those that cannot do it themselves, because they are stopped. A rank that still runs
-// after SIGTERM may be saving.
+// Waits until all ranks have ended, and ends those that do not do it themselves.
 AttemptResult wait_for(RankProcesses& ranks, const LaunchOptions& options, const SignalQueue& signals) {
   int stop_signal = 0;
   std::optional<Clock::time_point> first_failure;
@@ -178,9 +177,12 @@ AttemptResult wait_for(RankProcesses& ranks, const LaunchOptions& options, const
     const bool must_end = ranks.status() != 0 || ranks.only_stopped_are_left();
     if (must_end && !first_failure) first_failure = Clock::now();
     if (!must_end) first_failure.reset();
-    if (first_failure && Clock::now() - *first_failure > options.patience + kUntilKilled) {
+    const auto waited = first_failure ? Clock::now() - *first_failure : Clock::duration::zero();
+    if (waited > options.patience + options.time_to_save) {
+      ranks.kill_rest(SIGKILL);
+    } else if (waited > options.patience + kUntilStoppedAreKilled) {
       ranks.kill_stopped();
-    } else if (first_failure && !was_asked && Clock::now() - *first_failure > options.patience) {
+    } else if (waited > options.patience && !was_asked) {
       was_asked = true;
       ranks.kill_rest(SIGTERM);
     }

@@ -9,7 +9,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/first_line.h"
-#include "cloob/distributed/rank_failure.h"
+#include "cloob/base/rank_failure.h"
 
 namespace cloob {
 namespace {

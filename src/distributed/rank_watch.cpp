@@ -8,8 +8,8 @@
 #include "cloob/base/first_line.h"
 #include "cloob/base/host_name.h"
 #include "cloob/base/log.h"
+#include "cloob/base/rank_failure.h"
 #include "cloob/base/text.h"
-#include "cloob/distributed/rank_failure.h"
 #include "distributed/deadline.h"
 #include "distributed/rank_keys.h"
 

@@ -14,7 +14,7 @@
 #include "cloob/base/full_precision.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/timer.h"
-#include "cloob/device/device.h"
+#include "cloob/device/device_memory.h"
 #include "cloob/objective/contrastive_objective.h"
 
 namespace cloob {
@@ -43,7 +43,8 @@ double forward_backward(const LossBenchmark& benchmark) {
   const auto [loss, retrieval] = kinds_of(benchmark.objective);
   const ContrastiveObjective objective({.kind = loss}, {.kind = retrieval, .beta = benchmark.beta},
                                        benchmark.image_ND.device());
-  const at::Tensor inv_tau = at::scalar_tensor(benchmark.inv_tau, at::kDouble);
+  const at::Tensor inv_tau =
+      at::scalar_tensor(benchmark.inv_tau, benchmark.image_ND.options().dtype(at::kDouble));
   const at::Tensor output = objective.evaluate(benchmark.image_ND, benchmark.text_ND, inv_tau);
   output.backward();
   return output.item<double>();
@@ -76,8 +77,8 @@ LossBenchmarkResult benchmark_loss(const LossBenchmark& benchmark) {
 
   const LossBenchmark leaves = with_leaf_features(benchmark, benchmark.image_ND.size(0));
   const c10::Device device = leaves.image_ND.device();
-  reset_peak_rss();
-  const std::uint64_t before = device.is_cpu() ? current_rss_bytes() : peak_memory_bytes(device);
+  reset_peak_memory(device);
+  const std::uint64_t before = memory_bytes(device);
   const Timer timer;
   LossBenchmarkResult result{.loss = forward_backward(leaves)};
   result.grad_norm_image = leaves.image_ND.grad().norm().item<double>();  // waits for a GPU

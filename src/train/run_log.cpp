@@ -12,7 +12,7 @@
 #include "cloob/base/log.h"
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
-#include "cloob/device/device.h"
+#include "cloob/device/device_memory.h"
 #include "cloob/image/contact_sheet.h"
 #include "cloob/image/encode.h"
 #include "train/data_report.h"

@@ -17,6 +17,7 @@
 #include "cloob/base/timer.h"
 #include "cloob/device/device.h"
 #include "cloob/device/device_graph.h"
+#include "cloob/device/device_memory.h"
 #include "cloob/device/streams.h"
 #include "cloob/task/make_task.h"
 #include "cloob/text/padding.h"

@@ -11,6 +11,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/base/rank_failure.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/sharded_training.h"
 #include "cloob/checkpoint/share_checkpoint.h"
@@ -19,6 +20,7 @@
 #include "cloob/optim/schedule.h"
 #include "cloob/run/import_model.h"
 #include "cloob/train/stop_signal.h"
+#include "train/activity.h"
 #include "train/batch_feed.h"
 #include "train/common_failure.h"
 #include "train/data_report.h"
@@ -173,10 +175,8 @@ int Trainer::train_steps() {
     begin_epoch_if_due();
     const Timer timer;
     const double waited = collectives_.communication().seconds;
-    collectives_.announce(RankActivity::data);
     std::exception_ptr error;
     const std::optional<DeliveredBatch> delivered = next_batch(error);
-    collectives_.announce(RankActivity::step);
     const StepDecision decision = decide({.has_failed = error != nullptr,
                                           .stop_signal = StopSignal::received(),
                                           .save_is_due = schedule_->save_is_due(since_save_.seconds()),
@@ -211,6 +211,7 @@ int Trainer::train_steps() {
 
 // Nothing if the program was asked to stop, or after an error.
 std::optional<DeliveredBatch> Trainer::next_batch(std::exception_ptr& error) {
+  const Activity activity(collectives_, RankActivity::data);
   try {
     return feed_->next(train_step_.reads_images_on_host());
   } catch (const std::exception&) {
@@ -229,11 +230,11 @@ void Trainer::end_after_failure(const std::exception_ptr& own) {
     wait_until_saved();
   } catch (const std::exception& error) {
     if (!own) throw;
-    log_warning("checkpoint", "{}", error.what());
+    log_warning("checkpoint", "step {} was not saved: {}", with_thousands(state_.step), error.what());
   }
   if (own) std::rethrow_exception(own);
-  collectives_.max(0);  // fails, with the reason, when the rank that has failed ends
-  throw OtherRankFailed();
+  collectives_.max(0);  // throws RankFailure, with the reason, when the rank that has failed ends
+  throw InternalError("a rank that has failed did not end");
 }
 
 void Trainer::begin_epoch_if_due() {
@@ -303,7 +304,7 @@ void Trainer::roll_back() {
 // Returns false if a signal to any rank interrupted it; the resumed run repeats the evaluation.
 bool Trainer::evaluate() {
   const Timer timer;
-  collectives_.announce(RankActivity::evaluation);
+  const Activity activity(collectives_, RankActivity::evaluation);
   try {
     const std::vector<EvaluationResult> results = measure(schedule_->due_evaluations(progress()));
     state_.time_s += timer.seconds();
@@ -339,6 +340,8 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
     return results;
   } catch (const EvaluationStopped&) {
     throw;
+  } catch (const RankFailure&) {
+    throw;  // nothing more can be done together
   } catch (const OtherRankFailed&) {
   } catch (const std::exception&) {
     error = std::current_exception();
@@ -351,10 +354,10 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
 bool Trainer::writes_parts() const { return config_.checkpoint.sharded && collectives_.world_size() > 1; }
 
 void Trainer::save() {
+  const Activity activity(collectives_, RankActivity::checkpoint);
   train_step_.settle();
   since_save_.restart();
   saved_step_ = state_.step;
-  collectives_.announce(RankActivity::checkpoint);
   const bool is_sharded = writes_parts();
   TrainStep::SplitState state;
   if (is_sharded) {

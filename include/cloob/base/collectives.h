@@ -44,7 +44,8 @@ struct CommunicationTotals {
   std::int64_t bytes = 0;  ///< of the tensors that it gave to operations
 };
 
-/// Collective operations: every rank must make the same calls in the same order, also in the backward pass.
+/// Collective operations: every rank must make the same calls in the same order, also in the backward pass. They throw
+/// RankFailure.
 class Collectives {
  public:
   virtual ~Collectives() = default;

@@ -44,7 +44,4 @@ void allow_tf32(bool allowed);
 void set_num_threads(std::int64_t threads);
 std::int64_t num_threads();
 
-/// Peak bytes allocated to tensors on a GPU; on the CPU, the peak resident memory of the process.
-std::uint64_t peak_memory_bytes(c10::Device device);
-
 }  // namespace cloob

@@ -16,8 +16,9 @@ struct LaunchOptions {
   std::int64_t max_restarts = 0;
   std::vector<std::string> command;  ///< program and arguments
   /// After the first rank has ended with an error, until the others get SIGTERM. Five seconds later those that are stopped are
-  /// killed, because they cannot end by themselves; one that runs may be saving.
+  /// killed, because they cannot end by themselves; one that runs may be saving, and is killed after `time_to_save`.
   std::chrono::seconds patience{10};
+  std::chrono::seconds time_to_save{1800};
 };
 
 /// Runs the command once per rank, with the environment that torchrun would set, and waits for all. Forwards SIGINT, SIGTERM,

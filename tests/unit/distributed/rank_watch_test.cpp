@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "cloob/distributed/rank_failure.h"
+#include "cloob/base/rank_failure.h"
 #include "support/connected_ranks.h"
 
 namespace cloob {

@@ -11,8 +11,8 @@
 
 #include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
+#include "cloob/base/rank_failure.h"
 #include "cloob/distributed/launcher.h"
-#include "cloob/distributed/rank_failure.h"
 #include "support/connected_ranks.h"
 #include "support/support.h"
 
