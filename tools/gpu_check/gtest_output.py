@@ -38,7 +38,7 @@ def failures_of(output):
     """A sentence and, for the results, the shortened lines of failed tests."""
     blocks, unfinished = blocks_of_failed(output)
     names = [name for name in blocks if name != unfinished]
-    said = [f"{len(names)} tests failed: {', '.join(names[:MOST_BLOCKS])}"] if names else []
+    said = [f"{len(names)} failed: {', '.join(names[:MOST_BLOCKS])}"] if names else []
     if unfinished:
         said.append(f"{unfinished} did not end")
     kept = dict(list(blocks.items())[-MOST_BLOCKS:])

@@ -32,29 +32,26 @@ class StepBuild:
     def configure(self):
         torch = torch_root()
         cuda = "ON" if self.device == "cuda" else "OFF"
-        # Fresh: paths found for another LibTorch must not stay.
-        self.record.stdout_of(["cmake", "--fresh", "--preset", "step", "-B", self.folder, f"-DCLOOB_TORCH_ROOT={torch}",
+        cache = self.folder / "CMakeCache.txt"
+        # Paths found for another LibTorch must not stay.
+        fresh = ["--fresh"] if cache.exists() and f"CLOOB_TORCH_ROOT:PATH={torch}\n" not in cache.read_text() else []
+        self.record.stdout_of(["cmake", *fresh, "--preset", "step", "-B", self.folder, f"-DCLOOB_TORCH_ROOT={torch}",
                                f"-DCLOOB_CUDA={cuda}"], folder=ROOT)
         return {"torch_root": torch}
 
     def compile(self):
         if not (self.folder / "build.ninja").exists():
             raise Failed("not configured")
-        ninja = ["cmake", "--build", self.folder, "--"]
-        status, output, _ = self.record.run([*ninja, "-k", "0"], folder=ROOT)
+        programs = [self.program, *self.tests().values()]
+        for program in programs:  # those of an earlier build, which must not be tested in place of what does not compile now
+            program.unlink(missing_ok=True)
+        status, output, _ = self.record.run(["cmake", "--build", self.folder, "--", "-k", "0"], folder=ROOT)
         if status == 0:
-            return {}
-        missing = self.remove_outdated(self.record.run([*ninja, "-n"], folder=ROOT)[1])
-        raise Failed(f"{how_it_ended(status)}: {len(missing)} programs were not built", not_built=missing,
+            return {"programs": len(programs)}
+        missing = [program.name for program in programs if not program.exists()]
+        raise Failed(f"{how_it_ended(status)}: {len(missing)} of {len(programs)} programs were not built", not_built=missing,
                      failed_steps=re.findall(r"^FAILED: (?:\[.*?\] )?(\S+)", output, re.MULTILINE),
                      errors=[line[:500] for line in output.splitlines() if re.search(r"error:|undefined reference", line)][:20])
-
-    def remove_outdated(self, dry_run):
-        """Programs that an earlier build has left and that this one could not renew must not be tested."""
-        missing = re.findall(r"Linking CXX executable (\S+)", dry_run)
-        for program in missing:
-            (self.folder / program).unlink(missing_ok=True)
-        return missing
 
     def require(self, program):
         if not program.exists():
