@@ -5,6 +5,7 @@
 
 Parts, in this order, the most telling first:
 
+  machine  compilers, PyTorch and GPUs; always
   build    the build; where a file does not compile, the others are built and what could be linked is tested
   device   a step on the device against the CPU in fp64, in fp32 and bf16, captured and not; unit tests of devices and graphs
   step     `cloob bench step`: ViT-B-32 and RN50 in bf16, with and without train.cuda_graph
@@ -63,7 +64,10 @@ class Check:
         self.num_devices = 2 if device == "cpu" else 1
 
     def build(self):
-        return [("machine", self.describe_machine), ("configure", self.step_build.configure), ("compile", self.step_build.compile)]
+        return [("configure", self.step_build.configure), ("compile", self.step_build.compile)]
+
+    def machine(self):
+        return [("found", self.describe_machine)]
 
     def describe_machine(self):
         found = {"processors": len(os.sched_getaffinity(0))}
@@ -71,7 +75,8 @@ class Check:
                               "torch": [sys.executable, "-c", "import torch as t; print(t.__version__, t.cuda.device_count())"],
                               "gpus": ["nvidia-smi", "-L"]}.items():
             try:
-                found[name] = self.record.stdout_of(command, limit=60).strip()
+                lines = self.record.stdout_of(command, limit=60).strip().splitlines()
+                found[name] = "\n".join(lines if name == "gpus" else lines[:1])
             except (Failed, OSError) as error:
                 found[name] = f"not found: {error}"
         if self.device == "cuda":
@@ -129,11 +134,15 @@ class Check:
     def measured(self, command, environment=None):
         """The line of JSON that a benchmark prints at its end."""
         try:
-            return json.loads(self.record.stdout_of(command, environment).splitlines()[-1])
+            output = self.record.stdout_of(command, environment)
         except Failed as failed:
             if NO_MEMORY.search(str(failed)):
                 raise OutOfMemory(str(failed)) from None
             raise
+        try:
+            return json.loads(output.splitlines()[-1])
+        except (ValueError, IndexError):
+            raise Failed(f"no line of JSON: {shortened(output)}") from None
 
     def bench(self, kind, options, settings=(), environment=None):
         device = "--device" if kind == "loss" else "--train.device"
@@ -160,7 +169,7 @@ class Check:
             raise Failed(str(error)) from None
         difference = abs(result["loss"] / result["single_process_loss"] - 1)
         if not difference < SAME:
-            raise Failed(f"the loss of {ranks} ranks is {result['loss']}, that of one process {result['single_process_loss']}")
+            raise Failed(f"the loss of {ranks} ranks is {result['loss']}, that of one process {result['single_process_loss']}", **result)
         return {**result, "relative_difference": difference}
 
     def gloo(self):
@@ -202,7 +211,7 @@ class Check:
                 raise Failed(f"a rank was killed and the others still run after {seconds} s", errors=shortened(messages))
             if status == 0:
                 raise Failed("a rank was killed and the status is 0", errors=shortened(messages))
-            return {"ended_after_s": seconds, "status": status, "message": next(iter(messages.strip().splitlines()), "")}
+            return {"ended_after_s": seconds, "status": status, "message": first_line(messages)}
 
     def peer(self):
         python = {"PYTHONPATH": f"{ROOT / '.deps' / 'step' / 'python'}:{os.environ.get('PYTHONPATH', '')}"}
@@ -222,7 +231,7 @@ class Check:
         return entries
 
     def run(self, parts):
-        for part in parts:
+        for part in dict.fromkeys(["machine", *parts]):  # which counts the devices
             self.record.note(f"\n########## {part}")
             limit = self.record.results["budget_seconds"] * SHARE if part == "build" else self.sizes["limit"]
             try:
@@ -233,20 +242,24 @@ class Check:
                 self.record.add(part, name, action, limit)
 
 
-PARTS = {"build": Check.build, "device": Check.device_tests, "step": Check.step, "loss": Check.loss, "gloo": Check.gloo,
-         "peer": Check.peer, "ranks": Check.ranks, "units": Check.units}
+PARTS = {"machine": Check.machine, "build": Check.build, "device": Check.device_tests, "step": Check.step, "loss": Check.loss,
+         "gloo": Check.gloo, "peer": Check.peer, "ranks": Check.ranks, "units": Check.units}
 
 
 def raise_again(error):
     raise error
 
 
+def first_line(value):
+    return (str(value).strip().splitlines() or [""])[0]
+
+
 def summary(results):
     for part, entries in results["parts"].items():
         for name, result in entries.items():
-            numbers = {key: value for key, value in result.items() if not isinstance(value, (dict, list)) and "\n" not in str(value)}
-            text = "  ".join(f"{key} {value:.5g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items())
-            yield f"{part:6} {name:28} {text[:1000]}"
+            words = (f"{key} {value:.5g}" if isinstance(value, float) else f"{key} {first_line(value)}"
+                     for key, value in result.items() if not isinstance(value, (dict, list)))
+            yield f"{part:7} {name:28} {'  '.join(words)[:1000]}"
     for key in ("failed", "left_out"):
         yield f"{key.replace('_', ' ')}: {', '.join(results[key]) or 'none'}"
 

@@ -88,9 +88,9 @@ class Record:
         except OutOfMemory as failed:
             entries[name] = {"out_of_memory": str(failed)}
         except Failed as failed:
-            entries[name] = {"failed": str(failed), **failed.details}
+            entries[name] = {"failed": str(failed), **{key: value for key, value in failed.details.items() if value}}
         except Exception as error:  # whatever it was, the other entries are worth their time
-            entries[name] = {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+            entries[name] = {"failed": f"{type(error).__name__}: {error}", "traceback": shortened(traceback.format_exc())}
         if "failed" in entries[name]:
             self.results["failed"].append(title)
             print(f"{title}: {entries[name]['failed']}", file=sys.stderr)
