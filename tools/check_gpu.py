@@ -40,7 +40,7 @@ SIZES = {  # by device; limits are those of one command, in seconds
     "cuda": {"budget": 480, "limit": 120, "models": ["ViT-B-32", "RN50"], "batches": [256, 1024], "steps": 20, "loss": 32768,
              "same_model": "ViT-B-32", "same_batch": 32, "ranks_batch": 256, "killed_ends_within": 60,
              "peer_models": ["ViT-B-32", "RN50"], "peer_batches": [256, 1024]},
-    "cpu": {"budget": 3300, "limit": 600, "models": ["tiny-vit", "tiny-resnet"], "batches": [8], "steps": 2, "loss": 1024,
+    "cpu": {"budget": 3300, "limit": 1200, "models": ["tiny-vit", "tiny-resnet"], "batches": [8], "steps": 2, "loss": 1024,
             "same_model": "tiny-vit", "same_batch": 8, "ranks_batch": 8, "killed_ends_within": 60,
             "peer_models": ["ViT-S-32"], "peer_batches": [2]},
 }
