@@ -66,7 +66,6 @@ find_path(GLOO_INCLUDE_DIR gloo/algorithm.h)
 require_package(GLOO_INCLUDE_DIR gloo libgloo-dev)
 add_library(gloo::headers INTERFACE IMPORTED)
 target_include_directories(gloo::headers SYSTEM INTERFACE ${GLOO_INCLUDE_DIR})
-target_compile_definitions(gloo::headers INTERFACE USE_C10D_GLOO)
 
 include(FindLibTorch)
 message(STATUS "Found:\n  LibTorch ${CLOOB_TORCH_VERSION} in ${CLOOB_TORCH_DIR} (CUDA: ${CLOOB_CUDA})"

@@ -56,15 +56,24 @@ if(CLOOB_CUDA)
   target_link_options(torch::torch INTERFACE
     -Wl,--no-as-needed ${_torch_lib}/libtorch_cuda.so ${_torch_lib}/libc10_cuda.so -Wl,--as-needed)
   file(GLOB _cuda_includes ${CLOOB_TORCH_DIR}/../nvidia/*/include)
-  find_path(CLOOB_CUDA_INCLUDE_DIR cuda_runtime_api.h HINTS ${_cuda_includes} ENV CUDA_HOME PATH_SUFFIXES include
-    PATHS /usr/local/cuda/include)
-  if(NOT CLOOB_CUDA_INCLUDE_DIR)
-    message(FATAL_ERROR "cuda_runtime_api.h was not found: run tools/setup.sh --cuda, or set CUDA_HOME to a CUDA toolkit")
-  endif()
-  find_path(CLOOB_NCCL_INCLUDE_DIR nccl.h HINTS ${_cuda_includes} ${CLOOB_CUDA_INCLUDE_DIR})
-  if(NOT CLOOB_NCCL_INCLUDE_DIR)
-    message(FATAL_ERROR "nccl.h was not found: run tools/setup.sh --cuda, or install NCCL's headers")
-  endif()
-  target_include_directories(torch::cuda SYSTEM INTERFACE ${CLOOB_CUDA_INCLUDE_DIR} ${CLOOB_NCCL_INCLUDE_DIR})
+  file(GLOB _cuda_toolkits /usr/local/cuda-*/include)
+  # find_cuda_header(HEADER WHAT_TO_DO): for torch::cuda; pip's libraries of CUDA, which fit LibTorch, go before a toolkit.
+  function(find_cuda_header header what_to_do)
+    string(MAKE_C_IDENTIFIER ${header} id)
+    find_path(CLOOB_CUDA_${id} ${header} HINTS ${_cuda_includes} ENV CUDA_HOME PATH_SUFFIXES include include/cccl cccl
+      PATHS /usr/local/cuda/include ${_cuda_toolkits})
+    if(NOT CLOOB_CUDA_${id})
+      message(FATAL_ERROR "${header} was not found: ${what_to_do}")
+    endif()
+    target_include_directories(torch::cuda SYSTEM INTERFACE ${CLOOB_CUDA_${id}})
+  endfunction()
+  find_cuda_header(cuda_runtime_api.h "run tools/setup.sh --cuda, or set CUDA_HOME to a CUDA toolkit")
+  find_cuda_header(nccl.h "run tools/setup.sh --cuda, or install NCCL's headers")
+  # What the headers above include, but pip's libraries do not contain.
+  find_cuda_header(crt/host_defines.h "install the CUDA toolkit (its package cuda-crt), or set CUDA_HOME to where it is")
+  find_cuda_header(nv/target "install the CUDA toolkit (its package cuda-cccl), or set CUDA_HOME to where it is")
   target_compile_definitions(torch::cuda INTERFACE CLOOB_HAS_CUDA=1 USE_C10D_NCCL)
 endif()
+
+# What c10d's ProcessGroupGloo.hpp declares nothing without; LibTorch has Gloo in all its builds.
+target_compile_definitions(gloo::headers INTERFACE USE_C10D_GLOO)

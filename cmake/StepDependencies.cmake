@@ -2,8 +2,8 @@
 # fills: headers, and static libraries of what has no header-only form. Machines with GPUs often have PyTorch and no packages.
 set(CLOOB_STEP_DEPS_DIR ${PROJECT_SOURCE_DIR}/.deps/step CACHE PATH "Filled by tools/collect_step_dependencies.sh")
 if(NOT EXISTS ${CLOOB_STEP_DEPS_DIR}/include/gloo)
-  message(FATAL_ERROR "no dependencies in ${CLOOB_STEP_DEPS_DIR}: run tools/collect_step_dependencies.sh on Debian 12 after "
-    "tools/setup.sh, and bring the folder here")
+  message(FATAL_ERROR "no dependencies in ${CLOOB_STEP_DEPS_DIR}: the folder is not part of the repository. Run "
+    "tools/collect_step_dependencies.sh on Debian 12 after tools/setup.sh, and copy the folder here")
 endif()
 
 # add_step_dependency(TARGET [LIBRARY]): the headers are in one folder for all.
@@ -19,7 +19,6 @@ foreach(target fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json CLI11::CLI11
 endforeach()
 target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY)
 target_compile_definitions(spdlog::spdlog INTERFACE SPDLOG_FMT_EXTERNAL)
-target_compile_definitions(gloo::headers INTERFACE USE_C10D_GLOO)
 target_compile_definitions(libxxhash::libxxhash INTERFACE XXH_INLINE_ALL)
 add_step_dependency(yaml-cpp::yaml-cpp libyaml-cpp.a)
 add_step_dependency(ZLIB::ZLIB libz.a)

@@ -1,233 +1,297 @@
 #!/usr/bin/env python3
-"""Checks and measures a build of the training step (preset step) on a device; started by tools/check_gpu.sh.
+"""Builds the training step alone (preset step), and checks and measures it on all GPUs; started by tools/check_gpu.sh.
 
-  tools/check_gpu.py BUILD --device cuda|cpu [--out FILE] [--budget SECONDS] [--only PART,...]
+  tools/check_gpu.sh [--device cuda|cpu] [--out FILE.json] [--budget SECONDS] [--only PART,...]
 
-Parts, in this order:
+Parts, in this order, the most telling first:
 
-  tests    the device tests (a step against the CPU in fp64, in fp32 and bf16, captured and not) and the unit tests of the rooms
+  machine  compilers, PyTorch and GPUs; always
+  build    the build; where a file does not compile, the others are built and what could be linked is tested
+  device   a step on the device against the CPU in fp64, in fp32 and bf16, captured and not; unit tests of devices and graphs
   step     `cloob bench step`: ViT-B-32 and RN50 in bf16, with and without train.cuda_graph
   loss     `cloob bench loss` of CLIP and CLOOB at 32,768 pairs
   gloo     two ranks on one device, whose tensors travel through the host's memory: the loss of one process
-  ranks    ranks on all devices (NCCL): the loss of one process, the speed on 1, 2, 4 and 8, and the time until all have ended
-           after one was killed
   peer     open_clip's training step, with and without torch.compile, if Python has it
+  ranks    ranks on all devices (NCCL): the loss of one process, the time until all have ended after one was killed, and the
+           speed on 2, 4 and 8
+  units    the other unit tests and the comparisons with stored results of other programs
 
-Prints one line of JSON (to FILE as well, after every part, so that an interrupted check leaves what it has) and a summary to
-standard error. A part that fails does not stop the others; the status is 1 then. Parts that do not fit the budget are left out
-and named.
+Each entry of a part fails on its own. FILE.json is written after every entry, FILE.log gets all that the commands print, and a
+summary goes to standard error. Entries for which the budget has no time are named as left out. The status is 0 if all entries
+were run and none failed; a size that does not fit the device's memory is a result.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import re
 import signal
-import subprocess
 import sys
 import time
 
-PEER = pathlib.Path(__file__).parent / "peers" / "open_clip_step.py"
-SIZES = {  # by device
-    "cuda": {"models": ["ViT-B-32", "RN50"], "batches": [256, 1024], "steps": 20, "loss": 32768, "ranks_batch": 256,
-             "same_batch": 32, "same_model": "ViT-B-32", "peer_batches": [256, 1024], "peer_models": ["ViT-B-32", "RN50"],
-             "killed_ends_within": 60},
-    "cpu": {"models": ["tiny-vit", "tiny-resnet"], "batches": [8], "steps": 2, "loss": 1024, "ranks_batch": 8,
-            "same_batch": 8, "same_model": "tiny-vit", "peer_batches": [2], "peer_models": ["ViT-S-32"],
-            "killed_ends_within": 60},
+from gpu_check import gtest_output
+from gpu_check.processes import children_of, how_it_ended
+from gpu_check.record import Failed, OutOfMemory, Record, Skipped, shortened
+from gpu_check.step_build import ROOT, SHARE, StepBuild
+
+PEER = ROOT / "tools" / "peers" / "open_clip_step.py"
+SIZES = {  # by device; limits are those of one command, in seconds
+    "cuda": {"budget": 480, "limit": 120, "models": ["ViT-B-32", "RN50"], "batches": [256, 1024], "steps": 20, "loss": 32768,
+             "same_model": "ViT-B-32", "same_batch": 32, "ranks_batch": 256, "killed_ends_within": 60,
+             "peer_models": ["ViT-B-32", "RN50"], "peer_batches": [256, 1024]},
+    "cpu": {"budget": 3300, "limit": 1200, "models": ["tiny-vit", "tiny-resnet"], "batches": [8], "steps": 2, "loss": 1024,
+            "same_model": "tiny-vit", "same_batch": 8, "ranks_batch": 8, "killed_ends_within": 60,
+            "peer_models": ["ViT-S-32"], "peer_batches": [2]},
 }
 SAME = 1e-3  # relative difference of losses in fp32 after some steps
-
-
-class Failed(Exception):
-    pass
-
-
-def children_of(parent):
-    children = []
-    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
-        try:
-            lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        except OSError:  # it has ended
-            continue
-        if int(lines["PPid"]) == parent:
-            children.append(int(lines["Pid"]))
-    return sorted(children)
+NO_MEMORY = re.compile(r"out of memory|OutOfMemoryError|_STATUS_ALLOC_FAILED", re.IGNORECASE)
+# Threads that wait for others of their process must not keep those of other ranks from running.
+PASSIVE = {"OMP_WAIT_POLICY": "passive"}
+# What the device tests contain, and what of the other unit tests depends on graphs.
+DEVICE_TESTS, GRAPH_TESTS = "*DeviceStep.*", "*Graph*:*Captur*"
+ON_CPU_ONLY = "Exactness.*"  # ranks on the CPU say nothing of a GPU, and take a minute
 
 
 class Check:
-    def __init__(self, arguments):
-        self.build = pathlib.Path(arguments.build)
-        self.program = str(self.build / "bin" / "cloob")
-        self.device = arguments.device
-        self.sizes = SIZES[self.device]
-        self.end = time.monotonic() + arguments.budget
-        self.num_devices = self.count_devices()
+    """The parts, each a method that returns the (name, action) of its entries."""
 
-    def count_devices(self):
-        if self.device == "cpu":
-            return 2
-        lines = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
-        return sum(line.startswith("GPU ") for line in lines.splitlines())
+    def __init__(self, record, device):
+        self.record = record
+        self.device = device
+        self.sizes = SIZES[device]
+        self.step_build = StepBuild(record, device)
+        self.num_devices = 2 if device == "cpu" else 1
 
-    def run(self, command, environment=None):
-        """The standard output; the time left is the limit."""
-        left = self.end - time.monotonic()
-        if left < 5:
-            raise Failed("left out: the budget is spent")
+    def build(self):
+        return [("configure", self.step_build.configure), ("compile", self.step_build.compile)]
+
+    def machine(self):
+        return [("found", self.describe_machine)]
+
+    def describe_machine(self):
+        found = {"processors": len(os.sched_getaffinity(0))}
+        for name, command in {"compiler": ["g++", "--version"], "cmake": ["cmake", "--version"], "ninja": ["ninja", "--version"],
+                              "torch": [sys.executable, "-c", "import torch as t; print(t.__version__, t.cuda.device_count())"],
+                              "gpus": ["nvidia-smi", "-L"]}.items():
+            try:
+                lines = self.record.stdout_of(command, limit=60).strip().splitlines()
+                found[name] = "\n".join(lines if name == "gpus" else lines[:1])
+            except (Failed, OSError) as error:
+                found[name] = f"not found: {error}"
+        if self.device == "cuda":
+            self.num_devices, found["devices_counted_by"] = self.count_devices(found)
+        return {**found, "devices": self.num_devices}
+
+    def count_devices(self, found):
+        if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+            return len(visible.split(",")), "CUDA_VISIBLE_DEVICES"
+        if gpus := len(re.findall("^GPU ", found["gpus"], re.MULTILINE)):
+            return gpus, "nvidia-smi"
+        if counted := re.fullmatch(r"\S+ ([1-9]\d*)", found["torch"]):
+            return int(counted[1]), "PyTorch"
+        return 1, "nothing: assumed, as neither nvidia-smi nor PyTorch found one"
+
+    # --- tests ------------------------------------------------------------------------------------------------------
+
+    def run_tests(self, program, tests="*"):
+        # c10d's flight recorder of LibTorch 2.11 crashes where ranks are threads of one process, as in some of these tests.
+        environment = {"CLOOB_TEST_DEVICE": self.device, "TORCH_FR_BUFFER_SIZE": "0", **PASSIVE}
+        status, output, errors = self.record.run([self.step_build.require(program), f"--gtest_filter={tests}"], environment)
+        counts = gtest_output.summary_of(output)
+        if status == 0 and counts["passed"] + counts["skipped"] > 0:
+            return counts
+        sentence, blocks = gtest_output.failures_of(output)
+        message = "; ".join(filter(None, [how_it_ended(status), sentence or "no test was run" * (status == 0)]))
+        raise Failed(message, **counts, failures=blocks, errors=shortened(errors))
+
+    def device_test_names(self, program):
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=left, env={**os.environ, **(environment or {})})
-        except subprocess.TimeoutExpired:
-            raise Failed(f"not finished within the budget: {' '.join(command)}") from None
-        if done.returncode != 0:
-            lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise Failed(f"status {done.returncode} of {' '.join(command)}: {' | '.join(lines[-5:])}")
-        return done.stdout
+            output = self.record.stdout_of([self.step_build.require(program), f"--gtest_filter={DEVICE_TESTS}", "--gtest_list_tests"])
+        except Failed:
+            return []
+        return sorted({line.strip().split("/")[0] for line in output.splitlines() if line.startswith("  ")})
+
+    def device_tests(self):
+        train = self.step_build.folder / "tests" / "cloob_train_unit"
+        # In processes of their own: an error of a kernel makes the GPU unusable for the rest of a process.
+        names = self.device_test_names(train)
+        tests = [(name, lambda name=name: self.run_tests(train, f"{DEVICE_TESTS[:-1]}{name}/*")) for name in names]
+        return [*(tests or [("steps", lambda: self.run_tests(train, DEVICE_TESTS))]),
+                ("devices", lambda: self.run_tests(train.with_name("cloob_device_unit"))),
+                ("graphs", lambda: self.run_tests(train, f"{GRAPH_TESTS}-{DEVICE_TESTS}"))]
+
+    def units(self):
+        ran = f"{DEVICE_TESTS}:{GRAPH_TESTS}" + (f":{ON_CPU_ONLY}" if self.device == "cuda" else "")
+        tests = {name: program for name, program in self.step_build.tests().items() if name != "cloob_device_unit"}
+        if not tests:
+            raise Failed("the build has no tests")
+        return [(name, lambda name=name, program=program: self.run_tests(program, f"-{ran}" if name == "cloob_train_unit" else "*"))
+                for name, program in tests.items()]
+
+    # --- measurements -----------------------------------------------------------------------------------------------
+
+    def measured(self, command, environment=None):
+        """The line of JSON that a benchmark prints at its end."""
+        try:
+            output = self.record.stdout_of(command, environment)
+        except Failed as failed:
+            if NO_MEMORY.search(str(failed)):
+                raise OutOfMemory(str(failed)) from None
+            raise
+        try:
+            return json.loads(output.splitlines()[-1])
+        except (ValueError, IndexError):
+            raise Failed(f"no line of JSON: {shortened(output)}") from None
 
     def bench(self, kind, options, settings=(), environment=None):
-        words = [self.program, "bench", kind, "--json", "-", *options]
-        if kind == "loss":
-            words += ["--device", self.device]
-        else:
-            words += ["--train.device", self.device, *settings]
-        return json.loads(self.run(words, environment))
-
-    # --- the parts, each a generator of (name, result) --------------------------------------------------------------
-
-    def tests(self):
-        # c10d's flight recorder of LibTorch 2.11 crashes where ranks are threads of one process, as in some of these tests.
-        environment = {"CLOOB_TEST_DEVICE": self.device, "TORCH_FR_BUFFER_SIZE": "0"}
-        tests = sorted((self.build / "tests").glob("cloob_*_unit")) + sorted((self.build / "tests").glob("cloob_*_parity"))
-        for test in tests:
-            started = time.monotonic()
-            # Ranks on the CPU say nothing of a GPU, and take a minute.
-            options = ["--gtest_filter=-Exactness.*"] if self.device == "cuda" else []
-            lines = self.run([str(test), *options], environment).splitlines()
-            passed = next(line.split("]")[1].strip() for line in lines if line.startswith("[  PASSED  ]"))
-            skipped = next((line.split("]")[1].split(",")[0].strip() for line in lines if line.startswith("[  SKIPPED ]") and "listed" in line), "none")
-            yield test.name, {"passed": passed, "skipped": skipped, "seconds": round(time.monotonic() - started, 1)}
+        device = "--device" if kind == "loss" else "--train.device"
+        return self.measured([self.step_build.require(self.step_build.program), "bench", kind, "--json", "-", *options, device,
+                              self.device, *settings], environment)
 
     def step(self):
-        for model in self.sizes["models"]:
-            for batch in self.sizes["batches"]:
-                for graph in ("false", "true"):
-                    options = ["--model", model, "--batch", str(batch), "--steps", str(self.sizes["steps"]), "--precision", "bf16"]
-                    yield f"{model} {batch}{' graph' if graph == 'true' else ''}", self.bench(
-                        "step", options, ["--train.cuda_graph", graph])
+        def bench(model, batch, graph):
+            return self.bench("step", ["--model", model, "--batch", batch, "--steps", self.sizes["steps"], "--precision", "bf16"],
+                              ["--train.cuda_graph", graph])
+        return [(f"{model} {batch}{' graph' * (graph == 'true')}", lambda words=(model, batch, graph): bench(*words))
+                for batch in self.sizes["batches"] for model in self.sizes["models"] for graph in ("false", "true")]
 
     def loss(self):
-        for objective in ("clip", "cloob"):
-            yield objective, self.bench("loss", ["--objective", objective, "--batch", str(self.sizes["loss"])])
+        return [(objective, lambda objective=objective: self.bench("loss", ["--objective", objective, "--batch", self.sizes["loss"]]))
+                for objective in ("clip", "cloob")]
 
-    def same_as_one_process(self, ranks, environment=None):
-        options = ["--nproc", str(ranks), "--model", self.sizes["same_model"], "--objective", "cloob", "--batch",
-                   str(self.sizes["same_batch"]), "--steps", "5", "--precision", "fp32"]
-        result = self.bench("dist", options, ["--train.tf32", "false"], environment)
+    def same_as_one_process(self, ranks, environment):
+        options = ["--nproc", ranks, "--model", self.sizes["same_model"], "--objective", "cloob", "--batch",
+                   self.sizes["same_batch"], "--steps", "5", "--precision", "fp32"]
+        try:
+            result = self.bench("dist", options, ["--train.tf32", "false"], {**PASSIVE, **environment})
+        except OutOfMemory as error:  # of a size that fits all devices
+            raise Failed(str(error)) from None
         difference = abs(result["loss"] / result["single_process_loss"] - 1)
         if not difference < SAME:
-            raise Failed(f"the loss of {ranks} ranks is {result['loss']}, that of one process {result['single_process_loss']}")
+            raise Failed(f"the loss of {ranks} ranks is {result['loss']}, that of one process {result['single_process_loss']}", **result)
         return {**result, "relative_difference": difference}
 
     def gloo(self):
-        yield "two ranks, one device", self.same_as_one_process(2, {"CLOOB_GPU_BACKEND": "gloo"})
+        # Two ranks are given one device only where no other is to be seen.
+        one = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]} if self.device == "cuda" else {}
+        return [("two ranks, one device", lambda: self.same_as_one_process(2, {"CLOOB_GPU_BACKEND": "gloo", **one}))]
 
     def ranks(self):
         if self.num_devices < 2:
-            yield "left out", "one device: NCCL wants one for each rank"
-            return
-        yield "same", self.same_as_one_process(self.num_devices)
-        yield "killed", self.kill_a_rank(self.num_devices)
-        ranks = 2
-        while ranks <= self.num_devices:
-            options = ["--nproc", str(ranks), "--model", self.sizes["models"][0], "--batch", str(self.sizes["ranks_batch"]),
-                       "--steps", str(self.sizes["steps"]), "--precision", "bf16"]
-            yield f"{ranks} ranks", self.bench("dist", options)
-            ranks *= 2
+            raise Skipped("one device: NCCL wants one for each rank")
+
+        def speed(ranks):
+            return self.bench("dist", ["--nproc", ranks, "--model", self.sizes["models"][0], "--batch", self.sizes["ranks_batch"],
+                                       "--steps", self.sizes["steps"], "--precision", "bf16"], (), PASSIVE)
+        numbers = [2**power for power in range(1, 10) if 2**power <= self.num_devices]
+        return [("same", lambda: self.same_as_one_process(self.num_devices, {})),
+                ("killed", lambda: self.kill_a_rank(self.num_devices)),
+                *((f"{ranks} ranks", lambda ranks=ranks: speed(ranks)) for ranks in numbers)]
 
     def kill_a_rank(self, ranks):
-        command = [self.program, "launch", "--nproc", str(ranks), "--", "bench", "dist", "--model", self.sizes["same_model"],
-                   "--batch", str(self.sizes["same_batch"]), "--steps", "1000000", "--train.device", self.device]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as launcher:
-            try:
-                for line in launcher.stderr:
-                    if "timed steps" in line:
-                        break
-                children = children_of(launcher.pid)
-                if len(children) != ranks:
-                    raise Failed(f"{len(children)} ranks are running, not {ranks}")
-                time.sleep(1)
-                started = time.monotonic()
-                os.kill(children[-1], signal.SIGKILL)
-                messages = launcher.communicate(timeout=self.sizes["killed_ends_within"])[1]
-            except subprocess.TimeoutExpired:
-                raise Failed(f"a rank was killed and the others still run after {self.sizes['killed_ends_within']} s") from None
-            finally:
-                launcher.kill()
-            if launcher.returncode == 0:
-                raise Failed("a rank was killed and the status is 0")
-            return {"seconds": round(time.monotonic() - started, 1), "status": launcher.returncode,
-                    "message": messages.strip().splitlines()[0]}
+        command = [self.step_build.require(self.step_build.program), "launch", "--nproc", ranks, "--", "bench", "dist", "--model",
+                   self.sizes["same_model"], "--batch", self.sizes["same_batch"], "--steps", "1000000", "--train.device", self.device]
+        with self.record.running(command, PASSIVE) as launcher:
+            latest = time.monotonic() + min(self.sizes["limit"], self.record.left() - self.sizes["killed_ends_within"])
+            while "timed steps" not in launcher.stderr():
+                status = launcher.wait(0.2)
+                if status is not None or time.monotonic() > latest:
+                    raise Failed(f"the ranks came to no timed step: {how_it_ended(status)}",
+                                 errors=shortened(launcher.stderr()))
+            children = children_of(launcher.process.pid)
+            if len(children) != ranks:
+                raise Failed(f"{len(children)} ranks are running, not {ranks}", errors=shortened(launcher.stderr()))
+            launcher.wait(1)
+            before, started = len(launcher.stderr()), time.monotonic()
+            os.kill(children[-1], signal.SIGKILL)
+            status = launcher.wait(min(self.sizes["killed_ends_within"], self.record.left() - 2))
+            seconds, messages = round(time.monotonic() - started, 1), launcher.stderr()[before:]
+            if status is None:
+                raise Failed(f"a rank was killed and the others still run after {seconds} s", errors=shortened(messages))
+            if status == 0:
+                raise Failed("a rank was killed and the status is 0", errors=shortened(messages))
+            return {"ended_after_s": seconds, "status": status, "message": first_line(messages)}
 
     def peer(self):
-        python = {"PYTHONPATH": f"{pathlib.Path.cwd() / '.deps' / 'step' / 'python'}:{os.environ.get('PYTHONPATH', '')}"}
-        try:
-            self.run([sys.executable, "-c", "import open_clip"], python)
-        except Failed as failed:
-            yield "left out", f"Python has no open_clip ({str(failed).splitlines()[-1][-120:]})"
-            return
-        for model in self.sizes["peer_models"]:
-            for batch in self.sizes["peer_batches"]:
+        python = {"PYTHONPATH": f"{ROOT / '.deps' / 'step' / 'python'}:{os.environ.get('PYTHONPATH', '')}"}
+        status, _, errors = self.record.run([sys.executable, "-c", "import open_clip"], python)
+        if status != 0:
+            why = errors.strip().splitlines()[-1:] or [how_it_ended(status)]
+            raise (Failed if status is None else Skipped)(f"Python cannot import open_clip: {why[0][:500]}")
+        entries = []
+        for batch in self.sizes["peer_batches"]:
+            for model in self.sizes["peer_models"]:
                 for mode in ([], ["--compile"]):
                     if mode and (self.device == "cpu" or batch != self.sizes["peer_batches"][0]):
                         continue
-                    command = [sys.executable, str(PEER), model, str(batch), str(self.sizes["steps"]), "--device", self.device,
-                               "--bf16", *(["--channels-last"] if model.startswith("RN") else []), *mode]
-                    yield " ".join([model, str(batch), *mode]), json.loads(self.run(command, python).splitlines()[-1])
+                    command = [sys.executable, PEER, model, batch, self.sizes["steps"], "--device", self.device, "--bf16",
+                               *(["--channels-last"] if model.startswith("RN") else []), *mode]
+                    entries.append((" ".join([model, str(batch), *mode]), lambda command=command: self.measured(command, python)))
+        return entries
+
+    def run(self, parts):
+        for part in dict.fromkeys(["machine", *parts]):  # which counts the devices
+            self.record.note(f"\n########## {part}")
+            limit = self.record.results["budget_seconds"] * SHARE if part == "build" else self.sizes["limit"]
+            try:
+                entries = PARTS[part](self)
+            except Exception as error:  # as the only entry
+                entries = [("all", lambda error=error: raise_again(error))]
+            for name, action in entries:
+                self.record.add(part, name, action, limit)
 
 
-PARTS = ("tests", "step", "loss", "gloo", "ranks", "peer")
+PARTS = {"machine": Check.machine, "build": Check.build, "device": Check.device_tests, "step": Check.step, "loss": Check.loss,
+         "gloo": Check.gloo, "peer": Check.peer, "ranks": Check.ranks, "units": Check.units}
+
+
+def raise_again(error):
+    raise error
+
+
+def first_line(value):
+    return (str(value).strip().splitlines() or [""])[0]
 
 
 def summary(results):
     for part, entries in results["parts"].items():
         for name, result in entries.items():
-            if isinstance(result, dict):
-                text = "  ".join(f"{key} {value:.5g}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items())
-            else:
-                text = str(result)
-            yield f"{part:6} {name:28} {text}"
+            words = (f"{key} {value:.5g}" if isinstance(value, float) else f"{key} {first_line(value)}"
+                     for key, value in result.items() if not isinstance(value, (dict, list)))
+            yield f"{part:7} {name:28} {'  '.join(words)[:1000]}"
+    for key in ("failed", "left_out"):
+        yield f"{key.replace('_', ' ')}: {', '.join(results[key]) or 'none'}"
+
+
+def ended(number, _):
+    raise SystemExit(128 + number)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
     parser.add_argument("--device", choices=list(SIZES), default="cuda")
-    parser.add_argument("--out")
-    parser.add_argument("--build-seconds", type=int, default=0)
-    parser.add_argument("--budget", type=int, default=420, help="seconds for all parts together")
-    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--out", help="default: build/check_gpu-DEVICE.json")
+    parser.add_argument("--budget", type=int, help="seconds for all together, the build included (default: 480 for cuda)")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas; without build, an earlier one is used")
     arguments = parser.parse_args()
-    check = Check(arguments)
-    results = {"device": arguments.device, "num_devices": check.num_devices, "build_seconds": arguments.build_seconds,
-               "failed": [], "parts": {}}
-    started = time.monotonic()
-    for part in arguments.only.split(","):
-        entries = results["parts"][part] = {}
-        begun = time.monotonic()
-        try:
-            for name, result in getattr(check, part)():
-                entries[name] = result
-        except Failed as failed:
-            entries["failed"] = str(failed)
-            results["failed"].append(part)
-        entries["seconds"] = round(time.monotonic() - begun, 1)
-        results["seconds"] = round(time.monotonic() - started, 1)
-        if arguments.out:
-            pathlib.Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
+    parts = arguments.only.split(",")
+    if unknown := [part for part in parts if part not in PARTS]:
+        parser.error(f"--only: there is no part {', '.join(unknown)}, only {', '.join(PARTS)}")
+    record = Record(arguments.out or ROOT / "build" / f"check_gpu-{arguments.device}.json",
+                    arguments.budget or SIZES[arguments.device]["budget"], {"device": arguments.device})
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, ended)
+    try:
+        Check(record, arguments.device).run(parts)
+    except SystemExit as signalled:
+        record.results["ended_by_signal"] = signalled.code - 128
+        record.write()
+    results = record.results
+    print(json.dumps(results), flush=True)
     for line in summary(results):
         print(line, file=sys.stderr)
-    print(json.dumps(results))
-    return 1 if results["failed"] else 0
+    return 1 if results["failed"] or results["left_out"] or "ended_by_signal" in results else 0
 
 
 if __name__ == "__main__":

@@ -8,4 +8,4 @@ if [ ! -d "$torch" ]; then
   exit 77
 fi
 tools/collect_step_dependencies.sh
-CLOOB_TORCH_ROOT=$torch tools/check_gpu.sh --device cpu --budget 1200
+CLOOB_TORCH_ROOT=$torch tools/check_gpu.sh --device cpu
