@@ -57,11 +57,12 @@ if(CLOOB_CUDA)
     -Wl,--no-as-needed ${_torch_lib}/libtorch_cuda.so ${_torch_lib}/libc10_cuda.so -Wl,--as-needed)
   file(GLOB _cuda_includes ${CLOOB_TORCH_DIR}/../nvidia/*/include)
   file(GLOB _cuda_toolkits /usr/local/cuda-*/include)
+  list(REVERSE _cuda_toolkits)  # the newest first
   # find_cuda_header(HEADER WHAT_TO_DO): for torch::cuda; pip's libraries of CUDA, which fit LibTorch, go before a toolkit.
   function(find_cuda_header header what_to_do)
     string(MAKE_C_IDENTIFIER ${header} id)
-    find_path(CLOOB_CUDA_${id} ${header} HINTS ${_cuda_includes} ENV CUDA_HOME PATH_SUFFIXES include include/cccl cccl
-      PATHS /usr/local/cuda/include ${_cuda_toolkits})
+    find_path(CLOOB_CUDA_${id} ${header} HINTS ${_cuda_includes} ENV CUDA_HOME /usr/local/cuda ${_cuda_toolkits}
+      PATH_SUFFIXES include include/cccl cccl)
     if(NOT CLOOB_CUDA_${id})
       message(FATAL_ERROR "${header} was not found: ${what_to_do}")
     endif()

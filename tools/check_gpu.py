@@ -18,11 +18,13 @@ Parts, in this order, the most telling first:
 
 Each entry of a part fails on its own. FILE.json is written after every entry, FILE.log gets all that the commands print, and a
 summary goes to standard error. Entries for which the budget has no time are named as left out. The status is 0 if all entries
-were run and none failed; a size that does not fit the device's memory is a result.
+were run and none failed. What this machine cannot do is named as skipped (NCCL on one GPU); a larger size that does not fit the
+device's memory is a result.
 """
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -131,12 +133,12 @@ class Check:
 
     # --- measurements -----------------------------------------------------------------------------------------------
 
-    def measured(self, command, environment=None):
+    def measured(self, command, environment=None, may_not_fit=False):
         """The line of JSON that a benchmark prints at its end."""
         try:
             output = self.record.stdout_of(command, environment)
         except Failed as failed:
-            if NO_MEMORY.search(str(failed)):
+            if may_not_fit and NO_MEMORY.search(str(failed)):
                 raise OutOfMemory(str(failed)) from None
             raise
         try:
@@ -144,29 +146,39 @@ class Check:
         except (ValueError, IndexError):
             raise Failed(f"no line of JSON: {shortened(output)}") from None
 
-    def bench(self, kind, options, settings=(), environment=None):
-        device = "--device" if kind == "loss" else "--train.device"
-        return self.measured([self.step_build.require(self.step_build.program), "bench", kind, "--json", "-", *options, device,
-                              self.device, *settings], environment)
+    def bench(self, kind, options, settings=(), environment=None, device=None, may_not_fit=False):
+        option = "--device" if kind == "loss" else "--train.device"
+        return self.measured([self.step_build.require(self.step_build.program), "bench", kind, "--json", "-", *options, option,
+                              device or self.device, *settings], environment, may_not_fit)
 
     def step(self):
         def bench(model, batch, graph):
             return self.bench("step", ["--model", model, "--batch", batch, "--steps", self.sizes["steps"], "--precision", "bf16"],
-                              ["--train.cuda_graph", graph])
+                              ["--train.cuda_graph", graph], may_not_fit=batch != self.sizes["batches"][0])
         return [(f"{model} {batch}{' graph' * (graph == 'true')}", lambda words=(model, batch, graph): bench(*words))
                 for batch in self.sizes["batches"] for model in self.sizes["models"] for graph in ("false", "true")]
 
     def loss(self):
-        return [(objective, lambda objective=objective: self.bench("loss", ["--objective", objective, "--batch", self.sizes["loss"]]))
-                for objective in ("clip", "cloob")]
+        def bench(objective, batch, device):
+            result = self.bench("loss", ["--objective", objective, "--batch", batch], device=device)
+            if not all(value is not None and math.isfinite(value) for value in result.values()):  # null: it was not finite
+                raise Failed("a number is not finite", **result)
+            return result
+
+        def same_as_on_cpu(objective, batch):
+            result, expected = (bench(objective, batch, device) for device in (self.device, "cpu"))
+            for key in ("loss", "grad_norm_image", "grad_norm_text"):
+                if not abs(result[key] / expected[key] - 1) < SAME:
+                    raise Failed(f"{key} is {result[key]}, on the CPU {expected[key]}", **result)
+            return result
+        return [*((f"{objective} 1024", lambda objective=objective: same_as_on_cpu(objective, 1024)) for objective in ("clip", "cloob")),
+                *((f"{objective} {self.sizes['loss']}", lambda objective=objective: bench(objective, self.sizes["loss"], self.device))
+                  for objective in ("clip", "cloob"))]
 
     def same_as_one_process(self, ranks, environment):
         options = ["--nproc", ranks, "--model", self.sizes["same_model"], "--objective", "cloob", "--batch",
                    self.sizes["same_batch"], "--steps", "5", "--precision", "fp32"]
-        try:
-            result = self.bench("dist", options, ["--train.tf32", "false"], {**PASSIVE, **environment})
-        except OutOfMemory as error:  # of a size that fits all devices
-            raise Failed(str(error)) from None
+        result = self.bench("dist", options, ["--train.tf32", "false"], {**PASSIVE, **environment})
         difference = abs(result["loss"] / result["single_process_loss"] - 1)
         if not difference < SAME:
             raise Failed(f"the loss of {ranks} ranks is {result['loss']}, that of one process {result['single_process_loss']}", **result)
@@ -218,7 +230,8 @@ class Check:
         status, _, errors = self.record.run([sys.executable, "-c", "import open_clip"], python)
         if status != 0:
             why = errors.strip().splitlines()[-1:] or [how_it_ended(status)]
-            raise (Failed if status is None else Skipped)(f"Python cannot import open_clip: {why[0][:500]}")
+            lacks_it = status is not None and "ModuleNotFoundError" in why[0]
+            raise (Skipped if lacks_it else Failed)(f"Python cannot import open_clip: {why[0][:500]}")
         entries = []
         for batch in self.sizes["peer_batches"]:
             for model in self.sizes["peer_models"]:
@@ -227,7 +240,9 @@ class Check:
                         continue
                     command = [sys.executable, PEER, model, batch, self.sizes["steps"], "--device", self.device, "--bf16",
                                *(["--channels-last"] if model.startswith("RN") else []), *mode]
-                    entries.append((" ".join([model, str(batch), *mode]), lambda command=command: self.measured(command, python)))
+                    may_not_fit = batch != self.sizes["peer_batches"][0]
+                    entries.append((" ".join([model, str(batch), *mode]), lambda command=command, may_not_fit=may_not_fit:
+                                    self.measured(command, python, may_not_fit)))
         return entries
 
     def run(self, parts):
@@ -260,7 +275,7 @@ def summary(results):
             words = (f"{key} {value:.5g}" if isinstance(value, float) else f"{key} {first_line(value)}"
                      for key, value in result.items() if not isinstance(value, (dict, list)))
             yield f"{part:7} {name:28} {'  '.join(words)[:1000]}"
-    for key in ("failed", "left_out"):
+    for key in ("failed", "left_out", "skipped"):
         yield f"{key.replace('_', ' ')}: {', '.join(results[key]) or 'none'}"
 
 

@@ -227,12 +227,19 @@ void Trainer::wait_until_saved() const { collectives_.max(0); }
 void Trainer::end_after_failure(const std::exception_ptr& own) {
   try {
     if (state_.step > 0 && saved_step_ != state_.step) save();
-    wait_until_saved();
   } catch (const std::exception& error) {
     if (!own) throw;
     log_warning("checkpoint", "step {} was not saved: {}", with_thousands(state_.step), error.what());
+    std::rethrow_exception(own);
   }
-  if (own) std::rethrow_exception(own);
+  if (own) {
+    try {
+      wait_until_saved();
+    } catch (const RankFailure&) {  // the own failure came first
+    }
+    std::rethrow_exception(own);
+  }
+  wait_until_saved();
   collectives_.max(0);  // throws RankFailure, with the reason, when the rank that has failed ends
   throw InternalError("a rank that has failed did not end");
 }
@@ -243,6 +250,7 @@ void Trainer::begin_epoch_if_due() {
   const auto epoch = static_cast<std::int64_t>(epochs_done);
   if (epoch == begun_epoch_ || epochs_done != std::floor(epochs_done)) return;
   begun_epoch_ = epoch;
+  const Activity activity(collectives_, RankActivity::data);  // a task may read all data here
   task_->begin_epoch({.epoch = epoch, .source = loader.source(), .order = loader.order()});
 }
 
@@ -354,8 +362,8 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
 bool Trainer::writes_parts() const { return config_.checkpoint.sharded && collectives_.world_size() > 1; }
 
 void Trainer::save() {
+  train_step_.settle();  // waits for other ranks on a GPU, which is not part of saving
   const Activity activity(collectives_, RankActivity::checkpoint);
-  train_step_.settle();
   since_save_.restart();
   saved_step_ = state_.step;
   const bool is_sharded = writes_parts();

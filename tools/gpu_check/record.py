@@ -49,7 +49,7 @@ class Record:
         self.started = time.monotonic()
         self.end = self.started + budget
         self.limit = budget  # of a command
-        self.results = {**header, "budget_seconds": budget, "failed": [], "left_out": [], "running": None, "parts": {}}
+        self.results = {**header, "budget_seconds": budget, "failed": [], "left_out": [], "skipped": [], "running": None, "parts": {}}
         self.write()
 
     def left(self):
@@ -85,6 +85,7 @@ class Record:
             entries[name] = action()
         except Skipped as skipped:
             entries[name] = {"skipped": str(skipped)}
+            self.results["skipped"].append(title)
         except OutOfMemory as failed:
             entries[name] = {"out_of_memory": str(failed)}
         except Failed as failed:

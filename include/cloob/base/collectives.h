@@ -45,7 +45,7 @@ struct CommunicationTotals {
 };
 
 /// Collective operations: every rank must make the same calls in the same order, also in the backward pass. They throw
-/// RankFailure.
+/// RankFailure; on a GPU an error may show only later, as LibTorch's, where the result is used.
 class Collectives {
  public:
   virtual ~Collectives() = default;
