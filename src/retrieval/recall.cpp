@@ -17,7 +17,7 @@
 namespace cloob {
 
 RetrievalRegime regime_of(double entropy, std::int64_t num_stored) {
-  constexpr double kMeanFraction = 0.9, kSinglePatterns = 1.1;
+  constexpr double kMeanFraction = 0.8, kSinglePatterns = 1.1;
   const double num_averaged = std::exp(entropy);
   if (num_averaged < kSinglePatterns) return RetrievalRegime::single;
   return num_averaged > kMeanFraction * static_cast<double>(num_stored) ? RetrievalRegime::mean

@@ -19,13 +19,13 @@ std::optional<std::string> RetrievalWatch::advice(std::int64_t step, double entr
   is_done_ = true;
   const std::string warmup =
       retrieval_.warmup_steps > 0
-          ? "a longer retrieval.warmup_steps"
+          ? "a longer retrieval.warmup_steps lets features spread first"
           : fmt::format("retrieval.warmup_steps, for example {}, lets features spread first",
                         total_steps_ / 2);
   return fmt::format(
-      "after {} steps retrieval still gives every feature nearly the same pattern, the mean of all: with beta {:.3g} the "
-      "entropy of its weights is {:.4f}, that of an average over {} of {} stored features. {}; a larger retrieval.beta "
-      "tells features apart that are more alike",
+      "after {} steps retrieval still averages nearly all stored features, whichever feature asks: with beta {:.3g} the "
+      "entropy of its weights is {:.4f}, that of an average over {} of {}. If the loss stays near chance: {}, and a larger "
+      "retrieval.beta tells features apart that are more alike",
       with_thousands(step), beta, entropy, with_thousands(std::llround(std::exp(entropy))),
       with_thousands(num_stored), warmup);
 }

@@ -1,4 +1,4 @@
-// Notices runs whose Hopfield retrieval gives every feature the same pattern.
+// Notices runs whose Hopfield retrieval averages all stored features.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,9 @@
 namespace cloob {
 
 /// Fresh features are alike, and retrieval from them gives the mean of all. Training has to spread them, which is slow where
-/// nothing but their mean reaches the loss.
+/// little but their mean reaches the loss: on 6,000 photographs, runs that learned next to nothing in 230 steps averaged 76 to
+/// 97 % of the features, and one that learned 64 to 70 %. A run with beta 1 on rendered shapes averaged 94 % and learned all the same, since
+/// features that spread around zero have no mean to speak of: so the advice depends on the loss.
 class RetrievalWatch {
  public:
   RetrievalWatch(const RetrievalConfig& retrieval, std::int64_t total_steps)

@@ -20,9 +20,9 @@ enum class RetrievalRegime {
 };
 
 /// The regime in which retrievals from `num_stored` patterns have this mean entropy, in nats. mean: that of an average over
-/// more than 90 % of the patterns. Then less than a quarter of the weight depends on what is asked, since by Pinsker's
-/// inequality at most the fraction sqrt((ln M - entropy) / 2) of it is not equal for all patterns. single: that of less than
-/// 1.1 patterns.
+/// more than 80 % of the patterns. Then a third of the weight at most depends on what is asked: by Pinsker's inequality, the
+/// fraction that differs from equal weights is no larger than sqrt((ln M - entropy) / 2). single: that of less than 1.1
+/// patterns.
 RetrievalRegime regime_of(double entropy, std::int64_t num_stored);
 
 /// "mean of all", ...

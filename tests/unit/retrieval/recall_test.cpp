@@ -18,7 +18,8 @@ at::Tensor drawn(at::IntArrayRef shape) {
 
 TEST(RegimeOf, IsTheNumberOfPatternsThatAreAveraged) {
   EXPECT_EQ(regime_of(std::log(128), 128), RetrievalRegime::mean);
-  EXPECT_EQ(regime_of(std::log(60), 128), RetrievalRegime::metastable);
+  EXPECT_EQ(regime_of(std::log(104), 128), RetrievalRegime::mean);
+  EXPECT_EQ(regime_of(std::log(100), 128), RetrievalRegime::metastable);
   EXPECT_EQ(regime_of(std::log(2), 128), RetrievalRegime::metastable);
   EXPECT_EQ(regime_of(0.01, 128), RetrievalRegime::single);
   EXPECT_EQ(regime_of(0, 128), RetrievalRegime::single);

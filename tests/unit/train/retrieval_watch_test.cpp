@@ -18,7 +18,7 @@ TEST(RetrievalWatch, AdvisesOnceIfAFifthOfARunHasRetrievedTheMean) {
   ASSERT_TRUE(advice);
   EXPECT_THAT(*advice, ::testing::HasSubstr(
                            "with beta 8 the entropy of its weights is 4.8442, that of an average over "
-                           "127 of 128 stored features"));
+                           "127 of 128."));
   EXPECT_THAT(*advice, ::testing::HasSubstr("retrieval.warmup_steps, for example 500"));
   EXPECT_FALSE(watch.advice(210, std::log(128), 8, 128));
 }
