@@ -160,7 +160,7 @@ struct CapacityArguments {
   std::string json;
 };
 
-// The most patterns, among powers of two, of which at most `max_error` are lost.
+// The most patterns, among powers of two, of which at most `max_error` are lost. A single one never is.
 int measure_capacity(const CapacityArguments& arguments) {
   require_output(arguments.json, OutputKind::json, {});
   nlohmann::ordered_json result;
@@ -170,16 +170,17 @@ int measure_capacity(const CapacityArguments& arguments) {
                        .beta = arguments.radius * arguments.radius * static_cast<double>(dim - 1),
                        .noise = arguments.noise,
                        .seed = static_cast<std::uint64_t>(arguments.seed)};
-    double error = 0, next_error = 0;
-    std::int64_t stored = 0;
+    nlohmann::ordered_json& row = result[fmt::format("{} dimensions", dim)];
+    row = {{"beta", trial.beta}, {"patterns", 0}};
     for (; trial.num_patterns <= arguments.max_patterns; trial.num_patterns *= 2) {
-      next_error = storage_error(trial);
-      if (next_error > arguments.max_error) break;
-      error = next_error;
-      stored = trial.num_patterns;
+      const double error = storage_error(trial);
+      if (error > arguments.max_error) {
+        row["error_of_twice_as_many"] = error;
+        break;
+      }
+      row["patterns"] = trial.num_patterns;
+      row["error"] = error;
     }
-    result[fmt::format("{} dimensions", dim)] = {
-        {"beta", trial.beta}, {"patterns", stored}, {"error", error}, {"error_of_twice_as_many", next_error}};
   }
   write_result(arguments.json, result.dump());
   return 0;

@@ -452,6 +452,24 @@ TEST_F(Commands, HopfieldImagesShowsWhatBetaDoes) {
   EXPECT_THAT(again.errors, HasSubstr("'strip.png' exists and is not empty, so it is not overwritten"));
 }
 
+TEST_F(Commands, HopfieldImagesGivesPhotographsBackFromTheirHalves) {
+  const fs::path photographs = shared_data_dir() / "flickr8k" / "dev";
+  if (!fs::exists(photographs)) GTEST_SKIP() << photographs << " is missing";
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(photographs)) files.push_back(entry.path().string());
+  std::ranges::sort(files);
+  files.resize(200);
+  std::vector<std::string> arguments = {"hopfield", "images", "--size", "32", "--update-steps", "30"};
+  arguments.insert(arguments.end(), files.begin(), files.end());
+  const nlohmann::json result = json_of(arguments);
+  EXPECT_EQ(result["beta 0.018"]["retrieves"], "mean of all");  // 1 / sqrt(3 32 32)
+  EXPECT_EQ(result["beta 4"]["retrieves"], "mean of all");
+  EXPECT_EQ(result["beta 16"]["retrieves"], "average of several");
+  EXPECT_EQ(result["beta 256"]["retrieves"], "one pattern");
+  EXPECT_LT(result["beta 4"]["found"], 0.05);
+  EXPECT_GT(result["beta 256"]["found"], 0.9);
+}
+
 TEST_F(Commands, HopfieldImagesNamesAnImageThatItCannotStore) {
   write_file_atomically(tiny_project() / "text.jpg", "no image");
   const ProgramResult result = run_cloob(tiny_project(), {"hopfield", "images", "text.jpg", "missing.jpg"});

@@ -19,15 +19,15 @@
 namespace cloob {
 
 struct HopfieldShape {
-  std::int64_t state_size;                       ///< features of a state pattern (query)
-  std::optional<std::int64_t> stored_size = {};  ///< of a stored pattern (key); state_size by default
-  std::optional<std::int64_t> value_size =
-      {};  ///< of what is averaged (value, "pattern projection"); state_size
+  std::int64_t state_size;  ///< features of a state pattern (query)
+  // Those that are not given are state_size.
+  std::optional<std::int64_t> stored_size = {};  ///< of a stored pattern (key)
+  std::optional<std::int64_t> value_size = {};   ///< of what is averaged (value, "pattern projection")
+  std::optional<std::int64_t> output_size = {};  ///< of the result
   std::int64_t heads = 1;
   std::optional<std::int64_t> hidden_size =
-      {};  ///< of the space of a head in which patterns meet; state_size / heads
-  std::optional<std::int64_t> pattern_size = {};  ///< of a projected value of a head; hidden_size
-  std::optional<std::int64_t> output_size = {};   ///< of the result; state_size
+      {};  ///< where patterns of a head meet; by default state_size / heads
+  std::optional<std::int64_t> pattern_size = {};  ///< of a projected value of a head; by default hidden_size
 
   // Inputs that are not projected meet as they are, in every head: then their size is hidden_size (values: pattern_size).
   bool project_state = true;

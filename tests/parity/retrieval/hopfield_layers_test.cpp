@@ -105,10 +105,10 @@ TEST_F(HopfieldLayers, OfTwoSetsMatch) {
   expect_association("sizes", {.state_size = 6,
                                .stored_size = 5,
                                .value_size = 7,
+                               .output_size = 2,
                                .heads = 2,
                                .hidden_size = 4,
-                               .pattern_size = 3,
-                               .output_size = 2});
+                               .pattern_size = 3});
   expect_association("own_pattern_excluded", {.state_size = 6, .heads = 3});
   expect_association("beta", {.state_size = 6, .heads = 2, .beta = {3}, .learn_beta = true});
   expect_association("no_norms", shape_without_norms({.state_size = 6, .heads = 2}));

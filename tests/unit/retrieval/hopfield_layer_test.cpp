@@ -100,7 +100,7 @@ TEST(Hopfield, RunsUnderAutocast) {
 
 TEST(HopfieldPooling, DoesNotDependOnTheOrderOfASet) {
   Initializer initializer = Initializer::random(1);
-  const HopfieldPooling layer(HopfieldShape{.state_size = 4, .heads = 2, .output_size = 3}, /*num_states=*/2,
+  const HopfieldPooling layer(HopfieldShape{.state_size = 4, .output_size = 3, .heads = 2}, /*num_states=*/2,
                               initializer);
   const at::Tensor set = drawn({2, 5, 4}, 1);
   const at::Tensor pooled = layer->forward(set, set);
