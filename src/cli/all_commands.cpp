@@ -13,6 +13,7 @@ void add_all_commands(CLI::App& app, Action& action, const std::string& command_
   add_data_commands(app, action);
   add_bench_commands(app, action, ranks);
   add_report_command(app, action);
+  add_hopfield_commands(app, action);
   add_launch_command(app, action);
   add_help_commands(app, action);
 }

@@ -125,6 +125,8 @@ bool may_be_of_kind(OutputKind kind, std::string_view first_bytes) {
     case OutputKind::html:
       return begins_with_ignoring_case(trim(first_bytes), "<!doctype html") ||
              begins_with_ignoring_case(trim(first_bytes), "<html");
+    case OutputKind::png:
+      return false;  // any of the user's pictures looks like an earlier output
     case OutputKind::safetensors:
       return first_bytes.size() > kHeaderSizeBytes && first_bytes[kHeaderSizeBytes] == '{';
     case OutputKind::sentencepiece:
@@ -140,6 +142,8 @@ std::string_view name_of(OutputKind kind) {
       return "JSON";
     case OutputKind::html:
       return "an HTML page";
+    case OutputKind::png:
+      return "empty";
     case OutputKind::safetensors:
       return "a safetensors file";
     case OutputKind::sentencepiece:

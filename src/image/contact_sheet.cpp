@@ -84,7 +84,7 @@ void draw_image(cv::Mat& sheet, ImageU8 image, const cv::Rect& rect) {
 }  // namespace
 
 ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string> captions,
-                      const ImageConfig& config, int max_images) {
+                      const ImageConfig& config, int max_images, int columns) {
   CLOOB_CHECK(images_BCHW.dim() == 4 && images_BCHW.size(1) == 3, "images of {} dimensions",
               images_BCHW.dim());
   CLOOB_CHECK(captions.size() == static_cast<std::size_t>(images_BCHW.size(0)), "{} captions",
@@ -93,9 +93,11 @@ ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string
   CLOOB_CHECK(num_images >= 1, "a contact sheet without images");
   // Captions make cells tall, so there are more columns than rows; then only as many columns as this number
   // of rows needs.
-  const int max_columns = static_cast<int>(std::ceil(std::sqrt(1.5 * num_images)));
-  const int rows = at::ceil_div(num_images, max_columns);
-  const int columns = at::ceil_div(num_images, rows);
+  if (columns == 0) {
+    const int max_columns = static_cast<int>(std::ceil(std::sqrt(1.5 * num_images)));
+    columns = at::ceil_div(num_images, at::ceil_div(num_images, max_columns));
+  }
+  const int rows = at::ceil_div(num_images, columns);
 
   const TextPainter painter;
   std::vector<std::vector<std::u32string>> wrapped;

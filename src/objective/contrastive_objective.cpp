@@ -10,7 +10,6 @@
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
 #include "cloob/loss/contrastive.h"
-#include "cloob/retrieval/hopfield.h"
 
 namespace cloob {
 namespace {
@@ -37,6 +36,11 @@ void blend(PairRetrievals& retrieved, const at::Tensor& x_BD, const at::Tensor& 
     *of_text = blend_retrieved(y_BD, *of_text, fraction);
 }
 
+// `num_pairs` of all ranks.
+at::Tensor mean_entropy(const PairRetrievals& retrieved, std::int64_t num_pairs) {
+  return retrieved.entropy_sum / static_cast<double>(4 * num_pairs);
+}
+
 }  // namespace
 
 ContrastiveObjective::ContrastiveObjective(const LossConfig& loss, const RetrievalConfig& retrieval,
@@ -48,7 +52,8 @@ ContrastiveObjective::ContrastiveObjective(const LossConfig& loss, const Retriev
 }
 
 at::Tensor ContrastiveObjective::evaluate(const at::Tensor& image_ND, const at::Tensor& text_ND,
-                                          const at::Tensor& inv_tau, double retrieved_fraction) const {
+                                          const at::Tensor& inv_tau, double retrieved_fraction,
+                                          at::Tensor* entropy) const {
   require_pairs(image_ND, text_ND, image_ND.size(0));
   const OutsideAutocast outside_autocast;
   const at::Tensor x_ND = at_least_fp32(image_ND), y_ND = at_least_fp32(text_ND);
@@ -58,8 +63,8 @@ at::Tensor ContrastiveObjective::evaluate(const at::Tensor& image_ND, const at::
   }
   PairRetrievals retrieved = retrieval_.update_steps == 1
                                  ? hopfield_retrieve_pairs(x_ND, y_ND, beta(), loss_.tile_size)
-                                 : PairRetrievals{retrieve(x_ND, x_ND), retrieve(y_ND, x_ND),
-                                                  retrieve(x_ND, y_ND), retrieve(y_ND, y_ND)};
+                                 : retrieve(x_ND, y_ND, x_ND, y_ND);
+  if (entropy != nullptr) *entropy = mean_entropy(retrieved, x_ND.size(0));
   blend(retrieved, x_ND, y_ND, retrieved_fraction);
   return combine_directions(directed_loss(retrieved.u_x_ND, {retrieved.u_y_ND}, inv_tau) +
                             directed_loss(retrieved.v_y_ND, {retrieved.v_x_ND}, inv_tau));
@@ -69,16 +74,16 @@ at::Tensor ContrastiveObjective::evaluate(const at::Tensor& image_ND, const at::
 // well.
 at::Tensor ContrastiveObjective::evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD,
                                           const at::Tensor& inv_tau, const Collectives& collectives,
-                                          double retrieved_fraction) const {
-  if (collectives.world_size() == 1) return evaluate(image_BD, text_BD, inv_tau, retrieved_fraction);
+                                          double retrieved_fraction, at::Tensor* entropy) const {
+  if (collectives.world_size() == 1) return evaluate(image_BD, text_BD, inv_tau, retrieved_fraction, entropy);
   const OutsideAutocast outside_autocast;
   const at::Tensor x_BD = at_least_fp32(image_BD), y_BD = at_least_fp32(text_BD);
   const GatheredRows x = collectives.gather_rows(x_BD), y = collectives.gather_rows(y_BD);
   require_pairs(image_BD, text_BD, x.rows_ND.size(0));
   if (retrieval_.kind == RetrievalKind::none)
     return combine_directions(directed_loss(x_BD, y, inv_tau) + directed_loss(y_BD, x, inv_tau));
-  PairRetrievals retrieved{retrieve(x_BD, x.rows_ND), retrieve(y_BD, x.rows_ND), retrieve(x_BD, y.rows_ND),
-                           retrieve(y_BD, y.rows_ND)};
+  PairRetrievals retrieved = retrieve(x_BD, y_BD, x.rows_ND, y.rows_ND);
+  if (entropy != nullptr) *entropy = mean_entropy(retrieved, x.rows_ND.size(0));
   blend(retrieved, x_BD, y_BD, retrieved_fraction);
   return combine_directions(
       directed_loss(retrieved.u_x_ND, collectives.gather_rows(retrieved.u_y_ND), inv_tau) +
@@ -106,8 +111,16 @@ at::Tensor ContrastiveObjective::combine_directions(const at::Tensor& sum) const
   return loss_.kind == LossKind::info_nce ? sum / 2 : sum;
 }
 
-at::Tensor ContrastiveObjective::retrieve(const at::Tensor& state_BD, const at::Tensor& stored_ND) const {
-  return hopfield_retrieve(state_BD, stored_ND, beta(), retrieval_.update_steps, loss_.tile_size);
+PairRetrievals ContrastiveObjective::retrieve(const at::Tensor& x_BD, const at::Tensor& y_BD,
+                                              const at::Tensor& x_ND, const at::Tensor& y_ND) const {
+  const auto from = [&](const at::Tensor& stored_ND, const at::Tensor& state_BD) {
+    return hopfield_retrieve_with_entropy(state_BD, stored_ND, beta(), retrieval_.update_steps,
+                                          loss_.tile_size);
+  };
+  const Retrieval u_x = from(x_ND, x_BD), u_y = from(x_ND, y_BD), v_x = from(y_ND, x_BD),
+                  v_y = from(y_ND, y_BD);
+  return {u_x.pattern_BD, u_y.pattern_BD, v_x.pattern_BD, v_y.pattern_BD,
+          (u_x.entropy_B + u_y.entropy_B + v_x.entropy_B + v_y.entropy_B).sum()};
 }
 
 at::Tensor ContrastiveObjective::beta() const {

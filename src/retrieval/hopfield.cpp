@@ -10,8 +10,9 @@
 
 namespace cloob {
 
-at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, const at::Tensor& beta,
-                             std::int64_t update_steps, std::int64_t tile) {
+Retrieval hopfield_retrieve_with_entropy(const at::Tensor& state_BD, const at::Tensor& stored_MD,
+                                         const at::Tensor& beta, std::int64_t update_steps,
+                                         std::int64_t tile) {
   CLOOB_CHECK(state_BD.dim() == 2 && stored_MD.dim() == 2 && state_BD.size(1) == stored_MD.size(1),
               "state and stored patterns must be matrices with the same number of columns");
   CLOOB_CHECK(update_steps >= 1 && stored_MD.size(0) >= 1, "{} update steps, {} stored patterns",
@@ -24,9 +25,15 @@ at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& store
   at::Tensor pattern_BD = state_BD.to(type);
   const std::int64_t side = tile_side(tile);
   for (std::int64_t step = 1; step < update_steps; ++step) {
-    pattern_BD = hopfield_update(pattern_BD, stored, scale, Normalize::no, side);
+    pattern_BD = hopfield_update(pattern_BD, stored, scale, Normalize::no, side).pattern_BD;
   }
-  return hopfield_update(pattern_BD, stored, scale, Normalize::yes, side);
+  const Update last = hopfield_update(pattern_BD, stored, scale, Normalize::yes, side);
+  return {last.pattern_BD, last.entropy_B};
+}
+
+at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, const at::Tensor& beta,
+                             std::int64_t update_steps, std::int64_t tile) {
+  return hopfield_retrieve_with_entropy(state_BD, stored_MD, beta, update_steps, tile).pattern_BD;
 }
 
 at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, double beta,
@@ -42,8 +49,10 @@ PairRetrievals hopfield_retrieve_pairs(const at::Tensor& x_ND, const at::Tensor&
   const auto type = c10::promoteTypes(c10::promoteTypes(x_ND.scalar_type(), y_ND.scalar_type()), at::kFloat);
   const at::Tensor x = x_ND.to(type), y = y_ND.to(type), scale = beta.to(type);
   const std::int64_t side = tile_side(tile);
-  const auto [v_x_ND, u_y_ND] = cross_update(x, y, scale, side);
-  return {self_update(x, scale, side), u_y_ND, v_x_ND, self_update(y, scale, side)};
+  const auto [v_x, u_y] = cross_update(x, y, scale, side);
+  const Update u_x = self_update(x, scale, side), v_y = self_update(y, scale, side);
+  return {u_x.pattern_BD, u_y.pattern_BD, v_x.pattern_BD, v_y.pattern_BD,
+          (u_x.entropy_B + u_y.entropy_B + v_x.entropy_B + v_y.entropy_B).sum()};
 }
 
 double retrieved_fraction(std::int64_t step, std::int64_t warmup_steps) {

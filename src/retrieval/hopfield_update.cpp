@@ -18,8 +18,9 @@ using torch::autograd::variable_list;
 
 class UpdateFunction : public torch::autograd::Function<UpdateFunction> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& state_BD, const at::Tensor& stored_MD,
-                            const at::Tensor& beta, bool normalize, std::int64_t tile) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& state_BD,
+                               const at::Tensor& stored_MD, const at::Tensor& beta, bool normalize,
+                               std::int64_t tile) {
     const TileBuffer buffer(state_BD, stored_MD, tile);
     RunningAverage average(state_BD);
     for_each_piece(state_BD.size(0), tile, [&](std::int64_t row, std::int64_t rows) {
@@ -32,10 +33,12 @@ class UpdateFunction : public torch::autograd::Function<UpdateFunction> {
       });
     });
     average.finish();
+    const at::Tensor entropy_B = entropies(average, state_BD, beta);
     const at::Tensor norm_B1 = normalize ? normalize_rows_in_place(average.average_BD) : at::Tensor();
     context->save_for_backward({state_BD, stored_MD, beta, average.log_sum_B1, average.average_BD, norm_B1});
     context->saved_data["tile"] = tile;
-    return average.average_BD;
+    context->mark_non_differentiable({entropy_B});
+    return {average.average_BD, entropy_B};
   }
 
   // With z = beta state stored^T, P = softmax(z) and g the gradient of P stored: the gradient of stored is
@@ -85,9 +88,11 @@ class UpdateFunction : public torch::autograd::Function<UpdateFunction> {
 
 }  // namespace
 
-at::Tensor hopfield_update(const at::Tensor& state_BD, const at::Tensor& stored_MD, const at::Tensor& beta,
-                           Normalize normalize, std::int64_t tile) {
-  return UpdateFunction::apply(state_BD, stored_MD, beta, normalize == Normalize::yes, tile);
+Update hopfield_update(const at::Tensor& state_BD, const at::Tensor& stored_MD, const at::Tensor& beta,
+                       Normalize normalize, std::int64_t tile) {
+  const variable_list results =
+      UpdateFunction::apply(state_BD, stored_MD, beta, normalize == Normalize::yes, tile);
+  return {results[0], results[1]};
 }
 
 }  // namespace cloob

@@ -41,17 +41,21 @@ class PairedUpdatesFunction : public torch::autograd::Function<PairedUpdatesFunc
       });
     });
     average_x.finish();
+    const at::Tensor entropy_N = entropies(average_x, x_ND, beta);
     const at::Tensor norm_N1 = normalize_rows_in_place(average_x.average_BD);
     context->saved_data["tile"] = tile;
     if (is_self) {
       context->save_for_backward({x_ND, beta, average_x.log_sum_B1, average_x.average_BD, norm_N1});
-      return {average_x.average_BD};
+      context->mark_non_differentiable({entropy_N});
+      return {average_x.average_BD, entropy_N};
     }
     average_y.finish();
+    const at::Tensor entropy_M = entropies(average_y, y_MD, beta);
     const at::Tensor norm_M1 = normalize_rows_in_place(average_y.average_BD);
     context->save_for_backward({x_ND, beta, average_x.log_sum_B1, average_x.average_BD, norm_N1, y_MD,
                                 average_y.log_sum_B1, average_y.average_BD, norm_M1});
-    return {average_x.average_BD, average_y.average_BD};
+    context->mark_non_differentiable({entropy_N, entropy_M});
+    return {average_x.average_BD, entropy_N, average_y.average_BD, entropy_M};
   }
 
   // See UpdateFunction; the gradients that a similarity gets from both directions are added first.
@@ -64,7 +68,7 @@ class PairedUpdatesFunction : public torch::autograd::Function<PairedUpdatesFunc
     const at::Tensor& log_sum_y = is_self ? log_sum_x : saved[6];
     const RowGradient row_grad_x = normalize_backward(gradients[0], saved[3], saved[4]);
     const RowGradient row_grad_y =
-        is_self ? row_grad_x : normalize_backward(gradients[1], saved[7], saved[8]);
+        is_self ? row_grad_x : normalize_backward(gradients[2], saved[7], saved[8]);
     const at::Tensor grad_x_ND = at::zeros_like(x_ND);
     const at::Tensor grad_y_MD = is_self ? grad_x_ND : at::zeros_like(y_MD);
     const at::Tensor grad_beta = at::zeros({}, beta.options());
@@ -110,11 +114,12 @@ class PairedUpdatesFunction : public torch::autograd::Function<PairedUpdatesFunc
 CrossUpdates cross_update(const at::Tensor& x_ND, const at::Tensor& y_MD, const at::Tensor& beta,
                           std::int64_t tile) {
   const variable_list both = PairedUpdatesFunction::apply(x_ND, y_MD, beta, /*is_self=*/false, tile);
-  return {both[0], both[1]};
+  return {.x_to_y_N = {both[0], both[1]}, .y_to_x_M = {both[2], both[3]}};
 }
 
-at::Tensor self_update(const at::Tensor& x_ND, const at::Tensor& beta, std::int64_t tile) {
-  return PairedUpdatesFunction::apply(x_ND, x_ND, beta, /*is_self=*/true, tile).front();
+Update self_update(const at::Tensor& x_ND, const at::Tensor& beta, std::int64_t tile) {
+  const variable_list results = PairedUpdatesFunction::apply(x_ND, x_ND, beta, /*is_self=*/true, tile);
+  return {results[0], results[1]};
 }
 
 }  // namespace cloob

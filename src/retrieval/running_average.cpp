@@ -40,6 +40,11 @@ void RunningAverage::finish() {
   log_sum_B1 = max_B1_ + sum_B1_.log();
 }
 
+// Rounding can make the entropy of a single pattern negative.
+at::Tensor entropies(const RunningAverage& average, const at::Tensor& state_BD, const at::Tensor& beta) {
+  return average.log_sum_B1.squeeze(1).sub((average.average_BD * state_BD).sum(1).mul_(beta)).clamp_min_(0);
+}
+
 at::Tensor normalize_rows_in_place(const at::Tensor& rows_BD) {
   const at::Tensor norm_B1 = rows_BD.norm(2, 1, /*keepdim=*/true).clamp_min_(kMinNorm);
   rows_BD.div_(norm_B1);

@@ -28,6 +28,10 @@ class RunningAverage {
   at::Tensor sum_B1_;
 };
 
+/// Entropy in nats of the weights of each average, (B), from what `average` holds after `finish`: with z = beta state
+/// stored^T it is log sum_j exp(z_j) - sum_j w_j z_j, and the last sum is beta state . average. Without gradient.
+at::Tensor entropies(const RunningAverage& average, const at::Tensor& state_BD, const at::Tensor& beta);
+
 /// L2-normalizes rows in place and returns their norms, clamped to at least 1e-12 as in unit_rows.
 at::Tensor normalize_rows_in_place(const at::Tensor& rows_BD);
 

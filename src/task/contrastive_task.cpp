@@ -142,8 +142,12 @@ at::Tensor ContrastiveTask::encode_texts(const at::Tensor& tokens_BL, const at::
 
 LossOutput ContrastiveTask::loss(const RowOutputs& outputs, const Batch&, std::int64_t step) const {
   RECORD_USER_SCOPE("objective");
-  return {.loss = objective_.evaluate(outputs[0].rows, outputs[1].rows, model_->inv_tau(), collectives_,
-                                      objective_.retrieved_fraction_at(step))};
+  at::Tensor entropy;
+  LossOutput output{.loss =
+                        objective_.evaluate(outputs[0].rows, outputs[1].rows, model_->inv_tau(), collectives_,
+                                            objective_.retrieved_fraction_at(step), &entropy)};
+  if (entropy.defined()) output.terms.emplace_back("retrieval_entropy", entropy);
+  return output;
 }
 
 // Has no effect if the update was skipped on the device: the scale was within its bounds before.

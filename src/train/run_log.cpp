@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -43,7 +45,8 @@ RunLog::RunLog(const RunConfig& config, const RunDirectory& directory, const Tra
       meter_(kSpeedWindowSeconds),
       loss_sum_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))),
       chance_watch_(config.retrieval.kind != RetrievalKind::none && config.retrieval.warmup_steps == 0,
-                    total_steps) {}
+                    total_steps),
+      retrieval_watch_(config.retrieval, total_steps) {}
 
 void RunLog::log_ranks(std::span<const double> own_seconds) {
   if (own_seconds[0] > 0) rank_times_.add(step_seconds_, own_seconds);
@@ -62,6 +65,7 @@ void RunLog::log_step(const StepReport& report, std::int64_t num_samples, const 
   if (line_is_due()) {
     NamedNumbers metrics = take_loss();
     add_step(metrics, report);
+    watch_retrieval(metrics);
     write_metrics(std::move(metrics));
     watch_chance();
   }
@@ -149,6 +153,19 @@ void RunLog::show_step() {
 void RunLog::watch_chance() {
   if (!shown_loss_ || !shown_chance_) return;
   if (const auto advice = chance_watch_.advice(state_.step, *shown_loss_, *shown_chance_))
+    log_warning("train", "{}", *advice);
+}
+
+void RunLog::watch_retrieval(const NamedNumbers& metrics) {
+  const auto number = [&](std::string_view name) {
+    const auto found = std::ranges::find(metrics, name, &NamedNumbers::value_type::first);
+    return found == metrics.end() ? std::nullopt : std::optional(found->second);
+  };
+  const auto entropy = number("train/retrieval_entropy");
+  if (!entropy) return;
+  const double beta = number("train/beta").value_or(config_.retrieval.beta);
+  if (const auto advice =
+          retrieval_watch_.advice(state_.step, *entropy, beta, config_.train.global_batch_size))
     log_warning("train", "{}", *advice);
 }
 

@@ -25,6 +25,7 @@
 #include "cloob/train/train_step.h"
 #include "train/chance_watch.h"
 #include "train/rank_times.h"
+#include "train/retrieval_watch.h"
 
 namespace cloob {
 
@@ -75,6 +76,7 @@ class RunLog {
   void add_data_metrics(MetricsRecord& record) const;
   void show_step();
   void watch_chance();
+  void watch_retrieval(const NamedNumbers& metrics);
   BoundBy bound_by() const;
   MetricsRecord record(NamedNumbers metrics) const;
 
@@ -98,6 +100,7 @@ class RunLog {
   std::optional<double> shown_communication_;
   std::optional<double> shown_chance_;  ///< the loss of chance
   ChanceWatch chance_watch_;
+  RetrievalWatch retrieval_watch_;
 };
 
 }  // namespace cloob

@@ -430,6 +430,76 @@ TEST_F(Commands, BenchLossPrintsItsMetrics) {
   EXPECT_THAT(whole.errors, HasSubstr("floating-point"));
 }
 
+TEST_F(Commands, HopfieldImagesShowsWhatBetaDoes) {
+  std::vector<std::string> arguments = {"hopfield", "images"};
+  for (const std::string& file : read_lines(tiny_project() / "images.txt")) arguments.push_back(file);
+  const auto num_images = static_cast<double>(arguments.size() - 2);
+  arguments.insert(arguments.end(),
+                   {"--size", "16", "--keep", "0.9", "--beta", "1,1000", "--out", "strip.png"});
+  const nlohmann::json result = json_of(arguments);
+  EXPECT_EQ(keys_of(result), (std::set<std::string>{"untrained layer", "beta 0.0361", "beta 1",
+                                                    "beta 1e+03"}));  // 0.0361: 1 / sqrt(3 16 16)
+  EXPECT_EQ(keys_of(result["beta 1"]), (std::set<std::string>{"entropy", "images_averaged", "own_weight",
+                                                              "recovered", "found", "retrieves"}));
+  EXPECT_EQ(result["beta 0.0361"]["retrieves"], "mean of all");
+  EXPECT_NEAR(result["beta 0.0361"]["images_averaged"], num_images, 0.01 * num_images);
+  EXPECT_NEAR(result["beta 0.0361"]["recovered"], 0, 0.05);
+  EXPECT_EQ(result["beta 1e+03"]["retrieves"], "one pattern");
+  EXPECT_GT(result["beta 1e+03"]["found"], 0.8);
+  EXPECT_TRUE(read_file(tiny_project() / "strip.png").starts_with("\x89PNG"));
+  const ProgramResult again = run_cloob(tiny_project(), arguments);
+  EXPECT_EQ(again.exit_status, 2);
+  EXPECT_THAT(again.errors, HasSubstr("'strip.png' exists and is not empty, so it is not overwritten"));
+}
+
+TEST_F(Commands, HopfieldImagesGivesPhotographsBackFromTheirHalves) {
+  const fs::path photographs = shared_data_dir() / "flickr8k" / "dev";
+  if (!fs::exists(photographs)) GTEST_SKIP() << photographs << " is missing";
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(photographs)) files.push_back(entry.path().string());
+  std::ranges::sort(files);
+  files.resize(200);
+  std::vector<std::string> arguments = {"hopfield", "images", "--size", "32", "--update-steps", "30"};
+  arguments.insert(arguments.end(), files.begin(), files.end());
+  const nlohmann::json result = json_of(arguments);
+  EXPECT_EQ(result["beta 0.018"]["retrieves"], "mean of all");  // 1 / sqrt(3 32 32)
+  EXPECT_EQ(result["beta 4"]["retrieves"], "mean of all");
+  EXPECT_EQ(result["beta 16"]["retrieves"], "average of several");
+  EXPECT_EQ(result["beta 256"]["retrieves"], "one pattern");
+  EXPECT_LT(result["beta 4"]["found"], 0.05);
+  EXPECT_GT(result["beta 256"]["found"], 0.9);
+}
+
+TEST_F(Commands, HopfieldImagesNamesAnImageThatItCannotStore) {
+  write_file_atomically(tiny_project() / "text.jpg", "no image");
+  const ProgramResult result = run_cloob(tiny_project(), {"hopfield", "images", "text.jpg", "missing.jpg"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, HasSubstr("'text.jpg' cannot be stored: "));
+  EXPECT_THAT(run_cloob(tiny_project(), {"hopfield", "images", "text.jpg"}).errors,
+              HasSubstr("give at least 2"));
+}
+
+TEST_F(Commands, HopfieldCapacityGrowsWithTheDimension) {
+  const nlohmann::json result =
+      json_of({"hopfield", "capacity", "--dim", "8,16,20", "--max-patterns", "4096"});
+  EXPECT_EQ(keys_of(result["8 dimensions"]),
+            (std::set<std::string>{"beta", "patterns", "error", "error_of_twice_as_many"}));
+  EXPECT_GT(result["16 dimensions"]["patterns"], 4 * result["8 dimensions"]["patterns"].get<int>());
+  EXPECT_GT(result["20 dimensions"]["patterns"], 2 * result["16 dimensions"]["patterns"].get<int>());
+}
+
+TEST_F(Commands, ARunThatRetrievesTheMeanIsToldOnce) {
+  const std::string log = warnings_of(
+      train_arguments("averages", {"--train.steps", "120", "--train.global_batch_size", "8",
+                                   "--report.every_steps", "10"}),
+      {"--retrieval.beta", "0.01", "--eval.every_epochs", "1000", "--checkpoint.every_steps", "0"});
+  const std::string warning = "retrieval still averages nearly all stored features";
+  const std::size_t first = log.find(warning);
+  ASSERT_NE(first, log.npos) << log;
+  EXPECT_THAT(log.substr(first), HasSubstr("an average over 8 of 8."));
+  EXPECT_EQ(log.find(warning, first + 1), log.npos);
+}
+
 TEST_F(Commands, BenchDataAndTokenizePrintRates) {
   const nlohmann::json data = json_of({"bench", "data", "--source", "data/train/*.tar", "--threads", "2",
                                        "--image-size", "32", "--batch", "16", "--seconds", "0.2"});

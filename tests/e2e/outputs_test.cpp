@@ -79,7 +79,9 @@ TEST_F(Outputs, NeverOverwriteInputs) {
       {"encode", "m.safetensors", "--images", "list.txt", "--out"},
       {"tokenizer", "train", "list.txt", "--out"},
       {"weights", "export", "m.safetensors", "--out"},
-      {"weights", "inspect", "m.safetensors", "--json"}};
+      {"weights", "inspect", "m.safetensors", "--json"},
+      {"hopfield", "images", "images/a.jpg", "classes/cat/a.png", "--json"},
+      {"hopfield", "images", "images/a.jpg", "images/a.jpg", "--out"}};
   const auto before = contents();
   for (const auto& arguments : commands) {
     for (const std::string output :
@@ -126,8 +128,10 @@ TEST_F(Outputs, FoldersAreNewOnes) {
            {"report", "a=run", "--out", "page"}}) {
     const ProgramResult result = run_cloob(folder_.path(), arguments);
     EXPECT_EQ(result.exit_status, 2) << arguments[0] << " " << arguments[1] << result.errors;
-    EXPECT_THAT(result.errors, ::testing::ContainsRegex(
-                                   "not empty|already exists|is not an empty folder|is a file|was not written by|Not a directory"));
+    EXPECT_THAT(
+        result.errors,
+        ::testing::ContainsRegex(
+            "not empty|already exists|is not an empty folder|is a file|was not written by|Not a directory"));
   }
   EXPECT_EQ(contents(), before);
 }

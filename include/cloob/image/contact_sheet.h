@@ -12,8 +12,9 @@
 namespace cloob {
 
 /// Draws up to `max_images` of `images_BCHW` (float, normalised by the mean and std of `config`) in a grid,
-/// each with its wrapped caption below, in any script. Throws UserError if the fonts are missing.
+/// each with its wrapped caption below, in any script. Without `columns` the page is a bit wider than high. Throws UserError
+/// if the fonts are missing.
 ImageU8 contact_sheet(const at::Tensor& images_BCHW, std::span<const std::string> captions,
-                      const ImageConfig& config, int max_images);
+                      const ImageConfig& config, int max_images, int columns = 0);
 
 }  // namespace cloob

@@ -12,6 +12,7 @@
 #include "cloob/base/named_tensors.h"
 #include "cloob/objective/objective_config.h"
 #include "cloob/objective/objective_system.h"
+#include "cloob/retrieval/hopfield.h"
 #include "cloob/retrieval/retrieval_config.h"
 
 namespace cloob {
@@ -35,16 +36,18 @@ class ContrastiveObjective {
 
   /// The objective of L2-normalized features whose i-th rows form a pair, all of them in this process: a
   /// differentiable scalar in at least fp32. `retrieved_fraction` is the weight of the retrieved pattern
-  /// relative to the feature itself (see `retrieved_fraction_at`). Throws UserError if there are fewer than
-  /// two pairs.
+  /// relative to the feature itself (see `retrieved_fraction_at`). If `entropy` is given and there is a retrieval, it is
+  /// set to the mean entropy of the four retrievals' weights (see Retrieval), a scalar without gradient. Throws
+  /// UserError if there are fewer than two pairs.
   at::Tensor evaluate(const at::Tensor& image_ND, const at::Tensor& text_ND, const at::Tensor& inv_tau,
-                      double retrieved_fraction = 1) const;
+                      double retrieved_fraction = 1, at::Tensor* entropy = nullptr) const;
 
   /// This rank's part of the objective over the pairs of all ranks: the sum of these values over ranks is the
-  /// objective, and the sum of their gradients its gradient. `image_BD` and `text_BD` are the rows of this
-  /// rank, possibly none.
+  /// objective, and the sum of their gradients its gradient; the same holds for `entropy`. `image_BD` and `text_BD` are
+  /// the rows of this rank, possibly none.
   at::Tensor evaluate(const at::Tensor& image_BD, const at::Tensor& text_BD, const at::Tensor& inv_tau,
-                      const Collectives& collectives, double retrieved_fraction = 1) const;
+                      const Collectives& collectives, double retrieved_fraction = 1,
+                      at::Tensor* entropy = nullptr) const;
 
   /// The loss of a model that cannot tell pairs apart: ln N for InfoNCE, 2 ln(N - 1) / inv_tau for InfoLOOB, whose
   /// loss is divided by the inverse temperature.
@@ -70,7 +73,9 @@ class ContrastiveObjective {
   /// The loss of one direction, from this rank's rows to those of all ranks.
   at::Tensor directed_loss(const at::Tensor& anchor_BD, const GatheredRows& samples,
                            const at::Tensor& inv_tau) const;
-  at::Tensor retrieve(const at::Tensor& state_BD, const at::Tensor& stored_ND) const;
+  /// From the features of all ranks, for those of this rank.
+  PairRetrievals retrieve(const at::Tensor& x_BD, const at::Tensor& y_BD, const at::Tensor& x_ND,
+                          const at::Tensor& y_ND) const;
   at::Tensor combine_directions(const at::Tensor& sum) const;
 
   LossConfig loss_;

@@ -21,10 +21,23 @@ at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& store
 at::Tensor hopfield_retrieve(const at::Tensor& state_BD, const at::Tensor& stored_MD, double beta,
                              std::int64_t update_steps, std::int64_t tile = 0);
 
+struct Retrieval {
+  at::Tensor pattern_BD;
+  /// Entropy of the softmax of the last step, in nats: 0 if a single stored pattern is retrieved, ln M if their mean
+  /// is. Has no gradient.
+  at::Tensor entropy_B;
+};
+
+/// The same, with entropies.
+Retrieval hopfield_retrieve_with_entropy(const at::Tensor& state_BD, const at::Tensor& stored_MD,
+                                         const at::Tensor& beta, std::int64_t update_steps,
+                                         std::int64_t tile = 0);
+
 /// The patterns that images x and texts y retrieve from images and from texts, all of one process.
 struct PairRetrievals {
   at::Tensor u_x_ND, u_y_ND;  ///< from the images: for images, for texts
   at::Tensor v_x_ND, v_y_ND;  ///< from the texts: for images, for texts
+  at::Tensor entropy_sum;     ///< of the entropies of all 4 N patterns
 };
 
 /// The same as four calls of `hopfield_retrieve` with one update step, for a third less work:

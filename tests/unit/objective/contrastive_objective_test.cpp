@@ -126,16 +126,22 @@ TEST_P(EveryObjective, LearnsBetaOnlyWithRetrieval) {
 struct LossAndGradients {
   at::Tensor loss;  ///< summed over the ranks
   at::Tensor image_ND, text_ND, inv_tau, log_beta;
+  at::Tensor entropy = {};  ///< summed over the ranks; undefined without retrieval
 };
 
 LossAndGradients in_one_process(ContrastiveObjective objective, const Features& features, double fraction) {
   const at::Tensor inv_tau = scale(14.3).requires_grad_();
   const Features own{features.image_ND.detach().requires_grad_(), features.text_ND.detach().requires_grad_()};
-  const at::Tensor loss = objective.evaluate(own.image_ND, own.text_ND, inv_tau, fraction);
+  at::Tensor entropy;
+  const at::Tensor loss = objective.evaluate(own.image_ND, own.text_ND, inv_tau, fraction, &entropy);
   loss.backward();
   const NamedTensors parameters = objective.parameters();
-  return {loss.detach(), own.image_ND.grad(), own.text_ND.grad(), inv_tau.grad(),
-          parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad()};
+  return {loss.detach(),
+          own.image_ND.grad(),
+          own.text_ND.grad(),
+          inv_tau.grad(),
+          parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad(),
+          entropy};
 }
 
 // Rank r has rows begins[r] to begins[r + 1].
@@ -150,11 +156,16 @@ LossAndGradients on_ranks(const std::vector<std::int64_t>& begins, ObjectiveSyst
     const ContrastiveObjective objective = make_objective(system, retrieval);
     const at::Tensor image_BD = own(features.image_ND), text_BD = own(features.text_ND);
     const at::Tensor inv_tau = scale(14.3).requires_grad_();
-    const at::Tensor loss = objective.evaluate(image_BD, text_BD, inv_tau, collectives, fraction);
+    at::Tensor entropy;
+    const at::Tensor loss = objective.evaluate(image_BD, text_BD, inv_tau, collectives, fraction, &entropy);
     loss.backward();
     const NamedTensors parameters = objective.parameters();
-    ranks[rank] = {loss.detach(), image_BD.grad(), text_BD.grad(), inv_tau.grad(),
-                   parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad()};
+    ranks[rank] = {loss.detach(),
+                   image_BD.grad(),
+                   text_BD.grad(),
+                   inv_tau.grad(),
+                   parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad(),
+                   entropy};
   });
   LossAndGradients all = ranks.front();
   std::vector<at::Tensor> images, texts;
@@ -165,6 +176,7 @@ LossAndGradients on_ranks(const std::vector<std::int64_t>& begins, ObjectiveSyst
     all.loss = all.loss + rank.loss;
     all.inv_tau = all.inv_tau + rank.inv_tau;
     if (all.log_beta.defined()) all.log_beta = all.log_beta + rank.log_beta;
+    if (all.entropy.defined()) all.entropy = all.entropy + rank.entropy;
   }
   all.image_ND = at::cat(images);
   all.text_ND = at::cat(texts);
@@ -188,6 +200,8 @@ TEST_P(EveryObjective, OnUnevenRanksEqualsTheJoinedBatch) {
         testing::expect_relative_norm(actual.inv_tau, expected.inv_tau, 1e-11, "inv_tau");
         // log_beta is fp32, like every parameter.
         if (learns_beta) testing::expect_relative_norm(actual.log_beta, expected.log_beta, 1e-5, "log_beta");
+        ASSERT_EQ(actual.entropy.defined(), retrieves());
+        if (retrieves()) expect_close(actual.entropy, expected.entropy, 1e-11, 0);
       }
     }
   }
@@ -210,6 +224,21 @@ TEST_P(EveryObjective, OfASinglePairOnAllRanksIsRejectedByAll) {
     }
   });
   EXPECT_EQ(num_rejections, 2);
+}
+
+TEST(ContrastiveObjective, MeasuresTheMeanEntropyOfItsFourRetrievals) {
+  const Features features = random_features(9, 4);
+  const at::Tensor beta = at::scalar_tensor(3.0, at::kDouble);
+  double sum = 0;
+  for (const at::Tensor& state : {features.image_ND, features.text_ND}) {
+    for (const at::Tensor& stored : {features.image_ND, features.text_ND})
+      sum += hopfield_retrieve_with_entropy(state, stored, beta, 1).entropy_B.mean().item<double>();
+  }
+  at::Tensor entropy;
+  make_objective(ObjectiveSystem::cloob, {.beta = 3})
+      .evaluate(features.image_ND, features.text_ND, scale(30), /*retrieved_fraction=*/0.3, &entropy);
+  EXPECT_NEAR(entropy.item<double>(), sum / 4, 1e-12);
+  EXPECT_FALSE(entropy.requires_grad());
 }
 
 struct ReferenceValues {

@@ -82,11 +82,41 @@ TEST(HopfieldRetrieve, EqualsTheDenseFormulaForAnyTileSize) {
   }
 }
 
+at::Tensor dense_entropies(const at::Tensor& state, const at::Tensor& stored, const at::Tensor& beta) {
+  const at::Tensor log_weights = at::log_softmax(beta * at::mm(state, stored.t()), 1);
+  return -(log_weights.exp() * log_weights).sum(1);
+}
+
+TEST(HopfieldRetrieve, KnowsTheEntropyOfItsLastWeights) {
+  const at::Tensor state = random_rows(9, 4, 1).requires_grad_(), stored = random_rows(7, 4, 2);
+  for (const double value : {1e-3, 5.0, 1e3}) {
+    const at::Tensor beta = at::scalar_tensor(value, at::kDouble);
+    const at::Tensor once = at::softmax(beta * at::mm(state, stored.t()), 1).mm(stored);
+    for (const std::int64_t tile : {2, 64}) {
+      const Retrieval first = hopfield_retrieve_with_entropy(state, stored, beta, 1, tile);
+      expect_close(first.entropy_B, dense_entropies(state, stored, beta), 1e-11, 1e-12);
+      expect_close(first.pattern_BD, hopfield_retrieve(state, stored, beta, 1, tile), 0, 0);
+      EXPECT_FALSE(first.entropy_B.requires_grad());
+      EXPECT_TRUE(first.pattern_BD.requires_grad());
+      expect_close(hopfield_retrieve_with_entropy(state, stored, beta, 2, tile).entropy_B,
+                   dense_entropies(once, stored, beta), 1e-11, 1e-12);
+    }
+  }
+}
+
+TEST(HopfieldRetrieve, OfASinglePatternHasNoEntropy) {
+  const at::Tensor rows = random_rows(50, 4, 1).to(at::kFloat), one = rows.narrow(0, 0, 1);
+  const at::Tensor beta = at::scalar_tensor(30.0, at::kFloat);
+  const at::Tensor entropy_B = hopfield_retrieve_with_entropy(rows, one, beta, 1).entropy_B;
+  EXPECT_GE(entropy_B.min().item<double>(), 0);
+  EXPECT_LT(entropy_B.max().item<double>(), 1e-5);
+}
+
 TEST(HopfieldRetrievePairs, EqualsFourRetrievalsForAnyTileSize) {
   const at::Tensor x = random_rows(9, 4, 1).requires_grad_(), y = random_rows(9, 4, 2).requires_grad_();
   const at::Tensor beta = at::scalar_tensor(5.0, at::kDouble).requires_grad_();
   const auto with_gradients = [&](const PairRetrievals& found) {
-    std::vector<at::Tensor> all = {found.u_x_ND, found.u_y_ND, found.v_x_ND, found.v_y_ND};
+    std::vector<at::Tensor> all = {found.u_x_ND, found.u_y_ND, found.v_x_ND, found.v_y_ND, found.entropy_sum};
     at::Tensor sum = at::zeros({}, at::kDouble);
     for (std::size_t i = 0; i < 4; ++i) sum = sum + (all[i] * random_rows(9, 4, 10 + i)).sum();
     for (const at::Tensor& leaf : {x, y, beta}) leaf.mutable_grad().reset();
@@ -95,7 +125,10 @@ TEST(HopfieldRetrievePairs, EqualsFourRetrievalsForAnyTileSize) {
     return all;
   };
   const auto expected = with_gradients({hopfield_retrieve(x, x, beta, 1), hopfield_retrieve(y, x, beta, 1),
-                                        hopfield_retrieve(x, y, beta, 1), hopfield_retrieve(y, y, beta, 1)});
+                                        hopfield_retrieve(x, y, beta, 1), hopfield_retrieve(y, y, beta, 1),
+                                        (dense_entropies(x, x, beta) + dense_entropies(y, x, beta) +
+                                         dense_entropies(x, y, beta) + dense_entropies(y, y, beta))
+                                            .sum()});
   for (const std::int64_t tile : {1, 2, 4, 9, 64}) {
     const auto actual = with_gradients(hopfield_retrieve_pairs(x, y, beta, tile));
     for (std::size_t i = 0; i < actual.size(); ++i) expect_close(actual[i], expected[i], 1e-11, 1e-13);
