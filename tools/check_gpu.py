@@ -171,9 +171,11 @@ class Check:
                 if not abs(result[key] / expected[key] - 1) < SAME:
                     raise Failed(f"{key} is {result[key]}, on the CPU {expected[key]}", **result)
             return result
-        return [*((f"{objective} 1024", lambda objective=objective: same_as_on_cpu(objective, 1024)) for objective in ("clip", "cloob")),
-                *((f"{objective} {self.sizes['loss']}", lambda objective=objective: bench(objective, self.sizes["loss"], self.device))
-                  for objective in ("clip", "cloob"))]
+        objectives = ("clip", "cloob")
+        small = [(f"{objective} as on the CPU", lambda objective=objective: same_as_on_cpu(objective, 1024)) for objective in objectives]
+        size = self.sizes["loss"]
+        return small + [(f"{objective} {size}", lambda objective=objective: bench(objective, size, self.device))
+                        for objective in objectives]
 
     def same_as_one_process(self, ranks, environment):
         options = ["--nproc", ranks, "--model", self.sizes["same_model"], "--objective", "cloob", "--batch",
