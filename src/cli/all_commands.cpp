@@ -4,6 +4,7 @@ namespace cloob {
 
 void add_all_commands(CLI::App& app, Action& action, const std::string& command_line, Ranks& ranks) {
   add_train_command(app, action, command_line, ranks);
+  add_ablate_command(app, action, ranks);
   add_eval_commands(app, action, ranks);
   add_encode_command(app, action, ranks);
   add_tokenize_command(app, action);

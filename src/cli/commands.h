@@ -12,6 +12,7 @@ namespace cloob {
 
 /// `command_line` is kept in the log of the run.
 void add_train_command(CLI::App& app, Action& action, const std::string& command_line, Ranks& ranks);
+void add_ablate_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_launch_command(CLI::App& app, Action& action);
 void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks);
 void add_encode_command(CLI::App& app, Action& action, Ranks& ranks);

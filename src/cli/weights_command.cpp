@@ -22,6 +22,7 @@
 #include "cloob/config/config.h"
 #include "cloob/run/export_model.h"
 #include "cloob/run/import_model.h"
+#include "cloob/run/model_file.h"
 #include "cloob/text/tokenizer.h"
 
 namespace cloob {

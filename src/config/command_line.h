@@ -3,8 +3,8 @@
 #include <string>
 
 #include "cloob/config/description.h"
+#include "cloob/config/node.h"
 #include "cloob/config/origins.h"
-#include "config/node.h"
 
 namespace cloob {
 

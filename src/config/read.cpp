@@ -7,8 +7,9 @@
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
+#include "cloob/config/node.h"
+#include "cloob/config/settings_tree.h"
 #include "config/command_line.h"
-#include "config/node.h"
 #include "config/scalar.h"
 
 namespace cloob {
@@ -90,10 +91,11 @@ class Reader {
       : description_(description), root_(root), origins_(origins) {}
 
   // Mistakes are collected, so that a user sees all of them at once.
-  void read(const ConfigSource& source) {
-    is_written_by_hand_ = source.is_written_by_hand();
-    for (const ConfigNode& file : source.files()) read_section("", file);
-    for (const Override& override_ : source.overrides()) {
+  void read(const std::vector<ConfigNode>& files, const std::vector<Override>& overrides,
+            bool is_written_by_hand) {
+    is_written_by_hand_ = is_written_by_hand;
+    for (const ConfigNode& file : files) read_section("", file);
+    for (const Override& override_ : overrides) {
       collect_errors([&] { apply(override_); });
     }
     throw_collected_errors();
@@ -308,7 +310,8 @@ const ConfigNode* find_node(const ConfigNode& file, const Path& path) {
 }
 
 // The names of the sections of a map that occur in files and on the command line.
-std::vector<std::string> names_in(const ConfigSource& source, const Path& path) {
+std::vector<std::string> names_in(const std::vector<ConfigNode>& files,
+                                  const std::vector<Override>& overrides, const Path& path) {
   constexpr std::size_t kMaxNames = 1000;  // each adds all settings of its section
   std::vector<std::string> names;
   const auto add = [&](const std::string& name) {
@@ -317,14 +320,14 @@ std::vector<std::string> names_in(const ConfigSource& source, const Path& path) 
       throw_user_error("'{}' has more than {} names", path.back().name, with_thousands(kMaxNames));
     names.push_back(name);
   };
-  for (const ConfigNode& file : source.files()) {
+  for (const ConfigNode& file : files) {
     const ConfigNode* const node = find_node(file, path);
     if (node == nullptr || node->kind != ConfigNode::Kind::map) continue;
     for (const ConfigNode& child : node->children) add(child.key);
   }
   std::string prefix;
   for (const PathStep& step : path) prefix += step.name + ".";
-  for (const Override& override_ : source.overrides()) {
+  for (const Override& override_ : overrides) {
     // The name in between may contain dots, the setting after it does not.
     const std::size_t last_dot = override_.name.rfind('.');
     if (override_.name.starts_with(prefix) && last_dot > prefix.size())
@@ -333,14 +336,25 @@ std::vector<std::string> names_in(const ConfigSource& source, const Path& path) 
   return names;
 }
 
-}  // namespace
-
-void read_settings(const Description& description, const ConfigSource& source, void* root, Origins& origins) {
+void read_layers(const Description& description, const std::vector<ConfigNode>& files,
+                 const std::vector<Override>& overrides, bool is_written_by_hand, void* root,
+                 Origins& origins) {
   origins.clear();
   const Description with_names =
       describe(*description.sections.front().type,
-               [&source](const Path& path, const SectionMapType&) { return names_in(source, path); });
-  Reader(with_names, root, origins).read(source);
+               [&](const Path& path, const SectionMapType&) { return names_in(files, overrides, path); });
+  Reader(with_names, root, origins).read(files, overrides, is_written_by_hand);
+}
+
+}  // namespace
+
+void read_settings(const Description& description, const ConfigSource& source, void* root, Origins& origins) {
+  read_layers(description, source.files(), source.overrides(), source.is_written_by_hand(), root, origins);
+}
+
+void read_settings(const Description& description, const std::vector<ConfigNode>& layers, void* root,
+                   Origins& origins) {
+  read_layers(description, layers, {}, /*is_written_by_hand=*/true, root, origins);
 }
 
 std::vector<std::string> names_of_settings(const Description& description) {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cloob/config/description.h"
-#include "config/node.h"
+#include "cloob/config/node.h"
 
 namespace cloob {
 

@@ -12,7 +12,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
-#include "config/node.h"
+#include "cloob/config/node.h"
 #include "config/yaml.h"
 
 namespace cloob {

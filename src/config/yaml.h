@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "config/node.h"
+#include "cloob/config/node.h"
 
 namespace cloob {
 

@@ -18,7 +18,7 @@ RunCheck check_run(const RunConfig& config, const Collectives& collectives) {
     const std::int64_t batches = loader->batches_per_epoch();
     check.steps = total_steps(config.train, {.batches_left = batches, .batches_per_epoch = batches});
     check.warnings = odd_settings(config, /*step=*/0, *check.steps, select_device(config.train.device));
-    make_run_suite(config);
+    check.metrics = make_run_suite(config).metric_names();
   } catch (const UserError& error) {
     check.errors.emplace_back(error.what());
   }

@@ -27,15 +27,16 @@ std::int64_t pairs_to_time(const RunConfig& config) {
 
 }  // namespace
 
-std::string describe_time(const RunConfig& config, const RunCheck& check, const Collectives& collectives) {
+double StepTime::seconds(const RunConfig& config) const {
+  const double once_more =
+      config.train.gradient_cache_parts > 1 ? 4.0 / 3.0 : 1.0;  // every pair is encoded twice
+  return once_more * (of_many + per_pair * static_cast<double>(config.train.global_batch_size - many));
+}
+
+std::optional<StepTime> measure_step(const RunConfig& config, const Collectives& collectives) {
   const auto needed =
       static_cast<std::uint64_t>(estimate_training_memory(config.model, step_shape(config)).peak);
-  const std::uint64_t available = available_memory_bytes();
-  if (select_device(config.train.device).is_cpu() && needed > available) {
-    return fmt::format(
-        "# a step needs more memory than is available here ({}), so its time was not measured\n",
-        human_bytes(available));
-  }
+  if (select_device(config.train.device).is_cpu() && needed > available_memory_bytes()) return std::nullopt;
   constexpr std::int64_t kCaptionTokens = 16;  // photographs have captions of about ten words
   const std::vector<std::int64_t> lengths = {std::min(kCaptionTokens, config.model.text.context_length)};
   const auto seconds_of = [&](std::int64_t pairs) {
@@ -50,14 +51,22 @@ std::string describe_time(const RunConfig& config, const RunCheck& check, const 
   const double per_pair = few < many
                               ? std::max(0.0, of_many - seconds_of(few)) / static_cast<double>(many - few)
                               : of_many / static_cast<double>(many);
-  const double once_more =
-      config.train.gradient_cache_parts > 1 ? 4.0 / 3.0 : 1.0;  // every pair is encoded twice
-  const double seconds =
-      once_more * (of_many + per_pair * static_cast<double>(config.train.global_batch_size - many));
+  return StepTime{.few = few, .many = many, .of_many = of_many, .per_pair = per_pair};
+}
+
+std::string describe_time(const RunConfig& config, const RunCheck& check, const Collectives& collectives) {
+  const auto time = measure_step(config, collectives);
+  if (!time) {
+    return fmt::format(
+        "# a step needs more memory than is available here ({}), so its time was not measured\n",
+        human_bytes(available_memory_bytes()));
+  }
+  const double seconds = time->seconds(config);
   const std::string text = fmt::format(
       "# estimated time on this machine, from steps of {} and {} pairs of noise, without reading data and evaluations\n"
       "# {:<22}  {:>10}\n",
-      few, many, fmt::format("a step of {} pairs", with_thousands(config.train.global_batch_size)),
+      time->few, time->many,
+      fmt::format("a step of {} pairs", with_thousands(config.train.global_batch_size)),
       human_seconds(seconds));
   if (check.steps) {
     return text + fmt::format("# {:<22}  {:>10}\n", counted(*check.steps, "step"),

@@ -1,8 +1,10 @@
 // What is written about the program agrees with the program.
 
+#include "cloob/ablation/sweep_plan.h"
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
+#include "cloob/run/dry_run.h"
 #include "cloob/run/run_config.h"
 #include "support/support.h"
 
@@ -19,11 +21,54 @@ TEST(Docs, TheReferenceOfSettingsIsUpToDate) {
 TEST(Docs, EveryRecipeParses) {
   int num_files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(testing::source_dir() / "configs")) {
-    if (entry.path().extension() != ".yaml") continue;
+    if (entry.path().extension() != ".yaml" || entry.path().parent_path().filename() == "ablation") continue;
     EXPECT_NO_THROW(read_config<RunConfig>(ConfigSource::from_file(entry.path()))) << entry.path();
     ++num_files;
   }
   EXPECT_GE(num_files, 20);
+}
+
+// With the settings of every run; the data need not be here.
+TEST(Docs, EverySweepParses) {
+  int num_files = 0;
+  for (const auto& entry : fs::directory_iterator(testing::source_dir() / "configs" / "ablation")) {
+    SCOPED_TRACE(entry.path());
+    SweepPlan plan;
+    ASSERT_NO_THROW(plan = resolve_plan(read_sweep(entry.path()), {}));
+    EXPECT_FALSE(plan.runs.empty());
+    for (const ResolvedRun& run : plan.runs) {
+      EXPECT_THAT(settings_without_effect(run.config, {}),
+                  ::testing::Each(
+                      ::testing::HasSubstr("(retrieval.kind is none)")))  // of the recipe, for all objectives
+          << run.run.name;
+    }
+    ++num_files;
+  }
+  EXPECT_GE(num_files, 8);
+}
+
+// The settings of a CLOOB recipe and of its CLIP counterpart differ in the objective alone.
+TEST(Docs, EveryCloobRecipeHasAClipCounterpart) {
+  int num_pairs = 0;
+  for (const auto& entry : fs::directory_iterator(testing::source_dir() / "configs" / "run")) {
+    std::string name = entry.path().filename().string();
+    const std::size_t at = name.find("_cloob_");
+    if (at == std::string::npos) continue;
+    const fs::path clip = entry.path().parent_path() / name.replace(at, 7, "_clip_");
+    auto of_cloob = setting_values(read_config<RunConfig>(ConfigSource::from_file(entry.path())));
+    auto of_clip = setting_values(read_config<RunConfig>(ConfigSource::from_file(clip)));
+    EXPECT_EQ(of_cloob.at("objective"), "cloob") << entry.path();
+    EXPECT_EQ(of_clip.at("objective"), "clip") << clip;
+    for (auto* settings : {&of_cloob, &of_clip}) {
+      std::erase_if(*settings, [](const auto& setting) {
+        return setting.first == "objective" || setting.first.starts_with("loss.") ||
+               setting.first.starts_with("retrieval.");
+      });
+    }
+    EXPECT_EQ(of_cloob, of_clip) << clip;
+    ++num_pairs;
+  }
+  EXPECT_GE(num_pairs, 5);
 }
 
 TEST(Docs, EverySettingIsExplainedInASentence) {

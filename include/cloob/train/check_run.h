@@ -17,6 +17,7 @@ struct RunCheck {
   std::vector<std::string> warnings;  ///< odd settings
   std::optional<std::int64_t>
       steps;  ///< optimizer steps; unknown if they follow from data that cannot be opened
+  std::vector<std::string> metrics = {};  ///< names of those of its evaluations; none after an error
 };
 
 /// Opens the data and the evaluations of a run as its start does.
