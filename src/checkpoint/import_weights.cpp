@@ -116,9 +116,11 @@ ImportedWeights import_weights(const std::filesystem::path& path) {
     // both precisions at once.
     result.tensors[name] = assemble(path, tensor, tensors);
   }
-  const auto logit_scale = result.tensors.find("logit_scale");
-  if (logit_scale != result.tensors.end() && logit_scale->second.numel() == 1)
-    logit_scale->second = logit_scale->second.reshape({});
+  for (const char* const name : {"logit_scale", "logit_bias"}) {
+    const auto scalar = result.tensors.find(name);
+    if (scalar != result.tensors.end() && scalar->second.numel() == 1)
+      scalar->second = scalar->second.reshape({});
+  }
   const auto activation = result.metadata.find("activation");
   const bool is_quick = result.source != WeightSource::open_clip;
   result.default_activation =

@@ -22,6 +22,9 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+// Of models trained by open_clip's --siglip, and of SigLIP's own.
+constexpr std::string_view kLogitBias = "logit_bias";
+
 // Prefixes of the text tower's names at the root of open_clip's files.
 constexpr auto kTextTower = std::to_array<std::string_view>(
     {"positional_embedding", "text_projection", "token_embedding.", "transformer.resblocks.", "ln_final."});
@@ -34,7 +37,8 @@ bool is_known_name(std::string_view name) {
   constexpr auto kVisual = std::to_array<std::string_view>({"conv", "bn", "layer", "attnpool.",
                                                             "class_embedding", "positional_embedding", "proj",
                                                             "ln_pre.", "ln_post.", "transformer.resblocks."});
-  if (!name.starts_with("visual.")) return name == "logit_scale" || begins_text_tower(name);
+  if (!name.starts_with("visual."))
+    return name == "logit_scale" || name == kLogitBias || begins_text_tower(name);
   name.remove_prefix(std::string_view("visual.").size());
   return std::ranges::any_of(kVisual, [&](std::string_view begin) { return name.starts_with(begin); });
 }
@@ -50,7 +54,6 @@ const std::vector<Family>& unsupported_families() {
       {"a timm image tower", [](auto name) { return name.starts_with("visual.trunk."); }},
       {"a CoCa model",
        [](auto name) { return name.starts_with("text_decoder.") || name.starts_with("visual.attn_pool."); }},
-      {"a SigLIP model", [](auto name) { return name == "logit_bias"; }},
       {"a Hugging Face text tower",
        [](auto name) {
          return name.starts_with("text.proj.") ||
@@ -104,13 +107,17 @@ std::string open_clip_name(std::string_view name) {
   return name == "logit_inv_tau" ? "logit_scale" : std::string(name);
 }
 
+[[noreturn]] void refuse_family(const std::filesystem::path& path, std::string_view description,
+                                std::string_view name) {
+  throw_user_error(
+      "'{}' contains {} (tensor {}), which is not supported; supported are CLIP's ResNet and vision "
+      "transformer with CLIP's text transformer, from open_clip, OpenAI, CLOOB, transformers and SLIP",
+      path.string(), description, in_quotes(name));
+}
+
 void check_family(const std::filesystem::path& path, std::string_view name) {
   for (const Family& family : unsupported_families()) {
-    if (!family.has(name)) continue;
-    throw_user_error(
-        "'{}' contains {} (tensor {}), which is not supported; supported are CLIP's ResNet and vision "
-        "transformer with CLIP's text transformer, from open_clip, OpenAI, CLOOB, transformers and SLIP",
-        path.string(), family.description, in_quotes(name));
+    if (family.has(name)) refuse_family(path, family.description, name);
   }
 }
 
@@ -135,6 +142,11 @@ void check_is_clip(const std::filesystem::path& path, const std::set<std::string
 
 bool is_hugging_face_name(std::string_view name) {
   return name.starts_with("vision_model.") || name.starts_with("text_model.");
+}
+
+// SigLIP's own towers are timm's, or those of transformers, which also differ from CLIP's.
+bool is_towers_of_siglip(std::string_view name) {
+  return name.starts_with("visual.trunk.") || is_hugging_face_name(name);
 }
 
 // By the names without wrappers, the names in the file.
@@ -224,6 +236,8 @@ NamePlan plan_names(const std::filesystem::path& path, std::string_view format,
   NamePlan plan{format == "TorchScript" ? WeightSource::openai : WeightSource::open_clip, {}};
   const auto bare = unwrapped(path, names);
   const auto any = [&](auto has) { return std::ranges::any_of(bare | std::views::keys, has); };
+  if (bare.contains(std::string(kLogitBias)) && any(is_towers_of_siglip))
+    refuse_family(path, "a SigLIP model with towers of its own", bare.at(std::string(kLogitBias)));
   const auto plan_tensors = any(is_hugging_face_name) ? plan_hugging_face
                             : any(is_only_slips)      ? plan_slip
                                                       : plan_open_clip;

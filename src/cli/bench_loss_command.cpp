@@ -27,6 +27,7 @@ struct LossArguments {
   std::int64_t seed = 0;
   double beta = RetrievalConfig{}.beta;
   double inv_tau = LossConfig{}.inv_tau;
+  double logit_bias = LossConfig{}.logit_bias;
   DeviceChoice device = DeviceChoice::auto_;
   std::string json;
 };
@@ -50,7 +51,7 @@ int bench_loss(const LossArguments& arguments) {
   const c10::Device device = select_device(arguments.device);
   const LossBenchmarkResult result =
       benchmark_loss({arguments.objective.value(), features.image_ND.to(device), features.text_ND.to(device),
-                      arguments.beta, arguments.inv_tau});
+                      arguments.beta, arguments.inv_tau, arguments.logit_bias});
   write_result(arguments.json, to_json({{"loss", result.loss},
                                         {"grad_norm_image", result.grad_norm_image},
                                         {"grad_norm_text", result.grad_norm_text},
@@ -87,6 +88,9 @@ void add_bench_loss(CLI::App& group, Action& action) {
   command->add_option("--inv-tau", arguments->inv_tau, "Inverse temperature of the loss")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 1e6));
+  command->add_option("--logit-bias", arguments->logit_bias, "Bias of the sigmoid loss")
+      ->capture_default_str()
+      ->check(CLI::Range(-1e6, 1e6));
   add_enum_option<DeviceChoice>(*command, "--device", arguments->device, "train.device");
   add_json_option(*command, arguments->json);
   command->callback([arguments, &action] { action = [arguments] { return bench_loss(*arguments); }; });

@@ -29,6 +29,7 @@ void add_bench_inputs(CLI::App& group, Action& action);
 void add_bench_step(CLI::App& group, Action& action, Ranks& ranks, const CaptionLengths& caption_lengths);
 void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks, const CaptionLengths& caption_lengths);
 void add_bench_loss(CLI::App& group, Action& action);
+void add_bench_saturation(CLI::App& group, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 void add_hopfield_commands(CLI::App& app, Action& action);
 void add_help_commands(CLI::App& app, Action& action);

@@ -31,10 +31,20 @@ struct ShapesArguments {
 
 int render_shapes(const ShapesArguments& arguments) {
   const auto threads = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  constexpr std::int64_t kNumClasses = 64;
+  if (arguments.size.num_probe > 0 && arguments.size.num_probe < kNumClasses) {
+    throw_user_error(
+        "--attributes is {}, must be 0 or at least {}: the number of combinations of color and shape",
+        arguments.size.num_probe, kNumClasses);
+  }
   write_shapes_dataset(arguments.folder, arguments.shapes, arguments.size, threads);
-  log_info("data", "{} training, {} validation and {} held-out images of {} pixels written to {}",
-           with_thousands(arguments.size.num_train), with_thousands(arguments.size.num_validation),
-           with_thousands(arguments.size.num_held_out), arguments.shapes.image_size, arguments.folder);
+  const ShapesDatasetSize& size = arguments.size;
+  const std::string probes = size.num_probe > 0 ? fmt::format(", and {} for probes of each attribute",
+                                                              with_thousands(2 * size.num_probe))
+                                                : "";
+  log_info("data", "{} training, {} validation and {} held-out images{} of {} pixels written to {}",
+           with_thousands(size.num_train), with_thousands(size.num_validation),
+           with_thousands(size.num_held_out), probes, arguments.shapes.image_size, arguments.folder);
   return 0;
 }
 
@@ -185,6 +195,15 @@ void add_data_commands(CLI::App& app, Action& action) {
       ->add_option("--held-out", arguments->size.num_held_out,
                    "Images of classes that are not in the training set")
       ->capture_default_str()
+      ->check(at_least_0);
+  command->add_flag(
+      "--shape-follows-color", arguments->shapes.shape_follows_color,
+      "Training and validation: every color always has the same shape, so that the color alone identifies "
+      "a pair");
+  command
+      ->add_option("--attributes", arguments->size.num_probe,
+                   "Images of all colors with all shapes in attributes/{color,shape}/train, and as many in "
+                   ".../test, to probe what features tell of each (default: none)")
       ->check(at_least_0);
   command->add_option("--samples-per-shard", arguments->size.samples_per_shard, "Images per shard")
       ->capture_default_str()

@@ -127,6 +127,8 @@ bool may_be_of_kind(OutputKind kind, std::string_view first_bytes) {
              begins_with_ignoring_case(trim(first_bytes), "<html");
     case OutputKind::png:
       return false;  // any of the user's pictures looks like an earlier output
+    case OutputKind::svg:
+      return first_bytes.starts_with("<svg data-program=\"cloob\"");
     case OutputKind::safetensors:
       return first_bytes.size() > kHeaderSizeBytes && first_bytes[kHeaderSizeBytes] == '{';
     case OutputKind::sentencepiece:
@@ -144,6 +146,8 @@ std::string_view name_of(OutputKind kind) {
       return "an HTML page";
     case OutputKind::png:
       return "empty";
+    case OutputKind::svg:
+      return "a drawing of this program";
     case OutputKind::safetensors:
       return "a safetensors file";
     case OutputKind::sentencepiece:

@@ -109,6 +109,10 @@ int export_weights(const WeightsArguments& arguments) {
                   "open_clip has no model of these sizes by name: with --out FOLDER it also gets the "
                   "open_clip_config.json that it needs");
     }
+    if (model.weights.contains("logit_bias"))
+      log_warning("weights",
+                  "open_clip reads this file only into a model that has a logit_bias, too: "
+                  "create_model(..., init_logit_bias=-10)");
     export_file(model, arguments.out);
   } else {
     export_folder(model, arguments.format.value_or(ExportFormat::open_clip), arguments.out);

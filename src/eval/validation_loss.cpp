@@ -84,9 +84,28 @@ class OwnPairs {
   std::int64_t dim_ = 0;
 };
 
-double loss_of(const at::Tensor& rows_B2D, FeatureModel& model) {
+/// What is measured of a batch, in a row of a table: the loss, and after it whether each of the others is known, and its
+/// value. Ranks without a batch do not know what the model measures.
+constexpr std::int64_t kNumOthers = 3, kNumColumns = 1 + 2 * kNumOthers;
+
+void measure(const at::Tensor& rows_B2D, FeatureModel& model, double* row) {
   const std::vector<at::Tensor> halves = rows_B2D.to(model.device()).chunk(2, 1);
-  return model.pair_loss(halves[0].contiguous(), halves[1].contiguous()).item<double>();
+  const PairMeasures measures = model.measure_pairs(halves[0].contiguous(), halves[1].contiguous());
+  row[0] = measures.loss.item<double>();
+  const std::array others = {measures.positive_mass, measures.gradient_weight, measures.retrieval_entropy};
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (!others[i].defined()) continue;
+    row[1 + 2 * i] = 1;
+    row[2 + 2 * i] = others[i].item<double>();
+  }
+}
+
+/// The mean of a column, in the order of the batches, so that it is the same for any number of ranks.
+double mean_of_column(const at::Tensor& table_BC, std::int64_t column) {
+  double sum = 0;
+  for (std::int64_t batch = 0; batch < table_BC.size(0); ++batch)
+    sum += table_BC.const_data_ptr<double>()[batch * kNumColumns + column];
+  return sum / static_cast<double>(table_BC.size(0));
 }
 
 }  // namespace
@@ -113,18 +132,20 @@ LossResult evaluate_loss(std::span<const PairFeatures> own, FeatureModel& model,
     collectives.sum_in_place(std::array{rows_B2D});
     if (is_computed_here) received.emplace(batch, rows_B2D);
   }
-  const at::Tensor losses = at::zeros({result.num_batches}, at::kDouble);
+  const at::Tensor table_BC = at::zeros({result.num_batches, kNumColumns}, at::kDouble);
   for (const std::int64_t batch : computed) {
     const auto found = received.find(batch);
-    losses[batch] = loss_of(
+    measure(
         found != received.end() ? found->second : pairs.rows(batch * result.batch_size, result.batch_size),
-        model);
+        model, table_BC.mutable_data_ptr<double>() + batch * kNumColumns);
   }
-  collectives.sum_in_place(std::array{losses});
-  // In their order, so that the sum is the same for any number of ranks.
-  const auto* loss = losses.const_data_ptr<double>();
-  result.loss =
-      std::accumulate(loss, loss + result.num_batches, 0.0) / static_cast<double>(result.num_batches);
+  collectives.sum_in_place(std::array{table_BC});
+  result.loss = mean_of_column(table_BC, 0);
+  const std::array others = {&result.positive_mass, &result.gradient_weight, &result.retrieval_entropy};
+  for (std::int64_t i = 0; i < kNumOthers; ++i) {
+    if (mean_of_column(table_BC, 1 + 2 * i) == 1)
+      *others[static_cast<std::size_t>(i)] = mean_of_column(table_BC, 2 + 2 * i);
+  }
   result.chance_loss = model.chance_loss(result.batch_size);
   return result;
 }
@@ -132,6 +153,9 @@ LossResult evaluate_loss(std::span<const PairFeatures> own, FeatureModel& model,
 NamedNumbers named_numbers(const LossResult& result) {
   NamedNumbers numbers = {{"loss", result.loss}};
   if (result.chance_loss) numbers.emplace_back("chance_loss", *result.chance_loss);
+  if (result.positive_mass) numbers.emplace_back("positive_mass", *result.positive_mass);
+  if (result.gradient_weight) numbers.emplace_back("gradient_weight", *result.gradient_weight);
+  if (result.retrieval_entropy) numbers.emplace_back("retrieval_entropy", *result.retrieval_entropy);
   numbers.insert(numbers.end(), {{"loss_batch_size", static_cast<double>(result.batch_size)},
                                  {"num_batches", static_cast<double>(result.num_batches)},
                                  {"num_pairs", static_cast<double>(result.num_pairs)}});

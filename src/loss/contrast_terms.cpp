@@ -5,86 +5,22 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/maximum.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "cloob/base/error.h"
-#include "cloob/base/tiles.h"
+#include "loss/similarities.h"
 
 namespace cloob {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-/// The similarities s a_i.b_j of some anchors and some samples: a view of a buffer, lost with the next tile.
-struct Tile {
-  at::Tensor values_RC;
-  std::int64_t row, column;  ///< of its first element in the matrix
-  std::int64_t offset;       ///< of the partners' diagonal
-
-  std::int64_t rows() const { return values_RC.size(0); }
-  std::int64_t columns() const { return values_RC.size(1); }
-  bool has_partners() const { return offset < columns() && offset > -rows(); }
-  at::Tensor partners() const { return values_RC.diagonal(offset); }
-  /// The values of the anchors whose partners these are.
-  at::Tensor of_partners(const at::Tensor& values_B) const {
-    const std::int64_t first = std::max<std::int64_t>(0, -offset);
-    return values_B.narrow(0, row + first, std::min(rows(), columns() - offset) - first);
-  }
-};
-
-/// Goes through the matrix of similarities.
-class Similarities {
- public:
-  Similarities(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& scale,
-               const ContrastOptions& options)
-      : anchor_BD_(anchor_BD),
-        sample_ND_(sample_ND),
-        scale_(scale),
-        options_(options),
-        tile_(anchor_BD, sample_ND, options.tile) {
-    if (options.columns) scratch_.emplace(anchor_BD, sample_ND, options.tile);
-  }
-
-  /// Calls visit(first, count, the scaled anchors) for one band of rows after the other.
-  template <class Visit>
-  void for_each_band(const Visit& visit) const {
-    for_each_piece(anchor_BD_.size(0), options_.tile, [&](std::int64_t row, std::int64_t rows) {
-      visit(row, rows, anchor_BD_.narrow(0, row, rows) * scale_);
-    });
-  }
-  /// Calls visit(tile, its samples) for one tile of a band after the other.
-  template <class Visit>
-  void for_each_tile(std::int64_t row, const at::Tensor& scaled_RD, const Visit& visit) const {
-    for_each_piece(sample_ND_.size(0), options_.tile, [&](std::int64_t column, std::int64_t columns) {
-      const at::Tensor sample_CD = sample_ND_.narrow(0, column, columns);
-      Tile tile{tile_.of_size(scaled_RD.size(0), columns), row, column, options_.first_row + row - column};
-      at::mm_out(tile.values_RC, scaled_RD, sample_CD.t());
-      visit(tile, sample_CD);
-    });
-  }
-  /// Memory of the tile's size where both directions are asked for, otherwise the tile itself.
-  at::Tensor scratch_for(const Tile& tile) const {
-    return scratch_ ? scratch_->of_size(tile.rows(), tile.columns()) : tile.values_RC;
-  }
-
- private:
-  const at::Tensor& anchor_BD_;
-  const at::Tensor& sample_ND_;
-  const at::Tensor& scale_;
-  ContrastOptions options_;
-  TileBuffer tile_;
-  std::optional<TileBuffer> scratch_;
-};
 
 /// The softmaxes exp(z - largest) / sum of all rows or of all columns, their partners left out.
 struct Softmaxes {
@@ -124,13 +60,21 @@ class RunningSoftmaxes {
   at::Tensor sum_;
 };
 
+Similarities similarities_of(const at::Tensor& anchor_BD, const at::Tensor& sample_ND,
+                             const at::Tensor& scale, const ContrastOptions& options) {
+  return {anchor_BD,
+          sample_ND,
+          scale,
+          {.first_row = options.first_row, .tile = options.tile, .has_scratch = options.columns}};
+}
+
 struct BothDirections {
   Softmaxes rows, columns;
 };
 
 BothDirections sum_tiles(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& scale,
                          const ContrastOptions& options) {
-  const Similarities similarities(anchor_BD, sample_ND, scale, options);
+  const Similarities similarities = similarities_of(anchor_BD, sample_ND, scale, options);
   const at::Tensor positives_B = at::empty({anchor_BD.size(0)}, anchor_BD.options());
   const RunningSoftmaxes of_rows({anchor_BD.size(0), 1}, anchor_BD.options());
   const RunningSoftmaxes of_columns({1, options.columns ? sample_ND.size(0) : 0}, anchor_BD.options());
@@ -236,7 +180,7 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     const at::Tensor grad_N = has_columns ? of_log_odds(gradients[1]) : at::Tensor();
     InputGradients sums{at::zeros_like(anchor_BD), at::zeros_like(sample_ND), {}};
     if (context->needs_input_grad(2)) sums.log_scale = at::zeros({}, scale.options().dtype(at::kDouble));
-    add_tiles(Similarities(anchor_BD, sample_ND, scale, options), TileGradients(softmaxes, grad_B, grad_N),
+    add_tiles(similarities_of(anchor_BD, sample_ND, scale, options), TileGradients(softmaxes, grad_B, grad_N),
               scale, sums);
     if (!sums.log_scale.defined()) return {sums.anchor_BD, sums.sample_ND, {}, {}, {}, {}, {}};
     if (options.divide_by_scale) {

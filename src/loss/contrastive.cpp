@@ -1,6 +1,7 @@
 #include "cloob/loss/contrastive.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/softplus.h>
 
 #include "cloob/base/error.h"
@@ -19,6 +20,7 @@ struct Contrast {
   Directions directions = Directions::one;
   std::int64_t first_row = 0;
   std::int64_t tile = 0;
+  at::Tensor* log_odds = nullptr;
 };
 
 // Minus the logarithm of the partner's share 1 / (1 + exp(L)) in the softmax. Above its threshold LibTorch
@@ -44,8 +46,13 @@ at::Tensor contrast(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, co
   const auto sum_of = [&](const at::Tensor& of_pairs) {
     return (loob ? of_pairs : info_nce_of_log_odds(of_pairs)).sum() / sample_ND.size(0);
   };
+  const bool is_both = contrast.directions == Directions::both;
+  if (contrast.log_odds != nullptr) {
+    const at::Tensor all = is_both ? at::cat({terms.rows_B, terms.columns_N}) : terms.rows_B;
+    *contrast.log_odds = (loob ? all * inv_tau.to(type) : all).detach();
+  }
   const at::Tensor one = sum_of(terms.rows_B);
-  return contrast.directions == Directions::one ? one : one + sum_of(terms.columns_N);
+  return is_both ? one + sum_of(terms.columns_N) : one;
 }
 
 void require_a_pair(const at::Tensor& sample_ND) {
@@ -63,31 +70,33 @@ void require_negatives(const at::Tensor& sample_ND) {
 }  // namespace
 
 at::Tensor info_nce(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
-                    std::int64_t first_row, std::int64_t tile) {
+                    std::int64_t first_row, std::int64_t tile, at::Tensor* log_odds) {
   require_a_pair(sample_ND);
   return contrast(anchor_BD, sample_ND, inv_tau,
-                  {.loss = Loss::info_nce, .first_row = first_row, .tile = tile});
+                  {.loss = Loss::info_nce, .first_row = first_row, .tile = tile, .log_odds = log_odds});
 }
 
 at::Tensor info_loob(const at::Tensor& anchor_BD, const at::Tensor& sample_ND, const at::Tensor& inv_tau,
-                     std::int64_t first_row, std::int64_t tile) {
+                     std::int64_t first_row, std::int64_t tile, at::Tensor* log_odds) {
   require_negatives(sample_ND);
   return contrast(anchor_BD, sample_ND, inv_tau,
-                  {.loss = Loss::info_loob, .first_row = first_row, .tile = tile});
+                  {.loss = Loss::info_loob, .first_row = first_row, .tile = tile, .log_odds = log_odds});
 }
 
 at::Tensor symmetric_info_nce(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
-                              std::int64_t tile) {
+                              std::int64_t tile, at::Tensor* log_odds) {
   require_a_pair(y_ND);
-  return contrast(x_ND, y_ND, inv_tau,
-                  {.loss = Loss::info_nce, .directions = Directions::both, .tile = tile});
+  return contrast(
+      x_ND, y_ND, inv_tau,
+      {.loss = Loss::info_nce, .directions = Directions::both, .tile = tile, .log_odds = log_odds});
 }
 
 at::Tensor symmetric_info_loob(const at::Tensor& x_ND, const at::Tensor& y_ND, const at::Tensor& inv_tau,
-                               std::int64_t tile) {
+                               std::int64_t tile, at::Tensor* log_odds) {
   require_negatives(y_ND);
-  return contrast(x_ND, y_ND, inv_tau,
-                  {.loss = Loss::info_loob, .directions = Directions::both, .tile = tile});
+  return contrast(
+      x_ND, y_ND, inv_tau,
+      {.loss = Loss::info_loob, .directions = Directions::both, .tile = tile, .log_odds = log_odds});
 }
 
 }  // namespace cloob

@@ -1,6 +1,7 @@
 #include "cloob/model/dual_encoder.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
 
 #include <cmath>
 #include <optional>
@@ -113,6 +114,8 @@ TrainedParameters DualEncoderImpl::trained_parameters() const {
   add_tower(all, *image_encoder_, "visual.", Tower::image, image_encoder_->parameters_by_layer());
   add_tower(all, *text_encoder_, "", Tower::text, text_encoder_->parameters_by_layer());
   all.emplace("logit_scale", TrainedParameter{logit_scale_});
+  if (const torch::Tensor& bias = logit_bias(); bias.defined())
+    all.emplace(kLogitBias, TrainedParameter{.tensor = bias, .is_exempt_from_decay = true});
   CLOOB_CHECK(all.size() == named_parameters().size(), "{} parameters have a tower, {} are registered",
               all.size(), named_parameters().size());
   return all;
@@ -125,6 +128,11 @@ void DualEncoderImpl::set_inv_tau(double inv_tau, bool learned) {
   const at::NoGradGuard no_grad;
   logit_scale_.fill_(std::log(inv_tau));
   logit_scale_.requires_grad_(learned);
+}
+
+void DualEncoderImpl::add_logit_bias(double bias) {
+  logit_bias_ = register_parameter(
+      kLogitBias, at::full({}, bias, at::TensorOptions(logit_scale_.dtype()).device(logit_scale_.device())));
 }
 
 }  // namespace cloob

@@ -86,11 +86,17 @@ void load_weights(torch::nn::Module& module, const NamedTensors& weights, const 
 }
 
 void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source) {
-  load_weights(*model, with_resampled_positions(weights, model->config()), source);
+  NamedTensors fitting = with_resampled_positions(weights, model->config());
+  const at::Tensor& bias = model->logit_bias();
+  if (!bias.defined()) fitting.erase(kLogitBias);
+  if (bias.defined()) fitting.emplace(kLogitBias, bias.detach());
+  load_weights(*model, fitting, source);
 }
 
 void require_weights_of(const ModelConfig& config, const NamedTensors& weights, const std::string& source) {
-  require_same_tensors(weights, weights_of(DualEncoder(config, Initializer::shapes_only())), source,
+  DualEncoder model(config, Initializer::shapes_only());
+  if (weights.contains(kLogitBias)) model->add_logit_bias(0);
+  require_same_tensors(weights, weights_of(model), source,
                        "the file is damaged or belongs to a model that is not supported");
 }
 

@@ -43,9 +43,11 @@ double forward_backward(const LossBenchmark& benchmark) {
   const auto [loss, retrieval] = kinds_of(benchmark.objective);
   const ContrastiveObjective objective({.kind = loss}, {.kind = retrieval, .beta = benchmark.beta},
                                        benchmark.image_ND.device());
-  const at::Tensor inv_tau =
-      at::scalar_tensor(benchmark.inv_tau, benchmark.image_ND.options().dtype(at::kDouble));
-  const at::Tensor output = objective.evaluate(benchmark.image_ND, benchmark.text_ND, inv_tau);
+  const auto scalar = [&](double value) {
+    return at::scalar_tensor(value, benchmark.image_ND.options().dtype(at::kDouble));
+  };
+  const at::Tensor output = objective.evaluate(benchmark.image_ND, benchmark.text_ND,
+                                               {scalar(benchmark.inv_tau), scalar(benchmark.logit_bias)});
   output.backward();
   return output.item<double>();
 }

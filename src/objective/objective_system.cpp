@@ -16,6 +16,8 @@ std::vector<std::string> settings_without_effect(const LossConfig& loss, const R
     report(retrieval.warmup_steps != defaults.warmup_steps, "retrieval.warmup_steps", kReason);
   }
   const LossConfig default_loss;
+  report(loss.kind != LossKind::sigmoid && loss.logit_bias != default_loss.logit_bias, "loss.logit_bias",
+         "loss.kind is not sigmoid");
   if (!loss.learn_inv_tau) {
     constexpr std::string_view kReason = "loss.learn_inv_tau is false";
     // A bound has an effect if it allows a fixed inv_tau that the default bound would not.

@@ -53,15 +53,42 @@ bool is_held_out(const ShapeClass& kind) {
   return distance == 2 || distance == 5;
 }
 
-std::vector<ShapeClass> classes_of(ShapesSplit split) {
+bool is_in(const ShapeClass& kind, ShapesSplit split, bool shape_follows_color) {
+  switch (split) {
+    case ShapesSplit::held_out:
+      return is_held_out(kind);
+    case ShapesSplit::probe_train:
+    case ShapesSplit::probe_test:
+      return true;
+    case ShapesSplit::train:
+    case ShapesSplit::validation:
+      break;
+  }
+  return shape_follows_color ? kind.shape == kind.color : !is_held_out(kind);
+}
+
+std::vector<ShapeClass> classes_of(ShapesSplit split, bool shape_follows_color) {
   std::vector<ShapeClass> classes;
   for (std::size_t color = 0; color < kColors.size(); ++color) {
     for (std::size_t shape = 0; shape < kShapeNames.size(); ++shape) {
       const ShapeClass kind{color, shape};
-      if (is_held_out(kind) == (split == ShapesSplit::held_out)) classes.push_back(kind);
+      if (is_in(kind, split, shape_follows_color)) classes.push_back(kind);
     }
   }
   return classes;
+}
+
+// Made once.
+const std::vector<ShapeClass>& classes_of(const ShapesConfig& config, ShapesSplit split) {
+  static const auto kClasses = [] {
+    std::array<std::array<std::vector<ShapeClass>, EnumNames<ShapesSplit>::names.size()>, 2> classes;
+    for (const bool follows : {false, true}) {
+      for (const auto& [name, value] : EnumNames<ShapesSplit>::names)
+        classes[follows ? 1 : 0][static_cast<std::size_t>(value)] = classes_of(value, follows);
+    }
+    return classes;
+  }();
+  return kClasses[config.shape_follows_color ? 1 : 0][static_cast<std::size_t>(split)];
 }
 
 std::string name_of(const ShapeClass& kind) {
@@ -162,22 +189,20 @@ ImageU8 render(const Attributes& a, int side, RandomStream& stream) {
 
 ShapeSample render_shape_sample(const ShapesConfig& config, ShapesSplit split, std::int64_t index) {
   CLOOB_CHECK(index >= 0, "sample {}", index);
-  static const std::array<std::vector<ShapeClass>, 3> kClasses{
-      classes_of(ShapesSplit::train), classes_of(ShapesSplit::validation), classes_of(ShapesSplit::held_out)};
-  const std::vector<ShapeClass>& classes = kClasses[static_cast<std::size_t>(split)];
+  const std::vector<ShapeClass>& classes = classes_of(config, split);
   RandomStream stream(RandomUse::synthetic_data,
                       {static_cast<std::uint64_t>(config.seed), static_cast<std::uint64_t>(split),
                        static_cast<std::uint64_t>(index)});
   const ShapeClass& kind = classes[static_cast<std::size_t>(index) % classes.size()];
   const Attributes attributes = draw_attributes(kind, stream);
   std::vector<std::string> captions = write_captions(attributes, stream);
-  return {render(attributes, static_cast<int>(config.image_size), stream), std::move(captions),
-          name_of(kind)};
+  return {render(attributes, static_cast<int>(config.image_size), stream), std::move(captions), name_of(kind),
+          std::string(kColors[kind.color].name), std::string(kShapeNames[kind.shape])};
 }
 
-std::vector<std::string> shape_classes(ShapesSplit split) {
+std::vector<std::string> shape_classes(const ShapesConfig& config, ShapesSplit split) {
   std::vector<std::string> names;
-  for (const ShapeClass& kind : classes_of(split)) names.push_back(name_of(kind));
+  for (const ShapeClass& kind : classes_of(config, split)) names.push_back(name_of(kind));
   return names;
 }
 

@@ -81,11 +81,32 @@ void write_class_folders(const fs::path& folder, const ShapesConfig& config, std
   });
 }
 
+void write_probe_images(const fs::path& folder, const ShapesConfig& config, ShapesSplit split,
+                        const char* half, std::int64_t count, std::int64_t threads) {
+  const fs::path colors = folder / "color" / half, shapes = folder / "shape" / half;
+  // Of every combination, whatever `count` is: all folders have to exist.
+  for (const std::string& name : shape_classes(config, split)) {
+    const std::size_t space = name.find(' ');
+    make_directories(colors / name.substr(0, space));
+    make_directories(shapes / name.substr(space + 1));
+  }
+  parallel_for(count, threads, [&](std::int64_t index) {
+    const ShapeSample sample = render_shape_sample(config, split, index);
+    const std::string png = encode_png(sample.image), name = fmt::format("{:06}.png", index);
+    write_text(colors / sample.color / name, png);
+    write_text(shapes / sample.shape / name, png);
+  });
+}
+
 void write_all(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
                std::int64_t threads) {
   write_shards(folder / "train", config, ShapesSplit::train, size.num_train, size, threads);
   write_shards(folder / "validation", config, ShapesSplit::validation, size.num_validation, size, threads);
   if (size.num_held_out > 0) write_class_folders(folder / "held_out", config, size.num_held_out, threads);
+  if (size.num_probe == 0) return;
+  const fs::path attributes = folder / "attributes";
+  write_probe_images(attributes, config, ShapesSplit::probe_train, "train", size.num_probe, threads);
+  write_probe_images(attributes, config, ShapesSplit::probe_test, "test", size.num_probe, threads);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "cloob/base/staged_folder.h"
 #include "cloob/checkpoint/export_weights.h"
 #include "cloob/checkpoint/safetensors.h"
+#include "cloob/model/dual_encoder.h"
 #include "cloob/text/clip_vocabulary.h"
 
 namespace cloob {
@@ -31,7 +32,8 @@ void write_json(const std::filesystem::path& path, const Json& json) {
 
 // --- open_clip: open_clip_config.json and open_clip_model.safetensors.
 
-Json open_clip_config(const RunConfig& config) {
+Json open_clip_config(const ImportedModel& model) {
+  const RunConfig& config = model.config;
   const ImageEncoderConfig& image = config.model.image;
   const TextEncoderConfig& text = config.model.text;
   Json vision = {{"image_size", image.image_size}, {"width", image.width}, {"head_width", image.head_width}};
@@ -43,16 +45,18 @@ Json open_clip_config(const RunConfig& config) {
   } else {
     vision["layers"] = image.layers;
   }
-  return {{"model_cfg",
-           {{"embed_dim", config.model.embed_dim},
-            {"quick_gelu", config.model.activation == Activation::quick_gelu},
-            {"vision_cfg", vision},
-            {"text_cfg",
-             {{"context_length", text.context_length},
-              {"vocab_size", text.vocab_size},
-              {"width", text.width},
-              {"heads", text.heads},
-              {"layers", text.layers}}}}},
+  Json towers = {{"embed_dim", config.model.embed_dim},
+                 {"quick_gelu", config.model.activation == Activation::quick_gelu},
+                 {"vision_cfg", vision},
+                 {"text_cfg",
+                  {{"context_length", text.context_length},
+                   {"vocab_size", text.vocab_size},
+                   {"width", text.width},
+                   {"heads", text.heads},
+                   {"layers", text.layers}}}};
+  if (const auto bias = model.weights.find(kLogitBias); bias != model.weights.end())
+    towers["init_logit_bias"] = bias->second.item<double>();
+  return {{"model_cfg", towers},
           {"preprocess_cfg",
            {{"mean", config.image.mean},
             {"std", config.image.std},
@@ -67,7 +71,7 @@ void require_open_clip(const ImportedModel& model) {
 }
 
 void write_open_clip(const ImportedModel& model, const std::filesystem::path& folder) {
-  write_json(folder / "open_clip_config.json", open_clip_config(model.config));
+  write_json(folder / "open_clip_config.json", open_clip_config(model));
   write_safetensors(folder / "open_clip_model.safetensors", model.weights, weights_metadata(model.config));
 }
 
@@ -86,6 +90,7 @@ void require_hugging_face(const ImportedModel& model) {
   if (!model.has_tokenizer || config.text.tokenizer != TokenizerKind::clip ||
       !config.text.vocabulary_file.empty() || config.model.text.vocab_size < kClipVocabularySize)
     refuse("another tokenizer than CLIP's");
+  if (model.weights.contains(kLogitBias)) refuse("the logit_bias of the sigmoid loss");
   if (config.image.resize_mode == ResizeMode::longest) refuse("image.resize_mode longest");
 }
 

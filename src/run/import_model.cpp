@@ -17,6 +17,7 @@
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/checkpoint/import_weights.h"
 #include "cloob/config/config.h"
+#include "cloob/model/dual_encoder.h"
 #include "cloob/model/infer_config.h"
 #include "cloob/model/weights.h"
 #include "run/untold_settings.h"
@@ -163,6 +164,8 @@ ImportedModel import_model(const std::filesystem::path& path, const ImportOption
   } else {
     infer_settings(path, read, options, imported);
   }
+  if (imported.weights.contains(kLogitBias)) imported.config.loss.kind = LossKind::sigmoid;
+  imported.config.complete();
   if (options.activation) imported.config.model.activation = *options.activation;
   if (!options.tokenizer.empty()) {
     imported.config.text = tokenizer_from(options.tokenizer);

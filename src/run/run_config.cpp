@@ -13,6 +13,20 @@ namespace {
 
 // CLOOB's recipe for Conceptual Captions (Fuerst et al., 2022).
 constexpr double kInfoLoobInvTau = 30.0;
+// As in SigLIP (Zhai et al., 2023) and open_clip's --siglip.
+constexpr double kSigmoidInvTau = 10.0;
+
+double inv_tau_of(LossKind loss) {
+  switch (loss) {
+    case LossKind::info_loob:
+      return kInfoLoobInvTau;
+    case LossKind::sigmoid:
+      return kSigmoidInvTau;
+    case LossKind::info_nce:
+      break;
+  }
+  return LossConfig().inv_tau;
+}
 
 // A captured step can neither read values nor set the state of the random generator.
 void require_capturable(const TrainConfig& config) {
@@ -39,6 +53,11 @@ void TrainConfig::validate() const {
 void RunConfig::validate() const {
   if (!data.val.empty()) eval.require_pairs();
   if (train.cuda_graph) require_capturable(train);
+  if (train.reference_gradient_scaling && loss.kind == LossKind::sigmoid) {
+    throw_user_error(
+        "train.reference_gradient_scaling is not for loss.kind sigmoid: open_clip exchanges its features with gradients, "
+        "which do not depend on the number of ranks");
+  }
   if (model.text.context_length < 3) {
     throw_user_error(
         "model.text.context_length is {}, must be at least 3: a start token, an end token and one token in "
@@ -58,11 +77,17 @@ std::vector<ImpliedSetting> RunConfig::implied_settings() const {
   constexpr std::string_view kBy = "objective";
   const ObjectiveKinds kinds = kinds_of(objective);
   const bool is_info_loob = kinds.loss == LossKind::info_loob;
-  std::vector<ImpliedSetting> implied = {
-      {kBy, "loss.kind", std::string(enum_name(kinds.loss))},
-      {kBy, "loss.inv_tau", is_info_loob ? kInfoLoobInvTau : LossConfig().inv_tau},
-      {kBy, "loss.learn_inv_tau", !is_info_loob},
-      {kBy, "retrieval.kind", std::string(enum_name(kinds.retrieval))}};
+  std::vector<ImpliedSetting> implied;
+  // Also if only the loss is named, and before what an objective with another loss implies: neither CLIP's nor CLOOB's
+  // temperature fits the bias.
+  if (loss.kind == LossKind::sigmoid) {
+    implied.push_back({"loss.kind", "loss.inv_tau", kSigmoidInvTau});
+    implied.push_back({"loss.kind", "loss.learn_inv_tau", true});
+  }
+  implied.push_back({kBy, "loss.kind", std::string(enum_name(kinds.loss))});
+  implied.push_back({kBy, "loss.inv_tau", inv_tau_of(kinds.loss)});
+  implied.push_back({kBy, "loss.learn_inv_tau", !is_info_loob});
+  implied.push_back({kBy, "retrieval.kind", std::string(enum_name(kinds.retrieval))});
   if (kinds.retrieval == RetrievalKind::hopfield)
     implied.push_back({kBy, "retrieval.beta", RetrievalConfig().beta});
   return implied;

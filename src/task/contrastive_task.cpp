@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cloob/base/error.h"
 #include "cloob/base/prefixed_tensors.h"
 #include "cloob/device/streams.h"
 #include "cloob/model/weights.h"
@@ -24,6 +25,18 @@ constexpr const char* kObjectivePrefix = "objective.";
 // Texts of a captured step are padded to a multiple of this many tokens, so that there are few shapes to
 // capture.
 constexpr std::int64_t kGraphTokens = 8;
+
+LogitScaling scaling_of(const DualEncoder& model) { return {model->inv_tau(), model->logit_bias()}; }
+
+// Resuming with another loss would start the bias anew, or lose it.
+void require_same_bias(const DualEncoder& model, const NamedTensors& weights) {
+  const bool has_bias = model->logit_bias().defined();
+  if (has_bias == weights.contains(kLogitBias)) return;
+  throw_user_error(
+      "the checkpoint has {} learned '{}' and loss.kind is {}sigmoid: resume with the loss.* settings that the run was "
+      "started with",
+      has_bias ? "no" : "a", kLogitBias, has_bias ? "" : "not ");
+}
 
 std::unique_ptr<FeatureCache> make_cache(bool caches, bool is_frozen) {
   return caches && is_frozen ? std::make_unique<FeatureCache>() : nullptr;
@@ -47,9 +60,8 @@ at::Tensor DualEncoderFeatures::encode_text(const at::Tensor& tokens_BL, const a
   return model_->encode_text(tokens_BL, end_positions_B);
 }
 
-at::Tensor DualEncoderFeatures::pair_loss(const at::Tensor& image_ND, const at::Tensor& text_ND) {
-  const c10::NoGradGuard no_grad;
-  return objective_.evaluate(image_ND, text_ND, model_->inv_tau());
+PairMeasures DualEncoderFeatures::measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) {
+  return objective_.measure(image_ND, text_ND, scaling_of(model_));
 }
 
 std::optional<double> DualEncoderFeatures::chance_loss(std::int64_t num_pairs) const {
@@ -144,8 +156,8 @@ LossOutput ContrastiveTask::loss(const RowOutputs& outputs, const Batch&, std::i
   RECORD_USER_SCOPE("objective");
   at::Tensor entropy;
   LossOutput output{.loss =
-                        objective_.evaluate(outputs[0].rows, outputs[1].rows, model_->inv_tau(), collectives_,
-                                            objective_.retrieved_fraction_at(step), &entropy)};
+                        objective_.evaluate(outputs[0].rows, outputs[1].rows, scaling_of(model_),
+                                            collectives_, objective_.retrieved_fraction_at(step), &entropy)};
   if (entropy.defined()) output.terms.emplace_back("retrieval_entropy", entropy);
   return output;
 }
@@ -170,6 +182,8 @@ Batch ContrastiveTask::to_static_shape(const Batch& batch) const {
 
 NamedScalars ContrastiveTask::scalars() const {
   NamedScalars scalars = {{"logit_scale", model_->inv_tau().detach()}};
+  if (const at::Tensor& bias = model_->logit_bias(); bias.defined())
+    scalars.emplace_back(kLogitBias, bias.detach());
   if (!objective_.parameters().empty()) scalars.emplace_back("beta", objective_.beta().detach());
   return scalars;
 }
@@ -187,6 +201,7 @@ NamedTensors ContrastiveTask::state() const {
 }
 
 void ContrastiveTask::load(const NamedTensors& weights, const NamedTensors& state) {
+  require_same_bias(model_, weights);
   load_weights(model_, weights, "the checkpoint");
   if (options_.fixed_inv_tau) model_->set_inv_tau(*options_.fixed_inv_tau, /*learned=*/false);
   objective_.load_state(with_prefix_removed(state, kObjectivePrefix));

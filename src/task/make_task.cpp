@@ -17,6 +17,7 @@ DualEncoder make_dual_encoder(const TaskSettings& settings, const StartingWeight
   DualEncoder model(settings.model, start.tensors.empty() ? Initializer::random(settings.seed)
                                                           : Initializer::uninitialized());
   model->set_inv_tau(settings.loss.inv_tau, settings.loss.learn_inv_tau);
+  if (settings.loss.kind == LossKind::sigmoid) model->add_logit_bias(settings.loss.logit_bias);
   if (!start.tensors.empty()) {
     load_weights(model, start.tensors, start.source);
     if (!settings.loss.learn_inv_tau) model->set_inv_tau(settings.loss.inv_tau, /*learned=*/false);

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
+
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
 #include "cloob/model/training_memory.h"
@@ -40,6 +42,18 @@ std::vector<std::string> odd_settings(const RunConfig& config, std::int64_t step
     warnings.push_back(fmt::format(
         "retrieval.warmup_steps is {} and the run has {} steps: the retrieved patterns never take full effect",
         with_thousands(config.retrieval.warmup_steps), with_thousands(total_steps)));
+  }
+  if (config.loss.kind == LossKind::sigmoid && starts_at_random) {
+    const auto others = static_cast<double>(config.train.global_batch_size - 1);
+    const double taken_for_pairs = others / (1 + std::exp(-config.loss.logit_bias));
+    constexpr double kMany = 100;
+    if (taken_for_pairs > kMany) {
+      warnings.push_back(fmt::format(
+          "loss.logit_bias {} takes {:.0f} of the {} other texts of a batch for the image's own at the start: the first "
+          "steps only push everything apart. Set it to {:.0f} or lower",
+          shortest(config.loss.logit_bias), taken_for_pairs,
+          with_thousands(config.train.global_batch_size - 1), std::floor(-std::log(others))));
+    }
   }
   if (device.is_cpu() && precision_of(config.train) == Precision::fp16)
     warnings.emplace_back("train.precision fp16 is for GPUs: on the CPU, bf16 and fp32 are faster");

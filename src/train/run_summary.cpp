@@ -27,7 +27,8 @@ std::string short_list(const NamedNumbers& metrics) {
   std::string list;
   for (const auto& [name, value] : metrics) {
     if (name.ends_with("_rank") || name.ends_with("R@5") || name.ends_with("_seconds") ||
-        name.ends_with("chance_loss"))
+        name.ends_with("chance_loss") || name.ends_with("positive_mass") ||
+        name.ends_with("gradient_weight") || name.ends_with("retrieval_entropy"))
       continue;
     list += fmt::format("{}{} {:.4g}", list.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
   }

@@ -87,8 +87,9 @@ TEST_F(Commands, EvalRetrievalPrintsItsMetrics) {
 TEST_F(Commands, EvalLossReportsItsBatchSize) {
   const nlohmann::json loss = json_of({"eval", "loss", "model", "--data", "data/validation/00000.tar"});
   EXPECT_EQ(loss["loss_batch_size"], 16);  // eval.loss_batch_size of the run
-  EXPECT_EQ(keys_of(loss), (std::set<std::string>{"objective", "loss", "chance_loss", "loss_batch_size",
-                                                  "num_batches", "num_pairs"}));
+  EXPECT_EQ(keys_of(loss),
+            (std::set<std::string>{"objective", "loss", "chance_loss", "positive_mass", "gradient_weight",
+                                   "retrieval_entropy", "loss_batch_size", "num_batches", "num_pairs"}));
   EXPECT_EQ(loss["objective"], "cloob");
   EXPECT_EQ(loss["num_batches"], 2);
   EXPECT_EQ(loss["num_pairs"], 32);
@@ -410,7 +411,8 @@ TEST_F(Commands, AModelOfAnotherVocabularyEncodesImages) {
 }
 
 TEST_F(Commands, BenchLossPrintsItsMetrics) {
-  for (const std::string objective : {"clip", "cloob", "info_loob", "info_nce_hopfield"}) {
+  for (const std::string objective :
+       {"clip", "cloob", "info_loob", "info_nce_hopfield", "siglip", "sigmoid_hopfield"}) {
     const nlohmann::json result = json_of({"bench", "loss", "--objective", objective, "--batch", "64",
                                            "--dim", "16", "--beta", "8", "--inv-tau", "30"});
     EXPECT_EQ(keys_of(result),

@@ -16,7 +16,7 @@ enum class WeightSource { open_clip, openai, cloob, hugging_face, slip };
 std::string_view source_name(WeightSource source);
 
 struct ImportedWeights {
-  /// By open_clip's names: contiguous, fp32, counters int64, `logit_scale` zero-dimensional.
+  /// By open_clip's names: contiguous, fp32, counters int64, `logit_scale` and `logit_bias` zero-dimensional.
   NamedTensors tensors;
   WeightSource source;
   /// "gelu" or "quick_gelu": from the file's metadata, otherwise gelu for files of open_clip and quick_gelu for

@@ -38,19 +38,23 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
 struct LossResult {
   double loss = 0;                                   ///< mean over the batches
   std::optional<double> chance_loss = std::nullopt;  ///< of one that cannot tell the pairs of a batch apart
+  /// Means of PairMeasures over the batches, if the model knows them.
+  std::optional<double> positive_mass = std::nullopt, gradient_weight = std::nullopt,
+                        retrieval_entropy = std::nullopt;
   std::int64_t batch_size = 0;  ///< pairs per batch: as requested, or all if there are fewer
   std::int64_t num_batches = 0;
   std::int64_t num_pairs = 0;  ///< in all batches
 };
 
-/// Mean of the model's loss over consecutive full batches of `loss_batch_size` pairs, in order and with first captions; a last,
+/// Mean of the model's loss, and of its saturation, over consecutive full batches of `loss_batch_size` pairs, in order and with first captions; a last,
 /// smaller batch is dropped. If there are fewer pairs than one batch, they form a single batch. `own` are the parts of this rank.
 /// Each rank computes the batches that begin among its pairs, on the model's device. Throws UserError if a batch has too few
 /// pairs for the loss.
 LossResult evaluate_loss(std::span<const PairFeatures> own, FeatureModel& model, std::int64_t loss_batch_size,
                          const Collectives& collectives);
 
-/// {"loss", ...}, {"chance_loss", ...} if it is known, {"loss_batch_size", ...}, {"num_batches", ...}, {"num_pairs", ...}.
+/// {"loss", ...}, {"chance_loss", ...}, {"positive_mass", ...}, {"gradient_weight", ...} and {"retrieval_entropy", ...} if
+/// they are known, {"loss_batch_size", ...}, {"num_batches", ...}, {"num_pairs", ...}.
 NamedNumbers named_numbers(const LossResult& result);
 
 }  // namespace cloob

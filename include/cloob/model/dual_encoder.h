@@ -15,10 +15,13 @@
 
 namespace cloob {
 
+/// The name of the parameter that open_clip's models trained by `--siglip` have besides those of CLIP.
+inline constexpr const char* kLogitBias = "logit_bias";
+
 /// An image tower and a text tower with a shared feature space, and the temperature of their similarities.
 ///
 /// Parameters and buffers are named as in open_clip's CLIP class: those of the image tower under `visual`,
-/// those of the text tower and `logit_scale` at the root.
+/// those of the text tower, `logit_scale` and, for the sigmoid loss, `logit_bias` at the root.
 class DualEncoderImpl : public torch::nn::Module {
  public:
   /// `config` must be valid. `inv_tau` is 1 until it is set or loaded.
@@ -53,6 +56,11 @@ class DualEncoderImpl : public torch::nn::Module {
   /// The parameter `logit_scale`, the logarithm of the inverse temperature.
   const torch::Tensor& logit_scale() const { return logit_scale_; }
 
+  /// Gives the model the learned parameter `logit_bias`, which only the sigmoid loss has.
+  void add_logit_bias(double bias);
+  /// Undefined without one.
+  const torch::Tensor& logit_bias() const { return logit_bias_; }
+
   /// All parameters by name, with their tower and layer.
   TrainedParameters trained_parameters() const;
 
@@ -65,6 +73,7 @@ class DualEncoderImpl : public torch::nn::Module {
   ImageEncoder image_encoder_;
   TextEncoder text_encoder_;
   torch::Tensor logit_scale_;
+  torch::Tensor logit_bias_;
   bool image_is_frozen_ = false;
   bool text_is_frozen_ = false;
 };

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "cloob/base/pair_measures.h"
 #include "cloob/model/model_config.h"
 
 namespace cloob {
@@ -30,9 +31,9 @@ class FeatureModel {
   /// L2-normalized rows.
   virtual at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) = 0;
 
-  /// The loss of paired rows of features, at least `min_pairs` of them: a scalar. Anything with a warm-up in
-  /// training counts fully.
-  virtual at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor& text_ND) = 0;
+  /// The loss of paired rows of features, at least `min_pairs` of them, and what the model knows besides: the same for
+  /// every call. Anything with a warm-up in training counts fully.
+  virtual PairMeasures measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) = 0;
   virtual std::int64_t min_pairs() const = 0;
   /// That loss of `num_pairs` pairs for a model that cannot tell them apart; unset if it is not known.
   virtual std::optional<double> chance_loss(std::int64_t /*num_pairs*/) const { return std::nullopt; }

@@ -19,7 +19,8 @@ inline NamedTensors weights_of(const DualEncoder& model) { return weights_of(*mo
 void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source);
 
 /// The same for open_clip's names; position embeddings for a different image size or context length are
-/// resampled first, as in open_clip.
+/// resampled first, as in open_clip. A `logit_bias` that only one of the two has is left as it is: the features do not
+/// depend on it.
 void load_weights(DualEncoder& model, const NamedTensors& weights, const std::string& source);
 
 /// Throws UserError that lists missing and unexpected tensors and mismatched shapes, unless these are the tensors of a

@@ -15,6 +15,7 @@ struct LossBenchmark {
   at::Tensor text_ND;
   double beta;  ///< of the Hopfield retrieval, if the objective has one
   double inv_tau;
+  double logit_bias = LossConfig{}.logit_bias;  ///< of the sigmoid loss
 };
 
 struct LossBenchmarkResult {

@@ -1,4 +1,4 @@
-// The two-by-two grid of objectives and the short names of its cells.
+// The grid of objectives, losses by retrievals, and the short names of its cells.
 #pragma once
 
 #include <array>
@@ -14,15 +14,17 @@
 namespace cloob {
 
 /// A cell of the grid `loss.kind` x `retrieval.kind`.
-enum class ObjectiveSystem { clip, cloob, info_loob, info_nce_hopfield };
+enum class ObjectiveSystem { clip, cloob, info_loob, info_nce_hopfield, siglip, sigmoid_hopfield };
 
 template <>
 struct EnumNames<ObjectiveSystem> {
-  static constexpr std::array<std::pair<std::string_view, ObjectiveSystem>, 4> names = {
+  static constexpr std::array<std::pair<std::string_view, ObjectiveSystem>, 6> names = {
       {{"clip", ObjectiveSystem::clip},
        {"cloob", ObjectiveSystem::cloob},
        {"info_loob", ObjectiveSystem::info_loob},
-       {"info_nce_hopfield", ObjectiveSystem::info_nce_hopfield}}};
+       {"info_nce_hopfield", ObjectiveSystem::info_nce_hopfield},
+       {"siglip", ObjectiveSystem::siglip},
+       {"sigmoid_hopfield", ObjectiveSystem::sigmoid_hopfield}}};
 };
 
 struct ObjectiveKinds {
@@ -38,6 +40,10 @@ constexpr ObjectiveKinds kinds_of(ObjectiveSystem system) {
       return {LossKind::info_loob, RetrievalKind::hopfield};
     case ObjectiveSystem::info_loob:
       return {LossKind::info_loob, RetrievalKind::none};
+    case ObjectiveSystem::siglip:
+      return {LossKind::sigmoid, RetrievalKind::none};
+    case ObjectiveSystem::sigmoid_hopfield:
+      return {LossKind::sigmoid, RetrievalKind::hopfield};
     case ObjectiveSystem::info_nce_hopfield:
       break;
   }
@@ -45,10 +51,16 @@ constexpr ObjectiveKinds kinds_of(ObjectiveSystem system) {
 }
 
 constexpr ObjectiveSystem system_of(LossKind loss, RetrievalKind retrieval) {
-  if (retrieval == RetrievalKind::none) {
-    return loss == LossKind::info_nce ? ObjectiveSystem::clip : ObjectiveSystem::info_loob;
+  const bool retrieves = retrieval == RetrievalKind::hopfield;
+  switch (loss) {
+    case LossKind::info_loob:
+      return retrieves ? ObjectiveSystem::cloob : ObjectiveSystem::info_loob;
+    case LossKind::sigmoid:
+      return retrieves ? ObjectiveSystem::sigmoid_hopfield : ObjectiveSystem::siglip;
+    case LossKind::info_nce:
+      break;
   }
-  return loss == LossKind::info_nce ? ObjectiveSystem::info_nce_hopfield : ObjectiveSystem::cloob;
+  return retrieves ? ObjectiveSystem::info_nce_hopfield : ObjectiveSystem::clip;
 }
 
 /// Settings that differ from their defaults but have no effect with the chosen kinds, each with the reason,

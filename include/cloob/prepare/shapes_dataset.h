@@ -12,6 +12,7 @@ struct ShapesDatasetSize {
   std::int64_t num_train = 0;
   std::int64_t num_validation = 0;
   std::int64_t num_held_out = 0;
+  std::int64_t num_probe = 0;  ///< in each of the two halves of a probe's images
   std::int64_t samples_per_shard = 1000;
 };
 
@@ -19,7 +20,9 @@ struct ShapesDatasetSize {
 /// - `train/00000.tar` ... and `validation/00000.tar` ...: `.png`, `.txt` (the first caption) and `.json`
 ///   (`captions`: all);
 /// - `held_out/CLASS/*.png`, `held_out/classnames.txt` and `held_out/templates.txt`: classes that do not
-///   occur in training.
+///   occur in training;
+/// - `attributes/color/{train,test}/COLOR/*.png` and `attributes/shape/{train,test}/SHAPE/*.png`: the same images twice,
+///   in all combinations of color and shape, for probes of what features tell about each.
 ///
 /// The bytes depend only on the arguments, whatever the number of threads. Throws UserError, also if `folder`
 /// exists and is not empty.

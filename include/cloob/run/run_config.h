@@ -106,7 +106,7 @@ struct TrainConfig {
             "reference_gradient_scaling", &TrainConfig::reference_gradient_scaling,
             "Whether gradients of the towers are divided by the number of ranks, and those of temperature and beta are not, "
             "as in open_clip (without local_loss) and the CLOOB authors' code. Only to reproduce their runs: gradients then "
-            "depend on the number of ranks."),
+            "depend on the number of ranks. Not for loss.kind sigmoid, which open_clip does not scale."),
         field("initial_weights", &TrainConfig::initial_weights,
               "Checkpoint, run folder or weights file to start from (see 'cloob weights'); empty means "
               "random weights. Position embeddings are resampled for a different image size or context "
@@ -142,7 +142,8 @@ struct RunConfig {
             "Sets those of loss.kind, loss.inv_tau, loss.learn_inv_tau, retrieval.kind and retrieval.beta that "
             "are not set themselves. clip: InfoNCE, inv_tau 14.2857, learned; cloob: InfoLOOB, inv_tau 30, "
             "fixed, Hopfield retrieval with beta 8; info_loob: as cloob, without retrieval; "
-            "info_nce_hopfield: as clip, with cloob's retrieval."),
+            "info_nce_hopfield: as clip, with cloob's retrieval; siglip: the sigmoid loss, inv_tau 10, learned, as is "
+            "loss.logit_bias; sigmoid_hopfield: as siglip, with cloob's retrieval."),
         field("reference", &RunConfig::reference,
               "Whose parameter groups, warm-up and bounds of the inverse temperature to follow: open_clip "
               "decays tensors with at least two dimensions and warms up with lr (t+1)/w; cloob follows the "
@@ -186,6 +187,8 @@ struct RunConfig {
       OtherName{"learning_rate", "optimizer.lr"},
       OtherName{"lock_image", "optimizer.image.frozen"},
       OtherName{"lock_text", "optimizer.text.frozen"},
+      OtherName{"init_logit_bias", "loss.logit_bias"},
+      OtherName{"init_logit_scale", "loss.inv_tau"},
       OtherName{"logit_scale", "loss.inv_tau"},
       OtherName{"lr_cooldown_end", "schedule.cooldown_end_lr"},
       OtherName{"lr_cooldown_power", "schedule.cooldown_power"},

@@ -24,7 +24,7 @@ class DualEncoderFeatures final : public FeatureModel {
   c10::Device device() const override { return device_; }
   at::Tensor encode_image(const at::Tensor& images_BCHW) override;
   at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) override;
-  at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor& text_ND) override;
+  PairMeasures measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) override;
   std::int64_t min_pairs() const override { return ContrastiveObjective::kMinPairs; }
   std::optional<double> chance_loss(std::int64_t num_pairs) const override;
   std::string loss_name() const override;

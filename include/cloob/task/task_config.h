@@ -26,8 +26,8 @@ struct TaskConfig {
     return std::tuple(
         field("kind", &TaskConfig::kind,
               "What is trained. contrastive: two towers, whose features are pulled together within a pair "
-              "and pushed apart between pairs; loss.kind and retrieval.kind select CLIP, CLOOB or one of the "
-              "two objectives in between."));
+              "and pushed apart between pairs; loss.kind and retrieval.kind select CLIP, CLOOB, "
+              "SigLIP or one of the objectives in between."));
   }
 };
 static_assert(lists_every_member<TaskConfig>);

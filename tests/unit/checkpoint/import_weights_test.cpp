@@ -93,13 +93,30 @@ TEST(ImportWeights, NamesUnsupportedFamilies) {
   expect_rejected_with("visual.trunk.pos_embed",
                        {"contains a timm image tower (tensor 'visual.trunk.pos_embed')", "supported"});
   expect_rejected_with("text_decoder.text_projection", {"a CoCa model"});
-  expect_rejected_with("logit_bias", {"a SigLIP model"});
   expect_rejected_with("text.transformer.embeddings.word_embeddings.weight", {"a Hugging Face text tower"});
   expect_rejected_with("text.proj.0.weight", {"a Hugging Face text tower"});
   expect_rejected_with("module.text.blocks.0.norm1.weight", {"newer kind"});
   expect_rejected_with("visual.transformer.resblocks.0.ls_1.gamma", {"LayerScale"});
   expect_rejected_with("visual.transformer.resblocks.0.attn.ln_q.weight", {"extra norms"});
   expect_rejected_with("visual.head.weight", {"no supported CLIP model has, 1 of 18: 'visual.head.weight'"});
+}
+
+TEST(ImportWeights, TakesTheBiasOfTheSigmoidLossAndRefusesTheTowersOfSigLip) {
+  const TempDir folder;
+  NamedTensors tensors = read_safetensors(golden("weights.safetensors")).tensors;
+  tensors["module.logit_bias"] = at::full({1}, -9.5);
+  write_safetensors(folder / "x", tensors, {});
+  const at::Tensor bias = import_weights(folder / "x").tensors.at("logit_bias");
+  EXPECT_EQ(bias.dim(), 0);
+  EXPECT_EQ(bias.item<double>(), -9.5);
+  for (const char* const tower :
+       {"visual.trunk.pos_embed", "vision_model.embeddings.position_embedding.weight"}) {
+    NamedTensors siglip = tensors;
+    siglip[tower] = at::ones({2});
+    write_safetensors(folder / "y", siglip, {});
+    expect_user_error([&] { import_weights(folder / "y"); },
+                      {"a SigLIP model with towers of its own", "'module.logit_bias'"});
+  }
 }
 
 TEST(ImportWeights, RejectsATensorUnderTwoNames) {
@@ -255,7 +272,7 @@ TEST(ImportWeights, NamesWhatNoModelOfSlipHas) {
   expect_rejected("visual.blocks.0.ls1.gamma", "no model of SLIP has the tensor 'visual.blocks.0.ls1.gamma'");
   expect_rejected("visual.blocks.0.norm1", "no model of SLIP has the tensor 'visual.blocks.0.norm1'");
   expect_rejected("visual.fc_norm.weight", "timm's vision transformer, which is supported as SLIP has it");
-  expect_rejected("logit_bias", "a SigLIP model");
+  expect_rejected("logit_bias", "no model of SLIP has the tensor 'logit_bias'");
   const TempDir folder;
   NamedTensors simclr = slip_tensors();
   std::erase_if(simclr, [](const auto& item) { return !item.first.starts_with("visual."); });

@@ -64,10 +64,16 @@ TEST_F(Evaluate, TheLossIsTheMeanOverFullBatches) {
   EXPECT_EQ(result.batch_size, 4);
   EXPECT_EQ(result.num_batches, 2);
   EXPECT_EQ(result.num_pairs, 8);
-  double expected = 0;
-  for (const std::size_t part : {0U, 1U})
-    expected += model_.pair_loss(pairs[part].image_ND, pairs[part].text_MD).item<double>() / 2;
+  double expected = 0, weight = 0;
+  for (const std::size_t part : {0U, 1U}) {
+    const PairMeasures measures = model_.measure_pairs(pairs[part].image_ND, pairs[part].text_MD);
+    expected += measures.loss.item<double>() / 2;
+    weight += measures.gradient_weight.item<double>() / 2;
+  }
   EXPECT_DOUBLE_EQ(result.loss, expected);
+  EXPECT_DOUBLE_EQ(result.gradient_weight.value(), weight);
+  EXPECT_FALSE(result.positive_mass.has_value());
+  EXPECT_FALSE(result.retrieval_entropy.has_value());
 }
 
 TEST_F(Evaluate, TheLossOfFewerPairsThanABatchUsesAllOfThem) {
@@ -99,7 +105,9 @@ TEST_F(Evaluate, ZeroShotNamesAnImageWhoseFeaturesAreNotFinite) {
     at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& ends_B) override {
       return model_.encode_text(tokens_BL, ends_B);
     }
-    at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor&) override { return image_ND.sum(); }
+    PairMeasures measure_pairs(const at::Tensor& image_ND, const at::Tensor&) override {
+      return {.loss = image_ND.sum()};
+    }
     std::int64_t min_pairs() const override { return 2; }
     std::string loss_name() const override { return "none"; }
 

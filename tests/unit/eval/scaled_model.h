@@ -26,8 +26,9 @@ class ScaledModel final : public FeatureModel {
     const at::NoGradGuard no_grad;
     return model_->encode_text(tokens_BL, end_positions_B);
   }
-  at::Tensor pair_loss(const at::Tensor& image_ND, const at::Tensor& text_ND) override {
-    return (image_ND * text_ND).sum() * static_cast<double>(image_ND.size(0));
+  PairMeasures measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) override {
+    return {.loss = (image_ND * text_ND).sum() * static_cast<double>(image_ND.size(0)),
+            .gradient_weight = image_ND.sum()};
   }
   std::int64_t min_pairs() const override { return 2; }
   std::string loss_name() const override { return "scaled"; }

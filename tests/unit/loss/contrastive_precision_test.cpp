@@ -77,12 +77,9 @@ Results dense_in_fp64(Kind kind, const Batch& batch, bool both_directions) {
 
 at::Tensor one_direction(Kind kind, const Batch& b, std::int64_t first, std::int64_t size,
                          std::int64_t tile) {
-  const auto loss = [&](auto function) {
-    return function(b.x_ND.narrow(0, first, size), b.y_ND, b.inv_tau, first, tile);
-  };
-  using Function =
-      at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t, std::int64_t);
-  return kind == Kind::info_nce ? loss(Function{&info_nce}) : loss(Function{&info_loob});
+  const at::Tensor x_BD = b.x_ND.narrow(0, first, size);
+  return kind == Kind::info_nce ? info_nce(x_BD, b.y_ND, b.inv_tau, first, tile)
+                                : info_loob(x_BD, b.y_ND, b.inv_tau, first, tile);
 }
 
 at::Tensor two_parts(Kind kind, const Batch& b, std::int64_t tile) {

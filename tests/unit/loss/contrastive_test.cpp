@@ -28,7 +28,19 @@ at::Tensor random_rows(std::int64_t rows, std::int64_t width, std::uint64_t seed
 
 using Loss = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&, std::int64_t,
                             std::int64_t);
-constexpr Loss kLosses[] = {&info_nce, &info_loob};
+at::Tensor nce(const at::Tensor& anchor, const at::Tensor& sample, const at::Tensor& inv_tau,
+               std::int64_t first_row, std::int64_t tile) {
+  return info_nce(anchor, sample, inv_tau, first_row, tile);
+}
+at::Tensor loob(const at::Tensor& anchor, const at::Tensor& sample, const at::Tensor& inv_tau,
+                std::int64_t first_row, std::int64_t tile) {
+  return info_loob(anchor, sample, inv_tau, first_row, tile);
+}
+at::Tensor sigmoid_with_bias(const at::Tensor& anchor, const at::Tensor& sample, const at::Tensor& inv_tau,
+                             std::int64_t first_row, std::int64_t tile) {
+  return sigmoid_loss(anchor, sample, inv_tau, scale(-3), first_row, tile);
+}
+constexpr Loss kLosses[] = {&nce, &loob, &sigmoid_with_bias};
 
 TEST(InfoNce, OfOrthogonalPairsIsKnown) {
   const at::Tensor rows = at::eye(2, at::kDouble);
@@ -103,9 +115,72 @@ TEST(Contrastive, EqualsTheDenseFormulaForTilesOfAnySize) {
       const at::Tensor some = x.narrow(0, 0, 4);
       expect_same_up_to_gradients(one_way(some, y, inv_tau, 6, tile), dense(some, y, inv_tau, loob, 6),
                                   {x, y, inv_tau}, name);
-      expect_same_up_to_gradients(both_ways(x, y, inv_tau, tile),
+      expect_same_up_to_gradients(both_ways(x, y, inv_tau, tile, /*log_odds=*/nullptr),
                                   dense(x, y, inv_tau, loob, 0) + dense(y, x, inv_tau, loob, 0),
                                   {x, y, inv_tau}, name);
+    }
+  }
+}
+
+at::Tensor dense_sigmoid(const at::Tensor& anchor, const at::Tensor& sample, const at::Tensor& inv_tau,
+                         const at::Tensor& bias, std::int64_t first_row) {
+  const at::Tensor logits = inv_tau * at::mm(anchor, sample.t()) + bias;
+  const at::Tensor labels = at::full(logits.sizes(), -1.0, at::kDouble);
+  labels.diagonal(first_row).fill_(1);
+  return -at::log_sigmoid(labels * logits).sum() / sample.size(0);
+}
+
+TEST(Sigmoid, OfOrthogonalPairsIsKnown) {
+  const at::Tensor rows = at::eye(3, at::kDouble);
+  // Three partners at the logit 2 - 1, six others at -1.
+  EXPECT_NEAR(sigmoid_loss(rows, rows, scale(2), scale(-1), 0).item<double>(), 3 * std::log1p(std::exp(-1.0)),
+              1e-15);
+}
+
+TEST(Sigmoid, EqualsTheDenseFormulaForTilesOfAnySize) {
+  const at::Tensor x = random_rows(11, 4, 1).requires_grad_(), y = random_rows(11, 4, 2).requires_grad_();
+  const at::Tensor inv_tau = scale(7).requires_grad_(), bias = scale(-2.5).requires_grad_();
+  for (const std::int64_t tile : {1, 2, 3, 5, 11, 64}) {
+    const std::string name = fmt::format("tile {}", tile);
+    expect_same_up_to_gradients(sigmoid_loss(x, y, inv_tau, bias, 0, tile),
+                                dense_sigmoid(x, y, inv_tau, bias, 0), {x, y, inv_tau, bias}, name);
+    const at::Tensor some = x.narrow(0, 0, 4);
+    expect_same_up_to_gradients(sigmoid_loss(some, y, inv_tau, bias, 6, tile),
+                                dense_sigmoid(some, y, inv_tau, bias, 6), {x, y, inv_tau, bias}, name);
+  }
+}
+
+TEST(Sigmoid, GradientsMatchFiniteDifferences) {
+  const at::Tensor x = random_rows(5, 4, 1).requires_grad_(), y = random_rows(5, 4, 2).requires_grad_();
+  const at::Tensor inv_tau = scale(7).requires_grad_(), bias = scale(-2).requires_grad_();
+  const auto value = [&] { return sigmoid_loss(x, y, inv_tau, bias, 0, 2); };
+  for (const at::Tensor& leaf : {x, y, inv_tau, bias})
+    testing::expect_gradient_matches_differences(value, leaf, 1e-8);
+}
+
+TEST(Sigmoid, InFp32IsAsExactAsItsLogits) {
+  const at::Tensor x = random_rows(700, 16, 1).to(at::kFloat),
+                   y = (x + 0.2 * random_rows(700, 16, 2)).to(at::kFloat);
+  for (const double inv_tau : {1.0, 10.0, 100.0}) {
+    for (const double bias : {-100.0, -10.0, 0.0, 100.0}) {
+      const auto run = [&](at::ScalarType type, std::int64_t tile) {
+        std::vector<at::Tensor> leaves = {x.to(type), y.to(type), scale(inv_tau).to(type),
+                                          scale(bias).to(type)};
+        for (at::Tensor& leaf : leaves) leaf = leaf.detach().clone().requires_grad_();
+        std::vector<at::Tensor> results = {
+            type == at::kDouble ? dense_sigmoid(leaves[0], leaves[1], leaves[2], leaves[3], 0)
+                                : sigmoid_loss(leaves[0], leaves[1], leaves[2], leaves[3], 0, tile)};
+        results[0].backward();
+        for (const at::Tensor& leaf : leaves) results.push_back(leaf.grad());
+        return results;
+      };
+      const std::vector<at::Tensor> exact = run(at::kDouble, 0), actual = run(at::kFloat, 300);
+      const double tolerance = std::max(1e-5, 1e-6 * (inv_tau + std::abs(bias)));
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        const double error = (actual[i].to(at::kDouble) - exact[i]).norm().item<double>();
+        EXPECT_LE(error, tolerance * exact[i].norm().item<double>())
+            << "result " << i << ", inv_tau " << inv_tau << ", bias " << bias;
+      }
     }
   }
 }
@@ -118,7 +193,7 @@ TEST(Contrastive, TilesLoseNothingWhereLogitsAreFarApart) {
     const at::Tensor expected = dense(x.to(at::kDouble), y.to(at::kDouble), scale(100), loob, 0) +
                                 dense(y.to(at::kDouble), x.to(at::kDouble), scale(100), loob, 0);
     for (const std::int64_t tile : {1, 7, 64})
-      expect_close(both_ways(x, y, scale(100), tile), expected, 1e-6, 0);
+      expect_close(both_ways(x, y, scale(100), tile, /*log_odds=*/nullptr), expected, 1e-6, 0);
   }
 }
 
@@ -190,7 +265,7 @@ TEST(Contrastive, HalfPrecisionFeaturesAreComparedInFp32) {
                    sample = random_rows(16, 8, 2).to(at::kBFloat16);
   for (const Loss loss : kLosses) {
     const at::Tensor value = loss(anchor, sample, scale(100), 0, 0);
-    EXPECT_EQ(value.scalar_type(), at::kFloat);
+    ASSERT_EQ(value.scalar_type(), at::kFloat);
     EXPECT_TRUE(at::equal(value, loss(anchor.to(at::kFloat), sample.to(at::kFloat), scale(100), 0, 0)));
     expect_close(value, loss(anchor.to(at::kDouble), sample.to(at::kDouble), scale(100), 0, 0), 1e-5, 1e-5);
   }
@@ -221,6 +296,8 @@ TEST(Contrastive, LossesOfNoPairsAreUsersErrors) {
   expect_user_error([&] { info_nce(none, none, scale(30)); }, {"InfoNCE needs at least one pair"});
   expect_user_error([&] { info_loob(none, none, scale(30)); },
                     {"InfoLOOB needs at least two pairs", "has 0"});
+  expect_user_error([&] { sigmoid_loss(none, none, scale(30), scale(0), 0); },
+                    {"sigmoid loss needs at least one"});
 }
 
 }  // namespace

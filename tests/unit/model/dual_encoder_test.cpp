@@ -122,6 +122,21 @@ TEST(DualEncoder, StoresItsTemperatureAsALogarithm) {
   EXPECT_TRUE(model->inv_tau().requires_grad());
 }
 
+TEST(DualEncoder, HasALogitBiasOnlyIfItWasGivenOne) {
+  DualEncoder model = random_model(tiny_vit(), 1);
+  EXPECT_FALSE(model->logit_bias().defined());
+  EXPECT_FALSE(weights_of(model).contains("logit_bias"));
+  model->to(at::kDouble);
+  model->add_logit_bias(-10);
+  model->to(at::kFloat);
+  EXPECT_EQ(weights_of(model).at("logit_bias").item<double>(), -10);
+  EXPECT_TRUE(model->logit_bias().is_same(model->named_parameters()["logit_bias"]));
+  const TrainedParameter parameter = model->trained_parameters().at("logit_bias");
+  EXPECT_TRUE(parameter.tensor.requires_grad());
+  EXPECT_EQ(parameter.tower, Tower::shared);
+  EXPECT_TRUE(parameter.is_exempt_from_decay);
+}
+
 TEST(DualEncoder, RejectsInputsOfTheWrongSize) {
   DualEncoder model = random_model(tiny_vit(), 1);
   EXPECT_THROW(model->encode_image(at::zeros({1, 3, 32, 32})), InternalError);

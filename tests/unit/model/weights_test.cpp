@@ -131,5 +131,20 @@ TEST(InferModelConfig, SaysWhatIsMissing) {
   testing::expect_user_error([] { infer_model_config({}); }, {"0 tensors"});
 }
 
+// Features do not depend on the bias of the sigmoid loss.
+TEST(Weights, OfAModelWithALogitBiasFitOneWithoutAndTheReverse) {
+  DualEncoder with = random_model(tiny_vit(), 1), without = random_model(tiny_vit(), 2);
+  with->add_logit_bias(-7);
+  load_weights(without, weights_of(with), "x");
+  EXPECT_FALSE(weights_of(without).contains("logit_bias"));
+  DualEncoder other = random_model(tiny_vit(), 3);
+  other->add_logit_bias(-5);
+  load_weights(other, weights_of(without), "x");
+  EXPECT_EQ(weights_of(other).at("logit_bias").item<double>(), -5);
+  load_weights(other, weights_of(with), "x");
+  EXPECT_EQ(weights_of(other).at("logit_bias").item<double>(), -7);
+  expect_same_bits(weights_of(other), weights_of(with));
+}
+
 }  // namespace
 }  // namespace cloob

@@ -47,19 +47,23 @@ ContrastiveObjective make_objective(ObjectiveSystem system, RetrievalConfig retr
   return ContrastiveObjective({.kind = loss_kind}, retrieval, at::kCPU);
 }
 
+at::Tensor scale(double inv_tau) { return at::scalar_tensor(inv_tau, at::kDouble); }
+
 at::Tensor evaluate(const ContrastiveObjective& objective, const Features& features,
-                    const at::Tensor& inv_tau, std::int64_t step = 0) {
-  return objective.evaluate(features.image_ND, features.text_ND, inv_tau,
+                    const LogitScaling& scaling, std::int64_t step = 0) {
+  return objective.evaluate(features.image_ND, features.text_ND, scaling,
                             objective.retrieved_fraction_at(step));
 }
 
-at::Tensor scale(double inv_tau) { return at::scalar_tensor(inv_tau, at::kDouble); }
+// All losses can have a bias, one takes it.
+LogitScaling scaled(double inv_tau, double bias = -3) { return {scale(inv_tau), scale(bias)}; }
 
 std::string name_of(ObjectiveSystem system) { return std::string(enum_name(system)); }
 
 class EveryObjective : public ::testing::TestWithParam<std::pair<std::string_view, ObjectiveSystem>> {
  protected:
   ObjectiveSystem system() const { return GetParam().second; }
+  bool has_bias() const { return kinds_of(system()).loss == LossKind::sigmoid; }
   bool retrieves() const { return kinds_of(system()).retrieval == RetrievalKind::hopfield; }
 };
 
@@ -68,13 +72,14 @@ INSTANTIATE_TEST_SUITE_P(Grid, EveryObjective, ::testing::ValuesIn(EnumNames<Obj
 
 TEST_P(EveryObjective, HasGradientsThatMatchFiniteDifferences) {
   const Features features = random_features(5, 4);
-  const at::Tensor inv_tau = scale(7).requires_grad_();
+  const LogitScaling scaling{scale(7).requires_grad_(), scale(-3).requires_grad_()};
   const ContrastiveObjective objective =
       make_objective(system(), {.beta = 3.0, .update_steps = 2, .warmup_steps = 4});
-  const auto loss = [&] { return evaluate(objective, features, inv_tau, /*step=*/3); };
-  for (const at::Tensor& leaf : {features.image_ND, features.text_ND, inv_tau}) {
+  const auto loss = [&] { return evaluate(objective, features, scaling, /*step=*/3); };
+  for (const at::Tensor& leaf : {features.image_ND, features.text_ND, scaling.inv_tau}) {
     testing::expect_gradient_matches_differences(loss, leaf, 1e-8);
   }
+  if (has_bias()) testing::expect_gradient_matches_differences(loss, scaling.bias, 1e-8);
 }
 
 TEST_P(EveryObjective, IsInvariantToTheOrderOfPairs) {
@@ -82,15 +87,18 @@ TEST_P(EveryObjective, IsInvariantToTheOrderOfPairs) {
   const at::Tensor order = at::randperm(9);
   const Features shuffled{features.image_ND.index_select(0, order), features.text_ND.index_select(0, order)};
   const ContrastiveObjective objective = make_objective(system());
-  expect_close(evaluate(objective, shuffled, scale(14.3)), evaluate(objective, features, scale(14.3)), 1e-12,
-               0);
+  expect_close(evaluate(objective, shuffled, scaled(14.3)), evaluate(objective, features, scaled(14.3)),
+               1e-12, 0);
 }
 
 TEST_P(EveryObjective, OfIdenticalRowsMatchesTheClosedForm) {
   const at::Tensor rows = at::full({6, 8}, std::sqrt(1.0 / 8), at::kDouble);
   const bool loob = kinds_of(system()).loss == LossKind::info_loob;
-  EXPECT_NEAR(evaluate(make_objective(system()), {rows, rows}, scale(30)).item<double>(),
-              loob ? 2 * std::log(5.0) / 30 : std::log(6.0), 1e-12);
+  const double softmax = loob ? 2 * std::log(5.0) / 30 : std::log(6.0);
+  // At the logit 1: softplus(-1) of the partner, softplus(1) of five others.
+  const double sigmoid = std::log1p(std::exp(-1.0)) + 5 * std::log1p(std::exp(1.0));
+  EXPECT_NEAR(evaluate(make_objective(system()), {rows, rows}, scaled(30, -29)).item<double>(),
+              has_bias() ? sigmoid : softmax, 1e-12);
 }
 
 TEST_P(EveryObjective, ComputesHalfPrecisionFeaturesInFp32) {
@@ -100,15 +108,15 @@ TEST_P(EveryObjective, ComputesHalfPrecisionFeaturesInFp32) {
   const ContrastiveObjective objective = make_objective(system());
   at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
   at::autocast::set_autocast_enabled(at::kCPU, true);
-  const at::Tensor actual = evaluate(objective, half, scale(30));
+  const at::Tensor actual = evaluate(objective, half, scaled(30));
   at::autocast::set_autocast_enabled(at::kCPU, false);
   EXPECT_EQ(actual.scalar_type(), at::kFloat);
-  EXPECT_TRUE(at::equal(actual, evaluate(objective, full, scale(30))));
+  EXPECT_TRUE(at::equal(actual, evaluate(objective, full, scaled(30))));
 }
 
 TEST_P(EveryObjective, RejectsASinglePair) {
   const Features one = random_features(1, 4);
-  expect_user_error([&] { evaluate(make_objective(system()), one, scale(30)); },
+  expect_user_error([&] { evaluate(make_objective(system()), one, scaled(30)); },
                     {"needs at least 2 pairs", "has 1", "train.global_batch_size"});
 }
 
@@ -126,21 +134,23 @@ TEST_P(EveryObjective, LearnsBetaOnlyWithRetrieval) {
 struct LossAndGradients {
   at::Tensor loss;  ///< summed over the ranks
   at::Tensor image_ND, text_ND, inv_tau, log_beta;
+  at::Tensor bias = {};     ///< undefined for losses that have none
   at::Tensor entropy = {};  ///< summed over the ranks; undefined without retrieval
 };
 
 LossAndGradients in_one_process(ContrastiveObjective objective, const Features& features, double fraction) {
-  const at::Tensor inv_tau = scale(14.3).requires_grad_();
+  const LogitScaling scaling{scale(14.3).requires_grad_(), scale(-3).requires_grad_()};
   const Features own{features.image_ND.detach().requires_grad_(), features.text_ND.detach().requires_grad_()};
   at::Tensor entropy;
-  const at::Tensor loss = objective.evaluate(own.image_ND, own.text_ND, inv_tau, fraction, &entropy);
+  const at::Tensor loss = objective.evaluate(own.image_ND, own.text_ND, scaling, fraction, &entropy);
   loss.backward();
   const NamedTensors parameters = objective.parameters();
   return {loss.detach(),
           own.image_ND.grad(),
           own.text_ND.grad(),
-          inv_tau.grad(),
+          scaling.inv_tau.grad(),
           parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad(),
+          scaling.bias.grad(),
           entropy};
 }
 
@@ -155,16 +165,17 @@ LossAndGradients on_ranks(const std::vector<std::int64_t>& begins, ObjectiveSyst
     };
     const ContrastiveObjective objective = make_objective(system, retrieval);
     const at::Tensor image_BD = own(features.image_ND), text_BD = own(features.text_ND);
-    const at::Tensor inv_tau = scale(14.3).requires_grad_();
+    const LogitScaling scaling{scale(14.3).requires_grad_(), scale(-3).requires_grad_()};
     at::Tensor entropy;
-    const at::Tensor loss = objective.evaluate(image_BD, text_BD, inv_tau, collectives, fraction, &entropy);
+    const at::Tensor loss = objective.evaluate(image_BD, text_BD, scaling, collectives, fraction, &entropy);
     loss.backward();
     const NamedTensors parameters = objective.parameters();
     ranks[rank] = {loss.detach(),
                    image_BD.grad(),
                    text_BD.grad(),
-                   inv_tau.grad(),
+                   scaling.inv_tau.grad(),
                    parameters.empty() ? at::Tensor() : parameters.at("log_beta").grad(),
+                   scaling.bias.grad(),
                    entropy};
   });
   LossAndGradients all = ranks.front();
@@ -176,6 +187,7 @@ LossAndGradients on_ranks(const std::vector<std::int64_t>& begins, ObjectiveSyst
     all.loss = all.loss + rank.loss;
     all.inv_tau = all.inv_tau + rank.inv_tau;
     if (all.log_beta.defined()) all.log_beta = all.log_beta + rank.log_beta;
+    if (all.bias.defined()) all.bias = all.bias + rank.bias;
     if (all.entropy.defined()) all.entropy = all.entropy + rank.entropy;
   }
   all.image_ND = at::cat(images);
@@ -198,6 +210,8 @@ TEST_P(EveryObjective, OnUnevenRanksEqualsTheJoinedBatch) {
         testing::expect_relative_norm(actual.image_ND, expected.image_ND, 1e-11, "image");
         testing::expect_relative_norm(actual.text_ND, expected.text_ND, 1e-11, "text");
         testing::expect_relative_norm(actual.inv_tau, expected.inv_tau, 1e-11, "inv_tau");
+        ASSERT_EQ(actual.bias.defined(), has_bias());
+        if (has_bias()) testing::expect_relative_norm(actual.bias, expected.bias, 1e-11, "bias");
         // log_beta is fp32, like every parameter.
         if (learns_beta) testing::expect_relative_norm(actual.log_beta, expected.log_beta, 1e-5, "log_beta");
         ASSERT_EQ(actual.entropy.defined(), retrieves());
@@ -216,7 +230,7 @@ TEST_P(EveryObjective, OfASinglePairOnAllRanksIsRejectedByAll) {
       return rows.detach().narrow(0, 0, 1 - collectives.rank());
     };
     try {
-      make_objective(system()).evaluate(own(features.image_ND), own(features.text_ND), scale(30),
+      make_objective(system()).evaluate(own(features.image_ND), own(features.text_ND), scaled(30),
                                         collectives);
     } catch (const UserError&) {
       const std::lock_guard lock(mutex);
@@ -239,6 +253,44 @@ TEST(ContrastiveObjective, MeasuresTheMeanEntropyOfItsFourRetrievals) {
       .evaluate(features.image_ND, features.text_ND, scale(30), /*retrieved_fraction=*/0.3, &entropy);
   EXPECT_NEAR(entropy.item<double>(), sum / 4, 1e-12);
   EXPECT_FALSE(entropy.requires_grad());
+}
+
+// By the gradient of a matrix of all logits, and by its softmaxes.
+TEST_P(EveryObjective, MeasuresItsSaturation) {
+  const Features features = random_features(9, 4);
+  const double s = 4, bias = -2, beta = 3;
+  const ContrastiveObjective objective = make_objective(system(), {.beta = beta});
+  const PairMeasures measures = objective.measure(features.image_ND, features.text_ND, scaled(s, bias));
+  expect_close(measures.loss, evaluate(objective, features, scaled(s, bias)).detach(), 0, 0);
+  EXPECT_FALSE(measures.loss.requires_grad());
+  ASSERT_EQ(measures.retrieval_entropy.defined(), retrieves());
+
+  const at::Tensor x = features.image_ND.detach(), y = features.text_ND.detach();
+  std::vector<std::pair<at::Tensor, at::Tensor>> directions = {{x, y}, {y, x}};
+  if (retrieves()) {
+    const auto from = [&](const at::Tensor& stored, const at::Tensor& state) {
+      return hopfield_retrieve(state, stored, beta, 1);
+    };
+    directions = {{from(x, x), from(x, y)}, {from(y, y), from(y, x)}};
+  }
+  double mass = 0, weight = 0;
+  for (const auto& [anchor, sample] : directions) {
+    const at::Tensor logits = (s * at::mm(anchor, sample.t())).requires_grad_();
+    const double p = logits.softmax(1).diagonal().mean().item<double>();
+    // Both softmaxes of the sigmoid loss count, which is the same in both directions.
+    mass += (has_bias() ? (p + logits.softmax(0).diagonal().mean().item<double>()) / 2 : p) / 2;
+    if (has_bias()) {
+      weight += at::sigmoid(-(logits + bias)).diagonal().mean().item<double>() / 2;
+    } else {
+      const at::Tensor masked = kinds_of(system()).loss == LossKind::info_loob
+                                    ? logits.masked_fill(at::eye(9, at::kBool), -INFINITY)
+                                    : logits;
+      (masked.logsumexp(1) - logits.diagonal()).sum().backward();
+      weight -= logits.grad().diagonal().mean().item<double>() / 2;
+    }
+  }
+  EXPECT_NEAR(measures.positive_mass.item<double>(), mass, 1e-12);
+  EXPECT_NEAR(measures.gradient_weight.item<double>(), weight, 1e-12);
 }
 
 struct ReferenceValues {
@@ -291,15 +343,17 @@ TEST(ContrastiveObjective, MatchesTheReferenceGradientOfALearnedBeta) {
 
 TEST(ContrastiveObjective, WarmupBlendsFromTheObjectiveWithoutRetrievalToTheOneWithIt) {
   const Features features = random_features(8, 4);
-  for (const auto& [with, without] : {std::pair(ObjectiveSystem::cloob, ObjectiveSystem::info_loob),
-                                      std::pair(ObjectiveSystem::info_nce_hopfield, ObjectiveSystem::clip)}) {
+  for (const auto& [with, without] :
+       {std::pair(ObjectiveSystem::cloob, ObjectiveSystem::info_loob),
+        std::pair(ObjectiveSystem::info_nce_hopfield, ObjectiveSystem::clip),
+        std::pair(ObjectiveSystem::sigmoid_hopfield, ObjectiveSystem::siglip)}) {
     const ContrastiveObjective warm = make_objective(with, {.warmup_steps = 10});
-    const at::Tensor start = evaluate(make_objective(without), features, scale(30));
-    const at::Tensor end = evaluate(make_objective(with), features, scale(30));
-    expect_close(evaluate(warm, features, scale(30), 0), start, 1e-12, 0);
-    expect_close(evaluate(warm, features, scale(30), 10), end, 0, 0);
-    EXPECT_FALSE(at::allclose(evaluate(warm, features, scale(30), 5), start));
-    EXPECT_FALSE(at::allclose(evaluate(warm, features, scale(30), 5), end));
+    const at::Tensor start = evaluate(make_objective(without), features, scaled(30));
+    const at::Tensor end = evaluate(make_objective(with), features, scaled(30));
+    expect_close(evaluate(warm, features, scaled(30), 0), start, 1e-12, 0);
+    expect_close(evaluate(warm, features, scaled(30), 10), end, 0, 0);
+    EXPECT_FALSE(at::allclose(evaluate(warm, features, scaled(30), 5), start));
+    EXPECT_FALSE(at::allclose(evaluate(warm, features, scaled(30), 5), end));
   }
 }
 
@@ -325,7 +379,8 @@ TEST(ContrastiveObjective, RejectsTheStateOfAnotherObjective) {
 TEST_P(EveryObjective, KnowsTheLossOfFeaturesThatAreAllTheSame) {
   const ContrastiveObjective objective = make_objective(GetParam().second);
   const at::Tensor same = unit_rows(at::ones({7, 5}, at::kDouble));
-  const double loss = objective.evaluate(same, same, scale(30)).item<double>();
+  // The best logit of pairs that look alike is that of the share of partners, 1 / 7.
+  const double loss = objective.evaluate(same, same, scaled(30, -30 - std::log(6.0))).item<double>();
   EXPECT_NEAR(objective.chance_loss(7, 30), loss, 1e-12);
 }
 

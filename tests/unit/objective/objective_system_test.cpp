@@ -40,6 +40,13 @@ TEST(SettingsWithoutEffect, ReportsBoundsOfAFixedScale) {
   EXPECT_THAT(settings_without_effect(loss, {}), IsEmpty());
 }
 
+TEST(SettingsWithoutEffect, ReportsTheBiasOfALossWithoutOne) {
+  LossConfig loss{.logit_bias = -5};
+  EXPECT_THAT(settings_without_effect(loss, {}), ElementsAre("loss.logit_bias (loss.kind is not sigmoid)"));
+  loss.kind = LossKind::sigmoid;
+  EXPECT_THAT(settings_without_effect(loss, {}), IsEmpty());
+}
+
 TEST(SettingsWithoutEffect, IgnoresBoundsThatAFixedScaleNeeds) {
   const LossConfig large{.inv_tau = 200, .learn_inv_tau = false, .inv_tau_max = 300};
   const LossConfig small{.inv_tau = 0.5, .learn_inv_tau = false, .inv_tau_min = 0.1};

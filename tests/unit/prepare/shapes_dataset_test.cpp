@@ -51,6 +51,32 @@ TEST(ShapesDataset, IsWrittenAsShardsAndClassFolders) {
   }
 }
 
+std::map<std::string, std::string> all_files(const TempDir& folder);
+
+TEST(ShapesDataset, HasTheImagesForProbesOnceByColorAndOnceByShape) {
+  const TempDir folder;
+  ShapesConfig config = kConfig;
+  config.shape_follows_color = true;
+  write_shapes_dataset(folder.path(), config, {.num_probe = 130}, 2);
+  std::map<std::string, std::set<std::string>> classes;  // of a half by one attribute
+  std::map<std::string, std::map<std::string, std::string>> images;
+  for (const auto& [name, bytes] : all_files(folder)) {
+    const std::filesystem::path path = name;
+    const std::string half = path.parent_path().parent_path().string();
+    classes[half].insert(path.parent_path().filename().string());
+    images[half][path.filename().string()] = bytes;
+  }
+  ASSERT_EQ(images.size(), 4U);
+  for (const auto& [half, names] : classes) EXPECT_EQ(names.size(), 8U) << half;
+  for (const auto& [half, files] : images) EXPECT_EQ(files.size(), 130U) << half;
+  EXPECT_EQ(images.at("attributes/color/train"), images.at("attributes/shape/train"));
+  EXPECT_EQ(images.at("attributes/color/test"), images.at("attributes/shape/test"));
+  EXPECT_NE(images.at("attributes/color/train"), images.at("attributes/color/test"));
+  const ShapeSample sample = render_shape_sample(config, ShapesSplit::probe_test, 77);
+  for (const std::string& name : {"color/test/" + sample.color, "shape/test/" + sample.shape})
+    EXPECT_TRUE(std::filesystem::exists(folder / "attributes" / name / "000077.png")) << name;
+}
+
 std::map<std::string, std::string> all_files(const TempDir& folder) {
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {

@@ -34,6 +34,31 @@ TEST(Shapes, HoldsOutCombinationsButNeitherColorsNorShapes) {
   }
 }
 
+TEST(Shapes, FollowColorsInTrainingAndNowhereElse) {
+  const ShapesConfig follows{.image_size = 32, .shape_follows_color = true};
+  const std::vector<std::string> train = shape_classes(follows, ShapesSplit::train);
+  EXPECT_EQ(train.size(), 8u);
+  EXPECT_EQ(shape_classes(follows, ShapesSplit::validation), train);
+  for (const std::size_t which : {0u, 1u}) EXPECT_EQ(words(train, which).size(), 8u);
+  EXPECT_EQ(shape_classes(follows, ShapesSplit::held_out), shape_classes(ShapesSplit::held_out));
+  for (const std::string& name : shape_classes(ShapesSplit::held_out))
+    EXPECT_THAT(train, ::testing::Not(::testing::Contains(name)));
+  for (const ShapesSplit split : {ShapesSplit::probe_train, ShapesSplit::probe_test}) {
+    const std::vector<std::string> all = shape_classes(follows, split);
+    EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 64u);
+    EXPECT_EQ(shape_classes(split), all);
+  }
+  for (std::int64_t i = 0; i < 16; ++i) {
+    const ShapeSample sample = render_shape_sample(follows, ShapesSplit::train, i);
+    EXPECT_EQ(sample.color + " " + sample.shape, sample.class_name);
+    EXPECT_EQ(sample.class_name, train[static_cast<std::size_t>(i) % 8]);
+    for (const std::string& caption : sample.captions) {
+      EXPECT_THAT(caption, HasSubstr(sample.color));
+      EXPECT_THAT(caption, HasSubstr(sample.shape));
+    }
+  }
+}
+
 TEST(Shapes, SampleIsAPureFunctionOfItsKey) {
   const ShapesConfig config;
   const ShapeSample sample = render_shape_sample(config, ShapesSplit::train, 5);

@@ -98,6 +98,28 @@ TEST(ImportModel, ChecksEveryTensorAgainstTheArchitecture) {
   expect_rejected("ln_final.weight", at::ones({70'016}), "model.text.width is 70016, must be in [1, 65536]");
 }
 
+TEST(ImportModel, KnowsTheSigmoidLossByItsBias) {
+  const TempDir folder;
+  ImportedModel model = model_of(vit_config());
+  EXPECT_EQ(import_model((export_file(model, folder / "a.safetensors"), folder / "a.safetensors"), {})
+                .config.objective,
+            ObjectiveSystem::clip);
+  model.weights["logit_bias"] = at::full({}, -9.25);
+  export_file(model, folder / "b.safetensors");
+  export_folder(model, ExportFormat::open_clip, folder / "c");
+  const auto config = nlohmann::json::parse(read_file(folder / "c" / "open_clip_config.json"));
+  EXPECT_EQ(config.at("model_cfg").at("init_logit_bias"), -9.25);
+  for (const ImportedModel& imported :
+       {import_model(folder / "b.safetensors", {}), import_folder(folder / "c")}) {
+    EXPECT_EQ(imported.weights.at("logit_bias").item<double>(), -9.25);
+    EXPECT_EQ(imported.config.objective, ObjectiveSystem::siglip);
+  }
+  model.weights["logit_bias"] = at::full({2}, -9.25);
+  export_file(model, folder / "d.safetensors");
+  expect_user_error([&] { import_model(folder / "d.safetensors", {}); },
+                    {"1 with a different shape (logit_bias is (2), the model's is ())"});
+}
+
 TEST(ImportModel, RejectsNegativeVariances) {
   const TempDir folder;
   RunConfig config = vit_config();

@@ -132,6 +132,32 @@ TEST(Objective, NamesLossAndRetrievalHoweverTheyWereSet) {
   EXPECT_EQ(read("objective: cloob\nretrieval: {kind: none}").objective, ObjectiveSystem::info_loob);
 }
 
+TEST(Objective, OfTheSigmoidLossStartsFromItsOwnTemperature) {
+  const RunConfig siglip = read("objective: siglip"), kind = read("loss: {kind: sigmoid}"),
+                  beside_cloob = read("objective: cloob\nloss: {kind: sigmoid}"),
+                  hopfield = read("objective: sigmoid_hopfield");
+  for (const RunConfig* config : {&siglip, &kind, &beside_cloob, &hopfield}) {
+    EXPECT_EQ(config->loss.kind, LossKind::sigmoid);
+    EXPECT_EQ(config->loss.inv_tau, 10);
+    EXPECT_TRUE(config->loss.learn_inv_tau);
+    EXPECT_EQ(config->loss.logit_bias, -10);
+  }
+  EXPECT_EQ(siglip.objective, ObjectiveSystem::siglip);
+  EXPECT_EQ(kind.objective, ObjectiveSystem::siglip);
+  EXPECT_EQ(hopfield.retrieval.beta, 8);
+  for (const RunConfig* config : {&hopfield, &beside_cloob})
+    EXPECT_EQ(config->objective, ObjectiveSystem::sigmoid_hopfield);
+  const RunConfig own = read("loss: {kind: sigmoid, inv_tau: 5, learn_inv_tau: false, logit_bias: -3}");
+  EXPECT_EQ(own.loss.inv_tau, 5);
+  EXPECT_FALSE(own.loss.learn_inv_tau);
+  EXPECT_EQ(own.loss.logit_bias, -3);
+}
+
+TEST(RunConfig, RefusesToScaleGradientsOfTheSigmoidLoss) {
+  expect_user_error([] { read("objective: siglip\ntrain: {reference_gradient_scaling: true}"); },
+                    {"train.reference_gradient_scaling", "loss.kind sigmoid"});
+}
+
 TEST(Objective, IsTheOriginOfWhatItSets) {
   const ConfigSource source = ConfigSource::from_text("loss: {inv_tau: 20}\nobjective: cloob\n", "run.yaml");
   Origins origins;

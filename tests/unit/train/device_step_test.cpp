@@ -124,16 +124,16 @@ TEST_P(DeviceStep, IsTheSameWhenItIsCaptured) {
   if (is_smooth()) expect_same_gradients(actual, expected, 1e-2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Systems, DeviceStep,
-                         ::testing::Combine(::testing::Values(ImageEncoderKind::vit,
-                                                              ImageEncoderKind::resnet),
-                                            ::testing::Values(LossKind::info_nce, LossKind::info_loob),
-                                            ::testing::Values(RetrievalKind::none, RetrievalKind::hopfield)),
-                         [](const auto& system) {
-                           return std::string(enum_name(std::get<0>(system.param))) + "_" +
-                                  std::string(enum_name(std::get<1>(system.param))) + "_" +
-                                  std::string(enum_name(std::get<2>(system.param)));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Systems, DeviceStep,
+    ::testing::Combine(::testing::Values(ImageEncoderKind::vit, ImageEncoderKind::resnet),
+                       ::testing::Values(LossKind::info_nce, LossKind::info_loob, LossKind::sigmoid),
+                       ::testing::Values(RetrievalKind::none, RetrievalKind::hopfield)),
+    [](const auto& system) {
+      return std::string(enum_name(std::get<0>(system.param))) + "_" +
+             std::string(enum_name(std::get<1>(system.param))) + "_" +
+             std::string(enum_name(std::get<2>(system.param)));
+    });
 
 }  // namespace
 }  // namespace cloob

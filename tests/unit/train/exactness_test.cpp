@@ -160,7 +160,7 @@ void expect_exact(const Experiment& experiment) {
 std::vector<Experiment> all_experiments() {
   std::vector<Experiment> experiments;
   for (const ImageEncoderKind tower : {ImageEncoderKind::vit, ImageEncoderKind::resnet}) {
-    for (const LossKind loss : {LossKind::info_nce, LossKind::info_loob}) {
+    for (const LossKind loss : {LossKind::info_nce, LossKind::info_loob, LossKind::sigmoid}) {
       for (const RetrievalKind retrieval : {RetrievalKind::none, RetrievalKind::hopfield})
         experiments.push_back({.tower = tower, .loss = loss, .retrieval = retrieval});
     }

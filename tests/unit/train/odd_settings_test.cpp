@@ -28,5 +28,17 @@ TEST(OddSettings, NameAWarmUpThatTheRunNeverLeaves) {
   EXPECT_THAT(warnings_of(config), Not(HasSubstr("retrieval.warmup_steps")));
 }
 
+TEST(OddSettings, NameABiasThatTakesMostTextsForTheImagesOwn) {
+  RunConfig config;
+  config.train.global_batch_size = 1000;
+  config.loss = {.kind = LossKind::sigmoid, .logit_bias = -1};
+  EXPECT_THAT(warnings_of(config), HasSubstr("loss.logit_bias -1 takes 269 of the 999"));
+  EXPECT_THAT(warnings_of(config), HasSubstr("Set it to -7 or lower"));
+  config.loss.logit_bias = -7;
+  EXPECT_THAT(warnings_of(config), Not(HasSubstr("logit_bias")));
+  config.loss = {.kind = LossKind::info_nce, .logit_bias = -1};
+  EXPECT_THAT(warnings_of(config), Not(HasSubstr("logit_bias")));
+}
+
 }  // namespace
 }  // namespace cloob

@@ -41,6 +41,8 @@ inline RunConfig config_of(ImageEncoderKind kind) {
 inline DualEncoder model_of(const RunConfig& config) {
   DualEncoder model(config.model, Initializer::random(1));
   model->set_inv_tau(7, /*learned=*/true);
+  // Features start alike, with logits of 7 + bias: near the best ones for a few pairs, so that pushes and pulls cancel.
+  if (config.loss.kind == LossKind::sigmoid) model->add_logit_bias(-9.4);
   model->set_gradient_checkpointing(config.train.gradient_checkpointing);
   model->to(at::kDouble);
   if (config.optimizer.image.frozen) model->freeze_image();
