@@ -15,6 +15,9 @@ void add_train_command(CLI::App& app, Action& action, const std::string& command
 void add_ablate_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_launch_command(CLI::App& app, Action& action);
 void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks);
+void add_eval_suite(CLI::App& group, Action& action, Ranks& ranks);
+/// Adds linear-probe, knn and few-shot to the group `eval`.
+void add_eval_probe_commands(CLI::App& group, Action& action, Ranks& ranks);
 void add_encode_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_tokenize_command(CLI::App& app, Action& action);
 void add_tokenizer_commands(CLI::App& app, Action& action);
@@ -30,6 +33,7 @@ void add_bench_step(CLI::App& group, Action& action, Ranks& ranks, const Caption
 void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks, const CaptionLengths& caption_lengths);
 void add_bench_loss(CLI::App& group, Action& action);
 void add_bench_saturation(CLI::App& group, Action& action);
+void add_bench_recall(CLI::App& group, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 void add_hopfield_commands(CLI::App& app, Action& action);
 void add_help_commands(CLI::App& app, Action& action);

@@ -6,15 +6,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "cloob/config/description.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/data_config.h"
 
 namespace cloob {
 
-void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
-  for (const SettingInfo& setting : description_of<DataConfig>().settings) {
-    const std::string option = fmt::format("--data.{}", setting.name);
+void add_settings_of(CLI::App& command, const std::string& section, const Description& description,
+                     std::vector<std::string>& settings) {
+  for (const SettingInfo& setting : description.settings) {
+    const std::string option = fmt::format("--{}.{}", section, setting.name);
     command
         .add_option_function<std::string>(option,
                                           [option, &settings](const std::string& value) {
@@ -24,6 +24,10 @@ void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
         ->group("");
   }
   command.allow_extras();
+}
+
+void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
+  add_settings_of(command, "data", description_of<DataConfig>(), settings);
   command.footer(
       "--data.section.key VALUE sets any setting of the section data, for example "
       "--data.webdataset.json_caption_field captions.");

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cloob/config/description.h"
 #include "cloob/data/data_config.h"
 #include "cloob/data/source.h"
 
@@ -18,6 +19,9 @@ namespace cloob {
 /// The settings that were given are appended to `settings`, for `parse_overrides`. Call before parsing;
 /// `settings` must outlive it.
 void add_data_settings(CLI::App& command, std::vector<std::string>& settings);
+/// The same for the settings of another section, without the footer.
+void add_settings_of(CLI::App& command, const std::string& section, const Description& description,
+                     std::vector<std::string>& settings);
 
 /// Appends to `settings` the command-line arguments that are not options of `command`, such as settings that
 /// do not exist. Call after parsing.

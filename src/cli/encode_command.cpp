@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/enum_option.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
 #include "cloob/base/error.h"
@@ -30,6 +31,7 @@ struct EncodeArguments {
   std::string images;
   std::string texts;
   std::string out;
+  FeatureStage features = FeatureStage::unit;  // of images
 };
 
 // A single image is easily given in place of the list.
@@ -67,19 +69,20 @@ void require_output_of(const EncodeArguments& arguments, const std::vector<std::
 
 // Row k belongs to line k, so no image may be skipped.
 at::Tensor encode_every_image(const OpenedModel& opened, const std::vector<std::string>& images,
-                              const std::string& list) {
+                              const EncodeArguments& arguments) {
   EncodeOptions options = opened.options;
+  options.more_stages = {arguments.features};
   options.data.max_bad_share = 1;
   const ImageFeatures encoded =
       opened.encoder.encode_images(make_image_file_source({images.begin(), images.end()}), options);
-  if (encoded.indices.size() == images.size()) return encoded.features_ND;
+  if (encoded.indices.size() == images.size()) return encoded.features.at(arguments.features);
   std::size_t first = 0;
   while (first < encoded.indices.size() && encoded.indices[first] == static_cast<std::int64_t>(first))
     ++first;
   throw_user_error(
       "{}:{}: the image '{}' is unusable ({} of {} are): fix them or remove them from the list, because row "
       "k of the output belongs to line k",
-      list, first + 1, images[first], images.size() - encoded.indices.size(), images.size());
+      arguments.images, first + 1, images[first], images.size() - encoded.indices.size(), images.size());
 }
 
 int encode(const EncodeArguments& arguments, Ranks& ranks) {
@@ -94,7 +97,7 @@ int encode(const EncodeArguments& arguments, Ranks& ranks) {
   const OpenedModel opened = open_model(arguments.model, "encode", ranks.single("encode"));
   if (!texts.empty()) opened.encoder.require_texts();
   NamedTensors features;
-  if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments.images);
+  if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments);
   if (!texts.empty()) features["text_features"] = opened.encoder.encode_texts(texts, opened.options);
   opened.display->finish();
   for (const auto& [name, tensor] : features)
@@ -119,6 +122,9 @@ void add_encode_command(CLI::App& app, Action& action, Ranks& ranks) {
       ->add_option("--out", arguments->out,
                    "Output safetensors file: image_features, text_features (float32, L2-normalized rows)")
       ->required();
+  add_enum_option<FeatureStage>(
+      *command, "--features", arguments->features,
+      "Features of images: L2-normalized, raw before that, or of the tower before its projection");
   command->callback(
       [arguments, &action, &ranks] { action = [arguments, &ranks] { return encode(*arguments, ranks); }; });
 }

@@ -1,4 +1,4 @@
-// cloob eval retrieval|zero-shot|loss
+// cloob eval retrieval|features|loss|zero-shot; the suite is in eval_suite_command.cpp
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -68,6 +68,19 @@ int eval_retrieval(const PairArguments& arguments, Ranks& ranks) {
   OpenedModel opened = open_model(arguments.model, kLabel, collectives);
   const auto evaluation =
       make_pair_evaluation(open_pairs(arguments, opened.options.data), {.captions = arguments.captions});
+  const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options, collectives);
+  opened.display->finish();
+  write_on_rank_0(collectives, arguments.json, to_json(numbers));
+  return 0;
+}
+
+int eval_features(const PairArguments& arguments, Ranks& ranks) {
+  const Collectives& collectives = connect(ranks, arguments.model, arguments.agreement);
+  if (collectives.rank() == 0) require_output_of(arguments);
+  OpenedModel opened = open_model(arguments.model, kLabel, collectives);
+  const auto evaluation = make_pair_evaluation(
+      open_pairs(arguments, opened.options.data),
+      {.captions = EvalCaptions::first, .measures_retrieval = false, .measures_features = true});
   const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
   write_on_rank_0(collectives, arguments.json, to_json(numbers));
@@ -208,6 +221,19 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
     };
   });
 
+  CLI::App* const features = group->add_subcommand(
+      "features", "What the features of pairs are like: spectrum, alignment, uniformity, modality gap");
+  const auto feature_pairs = std::make_shared<PairArguments>();
+  add_pair_options(*features, *feature_pairs);
+  features->callback([feature_pairs, features, &action, &ranks] {
+    feature_pairs->settings = features->remaining();
+    feature_pairs->agreement = agreement_of(*features);
+    action = [feature_pairs, features, &ranks] {
+      reject_misspelled_options(*features);
+      return eval_features(*feature_pairs, ranks);
+    };
+  });
+
   CLI::App* const loss = group->add_subcommand("loss", "Validation loss at a fixed batch size");
   const auto loss_pairs = std::make_shared<PairArguments>();
   add_pair_options(*loss, *loss_pairs);
@@ -224,6 +250,8 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
       return eval_loss(*loss_pairs, ranks);
     };
   });
+
+  add_eval_probe_commands(*group, action, ranks);
 
   CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
   const auto classes = std::make_shared<ZeroShotArguments>();
@@ -251,6 +279,8 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
       return eval_zero_shot(*classes, ranks);
     };
   });
+
+  add_eval_suite(*group, action, ranks);
 }
 
 }  // namespace cloob

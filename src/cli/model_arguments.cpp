@@ -74,6 +74,10 @@ void add_model_arguments(CLI::App& command, ModelArguments& arguments) {
       .add_option("checkpoint", arguments.checkpoint,
                   "Checkpoint folder, run folder (uses its newest checkpoint) or weights file")
       ->required();
+  add_model_options(command, arguments);
+}
+
+void add_model_options(CLI::App& command, ModelArguments& arguments) {
   add_enum_option<DeviceChoice>(command, "--device", arguments.device, "Where to compute");
   add_enum_option<Precision>(command, "--precision", arguments.precision, "Compute precision of the towers");
   add_enum_option<Activation>(command, "--activation", arguments.activation,

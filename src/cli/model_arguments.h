@@ -34,6 +34,8 @@ struct ModelArguments {
 
 /// Adds the checkpoint as a positional argument, and the options.
 void add_model_arguments(CLI::App& command, ModelArguments& arguments);
+/// Adds only the options.
+void add_model_options(CLI::App& command, ModelArguments& arguments);
 
 struct OpenedModel {
   std::unique_ptr<SharedMachine> shared_machine;

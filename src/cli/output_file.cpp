@@ -18,6 +18,7 @@
 #include "cloob/base/first_bytes.h"
 #include "cloob/base/json.h"
 #include "cloob/base/text.h"
+#include "cloob/eval/suite/suite_result.h"
 
 namespace cloob {
 namespace {
@@ -134,6 +135,8 @@ bool may_be_of_kind(OutputKind kind, std::string_view first_bytes) {
     case OutputKind::sentencepiece:
       // Protocol buffers: the first field is a list of pieces, each with a number of four bytes.
       return first_bytes.starts_with('\n') && first_bytes.find('\x15') != std::string_view::npos;
+    case OutputKind::suite_csv:
+      return first_bytes.starts_with(kSuiteCsvHeader);
   }
   return false;
 }
@@ -152,6 +155,8 @@ std::string_view name_of(OutputKind kind) {
       return "a safetensors file";
     case OutputKind::sentencepiece:
       return "a sentencepiece model";
+    case OutputKind::suite_csv:
+      return "the table of a suite";
   }
   return "";
 }

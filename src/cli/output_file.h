@@ -11,7 +11,7 @@ class App;
 namespace cloob {
 
 /// What a command writes.
-enum class OutputKind { json, html, png, svg, safetensors, sentencepiece };
+enum class OutputKind { json, html, png, svg, safetensors, sentencepiece, suite_csv };
 
 /// Checks, before any long work, that `output` can be written and would not overwrite anything of value.
 /// Throws UserError if the folder is missing; if the output is one of `inputs`, inside a checkpoint or a file that

@@ -196,24 +196,11 @@ const std::vector<std::string>& image_suffixes() {
   return suffixes;
 }
 
-std::vector<fs::path> list_numbered_shards(const fs::path& folder) {
-  const fs::path count_file = folder / "nshards.txt";
-  const auto count = parse_integer(trim(read_file(count_file)));
-  constexpr std::int64_t kMax = 1'000'000;
-  if (!count || *count < 1 || *count > kMax)
-    throw_user_error("'{}' must hold the number of shards, from 1 to {}", count_file.string(), kMax);
-  std::vector<fs::path> shards;
-  for (std::int64_t number = 0; number < *count; ++number) {
-    shards.push_back(folder / fmt::format("{}.tar", number));
-  }
-  return shards;
-}
-
 class ClipBenchmarkSource final : public LabeledSource {
  public:
   ClipBenchmarkSource(const fs::path& root, const std::string& split, std::int64_t threads)
       : root_(root),
-        reader_(list_numbered_shards(root / split), {image_suffixes(), {"cls"}, "labels are .cls members"},
+        reader_(numbered_shards(root / split), {image_suffixes(), {"cls"}, "labels are .cls members"},
                 {.threads = threads, .folder = {}, .progress = {}}) {}
 
   std::int64_t size() const override { return reader_.size(); }
@@ -245,6 +232,19 @@ class ClipBenchmarkSource final : public LabeledSource {
 };
 
 }  // namespace
+
+std::vector<fs::path> numbered_shards(const fs::path& folder) {
+  const fs::path count_file = folder / "nshards.txt";
+  const auto count = parse_integer(trim(read_file(count_file)));
+  constexpr std::int64_t kMax = 1'000'000;
+  if (!count || *count < 1 || *count > kMax)
+    throw_user_error("'{}' must hold the number of shards, from 1 to {}", count_file.string(), kMax);
+  std::vector<fs::path> shards;
+  for (std::int64_t number = 0; number < *count; ++number) {
+    shards.push_back(folder / fmt::format("{}.tar", number));
+  }
+  return shards;
+}
 
 std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, const std::string& split,
                                                          std::int64_t threads) {

@@ -5,6 +5,8 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -19,6 +21,16 @@ namespace cloob {
 namespace {
 
 at::Tensor to_host(const at::Tensor& features_BD) { return features_BD.to(at::kCPU, at::kFloat); }
+
+constexpr std::array kStages = {FeatureStage::unit, FeatureStage::raw, FeatureStage::tower};
+
+ImageFeatureStages to_host(const ImageFeatureStages& features) {
+  ImageFeatureStages on_host;
+  for (const FeatureStage stage : kStages) {
+    if (features.at(stage).defined()) on_host.at(stage) = to_host(features.at(stage));
+  }
+  return on_host;
+}
 
 void require_same_size(std::int64_t num_images, const Collectives& collectives) {
   const auto own = static_cast<double>(num_images);
@@ -88,8 +100,9 @@ void FeatureEncoder::encode_images(std::shared_ptr<const Source> source, const E
     Batch batch = loader->next();
     if (batch.size() > 0) {
       const Autocast autocast(model_.device().type(), options.precision);
-      at::Tensor features_BD = to_host(model_.encode_image(batch.images_BCHW.to(model_.device())));
-      take({std::move(features_BD), std::move(batch.indices), std::move(batch.all_captions)},
+      ImageFeatureStages features =
+          to_host(model_.encode_image(batch.images_BCHW.to(model_.device()), options.more_stages));
+      take({std::move(features), std::move(batch.indices), std::move(batch.all_captions)},
            parts.part_of(own.first + position));
     }
     return loader->position() - position;
@@ -102,14 +115,16 @@ void FeatureEncoder::encode_images(std::shared_ptr<const Source> source, const E
 
 ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source,
                                             const EncodeOptions& options) const {
-  std::vector<at::Tensor> features;
+  std::map<FeatureStage, std::vector<at::Tensor>> features;
   ImageFeatures all;
   encode_images(std::move(source), options, SingleProcess(), [&](ImageFeatures batch, std::int64_t) {
-    features.push_back(std::move(batch.features_ND));
+    for (const FeatureStage stage : kStages) {
+      if (batch.features.at(stage).defined()) features[stage].push_back(std::move(batch.features.at(stage)));
+    }
     all.indices.insert(all.indices.end(), batch.indices.begin(), batch.indices.end());
     std::ranges::move(batch.captions, std::back_inserter(all.captions));
   });
-  all.features_ND = at::cat(features);
+  for (auto& [stage, parts] : features) all.features.at(stage) = at::cat(std::exchange(parts, {}));
   return all;
 }
 

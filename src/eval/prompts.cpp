@@ -132,6 +132,22 @@ std::vector<std::string> imagenet_names(const std::vector<std::string>& wordnet_
   return names;
 }
 
+// A folder whose own name is given to another one: then the order of the names is not that of the folders.
+void reject_exchanged_names(const ZeroShotPrompts& prompts, const std::vector<std::string>& keys,
+                            const std::vector<std::string>& wanted) {
+  for (std::size_t folder = 0; folder < wanted.size(); ++folder) {
+    if (keys[folder] == wanted[folder]) continue;
+    const auto other = std::ranges::find(keys, wanted[folder]) - keys.begin();
+    if (other == std::ssize(keys)) continue;
+    throw_user_error(
+        "'{}' would call the folder '{}' '{}', and the folder '{}' '{}': it needs the names in the order of the folders, "
+        "or exactly the folders' names",
+        prompts.names_from, prompts.class_folders[folder], prompts.class_names[folder],
+        prompts.class_folders[static_cast<std::size_t>(other)],
+        prompts.class_names[static_cast<std::size_t>(other)]);
+  }
+}
+
 // Names are in the order of the folders. A file in another order that lists exactly the names of the folders is
 // matched by name.
 void match_to_folders(ZeroShotPrompts& prompts) {
@@ -157,7 +173,7 @@ void match_to_folders(ZeroShotPrompts& prompts) {
   std::vector<std::string> matched;
   for (const std::string& folder : wanted) {
     const auto found = name_of_key.find(folder);
-    if (found == name_of_key.end()) return;
+    if (found == name_of_key.end()) return reject_exchanged_names(prompts, keys, wanted);
     matched.push_back(found->second);
     name_of_key.erase(found);
   }

@@ -54,7 +54,7 @@ void append(NamedNumbers& numbers, const std::string& direction, const RankMetri
 
 }  // namespace
 
-RetrievalMetrics retrieval_metrics(std::span<const PairFeatures> own, const Collectives& collectives) {
+RetrievalRanks checked_retrieval_ranks(std::span<const PairFeatures> own, const Collectives& collectives) {
   const OutsideAutocast full_precision;
   std::vector<PairFeatures> parts;
   std::vector<at::Tensor> images, texts;
@@ -66,13 +66,21 @@ RetrievalMetrics retrieval_metrics(std::span<const PairFeatures> own, const Coll
   }
   require_finite_features(images, "image", collectives);
   require_finite_features(texts, "text", collectives);
-  const RetrievalRanks ranks = retrieval_ranks(parts, collectives);
+  RetrievalRanks ranks = retrieval_ranks(parts, collectives);
   if (ranks.image_N.size(0) == 0)
     throw_user_error("retrieval needs at least one image with a text, but the evaluation data has none");
+  return ranks;
+}
+
+RetrievalMetrics metrics_of(const RetrievalRanks& ranks) {
   return {.image_to_text = summary(ranks.image_N),
           .text_to_image = summary(ranks.text_M),
           .num_images = ranks.image_N.size(0),
           .num_texts = ranks.text_M.size(0)};
+}
+
+RetrievalMetrics retrieval_metrics(std::span<const PairFeatures> own, const Collectives& collectives) {
+  return metrics_of(checked_retrieval_ranks(own, collectives));
 }
 
 NamedNumbers named_numbers(const RetrievalMetrics& metrics) {

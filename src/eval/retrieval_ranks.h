@@ -6,6 +6,7 @@
 
 #include "cloob/base/collectives.h"
 #include "cloob/eval/pair_features.h"
+#include "cloob/eval/retrieval_metrics.h"
 
 namespace cloob {
 
@@ -18,5 +19,11 @@ struct RetrievalRanks {
 /// `own` are the parts of this rank, in fp32 or fp64; every image has a text. A collective operation: the texts are handed around, one
 /// part at a time, and each rank compares them with its own images.
 RetrievalRanks retrieval_ranks(std::span<const PairFeatures> own, const Collectives& collectives);
+
+/// The same after checks: throws UserError if a feature is not finite or there is no image.
+RetrievalRanks checked_retrieval_ranks(std::span<const PairFeatures> own, const Collectives& collectives);
+
+/// Their metrics.
+RetrievalMetrics metrics_of(const RetrievalRanks& ranks);
 
 }  // namespace cloob

@@ -4,8 +4,24 @@
 #include <ATen/ops/tensor.h>
 
 #include <array>
+#include <optional>
+#include <string>
+
+#include "cloob/base/broadcast_text.h"
+#include "cloob/base/error.h"
 
 namespace cloob {
+namespace {
+
+// The mistake of the first rank that found one, on all: then none waits for the others, and a command may go on with other data.
+[[noreturn]] void throw_on_all(const std::optional<std::string>& own, const Collectives& collectives) {
+  for (const std::string& mark_and_message : gather_texts(collectives, own ? "!" + *own : "")) {
+    if (!mark_and_message.empty()) throw UserError(mark_and_message.substr(1));
+  }
+  throw_user_error("a rank could not evaluate");
+}
+
+}  // namespace
 
 void run_rounds(const RoundsOfRank& own, const EncodeOptions& options, const Collectives& collectives,
                 const std::function<std::int64_t(std::int64_t batch)>& work) {
@@ -15,10 +31,17 @@ void run_rounds(const RoundsOfRank& own, const EncodeOptions& options, const Col
   const auto total = all_W2.select(1, 1).sum().item<std::int64_t>();
   std::int64_t done = 0;
   for (std::int64_t round = 0; round < rounds; ++round) {
-    if (round < own.num_batches) done += work(round);
+    std::optional<std::string> mistake;
+    try {
+      if (round < own.num_batches) done += work(round);
+    } catch (const UserError& error) {
+      if (collectives.world_size() == 1) throw;
+      mistake = error.what();
+    }
     const bool stops = options.stop_requested && options.stop_requested();
-    const at::Tensor state = at::tensor({std::int64_t{stops}, done});
+    const at::Tensor state = at::tensor({std::int64_t{stops}, done, std::int64_t{mistake.has_value()}});
     collectives.sum_in_place(std::array{state});
+    if (state[2].item<std::int64_t>() > 0) throw_on_all(mistake, collectives);
     if (state[0].item<std::int64_t>() > 0) throw EvaluationStopped();
     if (options.report) {
       options.report(

@@ -10,6 +10,7 @@
 #include "cloob/base/named_path.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
+#include "cloob/eval/feature_measures.h"
 #include "cloob/eval/retrieval_metrics.h"
 
 namespace cloob {
@@ -41,6 +42,7 @@ class PairEvaluation final : public Evaluation {
     NamedNumbers numbers;
     if (options_.loss_batch_size) append(numbers, named_numbers(LossResult{}));
     if (options_.measures_retrieval) append(numbers, named_numbers(RetrievalMetrics{}));
+    if (options_.measures_features) append(numbers, named_numbers(FeatureMeasures{}));
     return names_of(numbers);
   }
   NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
@@ -53,6 +55,7 @@ class PairEvaluation final : public Evaluation {
              named_numbers(evaluate_loss(pairs, encoder.model(), *options_.loss_batch_size, collectives)));
     }
     if (options_.measures_retrieval) append(numbers, named_numbers(retrieval_metrics(pairs, collectives)));
+    if (options_.measures_features) append(numbers, named_numbers(measure_features(pairs, collectives)));
     return numbers;
   }
 
@@ -138,9 +141,9 @@ EvaluationResult EvaluationSuite::run(const SuiteEntry& entry, const FeatureEnco
 EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
   std::vector<SuiteEntry> entries;
   if (!data.val.empty()) {
-    std::shared_ptr<const Evaluation> pairs =
-        make_pair_evaluation(make_source(data, data.val, Purpose::evaluation),
-                             {.captions = eval.captions, .loss_batch_size = eval.loss_batch_size});
+    std::shared_ptr<const Evaluation> pairs = make_pair_evaluation(
+        make_source(data, data.val, Purpose::evaluation),
+        {.captions = eval.captions, .measures_features = true, .loss_batch_size = eval.loss_batch_size});
     entries.push_back({kPairEvaluation, "val/", std::move(pairs), schedule_of(eval, kPairEvaluation)});
   }
   for (const std::string& text : eval.zero_shot) {

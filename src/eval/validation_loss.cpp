@@ -2,7 +2,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -15,17 +14,6 @@
 
 namespace cloob {
 namespace {
-
-// The row of each image's first caption.
-at::Tensor first_texts(const PairFeatures& part) {
-  std::vector<std::int64_t> rows;
-  for (std::size_t text = 0; text < part.image_of_text.size(); ++text) {
-    if (text == 0 || part.image_of_text[text] != part.image_of_text[text - 1]) {
-      rows.push_back(static_cast<std::int64_t>(text));
-    }
-  }
-  return at::tensor(rows, at::kLong);
-}
 
 /// The pairs of this rank among those of all.
 class OwnPairs {

@@ -44,6 +44,7 @@ void ZeroShotMeter::add(const at::Tensor& scores_BK, std::span<const std::int64_
     ++counts.num_samples;
     if (rank[i] == 0) ++counts.num_correct;
     if (rank[i] < 5) ++counts.num_in_top_5;
+    outcomes_.push_back({static_cast<std::int32_t>(labels[i]), static_cast<std::int32_t>(rank[i])});
   }
 }
 

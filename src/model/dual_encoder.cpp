@@ -57,11 +57,21 @@ DualEncoderImpl::DualEncoderImpl(const ModelConfig& config, Initializer initiali
 }
 
 torch::Tensor DualEncoderImpl::encode_image(const torch::Tensor& images_BCHW) {
+  return encode_image(images_BCHW, {}).unit_BD;
+}
+
+ImageFeatureStages DualEncoderImpl::encode_image(const torch::Tensor& images_BCHW,
+                                                 const FeatureStages& more) {
   const std::int64_t size = config_.image.image_size;
   CLOOB_CHECK(images_BCHW.dim() == 4 && images_BCHW.size(1) == 3 && images_BCHW.size(2) == size &&
                   images_BCHW.size(3) == size,
               "expected images of shape (batch, 3, {}, {})", size, size);
-  return unit_rows(image_encoder_->forward(images_BCHW));
+  const torch::Tensor tower_BW = image_encoder_->tower_features(images_BCHW);
+  const torch::Tensor raw_BD = image_encoder_->project(tower_BW);
+  ImageFeatureStages features{.unit_BD = unit_rows(raw_BD), .raw_BD = {}, .tower_BW = {}};
+  if (more.contains(FeatureStage::raw)) features.raw_BD = at_least_fp32(raw_BD);
+  if (more.contains(FeatureStage::tower)) features.tower_BW = at_least_fp32(tower_BW);
+  return features;
 }
 
 torch::Tensor DualEncoderImpl::encode_text(const torch::Tensor& tokens_BL,

@@ -50,14 +50,18 @@ torch::Tensor ModifiedResNetImpl::stem(const torch::Tensor& images_BCHW) {
   return at::avg_pool2d(x_BCHW, /*kernel_size=*/2);
 }
 
-torch::Tensor ModifiedResNetImpl::forward(const torch::Tensor& images_BCHW) {
+torch::Tensor ModifiedResNetImpl::tower_features(const torch::Tensor& images_BCHW) {
   // Convolutions are faster in this memory format, and every layer preserves it.
   torch::Tensor x_BCHW = stem(images_BCHW.contiguous(at::MemoryFormat::ChannelsLast));
   for (const Bottleneck& block : blocks_) {
     const auto run = [block](const torch::Tensor& x) { return Bottleneck(block)->forward(x); };
     x_BCHW = gradient_checkpointing_ ? checkpoint_gradients(run, x_BCHW) : run(x_BCHW);
   }
-  return pool_->forward(x_BCHW);
+  return pool_->pool(x_BCHW);
+}
+
+torch::Tensor ModifiedResNetImpl::project(const torch::Tensor& tower_BW) const {
+  return pool_->project(tower_BW);
 }
 
 ParametersByLayer ModifiedResNetImpl::parameters_by_layer() const {

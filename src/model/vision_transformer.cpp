@@ -78,7 +78,7 @@ torch::Tensor VisionTransformerImpl::drop_patches(const torch::Tensor& embedded_
   return embedded_BLD.gather(1, indices_BL.unsqueeze(2).expand({-1, -1, embedded_BLD.size(2)}));
 }
 
-torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images_BCHW) {
+torch::Tensor VisionTransformerImpl::tower_features(const torch::Tensor& images_BCHW) {
   // A matrix product instead of a convolution: on the CPU its backward pass takes a fraction of the time.
   const torch::Tensor weight_DP = patch_embedding_->weight.flatten(1);
   const torch::Tensor patches_BLD = at::linear(extract_patches(images_BCHW, patch_embedding_->weight.size(2)),
@@ -92,7 +92,11 @@ torch::Tensor VisionTransformerImpl::forward(const torch::Tensor& images_BCHW) {
   if (input_norm_) embedded_BLD = input_norm_->forward(embedded_BLD);
   const torch::Tensor class_BD =
       transformer_->forward(embedded_BLD.flatten(0, 1), groups, PooledToken::first);
-  return at::matmul(output_norm_->forward(class_BD), projection_);
+  return output_norm_->forward(class_BD);
+}
+
+torch::Tensor VisionTransformerImpl::project(const torch::Tensor& tower_BW) const {
+  return at::matmul(tower_BW, projection_);
 }
 
 ParametersByLayer VisionTransformerImpl::parameters_by_layer() const {

@@ -27,16 +27,18 @@ AttentionPoolImpl::AttentionPoolImpl(const AttentionPoolShape& shape, Initialize
       value_(register_module("v_proj", projection(shape, shape.width, initializer))),
       output_(register_module("c_proj", projection(shape, shape.output_width, initializer))) {}
 
-torch::Tensor AttentionPoolImpl::forward(const torch::Tensor& x_BCHW) const {
+torch::Tensor AttentionPoolImpl::pool(const torch::Tensor& x_BCHW) const {
   const torch::Tensor positions_BLC = x_BCHW.flatten(2).transpose(1, 2);
   const torch::Tensor tokens_BLC =
       at::cat({positions_BLC.mean(1, /*keepdim=*/true), positions_BLC}, 1) + positional_embedding_;
   const torch::Tensor mean_B1C = tokens_BLC.narrow(1, 0, 1);
-  return output_
-      ->forward(attend(query_->forward(mean_B1C), key_->forward(tokens_BLC), value_->forward(tokens_BLC),
-                       heads_,
-                       /*causal=*/false))
+  return attend(query_->forward(mean_B1C), key_->forward(tokens_BLC), value_->forward(tokens_BLC), heads_,
+                /*causal=*/false)
       .squeeze(1);
+}
+
+torch::Tensor AttentionPoolImpl::project(const torch::Tensor& pooled_BC) const {
+  return output_->forward(pooled_BC);
 }
 
 }  // namespace cloob

@@ -48,10 +48,11 @@ DualEncoderFeatures::DualEncoderFeatures(DualEncoder model, const ContrastiveObj
                                          c10::Device device)
     : model_(std::move(model)), objective_(objective), device_(device) {}
 
-at::Tensor DualEncoderFeatures::encode_image(const at::Tensor& images_BCHW) {
+ImageFeatureStages DualEncoderFeatures::encode_image(const at::Tensor& images_BCHW,
+                                                     const FeatureStages& more) {
   const c10::NoGradGuard no_grad;
   const EvalMode eval_mode(*model_);
-  return model_->encode_image(images_BCHW);
+  return model_->encode_image(images_BCHW, more);
 }
 
 at::Tensor DualEncoderFeatures::encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) {

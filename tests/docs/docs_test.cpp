@@ -5,6 +5,8 @@
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
 #include "cloob/run/dry_run.h"
+#include "cloob/eval/prompts.h"
+#include "cloob/eval/suite/suite_config.h"
 #include "cloob/run/run_config.h"
 #include "support/support.h"
 
@@ -22,7 +24,12 @@ TEST(Docs, EveryRecipeParses) {
   int num_files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(testing::source_dir() / "configs")) {
     if (entry.path().extension() != ".yaml" || entry.path().parent_path().filename() == "ablation") continue;
-    EXPECT_NO_THROW(read_config<RunConfig>(ConfigSource::from_file(entry.path()))) << entry.path();
+    const ConfigSource source = ConfigSource::from_file(entry.path());
+    if (entry.path().parent_path().filename() == "eval") {
+      EXPECT_NO_THROW(read_config<SuiteConfig>(source)) << entry.path();
+    } else {
+      EXPECT_NO_THROW(read_config<RunConfig>(source)) << entry.path();
+    }
     ++num_files;
   }
   EXPECT_GE(num_files, 20);
@@ -69,6 +76,30 @@ TEST(Docs, EveryCloobRecipeHasAClipCounterpart) {
     ++num_pairs;
   }
   EXPECT_GE(num_pairs, 5);
+}
+
+TEST(Docs, TheListsThatSuitesNameExist) {
+  for (const auto& entry : fs::directory_iterator(testing::source_dir() / "configs" / "eval")) {
+    const auto suite = read_config<SuiteConfig>(ConfigSource::from_file(entry.path()));
+    for (const auto& [name, set] : suite.sets) {
+      const std::string where = entry.path().string() + " " + name;
+      if (set.class_names) {
+        EXPECT_NO_THROW(load_class_names(*set.class_names)) << where;
+      }
+      if (set.templates) {
+        EXPECT_NO_THROW(load_templates(*set.templates)) << where;
+      }
+    }
+  }
+}
+
+TEST(Docs, EverySettingOfASuiteIsInItsDocument) {
+  const std::string document = read_file(testing::source_dir() / "docs" / "evaluation.md");
+  for (const SettingInfo& setting : description_of<SuiteConfig>().settings) {
+    if (setting.name.starts_with("sets.NAME.data.")) continue;  // as in docs/config.md
+    EXPECT_THAT(document, ::testing::HasSubstr("`" + setting.name + "`"));
+    EXPECT_TRUE(setting.doc.ends_with('.')) << setting.name;
+  }
 }
 
 TEST(Docs, EverySettingIsExplainedInASentence) {

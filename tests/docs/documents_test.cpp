@@ -14,6 +14,7 @@
 #include "cloob/base/text.h"
 #include "cloob/cli/program.h"
 #include "cloob/config/config.h"
+#include "cloob/eval/suite/suite_config.h"
 #include "cloob/run/run_config.h"
 #include "support/support.h"
 
@@ -195,8 +196,13 @@ std::string wrong_in(const Command& command, const std::set<std::string>& settin
 }
 
 std::set<std::string> all_settings() {
-  const auto names = names_of_settings(description_of<RunConfig>());
-  return {names.begin(), names.end()};
+  std::set<std::string> all;
+  for (const Description* const description :
+       {&description_of<RunConfig>(), &description_of<SuiteConfig>()}) {
+    const auto names = names_of_settings(*description);
+    all.insert(names.begin(), names.end());
+  }
+  return all;
 }
 
 TEST(Documents, LinkToFilesThatExist) {

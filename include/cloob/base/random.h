@@ -21,7 +21,8 @@ enum class RandomUse : std::uint64_t {
   augmentation,
   caption_choice,
   initialization,
-  synthetic_data
+  synthetic_data,
+  resampling
 };
 
 /// A stream of pseudo-random numbers that is a pure function of its key, for example (use, seed, epoch,

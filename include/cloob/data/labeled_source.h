@@ -36,4 +36,8 @@ class LabeledSource : public Source {
 std::shared_ptr<const LabeledSource> open_labeled_source(const std::filesystem::path& root,
                                                          const std::string& split, std::int64_t threads);
 
+/// The shards of one split of a clip-benchmark folder, `folder/0.tar` and so on, as many as `folder/nshards.txt` says. Throws
+/// UserError.
+std::vector<std::filesystem::path> numbered_shards(const std::filesystem::path& folder);
+
 }  // namespace cloob

@@ -33,6 +33,7 @@ struct EncodeOptions {
   DataConfig data;  ///< threads, prefetching, max_bad_share and max_image_pixels are used
   /// At most this many images, evenly spaced over the source; unset: all.
   std::optional<std::int64_t> max_samples = std::nullopt;
+  FeatureStages more_stages = {};  ///< of images, besides unit features
   /// Called after every batch, with the progress of all ranks together.
   std::function<void(const Progress& progress)> report = {};
   /// Polled after every batch: if it returns true on any rank, all of them throw EvaluationStopped.
@@ -47,8 +48,8 @@ class EvaluationStopped : public std::exception {
 
 /// Features of usable images of a source.
 struct ImageFeatures {
-  at::Tensor features_ND;                          ///< float32 on the CPU, L2-normalized rows
-  std::vector<std::int64_t> indices;               ///< for each row, its index in the source
+  ImageFeatureStages features;        ///< float32 on the CPU; unit, and EncodeOptions::more_stages
+  std::vector<std::int64_t> indices;  ///< for each row, its index in the source
   std::vector<std::vector<std::string>> captions;  ///< for each row, all of its captions
 };
 

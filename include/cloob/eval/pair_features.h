@@ -17,4 +17,7 @@ struct PairFeatures {
   std::vector<std::int64_t> image_of_text;  ///< for each text, the row of its image
 };
 
+/// The row of each image's first text, int64, if texts of an image are consecutive and in the order of the images.
+at::Tensor first_texts(const PairFeatures& part);
+
 }  // namespace cloob

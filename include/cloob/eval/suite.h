@@ -31,10 +31,11 @@ class Evaluation {
 struct PairEvaluationOptions {
   EvalCaptions captions = EvalCaptions::all;
   bool measures_retrieval = true;
+  bool measures_features = false;
   std::optional<std::int64_t> loss_batch_size = std::nullopt;  ///< unset: no loss
 };
 
-/// Loss and retrieval metrics of images and their captions, which are encoded once for both.
+/// Loss, retrieval metrics and measures of the features of images and their captions, which are encoded once for all.
 std::unique_ptr<Evaluation> make_pair_evaluation(std::shared_ptr<const Source> source,
                                                  const PairEvaluationOptions& options);
 /// Zero-shot classification.

@@ -20,6 +20,12 @@ struct ZeroShotMetrics {
   std::int64_t num_samples = 0;
 };
 
+/// How one image was classified.
+struct ZeroShotOutcome {
+  std::int32_t label = 0;
+  std::int32_t rank = 0;  ///< of its class among all, from 0
+};
+
 /// Accumulates the accuracy of a classifier over batches. Classes with equal scores are ranked by index.
 class ZeroShotMeter {
  public:
@@ -35,6 +41,9 @@ class ZeroShotMeter {
   /// Adds the counts of all other ranks, whose number of classes is the same. A collective operation.
   void add_other_ranks(const Collectives& collectives);
 
+  /// Of the images that were added here, in their order.
+  const std::vector<ZeroShotOutcome>& outcomes() const { return outcomes_; }
+
   /// Throws UserError if nothing was added.
   ZeroShotMetrics metrics() const;
 
@@ -45,6 +54,7 @@ class ZeroShotMeter {
     std::int64_t num_in_top_5 = 0;
   };
   std::vector<Counts> classes_;
+  std::vector<ZeroShotOutcome> outcomes_;
 };
 
 /// The classifier weights of K classes from the features of their T prompts: the normalized mean of the

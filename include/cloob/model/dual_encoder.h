@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "cloob/base/trained_parameter.h"
+#include "cloob/model/feature_stage.h"
 #include "cloob/model/image_encoder.h"
 #include "cloob/model/model_config.h"
 #include "cloob/model/text_encoder.h"
@@ -42,6 +43,8 @@ class DualEncoderImpl : public torch::nn::Module {
 
   /// (B, 3, image_size, image_size) -> (B, D), L2-normalized rows, at least float32 in any compute precision.
   torch::Tensor encode_image(const torch::Tensor& images_BCHW);
+  /// The same, and the features of the stages `more`, also at least float32.
+  ImageFeatureStages encode_image(const torch::Tensor& images_BCHW, const FeatureStages& more);
   /// int64 ids (B, L) with L <= context_length and the position of each text's end token (B) -> (B, D),
   /// L2-normalized rows, at least float32.
   torch::Tensor encode_text(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "cloob/base/pair_measures.h"
+#include "cloob/model/feature_stage.h"
 #include "cloob/model/model_config.h"
 
 namespace cloob {
@@ -25,8 +26,8 @@ class FeatureModel {
   virtual const ModelConfig& config() const = 0;
   virtual c10::Device device() const = 0;
 
-  /// (B, 3, image_size, image_size) on the device -> (B, D), L2-normalized rows, at least float32.
-  virtual at::Tensor encode_image(const at::Tensor& images_BCHW) = 0;
+  /// (B, 3, image_size, image_size) on the device -> unit features, and those of the stages `more`; all at least float32.
+  virtual ImageFeatureStages encode_image(const at::Tensor& images_BCHW, const FeatureStages& more) = 0;
   /// int64 ids (B, L) and the positions of end tokens (B), preferably on the CPU -> (B, D) on the device,
   /// L2-normalized rows.
   virtual at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) = 0;

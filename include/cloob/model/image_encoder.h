@@ -1,6 +1,6 @@
 // The image towers: from pixels to features of the shared space, before normalization.
 //
-// Shapes: B batch, C channels, H W image, D features (embed_dim).
+// Shapes: B batch, C channels, H W image, D features (embed_dim), W features of the tower.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -25,7 +25,11 @@ using ParametersByLayer = std::vector<std::vector<torch::Tensor>>;
 class ImageEncoderImpl : public torch::nn::Module {
  public:
   /// (B, 3, image_size, image_size) -> (B, embed_dim).
-  virtual torch::Tensor forward(const torch::Tensor& images_BCHW) = 0;
+  torch::Tensor forward(const torch::Tensor& images_BCHW) { return project(tower_features(images_BCHW)); }
+  /// (B, 3, image_size, image_size) -> (B, W): what the projection to the shared space gets.
+  virtual torch::Tensor tower_features(const torch::Tensor& images_BCHW) = 0;
+  /// (B, W) -> (B, embed_dim).
+  virtual torch::Tensor project(const torch::Tensor& tower_BW) const = 0;
   /// Whether the backward pass recomputes the blocks instead of storing their activations.
   virtual void set_gradient_checkpointing(bool enabled) = 0;
   virtual ParametersByLayer parameters_by_layer() const = 0;
@@ -40,7 +44,9 @@ ImageEncoder make_image_encoder(const ModelConfig& config, Initializer& initiali
 class ModifiedResNetImpl final : public ImageEncoderImpl {
  public:
   ModifiedResNetImpl(const ImageEncoderConfig& config, std::int64_t embed_dim, Initializer& initializer);
-  torch::Tensor forward(const torch::Tensor& images_BCHW) override;
+  /// W is the width of the last stage, 32 times that of the first.
+  torch::Tensor tower_features(const torch::Tensor& images_BCHW) override;
+  torch::Tensor project(const torch::Tensor& tower_BW) const override;
   void set_gradient_checkpointing(bool enabled) override { gradient_checkpointing_ = enabled; }
   ParametersByLayer parameters_by_layer() const override;
 
@@ -67,7 +73,9 @@ class VisionTransformerImpl final : public ImageEncoderImpl {
   /// `activation` is ModelConfig::image_activation.
   VisionTransformerImpl(const ImageEncoderConfig& config, Activation activation, std::int64_t embed_dim,
                         Initializer& initializer);
-  torch::Tensor forward(const torch::Tensor& images_BCHW) override;
+  /// W is the width.
+  torch::Tensor tower_features(const torch::Tensor& images_BCHW) override;
+  torch::Tensor project(const torch::Tensor& tower_BW) const override;
   void set_gradient_checkpointing(bool enabled) override {
     transformer_->set_gradient_checkpointing(enabled);
   }

@@ -22,7 +22,11 @@ class AttentionPoolImpl : public torch::nn::Module {
  public:
   AttentionPoolImpl(const AttentionPoolShape& shape, Initializer& initializer);
   /// (B, width, grid_size, grid_size) -> (B, output_width).
-  torch::Tensor forward(const torch::Tensor& x_BCHW) const;
+  torch::Tensor forward(const torch::Tensor& x_BCHW) const { return project(pool(x_BCHW)); }
+  /// (B, width, grid_size, grid_size) -> (B, width): what the output projection gets.
+  torch::Tensor pool(const torch::Tensor& x_BCHW) const;
+  /// (B, width) -> (B, output_width).
+  torch::Tensor project(const torch::Tensor& pooled_BC) const;
 
  private:
   std::int64_t heads_;

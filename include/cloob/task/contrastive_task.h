@@ -22,7 +22,7 @@ class DualEncoderFeatures final : public FeatureModel {
 
   const ModelConfig& config() const override { return model_->config(); }
   c10::Device device() const override { return device_; }
-  at::Tensor encode_image(const at::Tensor& images_BCHW) override;
+  ImageFeatureStages encode_image(const at::Tensor& images_BCHW, const FeatureStages& more) override;
   at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) override;
   PairMeasures measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) override;
   std::int64_t min_pairs() const override { return ContrastiveObjective::kMinPairs; }

@@ -97,10 +97,10 @@ TEST_F(Evaluate, ZeroShotNamesAnImageWhoseFeaturesAreNotFinite) {
     const ModelConfig& config() const override { return model_.config(); }
     c10::Device device() const override { return model_.device(); }
     // The second image of every batch.
-    at::Tensor encode_image(const at::Tensor& images_BCHW) override {
-      at::Tensor features_BD = model_.encode_image(images_BCHW);
-      features_BD[1].fill_(std::numeric_limits<float>::quiet_NaN());
-      return features_BD;
+    ImageFeatureStages encode_image(const at::Tensor& images_BCHW, const FeatureStages& more) override {
+      ImageFeatureStages features = model_.encode_image(images_BCHW, more);
+      features.unit_BD[1].fill_(std::numeric_limits<float>::quiet_NaN());
+      return features;
     }
     at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& ends_B) override {
       return model_.encode_text(tokens_BL, ends_B);
@@ -132,6 +132,15 @@ TEST_F(Evaluate, MaxSamplesSelectsEvenlySpacedImages) {
   EXPECT_EQ(source->num_reads, 4);
   options_.max_samples = 100;
   EXPECT_EQ(encoder_.encode_images(source, options_).indices.size(), 10U);
+}
+
+TEST_F(Evaluate, EncodesTheStagesThatAreAskedFor) {
+  const auto source = std::make_shared<ColorSource>(10, std::set<std::int64_t>{3});
+  options_.more_stages = {FeatureStage::tower};
+  const ImageFeatureStages features = encoder_.encode_images(source, options_).features;
+  EXPECT_EQ(features.unit_BD.sizes(), at::IntArrayRef({9, model_.config().embed_dim}));
+  EXPECT_EQ(features.tower_BW.sizes(), at::IntArrayRef({9, model_.config().image.width}));
+  EXPECT_FALSE(features.raw_BD.defined());
 }
 
 TEST_F(Evaluate, ReportsProgressWithUnits) {

@@ -69,11 +69,12 @@ void expect_same_over_ranks(const Evaluation& evaluation) {
   }
 }
 
-TEST(OverRanks, RetrievalAndLossOfUnevenPartsAreThoseOfOneProcess) {
+TEST(OverRanks, RetrievalLossAndFeaturesOfUnevenPartsAreThoseOfOneProcess) {
   for (const std::int64_t loss_batch_size :
        {2, 5, 16, 100}) {  // within a part, across parts and ranks, all pairs
     expect_same_over_ranks(*make_pair_evaluation(pairs_with_gaps(), {.loss_batch_size = loss_batch_size}));
   }
+  expect_same_over_ranks(*make_pair_evaluation(pairs_with_gaps(), {.measures_features = true}));
 }
 
 TEST(OverRanks, ZeroShotClassificationIsThatOfOneProcess) {

@@ -141,6 +141,16 @@ TEST_F(ZeroShotPromptsTest, MatchAFileWithTheFoldersNamesByName) {
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("in another order"));
 }
 
+// Folders in the order of the alphabet, and a list in that of clip-benchmark's labels, with one name spelled otherwise.
+TEST_F(ZeroShotPromptsTest, RejectNamesInAnotherOrderThanTheFolders) {
+  add_classes({"aster", "rose", "water_lily"});
+  testing::expect_user_error([&] { prompts(file("names.txt", "waterlily\naster\nrose\n")); },
+                             {"names.txt", "would call the folder 'aster' 'waterlily'", "'rose' 'aster'",
+                              "in the order of the folders"});
+  EXPECT_THAT(prompts(file("names.txt", "aster flower\nrose\nwaterlily\n")).class_names,
+              ElementsAre("aster flower", "rose", "waterlily"));
+}
+
 TEST_F(ZeroShotPromptsTest, TakeNamesAndPromptsOfImageNetForItsWordNetIds) {
   add_classes(
       {"n15075141", "n01440764", "n01498041"});  // as ImageNet-A and ImageNet-R, a part of the classes

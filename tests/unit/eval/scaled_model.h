@@ -17,10 +17,10 @@ class ScaledModel final : public FeatureModel {
 
   const ModelConfig& config() const override { return model_->config(); }
   c10::Device device() const override { return at::kCPU; }
-  at::Tensor encode_image(const at::Tensor& images_BCHW) override {
+  ImageFeatureStages encode_image(const at::Tensor& images_BCHW, const FeatureStages& more) override {
     const at::NoGradGuard no_grad;
     const EvalMode eval_mode(*model_);
-    return model_->encode_image(images_BCHW);
+    return model_->encode_image(images_BCHW, more);
   }
   at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) override {
     const at::NoGradGuard no_grad;

@@ -52,6 +52,29 @@ TEST(DualEncoder, ReturnsUnitRowsInFloat32InAnyPrecision) {
   }
 }
 
+TEST(DualEncoder, GivesTheFeaturesOfEachStageThatIsAskedFor) {
+  const std::map<std::int64_t, ModelConfig> configs = {{32 * tiny_resnet().image.width, tiny_resnet()},
+                                                       {tiny_vit().image.width, tiny_vit()}};
+  for (const auto& [tower_width, config] : configs) {
+    DualEncoder model = random_model(config, 1);
+    model->eval();
+    const at::Tensor pixels = images(config);
+    const ImageFeatureStages all = model->encode_image(pixels, {FeatureStage::raw, FeatureStage::tower});
+    EXPECT_TRUE(at::equal(all.unit_BD, model->encode_image(pixels)));
+    testing::expect_close(all.unit_BD, all.raw_BD / all.raw_BD.norm(2, 1, true), 1e-6, 1e-6);
+    EXPECT_FALSE(at::allclose(all.unit_BD, all.raw_BD));
+    EXPECT_EQ(all.tower_BW.sizes(), at::IntArrayRef({4, tower_width}));
+    const NamedTensors weights = weights_of(model);
+    const at::Tensor raw_BD = config.image.kind == ImageEncoderKind::vit
+                                  ? all.tower_BW.matmul(weights.at("visual.proj"))
+                                  : at::linear(all.tower_BW, weights.at("visual.attnpool.c_proj.weight"),
+                                               weights.at("visual.attnpool.c_proj.bias"));
+    testing::expect_close(all.raw_BD, raw_BD, 1e-5, 1e-6);
+    const ImageFeatureStages unit = model->encode_image(pixels, {});
+    EXPECT_FALSE(unit.raw_BD.defined() || unit.tower_BW.defined());
+  }
+}
+
 TEST(DualEncoder, ComputesInFloat64) {
   DualEncoder model = random_model(tiny_vit(), 1);
   model->to(at::kDouble);

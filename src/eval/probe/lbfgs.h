@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+
+namespace cloob {
+
+/// A function to minimize, of a tensor in fp64.
+struct Objective {
+  struct Point {
+    at::Tensor x;
+    double value = 0;
+    at::Tensor gradient;
+  };
+  std::function<Point(const at::Tensor& x)> evaluate;
+  /// Multiplies by an estimate of the inverse Hessian.
+  std::function<at::Tensor(const at::Tensor& gradient)> precondition;
+  std::function<bool(const Point& point)> is_minimum;
+};
+
+struct Minimum {
+  Objective::Point point;
+  std::int64_t iterations = 0;
+  bool converged = false;
+};
+
+/// L-BFGS with a line search for the strong Wolfe conditions (Nocedal & Wright 2006, algorithms 7.5 and 3.5). Ends at a minimum,
+/// after `max_iterations`, or where the value decreases no more in fp64, which counts as converged.
+Minimum minimize(const Objective& objective, const at::Tensor& start, std::int64_t max_iterations);
+
+}  // namespace cloob

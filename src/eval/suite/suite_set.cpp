@@ -1,0 +1,172 @@
+#include "cloob/eval/suite/suite_set.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/data/source_names.h"
+#include "cloob/eval/probe/labeled_features.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+bool has_subfolders(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (is_folder(entry->path())) return true;
+  }
+  return false;
+}
+
+/// Paths of a suite start from its root; addresses and commands do not.
+class Root {
+ public:
+  explicit Root(const std::optional<std::string>& root) : root_(root.value_or("")) {}
+
+  std::string operator()(const std::string& path) const {
+    if (root_.empty() || path.find("://") != path.npos || path.starts_with("pipe:")) return path;
+    return (root_ / path).lexically_normal().string();
+  }
+  /// Of what may be the name of a list, too: only a file that exists.
+  std::optional<std::string> file_or_name(const std::optional<std::string>& text) const {
+    if (!text) return std::nullopt;
+    const std::size_t suffix = text->rfind(".json:");
+    const std::string file = suffix == text->npos ? *text : text->substr(0, suffix + 5);
+    return is_there((*this)(file)) ? (*this)(*text) : *text;
+  }
+
+ private:
+  fs::path root_;
+};
+
+// What clip-benchmark's converter wrote about its folder: "retrieval", "multilabel", or nothing for classes.
+std::string type_of_shards(const fs::path& root) {
+  const fs::path file = root / "dataset_type.txt";
+  return is_there(file) ? to_lower_ascii(trim(read_file(file))) : "";
+}
+
+// A folder of classes for each split, of which the one that holds `split` is meant.
+std::string folder_of_classes(const std::string& root, const std::string& split) {
+  const fs::path folder = fs::path(root) / split;
+  const bool is_split = is_folder(folder) && !is_there(folder / "nshards.txt") && has_subfolders(folder);
+  return is_split ? folder.string() : root;
+}
+
+// Beside the folders of the splits, for all of them.
+std::optional<std::string> file_above(const std::string& root, const std::string& folder,
+                                      const std::string& name) {
+  const fs::path file = fs::path(root) / name;
+  return root != folder && is_there(file) && !is_there(fs::path(folder) / name) ? std::optional(file.string())
+                                                                                : std::nullopt;
+}
+
+std::shared_ptr<const Source> open_pairs(const SuiteSet& set, const Root& root) {
+  DataConfig data = set.config.data;
+  if (data.image_root) data.image_root = root(*data.image_root);
+  std::vector<std::string> names = {set.path};
+  if (is_folder(set.path)) {
+    // As clip-benchmark reads its own shards.
+    data.webdataset.text = TextMember::lines;
+    data.webdataset.image_members = {"webp", "png", "jpg", "jpeg"};
+    const auto num_shards = std::ssize(numbered_shards(fs::path(set.path) / set.config.split));
+    names = {(fs::path(set.path) / set.config.split / fmt::format("{{0..{}}}.tar", num_shards - 1)).string()};
+  }
+  data.val = names;
+  return make_source(data, names, Purpose::evaluation);
+}
+
+void open_classes(SuiteSet& set, const Root& root, std::int64_t threads) {
+  const std::string folder = folder_of_classes(set.path, set.config.split);
+  set.classes = open_labeled_source(folder, set.config.split, threads);
+  auto class_names = root.file_or_name(set.config.class_names);
+  auto templates = root.file_or_name(set.config.templates);
+  if (!class_names) class_names = file_above(set.path, folder, "classnames.txt");
+  if (!templates) templates = file_above(set.path, folder, "templates.txt");
+  set.prompts = zero_shot_prompts(*set.classes, class_names, templates);
+  if (std::ranges::none_of(set.tasks, needs_training)) return;
+  const std::string train = set.config.train ? root(*set.config.train) : set.path;
+  const std::string train_folder = folder_of_classes(train, set.config.train_split);
+  const bool is_same = train_folder == folder &&
+                       (!set.classes->class_folders().empty() || set.config.train_split == set.config.split);
+  if (is_same) {
+    throw_user_error(
+        "sets.{0}: the images to learn from would be those to evaluate on, '{1}': set sets.{0}.train, or have folders "
+        "'{2}' and '{3}' in it",
+        set.name, folder, set.config.split, set.config.train_split);
+  }
+  set.train = open_labeled_source(train_folder, set.config.train_split, threads);
+  set.train_names = class_names_of(*set.train);
+  set.train_class = match_classes(set.train_names, class_names_of(*set.classes), train_folder, folder);
+}
+
+void require_fitting_tasks(const SuiteSet& set) {
+  const bool has_captions = set.pairs != nullptr;
+  for (const SuiteTask task : set.tasks) {
+    if ((task == SuiteTask::retrieval) == has_captions) continue;
+    throw_user_error(
+        "sets.{}.tasks: '{}' has {}, so it can have no {}", set.name, set.path,
+        has_captions ? "captions and no classes: it is for retrieval" : "classes and no captions",
+        enum_name(task));
+  }
+}
+
+}  // namespace
+
+FeatureStage SuiteSet::stage_of(SuiteTask task) const {
+  return config.features.value_or(task == SuiteTask::knn ? FeatureStage::unit : FeatureStage::tower);
+}
+
+bool needs_training(SuiteTask task) { return task != SuiteTask::zero_shot && task != SuiteTask::retrieval; }
+
+SuiteSet open_suite_set(const std::string& name, const SuiteSetConfig& config, const SuiteSettings& eval,
+                        std::int64_t threads) {
+  const Root root(eval.root);
+  SuiteSet set{.name = name, .config = config, .tasks = config.tasks, .path = root(config.path)};
+  if (!set.config.features) set.config.features = eval.features;
+  if (!set.config.max_samples) set.config.max_samples = eval.max_samples;
+  if (set.config.data.threads == 0) set.config.data.threads = threads;
+  const bool is_class_folder = is_folder(set.path) && type_of_shards(set.path) != "retrieval";
+  if (is_class_folder && type_of_shards(set.path) == "multilabel")
+    throw_user_error("sets.{}: '{}' has several labels for an image, which is not supported", name, set.path);
+  if (!is_class_folder && !is_folder(set.path) && !format_by_name(set.path) &&
+      set.config.data.format == DataFormat::auto_) {
+    throw_user_error("sets.{}.path: '{}' does not exist{}", name, set.path,
+                     eval.root ? "" : "; paths start from eval.root, which is not set");
+  }
+  if (set.tasks.empty()) set.tasks = {is_class_folder ? SuiteTask::zero_shot : SuiteTask::retrieval};
+  if (is_class_folder) {
+    open_classes(set, root, set.config.data.threads);
+  } else {
+    set.pairs = open_pairs(set, root);
+  }
+  require_fitting_tasks(set);
+  return set;
+}
+
+std::string describe(const SuiteSet& set) {
+  std::vector<std::string> tasks;
+  for (const SuiteTask task : set.tasks) tasks.emplace_back(enum_name(task));
+  const std::string images = counted(set.source().size(), "image");
+  const std::string what = set.classes ? describe(set.prompts) : "with captions";
+  return fmt::format("{}: {} for {}; {}", set.name, images, join(tasks, ", "), what);
+}
+
+}  // namespace cloob

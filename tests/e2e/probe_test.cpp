@@ -1,0 +1,177 @@
+// cloob eval features, linear-probe, knn and few-shot, on a small model and rendered images.
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "cloob/checkpoint/safetensors.h"
+#include "e2e/fixture.h"
+#include "e2e/program.h"
+#include "support/support.h"
+
+namespace cloob::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+// With zero-shot images as data, as the test needs only classes, not that anything is learned from them.
+const std::string kImages = "data/held_out";
+
+class Probe : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { run({"train", "tiny.yaml", "--run-dir", "model", "--train.steps", "4"}); }
+
+  static std::string run(const Words& arguments) {
+    const ProgramResult result = run_cloob(tiny_project(), arguments);
+    EXPECT_EQ(result.exit_status, 0) << join(arguments, " ") << "\n" << result.errors;
+    return result.output;
+  }
+  static Json probe(const std::string& command, const Words& more = {}) {
+    Words arguments = {"eval", command, "model", "--train", kImages, "--test", kImages, "--json", "-"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Json::parse(run(arguments));
+  }
+  static std::string error_of(const Words& arguments) {
+    const ProgramResult result = run_cloob(tiny_project(), arguments);
+    EXPECT_NE(result.exit_status, 0) << join(arguments, " ");
+    return result.errors;
+  }
+  static std::int64_t num_classes() {
+    const fs::directory_iterator entries(tiny_project() / kImages);
+    return std::ranges::count_if(entries,
+                                 [](const fs::directory_entry& entry) { return entry.is_directory(); });
+  }
+};
+
+TEST_F(Probe, LinearProbesOnEveryStageOfFeatures) {
+  const Json json = probe("linear-probe", {"--c", "1000"});
+  EXPECT_EQ(json["features"], "tower");
+  EXPECT_EQ(json["method"], "logistic");
+  EXPECT_EQ(json["c"], 1000);
+  EXPECT_EQ(json["num_classes"], num_classes());
+  EXPECT_EQ(json["num_train"], 32);
+  EXPECT_EQ(json["num_samples"], 32);
+  EXPECT_EQ(json["fits"], 1);
+  EXPECT_TRUE(json["validation_acc1"].is_null());
+  EXPECT_GT(json["lp_acc1"].get<double>(), 2.0 / static_cast<double>(num_classes()));
+  EXPECT_TRUE(json.contains("lp_mean_per_class_recall"));
+  for (const std::string stage : {"unit", "raw"}) {
+    const Json other = probe("linear-probe", {"--c", "0.01", "--features", stage});
+    EXPECT_EQ(other["features"], stage);
+  }
+  const Json sgd = probe("linear-probe", {"--method", "sgd"});
+  EXPECT_EQ(sgd["order"], "shuffled");
+  EXPECT_TRUE(sgd["c"].is_null());
+  EXPECT_GE(sgd["lp_best_acc1"], sgd["lp_acc1"]);
+  EXPECT_EQ(probe("linear-probe", {"--method", "sgd", "--keep-order"})["order"], "stored");
+}
+
+TEST_F(Probe, TheRegulariserIsChosenIfItIsNotGiven) {
+  const Json json = probe("linear-probe");
+  EXPECT_GE(json["c"], 1e-6);
+  EXPECT_LE(json["c"], 1e6);
+  EXPECT_GE(json["fits"], 12);
+  EXPECT_TRUE(json["validation_acc1"].is_number());
+}
+
+TEST_F(Probe, NeighborsOfAnImageIncludeItself) {
+  const Json nearest = probe("knn", {"--k", "1"});
+  EXPECT_EQ(nearest["knn_acc1"], 1);
+  EXPECT_EQ(nearest["knn_plain_acc1"], 1);
+  EXPECT_EQ(nearest["features"], "unit");
+  EXPECT_EQ(probe("knn")["k"], 20);
+  EXPECT_THAT(error_of({"eval", "knn", "model", "--train", kImages, "--test", kImages, "--k", "33"}),
+              ::testing::HasSubstr("32 usable images"));
+}
+
+TEST_F(Probe, FewShotAccuraciesHaveMeanAndSpread) {
+  const Json json = probe("few-shot", {"--draws", "3", "--seed", "5"});
+  EXPECT_EQ(json["shots"], 1);
+  ASSERT_EQ(json["few_shot_acc1_of_draws"].size(), 3U);
+  double sum = 0;
+  for (const Json& accuracy : json["few_shot_acc1_of_draws"]) sum += accuracy.get<double>();
+  EXPECT_NEAR(json["few_shot_acc1"].get<double>(), sum / 3, 1e-12);
+  EXPECT_TRUE(json["few_shot_acc1_std"].is_number());
+  EXPECT_EQ(probe("few-shot", {"--draws", "3", "--seed", "5"}), json);
+  EXPECT_TRUE(probe("few-shot", {"--draws", "1"})["few_shot_acc1_std"].is_null());
+}
+
+TEST_F(Probe, RanksGetTheNumbersOfOneProcess) {
+  const Words both = {"--train", kImages, "--test", kImages, "--threads", "1", "--json", "-"};
+  for (const std::string command : {"linear-probe", "knn", "few-shot"}) {
+    Words alone = {"eval", command, "model"},
+          two = {"launch", "--nproc", "2", "--", "eval", command, "model"};
+    alone.insert(alone.end(), both.begin(), both.end());
+    two.insert(two.end(), both.begin(), both.end());
+    EXPECT_EQ(Json::parse(run(two)), Json::parse(run(alone))) << command;
+  }
+}
+
+TEST_F(Probe, FeaturesAreMeasuredByCommandAndInTraining) {
+  const Json json =
+      Json::parse(run({"eval", "features", "model", "--data", "data/validation/*.tar", "--json", "-"}));
+  for (const std::string kind : {"image", "text"}) {
+    EXPECT_GE(json["effective_eigenvalues_" + kind], 1);
+    EXPECT_GE(json["effective_rank_" + kind], 1);
+    EXPECT_LE(json["uniformity_" + kind], 0);
+    EXPECT_GE(json["ajne_" + kind], 0);
+  }
+  EXPECT_GE(json["alignment"], json["modality_gap"].get<double>() * json["modality_gap"].get<double>())
+      << "by Jensen's inequality";
+  EXPECT_EQ(json["num_feature_pairs"], 32);
+  EXPECT_EQ(json["num_compared_pairs"], 32);
+  const std::vector<std::string> lines = read_lines((tiny_project() / "model" / "metrics.jsonl").string());
+  const auto evaluated = std::ranges::find_if(
+      lines, [](const std::string& line) { return line.find("val/loss") != std::string::npos; });
+  ASSERT_NE(evaluated, lines.end());
+  const Json metrics = Json::parse(*evaluated);
+  for (const char* name : {"effective_eigenvalues_image", "effective_rank_text", "alignment",
+                           "uniformity_image", "ajne_text", "modality_gap"})
+    EXPECT_TRUE(metrics.contains(std::string("val/") + name)) << name << " in " << *evaluated;
+}
+
+TEST_F(Probe, EncodesTheStageThatIsAskedFor) {
+  std::string list;
+  for (const auto& entry : fs::recursive_directory_iterator(tiny_project() / kImages)) {
+    if (entry.path().extension() == ".png") list += entry.path().string() + "\n";
+  }
+  write_file_atomically(tiny_project() / "list.txt", list);
+  std::map<std::string, at::Tensor> features;
+  for (const std::string stage : {"unit", "raw", "tower"}) {
+    const std::string file = (tiny_project() / (stage + ".safetensors")).string();
+    run({"encode", "model", "--images", "list.txt", "--features", stage, "--out", file});
+    features[stage] = read_safetensors(file).tensors.at("image_features");
+  }
+  expect_close(features["raw"] / features["raw"].norm(2, 1, true), features["unit"], 1e-5, 1e-6);
+  EXPECT_FALSE(at::allclose(features["raw"], features["unit"]));
+  EXPECT_NE(features["tower"].size(1), features["raw"].size(1));
+}
+
+TEST_F(Probe, MistakesGetOneClearLine) {
+  const fs::path other = tiny_project() / "other";
+  fs::create_directories(other / "a");
+  fs::create_directories(other / "b");
+  for (const auto& entry : fs::recursive_directory_iterator(tiny_project() / kImages)) {
+    if (entry.path().extension() != ".png") continue;
+    fs::copy_file(entry.path(), other / "a/1.png", fs::copy_options::overwrite_existing);
+    fs::copy_file(entry.path(), other / "b/1.png", fs::copy_options::overwrite_existing);
+  }
+  EXPECT_THAT(error_of({"eval", "linear-probe", "model", "--train", kImages, "--test", "other"}),
+              ::testing::HasSubstr("'other' has the class 'a'"));
+  EXPECT_THAT(error_of({"eval", "linear-probe", "model", "--train", "other", "--test", "other"}),
+              ::testing::HasSubstr("give --c"));
+  EXPECT_THAT(error_of({"eval", "few-shot", "model", "--train", "other", "--test", "other", "--shots", "2"}),
+              ::testing::HasSubstr("the class 'a' has 1 usable image to train on"));
+  EXPECT_THAT(error_of({"eval", "linear-probe", "model", "--train", "other", "--test", "other", "--method",
+                        "sgd", "--c", "1"}),
+              ::testing::HasSubstr("--c is for --method logistic"));
+}
+
+}  // namespace
+}  // namespace cloob::testing
