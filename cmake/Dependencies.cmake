@@ -68,6 +68,25 @@ add_library(gloo::headers INTERFACE IMPORTED)
 target_include_directories(gloo::headers SYSTEM INTERFACE ${GLOO_INCLUDE_DIR})
 
 include(FindLibTorch)
+
+# A static library, so that nothing of it is needed at run time. Its calls of BLAS and LAPACK have to reach those in LibTorch, which
+# are many times faster than Debian's reference ones; the others have only what LibTorch lacks, for parts of faiss that nothing here
+# calls. The first library on the command line is asked first: CMake puts options there, and orders libraries as it likes.
+find_path(FAISS_INCLUDE_DIR faiss/Clustering.h)
+find_library(FAISS_LIBRARY libfaiss.a)
+find_library(LAPACK_LIBRARY lapack)
+find_library(BLAS_LIBRARY blas)
+require_package(FAISS_LIBRARY faiss libfaiss-dev)
+require_package(FAISS_INCLUDE_DIR faiss libfaiss-dev)
+require_package(LAPACK_LIBRARY LAPACK liblapack-dev)
+require_package(BLAS_LIBRARY BLAS libblas-dev)
+add_library(faiss::faiss INTERFACE IMPORTED)
+target_include_directories(faiss::faiss SYSTEM INTERFACE ${FAISS_INCLUDE_DIR})
+target_link_options(faiss::faiss INTERFACE
+  "LINKER:--push-state,--no-as-needed" ${CLOOB_TORCH_DIR}/lib/libtorch_cpu.so "LINKER:--pop-state")
+target_link_libraries(faiss::faiss INTERFACE ${FAISS_LIBRARY} torch::torch
+  -Wl,--push-state,--as-needed ${LAPACK_LIBRARY} ${BLAS_LIBRARY} -Wl,--pop-state gomp)
+
 message(STATUS "Found:\n  LibTorch ${CLOOB_TORCH_VERSION} in ${CLOOB_TORCH_DIR} (CUDA: ${CLOOB_CUDA})"
   "\n  fmt ${fmt_VERSION}\n  spdlog ${spdlog_VERSION}\n  yaml-cpp ${yaml-cpp_VERSION}\n  CLI11 ${CLI11_VERSION}"
   "\n  nlohmann-json ${nlohmann_json_VERSION}\n  zlib ${ZLIB_VERSION_STRING}${_summary}")

@@ -17,7 +17,8 @@ PACKAGES=(g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config gi
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev
   libfreetype-dev libfribidi-dev fonts-dejavu-core fonts-unifont
   libsentencepiece-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libzip-dev
-  libcurl4-openssl-dev libutf8proc-dev libxxhash-dev libgloo-dev libgtest-dev libgmock-dev)
+  libcurl4-openssl-dev libutf8proc-dev libxxhash-dev libgloo-dev
+  libfaiss-dev libblas-dev liblapack-dev libgtest-dev libgmock-dev)
 
 # Debian 12 has glibc 2.36, so every tag up to 2.36 works.
 PLATFORMS=(--platform any --platform manylinux2014_x86_64)

@@ -19,6 +19,8 @@ void add_eval_suite(CLI::App& group, Action& action, Ranks& ranks);
 /// Adds linear-probe, knn and few-shot to the group `eval`.
 void add_eval_probe_commands(CLI::App& group, Action& action, Ranks& ranks);
 void add_encode_command(CLI::App& app, Action& action, Ranks& ranks);
+void add_index_command(CLI::App& app, Action& action, Ranks& ranks);
+void add_search_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_tokenize_command(CLI::App& app, Action& action);
 void add_tokenizer_commands(CLI::App& app, Action& action);
 void add_weights_commands(CLI::App& app, Action& action);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,16 +13,21 @@
 #include "cli/commands.h"
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
+#include "cli/model_identity.h"
 #include "cli/output_file.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/json.h"
 #include "cloob/base/log.h"
+#include "cloob/base/slice.h"
+#include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/data/image_files.h"
 #include "cloob/data/source.h"
 #include "cloob/data/source_names.h"
 #include "cloob/image/decode.h"
+#include "cloob/search/embeddings.h"
 
 namespace cloob {
 namespace {
@@ -31,6 +37,7 @@ struct EncodeArguments {
   std::string images;
   std::string texts;
   std::string out;
+  std::string embeddings;
   FeatureStage features = FeatureStage::unit;  // of images
 };
 
@@ -62,14 +69,40 @@ std::vector<std::string> read_all_lines(const std::string& file, std::string_vie
 }
 
 void require_output_of(const EncodeArguments& arguments, const std::vector<std::string>& images) {
+  if (arguments.out.empty() && arguments.embeddings.empty())
+    throw_user_error("where are the features to be written? Give --out FILE or --embeddings FOLDER");
   std::vector<std::string> inputs = images;
   inputs.insert(inputs.end(), {arguments.images, arguments.texts, arguments.model.checkpoint});
   require_output(arguments.out, OutputKind::safetensors, inputs);
+  if (!arguments.embeddings.empty()) require_new_or_empty(arguments.embeddings);
+}
+
+// Rows of embeddings are pairs, and of length 1.
+void require_pairs(const EncodeArguments& arguments, std::size_t images, std::size_t texts) {
+  if (arguments.embeddings.empty()) return;
+  if (arguments.features != FeatureStage::unit)
+    throw_user_error("--embeddings is for L2-normalized features: leave out --features {}",
+                     enum_name(arguments.features));
+  if (images == texts || images == 0 || texts == 0) return;
+  throw_user_error(
+      "--embeddings: image and text of a row belong together, but '{}' has {} lines and '{}' has {}",
+      arguments.images, images, arguments.texts, texts);
+}
+
+// What is encoded: lines of the two lists, one of which may be empty.
+struct Lines {
+  std::vector<std::string> images, texts;
+  std::size_t size() const { return std::max(images.size(), texts.size()); }
+};
+
+std::vector<std::string> part_of(const std::vector<std::string>& lines, Slice slice) {
+  if (lines.empty()) return {};
+  return {lines.begin() + slice.first, lines.begin() + slice.first + slice.count};
 }
 
 // Row k belongs to line k, so no image may be skipped.
 at::Tensor encode_every_image(const OpenedModel& opened, const std::vector<std::string>& images,
-                              const EncodeArguments& arguments) {
+                              std::size_t first_line, const EncodeArguments& arguments) {
   EncodeOptions options = opened.options;
   options.more_stages = {arguments.features};
   options.data.max_bad_share = 1;
@@ -82,30 +115,79 @@ at::Tensor encode_every_image(const OpenedModel& opened, const std::vector<std::
   throw_user_error(
       "{}:{}: the image '{}' is unusable ({} of {} are): fix them or remove them from the list, because row "
       "k of the output belongs to line k",
-      arguments.images, first + 1, images[first], images.size() - encoded.indices.size(), images.size());
+      arguments.images, first_line + first + 1, images[first], images.size() - encoded.indices.size(),
+      images.size());
+}
+
+std::map<Side, at::Tensor> encode_part(const OpenedModel& opened, const Lines& lines, Slice slice,
+                                       const EncodeArguments& arguments) {
+  std::map<Side, at::Tensor> features;
+  if (!lines.images.empty()) {
+    features[Side::image] = encode_every_image(opened, part_of(lines.images, slice),
+                                               static_cast<std::size_t>(slice.first), arguments);
+    require_finite_features(features[Side::image], "image");
+  }
+  if (!lines.texts.empty()) {
+    features[Side::text] = opened.encoder.encode_texts(part_of(lines.texts, slice), opened.options);
+    require_finite_features(features[Side::text], "text");
+  }
+  return features;
+}
+
+std::vector<std::string> metadata_of(const Lines& lines, Slice slice) {
+  std::vector<std::string> metadata;
+  for (auto i = static_cast<std::size_t>(slice.first); std::ssize(metadata) < slice.count; ++i) {
+    nlohmann::ordered_json json;
+    if (!lines.images.empty()) json["image_path"] = lines.images[i];
+    if (!lines.texts.empty()) json["caption"] = lines.texts[i];
+    metadata.push_back(json.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace));
+  }
+  return metadata;
+}
+
+// Block by block, so that memory does not grow with the lists.
+void write_embeddings(const OpenedModel& opened, const Lines& lines, const EncodeArguments& arguments) {
+  constexpr std::int64_t kBlock = 1 << 16;
+  const auto total = static_cast<std::int64_t>(lines.size());
+  write_new_folder(arguments.embeddings, [&](const std::filesystem::path& folder) {
+    EmbeddingsWriter writer(folder, total);
+    for (std::int64_t first = 0; first < total; first += kBlock) {
+      const Slice slice{first, std::min(kBlock, total - first)};
+      writer.add(encode_part(opened, lines, slice, arguments), metadata_of(lines, slice));
+    }
+    writer.finish(identity_of(opened, arguments.model.checkpoint));
+  });
+  opened.display->finish();
+  log_info("encode", "{}: embeddings of {}", arguments.embeddings, counted(total, "row"));
+}
+
+void write_tensors(const OpenedModel& opened, const Lines& lines, const EncodeArguments& arguments) {
+  NamedTensors features;
+  if (!lines.images.empty())
+    features["image_features"] =
+        encode_part(opened, {lines.images, {}}, {0, std::ssize(lines.images)}, arguments).at(Side::image);
+  if (!lines.texts.empty())
+    features["text_features"] =
+        encode_part(opened, {{}, lines.texts}, {0, std::ssize(lines.texts)}, arguments).at(Side::text);
+  opened.display->finish();
+  write_safetensors(arguments.out, features, {});
+  for (const auto& [name, tensor] : features)
+    log_info("encode", "{}: {} of {} numbers", name, counted(tensor.size(0), "row"), tensor.size(1));
 }
 
 int encode(const EncodeArguments& arguments, Ranks& ranks) {
   if (arguments.images.empty() && arguments.texts.empty()) {
     throw_user_error("nothing to encode: give --images, --texts or both");
   }
-  const auto images = arguments.images.empty() ? std::vector<std::string>()
-                                               : read_all_lines(arguments.images, "the path of one image");
-  const auto texts =
-      arguments.texts.empty() ? std::vector<std::string>() : read_all_lines(arguments.texts, "one text");
-  require_output_of(arguments, images);
+  Lines lines;
+  if (!arguments.images.empty()) lines.images = read_all_lines(arguments.images, "the path of one image");
+  if (!arguments.texts.empty()) lines.texts = read_all_lines(arguments.texts, "one text");
+  require_output_of(arguments, lines.images);
+  require_pairs(arguments, lines.images.size(), lines.texts.size());
   const OpenedModel opened = open_model(arguments.model, "encode", ranks.single("encode"));
-  if (!texts.empty()) opened.encoder.require_texts();
-  NamedTensors features;
-  if (!images.empty()) features["image_features"] = encode_every_image(opened, images, arguments);
-  if (!texts.empty()) features["text_features"] = opened.encoder.encode_texts(texts, opened.options);
-  opened.display->finish();
-  for (const auto& [name, tensor] : features)
-    require_finite_features(tensor, name == "image_features" ? "image" : "text");
-  write_safetensors(arguments.out, features, {});
-  for (const auto& [name, tensor] : features) {
-    log_info("encode", "{}: {} of {} numbers", name, counted(tensor.size(0), "row"), tensor.size(1));
-  }
+  if (!lines.texts.empty()) opened.encoder.require_texts();
+  if (!arguments.embeddings.empty()) write_embeddings(opened, lines, arguments);
+  if (!arguments.out.empty()) write_tensors(opened, lines, arguments);
   return 0;
 }
 
@@ -118,10 +200,12 @@ void add_encode_command(CLI::App& app, Action& action, Ranks& ranks) {
   add_model_arguments(*command, arguments->model);
   command->add_option("--images", arguments->images, "File with the path of one image per line");
   command->add_option("--texts", arguments->texts, "File with one text per line");
-  command
-      ->add_option("--out", arguments->out,
-                   "Output safetensors file: image_features, text_features (float32, L2-normalized rows)")
-      ->required();
+  command->add_option("--out", arguments->out,
+                      "Output safetensors file: image_features, text_features (float32, L2-normalized rows)");
+  command->add_option(
+      "--embeddings", arguments->embeddings,
+      "New folder for the features in clip-retrieval's layout (float16 .npy, metadata as JSON "
+      "lines); image and text of the same line are a row");
   add_enum_option<FeatureStage>(
       *command, "--features", arguments->features,
       "Features of images: L2-normalized, raw before that, or of the tower before its projection");

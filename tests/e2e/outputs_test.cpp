@@ -80,6 +80,8 @@ TEST_F(Outputs, NeverOverwriteInputs) {
       {"tokenizer", "train", "list.txt", "--out"},
       {"weights", "export", "m.safetensors", "--out"},
       {"weights", "inspect", "m.safetensors", "--json"},
+      {"search", "none.index", "a dog", "--json"},
+      {"search", "none.index", "--image", "images/a.jpg", "--html"},
       {"hopfield", "images", "images/a.jpg", "classes/cat/a.png", "--json"},
       {"hopfield", "images", "images/a.jpg", "images/a.jpg", "--out"}};
   const auto before = contents();
@@ -125,13 +127,15 @@ TEST_F(Outputs, FoldersAreNewOnes) {
            {"data", "index", "a.tar", "--out", "t.csv"},
            {"data", "render-shapes", "images"},
            {"weights", "import", "m.safetensors", "--out", "checkpoint"},
+           {"encode", "m.safetensors", "--images", "list.txt", "--embeddings", "images"},
+           {"index", "m.safetensors", "--images", "images", "--out", "images"},
            {"report", "a=run", "--out", "page"}}) {
     const ProgramResult result = run_cloob(folder_.path(), arguments);
     EXPECT_EQ(result.exit_status, 2) << arguments[0] << " " << arguments[1] << result.errors;
     EXPECT_THAT(
         result.errors,
         ::testing::ContainsRegex(
-            "not empty|already exists|is not an empty folder|is a file|was not written by|Not a directory"));
+            "not empty|already exists|is not an empty folder|is a file|was not written by|is not an index|Not a directory"));
   }
   EXPECT_EQ(contents(), before);
 }

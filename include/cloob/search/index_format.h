@@ -1,0 +1,103 @@
+// The folder that `cloob index` writes: one format for search and for a memory of features.
+//
+//   index.json           format version, model, dims, count, dtype, kind; the size of every other file
+//   image.features       a row for each entry: fp16, little endian, L2-normalized
+//   text.features        the same of the first captions, if they were encoded
+//   entries.jsonl        a line for each entry: key, path, captions, metadata
+//   entries.offsets      where each line begins, and the end: int64
+//   keys.hashes          of the keys: uint64
+//   contents.hashes      of the image files (of the features, if there are none): uint64; equal ones are copies
+//   thumbnails.jpg       small JPEG files, one after another, if they were asked for
+//   thumbnails.offsets   where each begins, and the end: int64
+//   SIDE.ivf.centroids   fp16, a row for each list        } inverted file
+//   SIDE.ivf.offsets     where each list begins, int64    }
+//   SIDE.ivf.rows        the entries of the lists, int64  }
+//   SIDE.ivf.features    their features in that order     }
+//   SIDE.hnsw.levels     layers of each entry, int32      } graph
+//   SIDE.hnsw.links      neighbors of each, int32         }
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cloob/config/field.h"
+
+namespace cloob {
+
+inline constexpr std::int64_t kIndexFormat = 1;
+inline constexpr const char* kIndexFile = "index.json";
+
+enum class IndexKind { exact, ivf, hnsw };
+template <>
+struct EnumNames<IndexKind> {
+  static constexpr std::array<std::pair<std::string_view, IndexKind>, 3> names = {
+      {{"exact", IndexKind::exact}, {"ivf", IndexKind::ivf}, {"hnsw", IndexKind::hnsw}}};
+};
+
+/// Which features of an entry.
+enum class Side { image, text };
+template <>
+struct EnumNames<Side> {
+  static constexpr std::array<std::pair<std::string_view, Side>, 2> names = {
+      {{"image", Side::image}, {"text", Side::text}}};
+};
+
+/// The model that features are of. Features of different models cannot be compared.
+struct IndexModel {
+  std::string hash;        ///< of its weights and preprocessing
+  std::string name;        ///< of its architecture
+  std::string checkpoint;  ///< where it was; only a hint
+  bool operator==(const IndexModel&) const = default;
+};
+
+/// "RN50 (hash 0123..., from 'runs/a')".
+std::string describe(const IndexModel& model);
+
+/// Sizes of an inverted file.
+struct IvfShape {
+  std::int64_t lists = 0;
+  std::int64_t probes = 0;  ///< lists that a search looks into, unless it is told otherwise
+};
+
+/// Sizes and entry point of a graph.
+struct HnswShape {
+  std::int64_t links = 0;        ///< of an entry per layer; twice as many in the lowest
+  std::int64_t max_layer = 0;    ///< of the entry point
+  std::int64_t entry_point = 0;  ///< where searches begin
+  std::int64_t total_links = 0;  ///< of all entries
+};
+
+struct IndexSide {
+  std::optional<IvfShape> ivf = std::nullopt;
+  std::optional<HnswShape> hnsw = std::nullopt;
+};
+
+/// The content of index.json.
+struct IndexHeader {
+  IndexKind kind = IndexKind::exact;
+  std::optional<IndexModel> model = std::nullopt;  ///< unset: embeddings of unknown origin
+  std::int64_t dims = 0;
+  std::int64_t count = 0;
+  std::int64_t skipped = 0;  ///< unusable images, which are no entries
+  bool has_thumbnails = false;
+  std::map<Side, IndexSide> sides = {};   ///< at least one
+  std::vector<std::string> sources = {};  ///< what was indexed
+};
+
+void write_index_header(const std::filesystem::path& folder, const IndexHeader& header);
+
+/// Reads and checks the header of an index, and that its files exist with the sizes that follow from its counts. Allocates nothing in
+/// proportion to what it says. Throws UserError of one line.
+IndexHeader read_index_header(const std::filesystem::path& folder);
+
+/// Whether there is a file index.json of this program, of any format version.
+bool is_index_folder(const std::filesystem::path& folder);
+
+}  // namespace cloob

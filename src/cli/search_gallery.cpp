@@ -1,0 +1,60 @@
+#include "cli/search_gallery.h"
+
+#include <fmt/core.h>
+
+#include "cloob/base/text.h"
+#include "cloob/data/bad_samples.h"
+#include "cloob/data/image_files.h"
+#include "cloob/image/decode.h"
+#include "cloob/report/html_report.h"
+#include "cloob/search/thumbnail.h"
+
+namespace cloob {
+namespace {
+
+ReportGallery::Item item_of(const SearchIndex& index, const SearchResult& result, std::size_t rank) {
+  const IndexEntry entry = index.entry(result.row);
+  std::string note = fmt::format("{} | score {:.4f} | entry {}", rank, result.score, result.row);
+  if (!result.copies.empty())
+    note +=
+        fmt::format(" | {} with the same content",
+                    result.copies.size() == 1 ? "1 other entry"
+                                              : with_thousands(std::ssize(result.copies)) + " other entries");
+  if (!entry.captions.empty()) note += " | " + entry.key;
+  return {.jpeg = thumbnail_of(index, result.row),
+          .caption = entry.captions.empty() ? entry.key : entry.captions.front(),
+          .note = note};
+}
+
+}  // namespace
+
+std::string thumbnail_of(const SearchIndex& index, std::int64_t row) {
+  if (auto jpeg = index.thumbnail(row); jpeg && !jpeg->empty()) return *jpeg;
+  const std::string path = index.entry(row).path;
+  if (path.empty()) return blank_thumbnail();
+  try {
+    const auto bytes = read_image_file(path);
+    checked_image_size(bytes, kMaxImagePixels);
+    return make_thumbnail(bytes);
+  } catch (const BadSample&) {
+  } catch (const DecodeError&) {
+  }
+  return blank_thumbnail();
+}
+
+void write_gallery(const std::filesystem::path& file, const SearchIndex& index, const ShownQuery& query,
+                   const SearchAnswer& answer, const std::string& summary) {
+  HtmlReport page{.title = query.text, .summary = summary, .tables = {}, .charts = {}, .pictures = {}};
+  if (!query.thumbnail.empty()) {
+    page.galleries.push_back({.title = "Query",
+                              .note = "",
+                              .items = {{.jpeg = query.thumbnail, .caption = query.text, .note = ""}}});
+  }
+  ReportGallery results{.title = "Results", .note = "", .items = {}};
+  for (std::size_t i = 0; i < answer.results.size(); ++i)
+    results.items.push_back(item_of(index, answer.results[i], i + 1));
+  page.galleries.push_back(std::move(results));
+  write_html_report(file, page);
+}
+
+}  // namespace cloob

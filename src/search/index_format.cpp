@@ -1,0 +1,222 @@
+#include "cloob/search/index_format.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <limits>
+#include <system_error>
+
+#include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/json.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr const char* kWrittenBy = "cloob index";
+constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{1} << 20;
+// Products of any three of the limits and of the size of a number fit into 63 bits.
+constexpr std::int64_t kMaxCount = std::int64_t{1} << 36, kMaxDims = std::int64_t{1} << 16,
+                       kMaxLinks = std::int64_t{1} << 10, kMaxLayers = 64;
+// faiss numbers the entries of a graph by 32 bits.
+constexpr std::int64_t kMaxGraph = std::numeric_limits<std::int32_t>::max();
+
+std::string text_in(const Json& json, const std::string& name) {
+  if (!json.is_object() || !json.contains(name) || !json[name].is_string())
+    throw JsonError(fmt::format("has no text '{}'", name));
+  return json[name].get<std::string>();
+}
+
+std::int64_t number_in(const Json& json, const std::string& name, std::int64_t min, std::int64_t max) {
+  if (!json.is_object() || !json.contains(name)) throw JsonError(fmt::format("has no '{}'", name));
+  return json_integer(json[name], name, min, max);
+}
+
+template <class Enum>
+Enum enum_in(const Json& json, const std::string& name) {
+  const std::string text = text_in(json, name);
+  for (const auto& [word, value] : EnumNames<Enum>::names) {
+    if (word == text) return value;
+  }
+  throw JsonError(fmt::format("has the unknown {} '{}'", name, text));
+}
+
+Json side_to_json(const IndexSide& side) {
+  Json json = Json::object();
+  if (side.ivf) json["ivf"] = {{"lists", side.ivf->lists}, {"probes", side.ivf->probes}};
+  if (side.hnsw) {
+    json["hnsw"] = {{"links", side.hnsw->links},
+                    {"max_layer", side.hnsw->max_layer},
+                    {"entry_point", side.hnsw->entry_point},
+                    {"total_links", side.hnsw->total_links}};
+  }
+  return json;
+}
+
+IndexSide side_from_json(const Json& json, const IndexHeader& header) {
+  IndexSide side;
+  if (header.kind == IndexKind::ivf) {
+    if (!json.contains("ivf")) throw JsonError("has no 'ivf'");
+    const std::int64_t lists = number_in(json["ivf"], "lists", 1, header.count);
+    side.ivf = {lists, number_in(json["ivf"], "probes", 1, lists)};
+  }
+  if (header.kind == IndexKind::hnsw) {
+    if (!json.contains("hnsw")) throw JsonError("has no 'hnsw'");
+    const Json& hnsw = json["hnsw"];
+    side.hnsw = {number_in(hnsw, "links", 2, kMaxLinks), number_in(hnsw, "max_layer", 0, kMaxLayers - 1),
+                 number_in(hnsw, "entry_point", 0, header.count - 1),
+                 number_in(hnsw, "total_links", 1, header.count * 2 * kMaxLinks)};
+  }
+  return side;
+}
+
+IndexHeader header_from_json(const Json& json) {
+  IndexHeader header;
+  header.kind = enum_in<IndexKind>(json, "kind");
+  if (const std::string dtype = text_in(json, "dtype"); dtype != "float16")
+    throw JsonError(fmt::format("has features of type {}, not float16", dtype));
+  header.dims = number_in(json, "dims", 1, kMaxDims);
+  header.count = number_in(json, "count", 1, header.kind == IndexKind::hnsw ? kMaxGraph : kMaxCount);
+  header.skipped = number_in(json, "skipped", 0, kMaxCount);
+  header.has_thumbnails = json.contains("thumbnails") && json["thumbnails"] == true;
+  if (json.contains("model") && !json["model"].is_null()) {
+    header.model = {text_in(json["model"], "hash"), text_in(json["model"], "name"),
+                    text_in(json["model"], "checkpoint")};
+  }
+  if (!json.contains("features") || !json["features"].is_object()) throw JsonError("has no 'features'");
+  for (const auto& [word, side] : EnumNames<Side>::names) {
+    if (const std::string name(word); json["features"].contains(name))
+      header.sides[side] = side_from_json(json["features"][name], header);
+  }
+  if (header.sides.empty()) throw JsonError("has no features of images or texts");
+  if (json.contains("sources") && json["sources"].is_array()) {
+    for (const Json& source : json["sources"]) {
+      if (source.is_string()) header.sources.push_back(source.get<std::string>());
+    }
+  }
+  return header;
+}
+
+std::uint64_t bytes_of(std::int64_t count, std::int64_t columns, std::size_t size) {
+  return static_cast<std::uint64_t>(count) * static_cast<std::uint64_t>(columns) * size;
+}
+
+// What follows from the counts; the two files of any size are not part of it.
+std::map<std::string, std::uint64_t> expected_sizes(const IndexHeader& header) {
+  constexpr std::size_t kHalf = 2, kInt = 4, kLong = 8;
+  const std::int64_t count = header.count;
+  std::map<std::string, std::uint64_t> sizes = {{"entries.offsets", bytes_of(count + 1, 1, kLong)},
+                                                {"keys.hashes", bytes_of(count, 1, kLong)},
+                                                {"contents.hashes", bytes_of(count, 1, kLong)}};
+  if (header.has_thumbnails) sizes["thumbnails.offsets"] = bytes_of(count + 1, 1, kLong);
+  for (const auto& [side, shape] : header.sides) {
+    const std::string name(enum_name(side));
+    sizes[name + ".features"] = bytes_of(count, header.dims, kHalf);
+    if (shape.ivf) {
+      sizes[name + ".ivf.centroids"] = bytes_of(shape.ivf->lists, header.dims, kHalf);
+      sizes[name + ".ivf.offsets"] = bytes_of(shape.ivf->lists + 1, 1, kLong);
+      sizes[name + ".ivf.rows"] = bytes_of(count, 1, kLong);
+      sizes[name + ".ivf.features"] = bytes_of(count, header.dims, kHalf);
+    }
+    if (shape.hnsw) {
+      sizes[name + ".hnsw.levels"] = bytes_of(count, 1, kInt);
+      sizes[name + ".hnsw.links"] = bytes_of(shape.hnsw->total_links, 1, kInt);
+    }
+  }
+  return sizes;
+}
+
+void require_size(const fs::path& file, std::uint64_t expected) {
+  std::error_code error;
+  const std::uint64_t found = fs::file_size(file, error);
+  if (error) throw_user_error("the index is not complete: '{}': {}", file.string(), error.message());
+  if (found == expected) return;
+  throw_user_error("'{}' has {} bytes, but {} are expected from {} beside it: {}, index again", file.string(),
+                   found, expected, kIndexFile,
+                   found < expected ? "it is truncated" : "it does not belong to it");
+}
+
+void require_files(const fs::path& folder, const Json& json, const IndexHeader& header) {
+  for (const auto& [name, bytes] : expected_sizes(header)) require_size(folder / name, bytes);
+  std::vector<std::string> free = {"entries.jsonl"};
+  if (header.has_thumbnails) free.emplace_back("thumbnails.jpg");
+  for (const std::string& name : free) {
+    if (!json.contains("files")) throw JsonError("has no 'files'");
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    require_size(folder / name, static_cast<std::uint64_t>(number_in(json["files"], name, 0, kMost)));
+  }
+}
+
+Json parse_header(const fs::path& folder) {
+  const fs::path file = folder / kIndexFile;
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) {
+    throw_user_error("'{}' is not an index: there is no {} in it; 'cloob index' makes one", folder.string(),
+                     kIndexFile);
+  }
+  return parse_json(read_small_file(file, kMaxHeaderBytes, "the header of an index"));
+}
+
+}  // namespace
+
+std::string describe(const IndexModel& model) {
+  constexpr std::size_t kShownDigits = 12;
+  return fmt::format("{} (hash {}, from '{}')", model.name, model.hash.substr(0, kShownDigits),
+                     model.checkpoint);
+}
+
+void write_index_header(const fs::path& folder, const IndexHeader& header) {
+  nlohmann::ordered_json json = {{"written_by", kWrittenBy},       {"format_version", kIndexFormat},
+                                 {"kind", enum_name(header.kind)}, {"dims", header.dims},
+                                 {"count", header.count},          {"dtype", "float16"},
+                                 {"skipped", header.skipped},      {"thumbnails", header.has_thumbnails}};
+  json["model"] = nullptr;
+  if (header.model) {
+    json["model"] = {
+        {"hash", header.model->hash}, {"name", header.model->name}, {"checkpoint", header.model->checkpoint}};
+  }
+  for (const auto& [side, shape] : header.sides)
+    json["features"][std::string(enum_name(side))] = side_to_json(shape);
+  json["sources"] = header.sources;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
+    json["files"][entry.path().filename().string()] = entry.file_size(error);
+  if (error) throw_user_error("cannot list '{}': {}", folder.string(), error.message());
+  const std::string text =
+      json.dump(2, ' ', /*ensure_ascii=*/false, nlohmann::ordered_json::error_handler_t::replace);
+  write_file_atomically(folder / kIndexFile, text + "\n");
+}
+
+IndexHeader read_index_header(const fs::path& folder) {
+  const std::string name = (folder / kIndexFile).string();
+  try {
+    const Json json = parse_header(folder);
+    if (text_in(json, "written_by") != kWrittenBy) throw JsonError("was not written by cloob index");
+    const std::int64_t format =
+        number_in(json, "format_version", 0, std::numeric_limits<std::int64_t>::max());
+    if (format != kIndexFormat) {
+      throw_user_error("'{}' has format version {}, this program reads version {}: index again{}", name,
+                       format, kIndexFormat, format > kIndexFormat ? ", or use a newer program" : "");
+    }
+    IndexHeader header = header_from_json(json);
+    require_files(folder, json, header);
+    return header;
+  } catch (const JsonError& error) {
+    throw_user_error("'{}' {}: it is not the header of an index, or damaged", name, error.what());
+  }
+}
+
+bool is_index_folder(const fs::path& folder) {
+  try {
+    return text_in(parse_header(folder), "written_by") == kWrittenBy;
+  } catch (const JsonError&) {
+  } catch (const UserError&) {
+  }
+  return false;
+}
+
+}  // namespace cloob

@@ -1,0 +1,142 @@
+#include "cloob/search/index_writer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <system_error>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/random.h"
+#include "cloob/search/half_rows.h"
+#include "cloob/search/mapped_file.h"
+#include "search/hnsw.h"
+#include "search/ivf.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Without a trailing slash, so that the folder has a name and a parent.
+fs::path normalized(const fs::path& folder) {
+  if (folder.empty()) throw_user_error("the path of the index is empty");
+  return (fs::absolute(folder).lexically_normal() / "").parent_path();
+}
+
+const fs::path& checked(const fs::path& folder) {
+  require_index_output(folder);
+  return folder;
+}
+
+IndexKind kind_of(const IndexLayout& layout, std::int64_t count) {
+  if (layout.kind) return *layout.kind;
+  return count < layout.exact_below ? IndexKind::exact : IndexKind::ivf;
+}
+
+}  // namespace
+
+std::int64_t default_lists(std::int64_t count) {
+  constexpr std::int64_t kMinEntries = 16;  // of a list, on average
+  const auto lists = static_cast<std::int64_t>(4 * std::sqrt(static_cast<double>(count)));
+  return std::max<std::int64_t>(1, std::min(lists, count / kMinEntries));
+}
+
+std::int64_t default_probes(std::int64_t lists) {
+  constexpr std::int64_t kMin = 16, kPart = 64;
+  return std::min(lists, std::max(kMin, lists / kPart));
+}
+
+void require_index_output(const fs::path& folder) {
+  const fs::path target = normalized(folder);
+  if (is_index_folder(target)) return;
+  std::error_code error;
+  if (fs::is_directory(target, error) && !fs::is_empty(target, error)) {
+    throw_user_error("'{}' exists and is not an index, so it is not replaced: choose a new folder",
+                     folder.string());
+  }
+  require_new_or_empty(target);
+}
+
+IndexWriter::IndexWriter(const fs::path& folder, std::int64_t dims, bool has_thumbnails)
+    : staged_(normalized(checked(folder))), dims_(dims), has_thumbnails_(has_thumbnails) {}
+
+IndexWriter::~IndexWriter() = default;
+
+OutputFile& IndexWriter::file(const std::string& name) {
+  std::unique_ptr<OutputFile>& file = files_[name];
+  if (!file) file = std::make_unique<OutputFile>(staged_.path() / name);
+  return *file;
+}
+
+template <class Number>
+void IndexWriter::append(const std::string& name, const std::vector<Number>& numbers) {
+  file(name).write(std::as_bytes(std::span(numbers)));
+}
+
+void IndexWriter::add(const IndexRows& rows) {
+  const std::size_t num_rows = rows.entries.size();
+  CLOOB_CHECK(
+      rows.content_hashes.size() == num_rows && (!has_thumbnails_ || rows.thumbnails.size() == num_rows),
+      "{} entries, {} hashes, {} thumbnails", num_rows, rows.content_hashes.size(), rows.thumbnails.size());
+  if (num_rows == 0) return;
+  for (const auto& [side, features_ND] : rows.features_ND) {
+    CLOOB_CHECK(features_ND.size(0) == std::ssize(rows.entries) && features_ND.size(1) == dims_,
+                "{} x {} features for {} entries", features_ND.size(0), features_ND.size(1), num_rows);
+    CLOOB_CHECK(count_ == 0 || sides_.contains(side), "features of one side only");
+    append(std::string(enum_name(side)) + ".features", to_half(features_ND));
+    sides_[side] = true;
+  }
+  std::string lines;
+  std::vector<std::int64_t> begins, thumbnail_begins;
+  std::vector<std::uint64_t> key_hashes;
+  for (const IndexEntry& entry : rows.entries) {
+    begins.push_back(entries_end_ + std::ssize(lines));
+    lines += to_line(entry) + "\n";
+    key_hashes.push_back(hash_text(entry.key, 0));
+  }
+  file("entries.jsonl").write(lines);
+  entries_end_ += std::ssize(lines);
+  append("entries.offsets", begins);
+  append("keys.hashes", key_hashes);
+  append("contents.hashes", rows.content_hashes);
+  if (has_thumbnails_) {
+    for (const std::string& jpeg : rows.thumbnails) {
+      thumbnail_begins.push_back(thumbnails_end_);
+      file("thumbnails.jpg").write(jpeg);
+      thumbnails_end_ += std::ssize(jpeg);
+    }
+    append("thumbnails.offsets", thumbnail_begins);
+  }
+  count_ += std::ssize(rows.entries);
+}
+
+IndexHeader IndexWriter::finish(IndexHeader header, const IndexLayout& layout,
+                                const StopRequested& stop_requested) {
+  if (count_ == 0) throw_user_error("there is nothing to index");
+  append("entries.offsets", std::vector{entries_end_});
+  if (has_thumbnails_) append("thumbnails.offsets", std::vector{thumbnails_end_});
+  for (auto& [name, output] : files_) output->finish();
+  files_.clear();
+  header.kind = kind_of(layout, count_);
+  header.dims = dims_;
+  header.count = count_;
+  header.has_thumbnails = has_thumbnails_;
+  header.sides.clear();
+  for (const auto& [side, unused] : sides_) {
+    const std::string name(enum_name(side));
+    const MappedFile mapped(staged_.path() / (name + ".features"));
+    const HalfRows rows{mapped.as<std::uint16_t>().data(), count_, dims_};
+    IndexSide& shape = header.sides[side];
+    if (header.kind == IndexKind::ivf)
+      shape.ivf = write_ivf(staged_.path() / (name + ".ivf"), rows, layout, stop_requested);
+    if (header.kind == IndexKind::hnsw)
+      shape.hnsw = write_hnsw(staged_.path() / (name + ".hnsw"), rows, layout, stop_requested);
+  }
+  if (stop_requested && stop_requested()) throw IndexingStopped();
+  write_index_header(staged_.path(), header);
+  staged_.publish();
+  return header;
+}
+
+}  // namespace cloob

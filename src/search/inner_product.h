@@ -1,0 +1,40 @@
+// The kernel: inner products of fp32 queries with fp16 rows.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define CLOOB_HAS_F16C_KERNELS 1
+#else
+#define CLOOB_HAS_F16C_KERNELS 0
+#endif
+
+namespace cloob {
+
+/// Queries that share what is loaded of the rows.
+inline constexpr int kMaxBlockQueries = 4;
+/// Rows of several queries at a time, which hide the latency of additions.
+inline constexpr int kBlockRows = 2;
+
+/// Inner products of 1 to kMaxBlockQueries queries with any number of rows, into scores[query * score_stride + row]. Query q begins
+/// at queries + q * query_stride and is padded to a multiple of eight numbers.
+///
+/// Each inner product is eight sums, number i being added to sum i % 8, which are then added in pairs: so that its value does not
+/// depend on the block that it is computed in.
+using InnerProductKernel = void (*)(const float* queries, std::int64_t query_stride, int num_queries,
+                                    const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
+                                    float* scores, std::int64_t score_stride);
+
+void inner_product_block_portable(const float* queries, std::int64_t query_stride, int num_queries,
+                                  const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
+                                  float* scores, std::int64_t score_stride);
+#if CLOOB_HAS_F16C_KERNELS
+void inner_product_block_f16c(const float* queries, std::int64_t query_stride, int num_queries,
+                              const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
+                              float* scores, std::int64_t score_stride);
+#endif
+
+/// The fastest one that this processor has.
+InnerProductKernel inner_product_kernel();
+
+}  // namespace cloob

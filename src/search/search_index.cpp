@@ -1,0 +1,174 @@
+#include "cloob/search/search_index.h"
+
+#include <algorithm>
+#include <iterator>
+#include <unordered_map>
+#include <utility>
+
+#include "cloob/base/error.h"
+#include "cloob/base/json.h"
+#include "cloob/base/parallel.h"
+#include "cloob/base/random.h"
+#include "search/hnsw.h"
+#include "search/ivf.h"
+
+namespace cloob {
+
+struct SearchIndex::SideFiles {
+  MappedFile features;
+  std::optional<Ivf> ivf = std::nullopt;
+  std::optional<Hnsw> hnsw = std::nullopt;
+};
+
+SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort)
+    : folder_(std::move(folder)),
+      header_(read_index_header(folder_)),
+      entries_(folder_ / "entries.jsonl"),
+      entry_offsets_(folder_ / "entries.offsets"),
+      key_hashes_(folder_ / "keys.hashes"),
+      content_hashes_(folder_ / "contents.hashes") {
+  if (header_.has_thumbnails) {
+    thumbnails_ = MappedFile(folder_ / "thumbnails.jpg");
+    thumbnail_offsets_ = MappedFile(folder_ / "thumbnails.offsets");
+  }
+  for (const auto& [side, shape] : header_.sides) {
+    const std::string name(enum_name(side));
+    auto files = std::make_unique<SideFiles>(MappedFile(folder_ / (name + ".features")));
+    const HalfRows rows{files->features.as<std::uint16_t>().data(), header_.count, header_.dims};
+    if (shape.ivf) files->ivf.emplace(folder_ / (name + ".ivf"), *shape.ivf, header_.count, header_.dims);
+    if (shape.hnsw) files->hnsw.emplace(folder_ / (name + ".hnsw"), *shape.hnsw, rows, effort);
+    sides_[side] = std::move(files);
+  }
+}
+
+SearchIndex::~SearchIndex() = default;
+
+HalfRows SearchIndex::features(Side side) const {
+  if (!has(side)) {
+    throw_user_error("'{}' has no features of {}s{}", folder_.string(), enum_name(side),
+                     side == Side::text ? ": index with --texts, from data that has captions" : "");
+  }
+  return {sides_.at(side)->features.as<std::uint16_t>().data(), header_.count, header_.dims};
+}
+
+std::vector<std::vector<Neighbor>> SearchIndex::search(const PaddedQueries& queries, Side side,
+                                                       std::int64_t k, const SearchOptions& options) const {
+  const HalfRows rows = features(side);
+  const SideFiles& files = *sides_.at(side);
+  const std::int64_t wanted = std::min(k, rows.count);
+  // A graph gives up when it has no more candidates; what asks for much of an index is searched in full.
+  constexpr std::int64_t kMostOfGraph = 4;
+  const bool asks_for_much = wanted > rows.count / kMostOfGraph;
+  if (!files.ivf && (!files.hnsw || asks_for_much))
+    return exact_search(queries, rows, wanted, options.threads);
+  std::vector<std::vector<Neighbor>> results(static_cast<std::size_t>(queries.count()));
+  parallel_for(queries.count(), resolve_threads(options.threads), [&](std::int64_t q) {
+    std::vector<Neighbor>& result = results[static_cast<std::size_t>(q)];
+    if (files.ivf) {
+      const std::int64_t probes = options.probes.value_or(header_.sides.at(side).ivf->probes);
+      result = files.ivf->search(queries, q, wanted, probes);
+    } else {
+      result = files.hnsw->search(queries.query(q), wanted);
+    }
+  });
+  return results;
+}
+
+std::string_view SearchIndex::slice_of(const MappedFile& content, const MappedFile& offsets, std::int64_t row,
+                                       const char* name) const {
+  CLOOB_CHECK(row >= 0 && row < size(), "entry {} of {}", row, size());
+  const auto numbers = offsets.as<std::int64_t>();
+  const std::int64_t begin = numbers[static_cast<std::size_t>(row)];
+  const std::int64_t end = numbers[static_cast<std::size_t>(row) + 1];
+  if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > content.size()) {
+    throw_user_error("'{}' is damaged: entry {} is not within its file: index again",
+                     (folder_ / name).string(), row);
+  }
+  return {reinterpret_cast<const char*>(content.bytes().data()) + begin,
+          static_cast<std::size_t>(end - begin)};
+}
+
+IndexEntry SearchIndex::entry(std::int64_t row) const {
+  constexpr const char* kName = "entries.offsets";
+  try {
+    return entry_from_line(std::string(slice_of(entries_, entry_offsets_, row, kName)));
+  } catch (const JsonError& error) {
+    throw_user_error("'{}', line {}, {}: index again", (folder_ / "entries.jsonl").string(), row + 1,
+                     error.what());
+  }
+}
+
+std::optional<std::string> SearchIndex::thumbnail(std::int64_t row) const {
+  if (!header_.has_thumbnails) return std::nullopt;
+  return std::string(slice_of(thumbnails_, thumbnail_offsets_, row, "thumbnails.offsets"));
+}
+
+std::vector<std::int64_t> SearchIndex::find_key(std::string_view key) const {
+  const std::uint64_t hash = hash_text(key, 0);
+  const auto hashes = key_hashes_.as<std::uint64_t>();
+  std::vector<std::int64_t> rows;
+  for (auto found = std::ranges::find(hashes, hash); found != hashes.end();
+       found = std::find(std::next(found), hashes.end(), hash)) {
+    if (const std::int64_t row = found - hashes.begin(); entry(row).key == key) rows.push_back(row);
+  }
+  return rows;
+}
+
+std::uint64_t SearchIndex::content_hash(std::int64_t row) const {
+  CLOOB_CHECK(row >= 0 && row < size(), "entry {} of {}", row, size());
+  return content_hashes_.as<std::uint64_t>()[static_cast<std::size_t>(row)];
+}
+
+std::vector<std::vector<std::int64_t>> SearchIndex::copies_of(const std::vector<std::int64_t>& rows) const {
+  std::unordered_map<std::uint64_t, std::vector<std::int64_t>> copies;
+  for (const std::int64_t row : rows) copies[content_hash(row)];
+  const auto hashes = content_hashes_.as<std::uint64_t>();
+  for (std::size_t row = 0; row < hashes.size(); ++row) {
+    if (const auto found = copies.find(hashes[row]); found != copies.end())
+      found->second.push_back(static_cast<std::int64_t>(row));
+  }
+  std::vector<std::vector<std::int64_t>> result;
+  for (const std::int64_t row : rows) result.push_back(copies.at(content_hash(row)));
+  return result;
+}
+
+namespace {
+
+// The first of the neighbors with each content.
+std::vector<SearchResult> distinct(const SearchIndex& index, const std::vector<Neighbor>& neighbors,
+                                   std::optional<std::int64_t> leave_out) {
+  std::unordered_map<std::uint64_t, bool> seen;
+  if (leave_out) seen[index.content_hash(*leave_out)] = true;
+  std::vector<SearchResult> results;
+  for (const Neighbor& neighbor : neighbors) {
+    if (!seen.emplace(index.content_hash(neighbor.row), true).second) continue;
+    results.push_back({.row = neighbor.row, .score = neighbor.score});
+  }
+  return results;
+}
+
+}  // namespace
+
+SearchAnswer search_distinct(const SearchIndex& index, const PaddedQueries& query, Side side, std::int64_t k,
+                             std::optional<std::int64_t> leave_out, const SearchOptions& options) {
+  constexpr std::int64_t kMore = 4;
+  SearchAnswer answer;
+  std::int64_t wanted = std::min(index.size(), k + (leave_out ? 1 : 0));
+  for (;; wanted = std::min(index.size(), wanted * kMore)) {
+    answer.results = distinct(index, index.search(query, side, wanted, options).front(), leave_out);
+    if (std::ssize(answer.results) >= k || wanted == index.size()) break;
+  }
+  answer.is_all = std::ssize(answer.results) < k;
+  answer.results.resize(std::min(answer.results.size(), static_cast<std::size_t>(k)));
+  std::vector<std::int64_t> rows;
+  for (const SearchResult& result : answer.results) rows.push_back(result.row);
+  const auto copies = index.copies_of(rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const std::int64_t copy : copies[i]) {
+      if (copy != rows[i]) answer.results[i].copies.push_back(copy);
+    }
+  }
+  return answer;
+}
+
+}  // namespace cloob
