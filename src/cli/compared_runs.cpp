@@ -1,8 +1,5 @@
 #include "cli/compared_runs.h"
 
-#include <fmt/core.h>
-
-#include <algorithm>
 #include <set>
 #include <system_error>
 
@@ -20,36 +17,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Evaluations, with their names in metrics.jsonl, which also holds them for runs older than evaluations.jsonl.
-std::vector<MetricsRecord> read_evaluations(const fs::path& folder,
-                                            const std::vector<MetricsRecord>& records) {
-  std::error_code ignored;
-  if (!fs::exists(evaluations_path(folder), ignored)) return records;
-  std::vector<MetricsRecord> evaluations = read_metrics(evaluations_path(folder));
-  for (MetricsRecord& record : evaluations) {
-    const auto is_name = [](const auto& word) { return word.first == "evaluation"; };
-    const auto name = std::ranges::find_if(record.words, is_name);
-    const bool has_own_prefix = name != record.words.end() && name->second != "pairs";
-    for (auto& [metric, value] : record.metrics)
-      metric = has_own_prefix ? fmt::format("val/{}_{}", name->second, metric) : "val/" + metric;
-  }
-  return evaluations;
-}
-
 // Of a run of another version, or without a config.yaml, the metrics are compared all the same.
 void read_settings_of(ComparedRun& run) {
-  const fs::path file = run.folder / "config.yaml";
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) return;
-  try {
-    const auto config = read_config<RunConfig>(ConfigSource::from_file(file));
-    run.objective = enum_name(config.objective);
-    run.model = model_name(config.model);
-    run.settings = setting_values(config);
-    run.checkpoint = config.checkpoint;
-  } catch (const UserError& error) {
-    log_warning("report", "the settings of {} are not compared: {}", run.name, error.what());
-  }
+  const std::optional<RunConfig> config = read_run_settings(run.folder, run.name);
+  if (!config) return;
+  run.objective = enum_name(config->objective);
+  run.model = model_name(config->model);
+  run.settings = setting_values(*config);
+  run.checkpoint = config->checkpoint;
 }
 
 nlohmann::json read_zero_shot(const fs::path& file) {
@@ -70,6 +45,18 @@ nlohmann::json read_zero_shot(const fs::path& file) {
 }
 
 }  // namespace
+
+std::optional<RunConfig> read_run_settings(const fs::path& folder, const std::string& name) {
+  const fs::path file = folder / "config.yaml";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  try {
+    return read_config<RunConfig>(ConfigSource::from_file(file));
+  } catch (const UserError& error) {
+    log_warning("report", "the settings of {} are not compared: {}", name, error.what());
+    return std::nullopt;
+  }
+}
 
 ComparedRun read_compared_run(const std::string& argument) {
   const auto [name, folder] = named_path(argument);

@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cloob/checkpoint/checkpoint_config.h"
 #include "cloob/report/metrics.h"
+#include "cloob/run/run_config.h"
 
 namespace cloob {
 
@@ -22,6 +24,10 @@ struct ComparedRun {
   std::vector<MetricsRecord> evaluations;  ///< with the names of metrics.jsonl, such as val/cifar10_acc1
   nlohmann::json zero_shot;  ///< RUN/zero_shot.json, written by `cloob eval zero-shot --json`; or null
 };
+
+/// The settings in the config.yaml of a run; unset without one, and, with a warning that names the run, for one that this
+/// version cannot read.
+std::optional<RunConfig> read_run_settings(const std::filesystem::path& folder, const std::string& name);
 
 /// Reads "RUN_FOLDER", named after its last component, or "NAME=RUN_FOLDER". Throws UserError.
 ComparedRun read_compared_run(const std::string& argument);

@@ -9,6 +9,7 @@
 
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint_store.h"
+#include "cloob/report/metric_names.h"
 
 namespace cloob {
 namespace {
@@ -59,37 +60,13 @@ std::vector<std::string> evaluated_metrics(const std::vector<ComparedRun>& runs)
   return names;
 }
 
-// How much was evaluated.
-bool is_amount(std::string_view name) { return name.ends_with("num_images") || name.ends_with("num_texts"); }
-
-bool is_measure(std::string_view name) {
-  return (name.find("num_") == std::string_view::npos || is_amount(name)) && !name.ends_with("seconds") &&
-         !name.ends_with("_rank") && !name.ends_with("batch_size") && !name.ends_with("chance_loss");
+// In the table of a few runs: amounts as well, without ranks.
+bool is_shown(std::string_view name) {
+  return is_amount(name) || (is_measure(name) && !name.ends_with("_rank"));
 }
 
-// Of recall at k when a ranking is random. An image has several texts, of which one has to be among the first k.
-std::optional<double> chance_of_recall(const ComparedRun& run, const std::string& metric) {
-  const std::size_t at = metric.rfind("R@");
-  const auto images = last_value(run, "val/num_images"), texts = last_value(run, "val/num_texts");
-  const auto k = at == std::string::npos ? std::nullopt : parse_double(metric.substr(at + 2));
-  if (!k || !images || !texts || *images < 1 || *texts < 1) return std::nullopt;
-  if (metric.find("text_to_image") != std::string::npos) return std::min(1.0, *k / *images);
-  double all_missed = 1;
-  const double texts_of_image = *texts / *images;
-  for (double place = 0; place < *k; ++place)
-    all_missed *= std::max(0.0, 1 - texts_of_image / std::max(1.0, *texts - place));
-  return 1 - all_missed;
-}
-
-// What a model that has learned nothing would score.
 std::optional<double> chance_of(const ComparedRun& run, const std::string& metric) {
-  const auto inverse = [](std::optional<double> count) {
-    return count && *count > 0 ? std::optional(1 / *count) : std::nullopt;
-  };
-  if (metric.ends_with("loss")) return last_value(run, metric.substr(0, metric.size() - 4) + "chance_loss");
-  if (metric.ends_with("_acc1"))
-    return inverse(last_value(run, metric.substr(0, metric.size() - 4) + "num_classes"));
-  return chance_of_recall(run, metric);
+  return chance_level(metric, [&](const std::string& name) { return last_value(run, name); });
 }
 
 // Unset if it is not the same for all runs.
@@ -195,7 +172,7 @@ ReportTable last_evaluations(const std::vector<ComparedRun>& runs) {
   add_row("pairs seen", pairs_seen);
   add_row("wall time", wall_time);
   for (const std::string& name : evaluated_metrics(runs)) {
-    if (!is_measure(name)) continue;
+    if (!is_shown(name)) continue;
     const auto chance = common_chance(runs, name);
     add_row(
         name.substr(name.find('/') + 1),

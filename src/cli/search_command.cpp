@@ -252,7 +252,7 @@ int search(const SearchArguments& arguments, Ranks& ranks) {
   return 0;
 }
 
-void add_model_options(CLI::App& command, ModelArguments& model) {
+void add_query_model_options(CLI::App& command, ModelArguments& model) {
   command.add_option(
       "--checkpoint", model.checkpoint,
       "The model for the query, if it is not where it was: that of the index is the only one allowed");
@@ -289,7 +289,7 @@ void add_search_command(CLI::App& app, Action& action, Ranks& ranks) {
   command->add_option("--effort", arguments->effort, "Candidates that are kept in a search of an hnsw index")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
-  add_model_options(*command, arguments->model);
+  add_query_model_options(*command, arguments->model);
   add_json_option(*command, arguments->json);
   command->add_option("--html", arguments->html, "Write a gallery to this HTML file");
   command->callback(

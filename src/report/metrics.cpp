@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <system_error>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -139,6 +140,21 @@ std::vector<MetricsRecord> read_metrics(const std::filesystem::path& path) {
     }
   }
   return records;
+}
+
+std::vector<MetricsRecord> read_evaluations(const std::filesystem::path& run_dir,
+                                            const std::vector<MetricsRecord>& records) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(evaluations_path(run_dir), ignored)) return records;
+  std::vector<MetricsRecord> evaluations = read_metrics(evaluations_path(run_dir));
+  for (MetricsRecord& record : evaluations) {
+    const auto is_name = [](const auto& word) { return word.first == "evaluation"; };
+    const auto name = std::ranges::find_if(record.words, is_name);
+    const bool has_own_prefix = name != record.words.end() && name->second != "pairs";
+    for (auto& [metric, value] : record.metrics)
+      metric = has_own_prefix ? fmt::format("val/{}_{}", name->second, metric) : "val/" + metric;
+  }
+  return evaluations;
 }
 
 }  // namespace cloob

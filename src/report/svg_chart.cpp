@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
@@ -12,9 +13,11 @@
 namespace cloob {
 namespace {
 
-constexpr std::size_t kMaxPointsWithHints = 250;
-
 bool is_drawn(const ChartPoint& point) { return std::isfinite(point.x) && std::isfinite(point.y); }
+
+bool has_band(const ChartPoint& point) {
+  return is_drawn(point) && std::isfinite(point.low) && std::isfinite(point.high);
+}
 
 Interval widened(Interval interval) {
   if (interval.low > interval.high) return {0, 1};  // no data
@@ -35,6 +38,9 @@ Frame frame_of(const Chart& chart) {
       if (!is_drawn(point)) continue;
       frame.x.include(point.x);
       frame.y.include(point.y);
+      if (!has_band(point)) continue;
+      frame.y.include(point.low);
+      frame.y.include(point.high);
     }
   }
   for (const ChartLevel& level : chart.levels) frame.y.include(level.y);
@@ -71,17 +77,49 @@ std::string curve(const ChartSeries& series, const Frame& frame, const std::stri
       path, color, frame.left_of(last->x), frame.top_of(last->y));
 }
 
-// Invisible discs over the points: the browser shows their titles as tooltips.
-std::string hints(const ChartSeries& series, const Frame& frame) {
-  if (series.points.size() > kMaxPointsWithHints) return {};
-  std::string svg;
+// The area between the smallest and the largest values.
+std::string band(const ChartSeries& series, const Frame& frame, const std::string& color) {
+  std::string areas;
+  std::vector<const ChartPoint*> stretch;
+  const auto end_stretch = [&] {
+    std::string path;
+    for (const ChartPoint* point : stretch)
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", frame.left_of(point->x),
+                          frame.top_of(point->high));
+    for (auto point = stretch.rbegin(); point != stretch.rend(); ++point)
+      path += fmt::format("L{:.1f} {:.1f}", frame.left_of((*point)->x), frame.top_of((*point)->low));
+    if (stretch.size() > 1) areas += path + "Z";
+    stretch.clear();
+  };
   for (const ChartPoint& point : series.points) {
-    if (!is_drawn(point)) continue;
-    svg += fmt::format(
-        R"(<circle class="hint" cx="{:.1f}" cy="{:.1f}" r="6"><title>{}: {:.4g} at {}</title></circle>)",
-        frame.left_of(point.x), frame.top_of(point.y), html_escaped(series.name), point.y, shortest(point.x));
+    if (has_band(point))
+      stretch.push_back(&point);
+    else
+      end_stretch();
   }
-  return svg;
+  end_stretch();
+  return areas.empty() ? "" : fmt::format(R"(<path class="band {}" d="{}"/>)", color, areas);
+}
+
+// What the script of the page shows under the pointer: for each curve its points as [place in the drawing, x, y, low,
+// high], the last two only with a band.
+std::string values_json(const Chart& chart, const Frame& frame) {
+  nlohmann::json all = nlohmann::json::array();
+  const auto rounded = [](double value) { return parse_double(fmt::format("{:.4g}", value)).value_or(0); };
+  for (const ChartSeries& series : chart.series) {
+    nlohmann::json points = nlohmann::json::array();
+    for (const ChartPoint& point : series.points) {
+      if (!is_drawn(point)) continue;
+      nlohmann::json values = {std::round(10 * frame.left_of(point.x)) / 10, point.x, rounded(point.y)};
+      if (has_band(point)) {
+        values.push_back(rounded(point.low));
+        values.push_back(rounded(point.high));
+      }
+      points.push_back(std::move(values));
+    }
+    all.push_back(std::move(points));
+  }
+  return all.dump();
 }
 
 }  // namespace
@@ -90,12 +128,13 @@ std::string svg_chart(const Chart& chart, const std::vector<std::string>& colors
   CLOOB_CHECK(colors.size() == chart.series.size(), "{} colours for {} series", colors.size(),
               chart.series.size());
   const Frame frame = frame_of(chart);
-  std::string svg = svg_begin(chart.title);
+  std::string svg = svg_begin(
+      chart.title, fmt::format(R"( class="chart" tabindex="0" data-values="{}")", values_json(chart, frame)));
   svg += svg_axes(frame, axis_ticks(frame.x.low, frame.x.high, 6), chart.x_label, chart.y_label);
   for (const ChartLevel& level : chart.levels) svg += level_line(level, frame);
+  for (std::size_t i = 0; i < chart.series.size(); ++i) svg += band(chart.series[i], frame, colors[i]);
   for (std::size_t i = 0; i < chart.series.size(); ++i) svg += curve(chart.series[i], frame, colors[i]);
-  for (const ChartSeries& series : chart.series) svg += hints(series, frame);
-  return svg + "</svg>";
+  return svg + R"(<path class="cursor" d=""/></svg>)";
 }
 
 }  // namespace cloob

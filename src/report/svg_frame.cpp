@@ -58,9 +58,9 @@ void Frame::round_y() {
   y = {std::floor(y.low / step) * step, std::ceil(y.high / step) * step};
 }
 
-std::string svg_begin(std::string_view title) {
-  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)", Frame::kWidth, Frame::kHeight,
-                     html_escaped(title));
+std::string svg_begin(std::string_view title, std::string_view attributes) {
+  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}"{}>)", Frame::kWidth,
+                     Frame::kHeight, html_escaped(title), attributes);
 }
 
 std::string svg_axes(const Frame& frame, const AxisTicks& x_ticks, std::string_view x_label,

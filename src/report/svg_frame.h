@@ -45,8 +45,8 @@ struct Frame {
   void round_y();
 };
 
-/// The opening tag of a drawing.
-std::string svg_begin(std::string_view title);
+/// The opening tag of a drawing, with further attributes.
+std::string svg_begin(std::string_view title, std::string_view attributes = "");
 
 /// Grid, axes and their labels, with the given ticks on the x axis.
 std::string svg_axes(const Frame& frame, const AxisTicks& x_ticks, std::string_view x_label,

@@ -1,8 +1,10 @@
-// A report as one self-contained HTML file: curves as inline SVG, embedded images, light and dark mode.
+// A report as one self-contained HTML file: curves as inline SVG, embedded images, light and dark mode. A short inline
+// script shows the values of a curve under the pointer; without it nothing else is missing.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,12 +17,16 @@ namespace cloob {
 struct ChartPoint {
   double x = 0;
   double y = 0;  ///< A gap in the curve if not finite.
+  /// A band around the curve, where both are finite.
+  double low = std::numeric_limits<double>::quiet_NaN();
+  double high = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// One curve. Curves with the same name have the same colour in all charts of a report.
 struct ChartSeries {
   std::string name;
   std::vector<ChartPoint> points;
+  std::string note = {};  ///< Shown after the name; may be empty.
 };
 
 /// A reference level, such as chance: a labelled dashed line.
@@ -35,6 +41,9 @@ struct Chart {
   std::string y_label;
   std::vector<ChartSeries> series;
   std::vector<ChartLevel> levels = {};
+  std::string group = {};  ///< Consecutive charts of a group have its name above them; may be empty.
+  bool is_folded =
+      false;  ///< The group begins folded, as ReportTable::is_folded; that of its first chart counts.
 };
 
 enum class HistogramScale {
@@ -80,7 +89,32 @@ struct ReportTable {
   std::string title;
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
-  std::string note = {};  ///< Shown below; may be empty.
+  std::string note = {};   ///< Shown below; may be empty.
+  bool is_text = false;    ///< All columns are text, which may be long.
+  bool is_folded = false;  ///< Only its title is shown until the reader opens it, or prints the page.
+};
+
+/// What systems answer to the same queries, each with a row of pictures.
+struct ReportSheet {
+  struct Picture {
+    std::string jpeg;     ///< The content of a JPEG file; empty: missing.
+    std::string caption;  ///< Shown below it.
+    bool is_marked = false;
+    std::string place = {};  ///< Where it is from: its alternative text, and shown in place of a missing one.
+  };
+  struct Row {
+    std::string name;
+    std::string note;
+    std::vector<Picture> pictures;
+  };
+  struct Query {
+    std::string caption;
+    Picture picture;  ///< Without `place`: none.
+    std::vector<Row> rows;
+  };
+  std::string title;
+  std::string note;
+  std::vector<Query> queries;
 };
 
 struct ReportImage {
@@ -89,15 +123,17 @@ struct ReportImage {
   std::string png;  ///< The content of a PNG file.
 };
 
-/// Shown in this order: notes, tables, charts, histograms, galleries, images. All text is plain text, not
-/// HTML.
+/// Shown in this order: verdict, notes, tables, charts, histograms, sheets, galleries, images. All text is plain text,
+/// not HTML.
 struct HtmlReport {
   std::string title;
   std::string summary;
+  std::vector<std::string> verdict = {};  ///< Paragraphs, the first of them the largest.
   std::vector<ReportNotes> notes = {};
   std::vector<ReportTable> tables;
   std::vector<Chart> charts;
   std::vector<Histogram> histograms = {};
+  std::vector<ReportSheet> sheets = {};
   std::vector<ReportGallery> galleries = {};
   std::vector<ReportImage> pictures;
 };
@@ -107,6 +143,9 @@ ChartSeries metric_curve(const std::string& name, const std::vector<MetricsRecor
                          std::string_view metric);
 
 std::string render_html(const HtmlReport& report);
+
+/// Title, summary, verdict, notes and tables in Markdown (with the tables of GitHub).
+std::string render_markdown(const HtmlReport& report);
 
 /// Writes the page atomically. Throws UserError.
 void write_html_report(const std::filesystem::path& file, const HtmlReport& report);

@@ -58,4 +58,9 @@ std::int64_t drop_metrics_after(const std::filesystem::path& file, const ResumeP
 /// skipped. Throws UserError that names file and line when a line is not a valid record.
 std::vector<MetricsRecord> read_metrics(const std::filesystem::path& file);
 
+/// The evaluations of a run, with their names in metrics.jsonl such as val/cifar10_acc1. `records` are those of
+/// metrics.jsonl, which also has the evaluations of runs without an evaluations.jsonl. Throws UserError.
+std::vector<MetricsRecord> read_evaluations(const std::filesystem::path& run_dir,
+                                            const std::vector<MetricsRecord>& records);
+
 }  // namespace cloob

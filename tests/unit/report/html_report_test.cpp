@@ -38,7 +38,8 @@ TEST(SvgChart, DrawsEachPointAtItsPosition) {
   // The plot reaches from (52, 256) to (544, 26); 0 and 4 are round numbers, so the axes end there.
   const std::string svg = svg_chart(chart_of({{"CLIP", {{0, 4}, {5, 0}, {10, 2}}}}), {"s0"});
   EXPECT_THAT(svg, HasSubstr(R"(class="curve s0" d="M52.0 26.0L298.0 256.0L544.0 141.0")"));
-  EXPECT_THAT(svg, HasSubstr("<title>CLIP: 2 at 10</title>"));
+  // What the script shows: place in the drawing, x, y.
+  EXPECT_THAT(svg, HasSubstr("data-values=\"[[[52.0,0.0,4.0],[298.0,5.0,0.0],[544.0,10.0,2.0]]]\""));
 }
 
 TEST(SvgChart, LeavesAGapAtNonFiniteValues) {
@@ -46,6 +47,12 @@ TEST(SvgChart, LeavesAGapAtNonFiniteValues) {
   EXPECT_THAT(svg, HasSubstr(R"(d="M52.0 )"));
   EXPECT_THAT(svg, HasSubstr("M544.0 "));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
+}
+
+TEST(SvgChart, DrawsABandBetweenTheExtremes) {
+  const std::string svg = svg_chart(chart_of({{"CLIP", {{0, 2, 1, 4}, {5, 2, 0, 3}, {10, 2}}}}), {"s0"});
+  EXPECT_THAT(svg, HasSubstr(R"(class="band s0" d="M52.0 26.0L298.0 83.5L298.0 256.0L52.0 198.5Z")"));
+  EXPECT_THAT(svg, HasSubstr("[298.0,5.0,2.0,0.0,3.0],[544.0,10.0,2.0]"));
 }
 
 TEST(SvgChart, HandlesEmptyAndConstantSeries) {
@@ -72,12 +79,24 @@ HtmlReport sample_report() {
   report.galleries.push_back(
       {.title = "Sheet", .note = "", .items = {{"JPEG", "<script>alert(1)</script>", "a & b"}}});
   report.pictures.push_back({.title = "Data", .note = "first batch", .png = "PNG!"});
+  report.verdict = {"CLOOB <= CLIP", "second"};
+  report.tables.push_back(
+      {.title = "Rest", .header = {"a|b", ""}, .rows = {{"x*y", "1"}}, .is_folded = true});
+  const ReportSheet::Picture found = {.jpeg = "JPEG", .caption = "1", .is_marked = true, .place = "a\"b.jpg"};
+  const ReportSheet::Picture lost = {.jpeg = "", .caption = "2", .is_marked = false, .place = "<lost>.jpg"};
+  report.sheets.push_back(
+      {.title = "Found",
+       .note = "",
+       .queries = {{.caption = "a <dog>",
+                    .picture = found,
+                    .rows = {{.name = "<b>CLIP</b>", .note = "rank 1", .pictures = {found, lost}}}}}});
   return report;
 }
 
 TEST(HtmlReport, IsSelfContained) {
   const std::string page = render_html(sample_report());
-  for (const std::string external_reference : {"http:", "https:", "url(", "@import", "<link", "<script"}) {
+  for (const std::string external_reference :
+       {"http:", "https:", "url(", "@import", "<link", "<script src", "fetch("}) {
     EXPECT_THAT(page, Not(HasSubstr(external_reference)));
   }
   EXPECT_THAT(page, HasSubstr("src=\"data:image/png;base64,UE5HIQ==\""));
@@ -93,6 +112,12 @@ TEST(HtmlReport, EscapesAllText) {
   EXPECT_THAT(page, HasSubstr(">&lt;w&gt;</text>"));
   EXPECT_THAT(page, HasSubstr("<p class=\"note\">&lt;mean&gt;</p>"));
   EXPECT_THAT(page, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;<small>a &amp; b</small>"));
+  EXPECT_THAT(page, HasSubstr("<p>CLOOB &lt;= CLIP</p>"));
+  EXPECT_THAT(page, HasSubstr("<h3>a &lt;dog&gt;</h3>"));
+  EXPECT_THAT(page, HasSubstr("<h4>&lt;b&gt;CLIP&lt;/b&gt; <small>rank 1</small></h4>"));
+  EXPECT_THAT(page, HasSubstr("alt=\"a&quot;b.jpg\""));
+  EXPECT_THAT(page, HasSubstr("missing: &lt;lost&gt;.jpg"));
+  EXPECT_EQ(count_of(page, "<script"), 1);
   EXPECT_EQ(html_escaped("\"a\" < 'b' & c"), "&quot;a&quot; &lt; 'b' &amp; c");
 }
 
@@ -101,6 +126,36 @@ TEST(HtmlReport, UsesOneColourPerNameInAllCharts) {
   EXPECT_EQ(count_of(page, "class=\"curve s0\""), 1);  // CLIP
   EXPECT_EQ(count_of(page, "class=\"curve s1\""), 2);  // CLOOB
   EXPECT_EQ(count_of(page, "<span class=\"s1\"><i></i>CLOOB"), 2);
+}
+
+TEST(HtmlReport, HasOneStyleOfLineForEachNameEvenWithManyNames) {
+  HtmlReport report{.title = "", .summary = "", .tables = {}, .charts = {chart_of({})}, .pictures = {}};
+  for (int i = 0; i < 13; ++i) report.charts[0].series.push_back({std::to_string(i), {{0, 1}, {1, 2}}});
+  const std::string page = render_html(report);
+  for (const char* style : {"curve s0\"", "curve s5\"", "curve s0 d2\"", "curve s5 d2\"", "curve s0 d1\""})
+    EXPECT_EQ(count_of(page, style), 1) << style;
+}
+
+TEST(HtmlReport, HasTheNameOfAGroupAboveItsCharts) {
+  HtmlReport report{.title = "", .summary = "", .tables = {}, .charts = {}, .pictures = {}};
+  for (const char* group : {"Recall", "Recall", "Loss"}) {
+    report.charts.push_back(chart_of({{"CLIP", {{0, 1}}}}));
+    report.charts.back().group = group;
+    report.charts.back().is_folded = group == std::string("Loss");
+  }
+  const std::string page = render_html(report);
+  EXPECT_EQ(count_of(page, "<details class=\"group\" open><summary>Recall</summary>"), 1);
+  EXPECT_EQ(count_of(page, "<details class=\"group\"><summary>Loss</summary>"), 1);
+}
+
+TEST(MarkdownReport, HasTextAndTables) {
+  const std::string text = render_markdown(sample_report());
+  EXPECT_THAT(text,
+              ::testing::StartsWith("# A \\<b\\>\n\nx \\& y\n\nCLOOB \\<= CLIP\n\nsecond\n\n## Notes\n\n"));
+  EXPECT_THAT(text, HasSubstr("## Results\n\n| run | acc1 |\n| --- | ---: |\n| \\<CLIP\\> | 0.5 |\n"));
+  EXPECT_THAT(text, HasSubstr("| a\\|b |  |\n"));
+  EXPECT_THAT(text, HasSubstr("| x\\*y | 1 |\n"));
+  EXPECT_EQ(text.back(), '\n');
 }
 
 TEST(HtmlReport, RejectsARowThatDoesNotMatchTheHeader) {

@@ -1,0 +1,92 @@
+// What the runs of a sweep say: means and spreads over seeds, tests against a baseline, and a verdict in words.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloob/report/html_report.h"
+#include "cloob/report/statistics.h"
+#include "cloob/report/sweep.h"
+
+namespace cloob {
+
+struct SweepOptions {
+  std::string compare = {};   ///< the axis whose values are compared; empty: the first
+  std::string baseline = {};  ///< the value that the others are compared with; empty: the first that has runs
+  std::string metric =
+      {};  ///< of the verdict; empty: that of the search, or else the first recall or accuracy
+};
+
+/// The runs with one value of the compared axis and the same values of all others.
+struct SweepSystem {
+  std::size_t block = 0, value = 0;  ///< indices into SweepComparison::blocks and ::values
+  std::vector<const SweepRun*> runs = {};
+};
+
+/// One metric of one system, and its test against the baseline over the seeds that both have.
+struct SystemResult {
+  std::size_t system = 0;  ///< index into SweepComparison::systems
+  Summary summary = {};
+  std::optional<double> chance = {};
+  bool is_at_chance = false;  ///< in the mean over the seeds, as far as that can be told
+  std::optional<PairedTest> test =
+      {};             ///< of the differences from the baseline; unset for the baseline itself
+  double holm_p = 0;  ///< corrected for all tests of this metric over seeds; NaN without
+};
+
+/// The sign test of one value over the blocks.
+struct BlockResult {
+  std::size_t value = 0;
+  PairedTest test = {};  ///< of the mean differences in each block
+  double holm_sign_p = 0;
+};
+
+struct MetricResult {
+  std::string metric = {};
+  MetricName name = {};
+  std::vector<SystemResult> systems = {};  ///< those that have finished runs with this metric
+  std::vector<BlockResult> over_blocks = {};
+};
+
+/// A metric that is not a number in a finished run.
+struct NotANumber {
+  std::string run = {}, metric = {};
+};
+
+struct SweepComparison {
+  std::string axis = {};                 ///< the compared one
+  std::vector<std::string> values = {};  ///< of it, that have runs
+  std::vector<std::string> blocks = {};  ///< "model=RN50, data=cc3m"; one empty word with a single axis
+  std::vector<std::string> block_axes = {};
+  std::size_t baseline = 0;  ///< index into values
+  std::optional<std::size_t> shared_baseline =
+      {};  ///< system that is the baseline of all blocks, being the only one
+  std::vector<SweepSystem> systems = {};
+  std::string main_metric = {};            ///< empty if no finished run has a metric
+  std::vector<MetricResult> metrics = {};  ///< by group; the main one is among them
+  std::vector<NotANumber> not_numbers = {};
+
+  const MetricResult* main_result() const;
+  /// "CLOOB", or "CLOOB (model=RN50)" if there are several blocks.
+  std::string label_of(const SweepSystem& system) const;
+};
+
+/// Throws UserError if the options name something that the sweep does not have. `sweep` must outlive the result.
+SweepComparison compare_sweep(const SweepResults& sweep, const SweepOptions& options);
+
+/// Sentences, the most important first; each is a paragraph of plain text.
+std::vector<std::string> sweep_verdict(const SweepResults& sweep, const SweepComparison& comparison);
+/// What is missing or odd: failed and waiting runs, values that are not numbers, systems at chance.
+std::vector<std::string> sweep_problems(const SweepResults& sweep, const SweepComparison& comparison);
+
+/// What was compared, results, tests, trials, cost, settings that differ.
+std::vector<ReportTable> sweep_tables(const SweepResults& sweep, const SweepComparison& comparison);
+/// A line for each system and metric, numbers in full.
+std::string sweep_csv(const SweepResults& sweep, const SweepComparison& comparison);
+
+/// Curves of all metrics by group, a line for each value (the mean) and a band (from the smallest to the largest seed).
+std::vector<Chart> sweep_charts(const SweepComparison& comparison);
+
+}  // namespace cloob

@@ -1,0 +1,121 @@
+#include "cli/sweep_report.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <system_error>
+#include <utility>
+
+#include "cli/compared_runs.h"
+#include "cloob/base/named_path.h"
+#include "cloob/config/config.h"
+#include "cloob/report/sweep.h"
+
+namespace cloob {
+namespace {
+
+SweepResults read_all_sweeps(const std::vector<std::string>& folders) {
+  std::vector<SweepResults> sweeps;
+  for (const std::string& argument : folders) {
+    // NAME=FOLDER, or a folder whose own name the plan knows better.
+    const auto [name, folder] = named_path(argument);
+    sweeps.push_back(read_sweep_results(folder));
+    if (folder.size() < argument.size()) sweeps.back().name = name;
+  }
+  SweepResults sweep = join_sweeps(std::move(sweeps));
+  for (SweepRun& run : sweep.runs) {
+    if (const auto config = read_run_settings(run.folder, run.name)) run.config = setting_values(*config);
+  }
+  return sweep;
+}
+
+nlohmann::ordered_json json_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+}
+
+nlohmann::ordered_json json_of_test(const PairedTest& test, double holm_p) {
+  return {{"pairs", test.count},
+          {"difference", json_or_null(test.mean)},
+          {"low_95", json_or_null(test.low)},
+          {"high_95", json_or_null(test.high)},
+          {"p_t", json_or_null(test.p)},
+          {"p_t_holm", json_or_null(holm_p)},
+          {"p_sign", json_or_null(test.sign_p)}};
+}
+
+nlohmann::ordered_json sweep_results(const SweepComparison& comparison,
+                                     const std::vector<std::string>& verdict) {
+  nlohmann::ordered_json results = {
+      {"verdict", verdict},
+      {"compared", comparison.axis},
+      {"baseline", comparison.values.empty() ? "" : comparison.values[comparison.baseline]},
+      {"metric", comparison.main_metric},
+      {"metrics", nlohmann::ordered_json::object()}};
+  for (const MetricResult& metric : comparison.metrics) {
+    for (const SystemResult& result : metric.systems) {
+      auto& entry = results["metrics"][metric.metric][comparison.label_of(comparison.systems[result.system])];
+      entry = {{"seeds", result.summary.count},
+               {"mean", json_or_null(result.summary.mean)},
+               {"standard_deviation", json_or_null(result.summary.deviation)}};
+      if (result.test) entry["test"] = json_of_test(*result.test, result.holm_p);
+    }
+  }
+  return results;
+}
+
+// The run of the first seed, if it has a checkpoint.
+const SweepRun* run_to_show(const SweepSystem& system) {
+  std::error_code ignored;
+  for (const SweepRun* run : system.runs) {
+    if (std::filesystem::exists(run->folder / "checkpoints", ignored)) return run;
+  }
+  return nullptr;
+}
+
+void add_sheets_of_sweep(const SweepComparison& comparison, const SheetOptions& options, HtmlReport& page,
+                         std::vector<std::string>& problems) {
+  for (std::size_t block = 0; block < comparison.blocks.size(); ++block) {
+    std::vector<SheetSystem> systems;
+    for (const SweepSystem& system : comparison.systems) {
+      if (system.block != block) continue;
+      if (const SweepRun* const run = run_to_show(system)) {
+        systems.push_back(
+            {fmt::format("{}, seed {}", comparison.values[system.value], run->seed), run->folder});
+      } else {
+        problems.push_back(
+            fmt::format("{} has no checkpoint to show retrievals of.", comparison.label_of(system)));
+      }
+    }
+    const std::string& label = comparison.blocks[block];
+    RetrievalSheets made = make_retrieval_sheets(
+        label.empty() ? "Retrievals" : fmt::format("Retrievals, {}", label), systems, options);
+    for (ReportSheet& sheet : made.sheets) page.sheets.push_back(std::move(sheet));
+    for (std::string& problem : made.problems) problems.push_back(std::move(problem));
+  }
+}
+
+}  // namespace
+
+SweepPage make_sweep_page(const std::vector<std::string>& folders, const SweepOptions& options,
+                          const std::optional<SheetOptions>& sheet_options) {
+  const SweepResults sweep = read_all_sweeps(folders);
+  const SweepComparison comparison = compare_sweep(sweep, options);
+  const std::vector<std::string> verdict = sweep_verdict(sweep, comparison);
+  SweepPage page{.html = {.title = "Sweep " + sweep.name,
+                          .summary = "",
+                          .verdict = verdict,
+                          .tables = sweep_tables(sweep, comparison),
+                          .charts = sweep_charts(comparison),
+                          .pictures = {}},
+                 .csv = sweep_csv(sweep, comparison),
+                 .results = sweep_results(comparison, verdict)};
+  std::vector<std::string> problems = sweep_problems(sweep, comparison);
+  if (sheet_options) add_sheets_of_sweep(comparison, *sheet_options, page.html, problems);
+  ReportNotes notes{.title = "To be aware of", .notes = {}};
+  for (std::string& problem : problems)
+    notes.notes.push_back({.headline = "", .lines = {std::move(problem)}});
+  if (!notes.notes.empty()) page.html.notes.push_back(std::move(notes));
+  return page;
+}
+
+}  // namespace cloob
