@@ -169,7 +169,9 @@ std::string data_key(const RunConfig& config) {
   return key;
 }
 
-bool evaluates(const RunConfig& config) { return !config.data.val.empty() || !config.eval.zero_shot.empty(); }
+bool evaluates(const RunConfig& config) {
+  return !config.data.val.empty() || !config.eval.zero_shot.empty() || !config.eval.linear_probe.empty();
+}
 
 // A plan may be made where the runs' GPU is not, as for Slurm.
 RunConfig checkable_here(RunConfig config) {
@@ -229,7 +231,8 @@ SweepCheck check_sweep(SweepPlan& plan, const std::string& only, const Collectiv
         to.push_back(fmt::format("{} (in the run {})", message, resolved.run.name));
     };
     if (!evaluates(resolved.config)) {
-      constexpr const char* kNothing = "nothing is evaluated: set data.val or eval.zero_shot";
+      constexpr const char* kNothing =
+          "nothing is evaluated: set data.val, eval.zero_shot or eval.linear_probe";
       add(resolved.run.kind == RunKind::trial ? check.errors : check.warnings, kNothing);
     }
     const std::string key = data_key(resolved.config);

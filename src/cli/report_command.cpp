@@ -49,7 +49,7 @@ constexpr const char* kWrittenBy = "cloob report";
 
 // Only an earlier report may be replaced, which its results.json identifies.
 void require_replaceable(const std::filesystem::path& folder) {
-  const auto results = folder / "results.json", page = folder / "index.html";
+  const auto results = folder / "results.json";
   std::error_code ignored;
   if (std::filesystem::exists(results, ignored)) {
     try {
@@ -60,7 +60,7 @@ void require_replaceable(const std::filesystem::path& folder) {
     } catch (const JsonError&) {  // not a report
     }
   }
-  for (const auto& file : {results, page}) {
+  for (const auto& file : {results, folder / "index.html", folder / "report.md", folder / "report.csv"}) {
     if (!std::filesystem::exists(file, ignored)) continue;
     throw_user_error("'{}' was not written by cloob report: choose another folder with --out", file.string());
   }

@@ -1,6 +1,7 @@
 #include "cloob/eval/eval_config.h"
 
 #include <set>
+#include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/named_path.h"
@@ -14,6 +15,15 @@ void EvalConfig::validate() const {
     throw_user_error(
         "eval.zero_shot: two evaluations are named '{}'; give this one another name with NAME={}", name,
         text);
+  }
+  for (const auto& [name, probe] : linear_probe) {
+    if (!names.insert(name).second)
+      throw_user_error("eval.linear_probe: two evaluations are named '{}'; give this one another name", name);
+    for (const auto& [setting, path] : {std::pair("train", &probe.train), std::pair("test", &probe.test)}) {
+      if (path->empty())
+        throw_user_error("eval.linear_probe.{}.{} is not set: name a folder of images by class", name,
+                         setting);
+    }
   }
 }
 

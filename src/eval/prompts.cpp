@@ -94,8 +94,9 @@ std::vector<Entry> load_entries(const std::string& source, const std::string& bu
     throw_user_error(
         "'{}' is a template itself: write templates into a file, one per line, and name the file", source);
   }
-  const bool is_name =
-      !std::filesystem::exists(source) && source.find('/') == source.npos && !source.ends_with(".txt");
+  // The folder of a data set often has the name of its list.
+  const bool is_file = std::filesystem::exists(source) && !std::filesystem::is_directory(source);
+  const bool is_name = !is_file && source.find('/') == source.npos && !source.ends_with(".txt");
   return is_name ? json_entries(find_resource(bundled), source) : lines_of(source);
 }
 

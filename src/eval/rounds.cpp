@@ -2,21 +2,28 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
+#include "cloob/base/host_name.h"
 
 namespace cloob {
 namespace {
 
 // The mistake of the first rank that found one, on all: then none waits for the others, and a command may go on with other data.
 [[noreturn]] void throw_on_all(const std::optional<std::string>& own, const Collectives& collectives) {
-  for (const std::string& mark_and_message : gather_texts(collectives, own ? "!" + *own : "")) {
-    if (!mark_and_message.empty()) throw UserError(mark_and_message.substr(1));
+  const std::string named = fmt::format("rank {} of {} on {} failed: {}", collectives.rank(),
+                                        collectives.world_size(), host_name(), own.value_or(""));
+  const std::vector<std::string> mistakes = gather_texts(collectives, own ? named : "");
+  if (own) throw UserError(*own);
+  for (const std::string& mistake : mistakes) {
+    if (!mistake.empty()) throw UserError(mistake);
   }
   throw_user_error("a rank could not evaluate");
 }

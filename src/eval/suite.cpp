@@ -11,6 +11,8 @@
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
 #include "cloob/eval/feature_measures.h"
+#include "cloob/eval/probe/labeled_features.h"
+#include "cloob/eval/probe/linear_probe.h"
 #include "cloob/eval/retrieval_metrics.h"
 
 namespace cloob {
@@ -86,14 +88,55 @@ class ZeroShotEvaluation final : public Evaluation {
   ZeroShotPrompts prompts_;
 };
 
+// As `cloob eval linear-probe` with its defaults.
+class LinearProbeEvaluation final : public Evaluation {
+ public:
+  LinearProbeEvaluation(const LinearProbeConfig& config, std::int64_t threads)
+      : train_(open_labeled_source(config.train, "train", threads)),
+        test_(open_labeled_source(config.test, "test", threads)),
+        class_names_(class_names_of(*train_)),
+        train_classes_(match_classes(class_names_, class_names_, config.train, config.train)),
+        test_classes_(match_classes(class_names_, class_names_of(*test_), config.train, config.test)),
+        stage_(config.features) {
+    if (class_names_.size() < 2)
+      throw_user_error("'{}' has a single class: there is nothing to tell apart", config.train);
+  }
+
+  std::vector<std::string> metric_names() const override { return names_of(named({}, 0)); }
+  NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
+                   const Collectives& collectives) const override {
+    EncodeOptions all = options;
+    all.max_samples = std::nullopt;
+    const auto train = encode_labeled(encoder, train_, train_classes_, stage_, all, collectives);
+    const auto test = encode_labeled(encoder, test_, test_classes_, stage_, options, collectives);
+    const LogisticProbe probe =
+        fit_logistic_probe(train, std::ssize(class_names_), /*c=*/std::nullopt, collectives);
+    return named(metrics_of(probe.classifier, test, collectives), num_rows_of_all(train, collectives));
+  }
+
+ private:
+  NamedNumbers named(const ZeroShotMetrics& metrics, std::int64_t num_train) const {
+    return {{"lp_acc1", metrics.acc1},
+            {"lp_mean_per_class_recall", metrics.mean_per_class_recall},
+            {"num_train", static_cast<double>(num_train)},
+            {"num_samples", static_cast<double>(metrics.num_samples)},
+            {"num_classes", static_cast<double>(class_names_.size())}};
+  }
+
+  std::shared_ptr<const LabeledSource> train_, test_;
+  std::vector<std::string> class_names_;
+  std::vector<std::int64_t> train_classes_, test_classes_;  // the class of each label
+  FeatureStage stage_;
+};
+
 void require_known_names(const EvalConfig& eval, const std::vector<SuiteEntry>& entries) {
   std::vector<std::string> names;
   for (const SuiteEntry& entry : entries) names.push_back(entry.name);
   for (const auto& [name, schedule] : eval.evaluations) {
     if (std::ranges::find(names, name) != names.end()) continue;
-    throw_user_error("eval.evaluations.{} matches no evaluation{}; the evaluations are {}", name,
-                     suggestion(name, names),
-                     names.empty() ? "none: set data.val or eval.zero_shot" : join(names, ", "));
+    throw_user_error(
+        "eval.evaluations.{} matches no evaluation{}; the evaluations are {}", name, suggestion(name, names),
+        names.empty() ? "none: set data.val, eval.zero_shot or eval.linear_probe" : join(names, ", "));
   }
 }
 
@@ -153,6 +196,10 @@ EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
     log_info("eval", "{}: {}", name, describe(prompts));
     std::shared_ptr<const Evaluation> classes = make_zero_shot_evaluation(source, std::move(prompts));
     entries.push_back({name, fmt::format("val/{}_", name), std::move(classes), schedule_of(eval, name)});
+  }
+  for (const auto& [name, config] : eval.linear_probe) {
+    const auto probe = std::make_shared<LinearProbeEvaluation>(config, data.threads);
+    entries.push_back({name, fmt::format("val/{}_", name), probe, schedule_of(eval, name)});
   }
   require_known_names(eval, entries);
   return EvaluationSuite(std::move(entries));

@@ -19,14 +19,14 @@ bool has_band(const ChartPoint& point) {
   return is_drawn(point) && std::isfinite(point.low) && std::isfinite(point.high);
 }
 
-Interval widened(Interval interval) {
+AxisInterval widened(AxisInterval interval) {
   if (interval.low > interval.high) return {0, 1};  // no data
   // The axis starts at zero unless the values vary little: otherwise heights would be misleading.
   if (interval.low > 0 && interval.low < interval.high / 2) interval.low = 0;
   const double size = std::max(std::abs(interval.low), std::abs(interval.high));
   if (interval.high - interval.low <= 1e-9 * size) {  // constant up to rounding
     if (size == 0) return {0, 1};
-    return interval.high > 0 ? Interval{0, 1.5 * size} : Interval{-1.5 * size, 0};
+    return interval.high > 0 ? AxisInterval{0, 1.5 * size} : AxisInterval{-1.5 * size, 0};
   }
   return interval;
 }

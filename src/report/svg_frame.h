@@ -19,7 +19,7 @@ struct AxisTicks {
 /// About `count` ticks within [low, high]. Needs low < high.
 AxisTicks axis_ticks(double low, double high, int count);
 
-struct Interval {
+struct AxisInterval {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
 
@@ -33,7 +33,7 @@ struct Interval {
 struct Frame {
   static constexpr double kWidth = 560, kHeight = 300;
   static constexpr double kLeft = 52, kRight = 16, kTop = 26, kBottom = 44;
-  Interval x, y;
+  AxisInterval x, y;
 
   double left_of(double value) const {
     return kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight);

@@ -74,7 +74,7 @@ Bins choose_bins(const Histogram& histogram, double low, double high) {
 }
 
 // Round numbers on a logarithmic axis.
-AxisTicks logarithmic_ticks(const Interval& log2_of) {
+AxisTicks logarithmic_ticks(const AxisInterval& log2_of) {
   constexpr double kMaxDetailedOctaves = 7;
   AxisTicks ticks;
   for (double power = 1e-6; power < 1e12; power *= 10) {

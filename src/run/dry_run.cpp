@@ -122,6 +122,13 @@ std::vector<std::string> missing_data(const RunConfig& config) {
     if (!std::filesystem::exists(path, ignored))
       missing.push_back(fmt::format("eval.zero_shot: '{}' does not exist", path));
   }
+  for (const auto& [name, probe] : config.eval.linear_probe) {
+    for (const std::string& path : {probe.train, probe.test}) {
+      std::error_code ignored;
+      if (!std::filesystem::exists(path, ignored))
+        missing.push_back(fmt::format("eval.linear_probe.{}: '{}' does not exist", name, path));
+    }
+  }
   return missing;
 }
 

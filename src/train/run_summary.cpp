@@ -4,6 +4,7 @@
 
 #include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
+#include "cloob/report/metric_names.h"
 #include "train/chance_watch.h"
 
 namespace cloob {
@@ -26,9 +27,9 @@ std::string loss_and_time(const RunSummary& summary) {
 std::string short_list(const NamedNumbers& metrics) {
   std::string list;
   for (const auto& [name, value] : metrics) {
-    if (name.ends_with("_rank") || name.ends_with("R@5") || name.ends_with("_seconds") ||
-        name.ends_with("chance_loss") || name.ends_with("positive_mass") ||
-        name.ends_with("gradient_weight") || name.ends_with("retrieval_entropy"))
+    const MetricGroup group = metric_name(name).group;
+    if (group == MetricGroup::features || group == MetricGroup::saturation || name.ends_with("_rank") ||
+        name.ends_with("R@5") || name.ends_with("_seconds") || name.ends_with("chance_loss"))
       continue;
     list += fmt::format("{}{} {:.4g}", list.empty() ? "" : ", ", name.substr(name.find('/') + 1), value);
   }

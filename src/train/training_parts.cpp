@@ -144,7 +144,8 @@ EvaluationSuite make_run_suite(const RunConfig& config) {
   if (!best.empty() && std::ranges::find(names, best) == names.end()) {
     throw_user_error(
         "checkpoint.best_metric is '{}', which is not a metric of this run{}; its metrics are {}", best,
-        suggestion(best, names), names.empty() ? "none: set data.val or eval.zero_shot" : join(names, ", "));
+        suggestion(best, names),
+        names.empty() ? "none: set data.val, eval.zero_shot or eval.linear_probe" : join(names, ", "));
   }
   return suite;
 }

@@ -640,7 +640,7 @@ TEST_F(Commands, ReportOverwritesOnlyReports) {
   run_or_fail({"eval", "zero-shot", "model", "--data", "data/held_out", "--json", "model/zero_shot.json"});
   const std::vector<std::string> report = {"report", "one=model", "--out", "site"};
   fs::create_directory(tiny_project() / "site");
-  for (const char* name : {"index.html", "results.json"}) {
+  for (const char* name : {"index.html", "results.json", "report.md", "report.csv"}) {
     write_file_atomically(tiny_project() / "site" / name, "mine");
     const ProgramResult refused = run_cloob(tiny_project(), report);
     EXPECT_EQ(refused.exit_status, 2);

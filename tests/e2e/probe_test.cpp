@@ -49,6 +49,23 @@ class Probe : public ::testing::Test {
   }
 };
 
+TEST_F(Probe, AProbeDuringTrainingGivesWhatTheCommandGives) {
+  const std::string setting = "--eval.linear_probe.held.";
+  run({"train", "tiny.yaml", "--run-dir", "probed", "--train.steps", "2", "--train.precision", "fp32", setting + "train", kImages,
+       setting + "test", kImages, setting + "features", "unit"});
+  Json last;
+  for (const std::string& line : read_lines(tiny_project() / "probed" / "metrics.jsonl")) {
+    Json json = Json::parse(line);
+    if (json.contains("val/held_lp_acc1")) last = std::move(json);
+  }
+  ASSERT_FALSE(last.is_null());
+  const Json alone = Json::parse(run({"eval", "linear-probe", "probed", "--train", kImages, "--test", kImages,
+                                      "--features", "unit", "--json", "-"}));
+  EXPECT_EQ(last["val/held_lp_acc1"], alone["lp_acc1"]);
+  EXPECT_EQ(last["val/held_lp_mean_per_class_recall"], alone["lp_mean_per_class_recall"]);
+  EXPECT_GT(alone["lp_acc1"].get<double>(), 0);
+}
+
 TEST_F(Probe, LinearProbesOnEveryStageOfFeatures) {
   const Json json = probe("linear-probe", {"--c", "1000"});
   EXPECT_EQ(json["features"], "tower");

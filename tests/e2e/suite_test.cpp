@@ -231,6 +231,18 @@ TEST(EvalSuite, ProbesAsTheirCommandsDo) {
   EXPECT_THAT(same.errors, HasSubstr("the images to learn from would be those to evaluate on"));
 }
 
+TEST(EvalSuite, KnowsAListOfClipBenchmarkFromAFolderOfItsName) {
+  const fs::path& project = trained();
+  fs::create_directories(project / "data" / "cifar10");
+  fs::create_directories(project / "cifar10");
+  const ProgramResult result =
+      run_cloob(project, suite("lists", {"suite_a"}, {"--sets.shapes.templates=cifar10"}));
+  ASSERT_EQ(result.exit_status, 0) << result.errors;
+  const Json shapes = read_json(project / "lists" / "shapes_suite_a_zeroshot_classification.json");
+  EXPECT_EQ(shapes["templates"].size(), 18U);
+  EXPECT_EQ(shapes["cloob"]["templates_from"], "cifar10");
+}
+
 TEST(EvalSuite, ContinuesWhereItStopped) {
   const fs::path& project = trained();
   ASSERT_EQ(run_cloob(project, suite("continued", {"suite_a"})).exit_status, 0);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cloob/config/field.h"
+#include "cloob/model/feature_stage.h"
 
 namespace cloob {
 
@@ -43,6 +44,30 @@ struct EvaluationConfig {
 };
 static_assert(lists_every_member<EvaluationConfig>);
 
+/// Section `eval.linear_probe.NAME`: a linear classifier of image features, trained at every evaluation.
+struct LinearProbeConfig {
+  std::string train;
+  std::string test;
+  FeatureStage features = FeatureStage::tower;
+
+  static constexpr auto fields() {
+    using C = LinearProbeConfig;
+    return std::tuple(
+        field(
+            "train", &C::train,
+            "Images to learn from: a folder with one subfolder of images per class, or the split 'train' of a "
+            "clip-benchmark folder of shards."),
+        field(
+            "test", &C::test,
+            "Images to test on, of the same classes: a folder as above, or the split 'test' of a clip-benchmark "
+            "folder of shards, which may be the same one."),
+        field(
+            "features", &C::features,
+            "Features: unit, L2-normalized as in the loss; raw, before that; tower, before the projection."));
+  }
+};
+static_assert(lists_every_member<LinearProbeConfig>);
+
 /// Section `eval`: evaluation during training. The validation pairs are `data.val`.
 struct EvalConfig {
   std::int64_t every_epochs = 1;
@@ -56,6 +81,7 @@ struct EvalConfig {
   std::vector<std::string> zero_shot;
   std::optional<std::string> class_names;
   std::optional<std::string> templates;
+  std::map<std::string, LinearProbeConfig> linear_probe;
   std::map<std::string, EvaluationConfig> evaluations;
 
   static constexpr auto fields() {
@@ -95,13 +121,17 @@ struct EvalConfig {
               "Prompt templates for all of zero_shot, with {c} or {} in place of the class name; given like "
               "class_names. Unset: templates.txt or zeroshot_classification_templates.txt in the folder, or "
               "else ImageNet's with its names, or else 'a photo of a {c}.'."),
+        field(
+            "linear_probe", &EvalConfig::linear_probe,
+            "Linear probes by name, each a logistic regression as 'cloob eval linear-probe' fits it. Metrics are "
+            "named after it; max_samples limits the images to test on."),
         field("evaluations", &EvalConfig::evaluations,
               "Schedule and number of images of individual evaluations: pairs is the one on data.val, the "
-              "others are those of zero_shot. If an evaluation sets every_epochs or "
+              "others are those of zero_shot and linear_probe. If an evaluation sets every_epochs or "
               "every_steps, the general ones do not apply to it."));
   }
 
-  /// Throws UserError if two of `zero_shot` have the same name.
+  /// Throws UserError if two evaluations have the same name, or if a linear probe lacks its data.
   void validate() const;
   /// Throws UserError if the evaluation on `data.val` would have too few samples for a loss.
   void require_pairs() const;

@@ -75,8 +75,8 @@ class EvaluationSuite {
   std::vector<SuiteEntry> entries_;
 };
 
-/// The suite of a run: the pairs of `data.val` and the folders of `eval.zero_shot`, which are opened here so
-/// that a wrong path is reported before training starts. Throws UserError.
+/// The suite of a run: the pairs of `data.val`, the folders of `eval.zero_shot` and the probes of `eval.linear_probe`, whose data
+/// is opened here so that a wrong path is reported before training starts. Throws UserError.
 EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data);
 
 }  // namespace cloob

@@ -45,12 +45,13 @@ class Root {
     if (root_.empty() || path.find("://") != path.npos || path.starts_with("pipe:")) return path;
     return (root_ / path).lexically_normal().string();
   }
-  /// Of what may be the name of a list, too: only a file that exists.
+  /// Of what may be the name of a list, too: only a file that exists. A folder may well have the name of a list.
   std::optional<std::string> file_or_name(const std::optional<std::string>& text) const {
     if (!text) return std::nullopt;
     const std::size_t suffix = text->rfind(".json:");
     const std::string file = suffix == text->npos ? *text : text->substr(0, suffix + 5);
-    return is_there((*this)(file)) ? (*this)(*text) : *text;
+    const std::string path = (*this)(file);
+    return is_there(path) && !is_folder(path) ? (*this)(*text) : *text;
   }
 
  private:

@@ -39,6 +39,16 @@ TEST(EvalConfig, RejectsTwoEvaluationsWithTheSameName) {
   testing::expect_user_error([&] { config.validate(); }, {"two evaluations are named 'pairs'"});
 }
 
+TEST(EvalConfig, RejectsALinearProbeWithoutItsDataOrWithATakenName) {
+  EvalConfig config;
+  config.linear_probe["shape"].train = "train";
+  testing::expect_user_error([&] { config.validate(); }, {"eval.linear_probe.shape.test is not set"});
+  config.linear_probe["shape"].test = "test";
+  config.validate();
+  config.zero_shot = {"shape=a"};
+  testing::expect_user_error([&] { config.validate(); }, {"two evaluations are named 'shape'"});
+}
+
 TEST(EvalConfig, RejectsALossOfOnePair) {
   EvalConfig config;
   config.evaluations["pairs"].max_samples = 1;
@@ -75,8 +85,9 @@ TEST(ScheduleOf, OverridesTheGeneralSettings) {
 TEST(MakeSuite, RejectsSettingsOfUnknownEvaluations) {
   EvalConfig config;
   config.evaluations["imagnet"] = {};
-  testing::expect_user_error([&] { make_suite(config, {}); },
-                             {"eval.evaluations.imagnet", "none: set data.val or eval.zero_shot"});
+  testing::expect_user_error(
+      [&] { make_suite(config, {}); },
+      {"eval.evaluations.imagnet", "none: set data.val, eval.zero_shot or eval.linear_probe"});
 }
 
 }  // namespace
