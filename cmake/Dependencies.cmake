@@ -69,9 +69,10 @@ target_include_directories(gloo::headers SYSTEM INTERFACE ${GLOO_INCLUDE_DIR})
 
 include(FindLibTorch)
 
-# A static library, so that nothing of it is needed at run time. Its calls of BLAS and LAPACK have to reach those in LibTorch, which
-# are many times faster than Debian's reference ones; the others have only what LibTorch lacks, for parts of faiss that nothing here
-# calls. The first library on the command line is asked first: CMake puts options there, and orders libraries as it likes.
+# A static library: at run time the program needs nothing of faiss, but Debian's libblas3 and liblapack3, which are loaded with it. Calls
+# of BLAS and LAPACK in faiss have to reach those in LibTorch, which are many times faster than Debian's reference ones; the others have
+# only what LibTorch lacks, for parts of faiss that nothing here calls. The first library on the command line is asked first: CMake puts
+# options there, and orders libraries as it likes.
 find_path(FAISS_INCLUDE_DIR faiss/Clustering.h)
 find_library(FAISS_LIBRARY libfaiss.a)
 find_library(LAPACK_LIBRARY lapack)

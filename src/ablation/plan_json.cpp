@@ -36,8 +36,9 @@ Json search_json(const SweepPlan& plan) {
   if (!plan.sweep.search) return nullptr;
   std::vector<PlannedRun> runs;
   for (const ResolvedRun& run : plan.runs) runs.push_back(run.run);
+  const auto& direction = plan.sweep.config.search.direction;
   return {{"metric", plan.sweep.config.search.metric},
-          {"direction", enum_name(plan.sweep.config.search.direction)},
+          {"direction", direction ? Json(enum_name(*direction)) : Json(nullptr)},
           {"trials", trials_per_variant(runs)}};
 }
 

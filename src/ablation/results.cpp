@@ -10,18 +10,12 @@
 #include "cloob/base/error.h"
 #include "cloob/base/json.h"
 #include "cloob/base/text.h"
+#include "cloob/report/csv.h"
 
 namespace cloob {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + '"';
-}
 
 std::string csv_number(double number) {
   if (std::isnan(number)) return "nan";
@@ -66,6 +60,16 @@ Json settings_json(const std::map<std::string, std::string>& settings) {
 
 Json score_json(const std::optional<double>& score) { return score ? Json(*score) : Json(nullptr); }
 
+std::map<std::string, std::string> settings_in(const Json& json) {
+  std::map<std::string, std::string> settings;
+  for (const auto& [name, value] : json.items()) settings[name] = value.get<std::string>();
+  return settings;
+}
+
+std::optional<double> score_in(const Json& json) {
+  return json.is_null() ? std::nullopt : std::optional(json.get<double>());
+}
+
 AxisValues values_in(const Json& json) {
   AxisValues values;
   for (const auto& [axis, value] : json.items()) values.emplace_back(axis, value.get<std::string>());
@@ -104,7 +108,7 @@ std::string results_csv(const SweepPlan& plan, const std::vector<RunResult>& res
 }
 
 std::vector<Choice> choose(const SweepPlan& plan, const std::vector<RunResult>& results,
-                           const std::map<std::string, std::string>& chosen_before) {
+                           const std::map<std::string, Choice>& chosen_before) {
   std::vector<Choice> choices;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const ResolvedRun& resolved = plan.runs[i];
@@ -117,9 +121,12 @@ std::vector<Choice> choose(const SweepPlan& plan, const std::vector<RunResult>& 
   }
   for (Choice& choice : choices) {
     const auto before = chosen_before.find(variant_name(choice.values));
-    choice.chosen = before != chosen_before.end()
-                        ? before->second
-                        : best_of(choice.trials, plan.sweep.config.search.direction);
+    if (before != chosen_before.end()) {
+      choice = before->second;
+    } else {
+      CLOOB_CHECK(plan.sweep.config.search.direction, "a search without a direction");
+      choice.chosen = best_of(choice.trials, *plan.sweep.config.search.direction);
+    }
   }
   return choices;
 }
@@ -144,13 +151,20 @@ std::string choices_json(const std::vector<Choice>& choices) {
   return Json{{"variants", variants}}.dump(1) + "\n";
 }
 
-std::map<std::string, std::string> read_choices(const std::string& text, const std::string& file) {
-  std::map<std::string, std::string> chosen;
+std::map<std::string, Choice> read_choices(const std::string& text, const std::string& file) {
+  std::map<std::string, Choice> chosen;
   try {
     const Json json = parse_json<Json>(text);
     for (const Json& variant : json.at("variants")) {
       if (variant.at("chosen").is_null()) continue;
-      chosen[variant_name(values_in(variant.at("values")))] = variant.at("chosen").get<std::string>();
+      Choice choice{.values = values_in(variant.at("values")),
+                    .trials = {},
+                    .chosen = variant.at("chosen").get<std::string>()};
+      for (const Json& trial : variant.at("trials"))
+        choice.trials.push_back({.run = trial.at("run").get<std::string>(),
+                                 .settings = settings_in(trial.at("settings")),
+                                 .score = score_in(trial.at("score"))});
+      chosen[variant_name(choice.values)] = std::move(choice);
     }
   } catch (const JsonError& error) {
     throw_user_error("'{}' {}", file, error.what());

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "ablation/is_there.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -22,11 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 std::string last_line_of(const fs::path& log) {
   std::string last;
   if (!is_there(log)) return last;
@@ -37,7 +33,7 @@ std::string last_line_of(const fs::path& log) {
   return without_controls(last.substr(0, kMaxLength));
 }
 
-std::map<std::string, std::string> choices_in(const SweepFolder& folder) {
+std::map<std::string, Choice> choices_in(const SweepFolder& folder) {
   if (!is_there(folder.choices_file())) return {};
   return read_choices(read_file(folder.choices_file()), folder.choices_file().string());
 }
@@ -138,30 +134,47 @@ class SweepRunner {
   std::optional<SweepSettings> chosen_settings(const PlannedRun& run) const {
     if (!plan_.sweep.search || run.kind == RunKind::trial) return SweepSettings();
     const auto chosen = choices_in(folder_);
-    const auto name = chosen.find(variant_name(run.values));
-    if (name == chosen.end()) return std::nullopt;
-    const auto trial = std::ranges::find_if(
-        plan_.runs, [&](const ResolvedRun& other) { return other.run.name == name->second; });
+    const auto choice = chosen.find(variant_name(run.values));
+    if (choice == chosen.end()) return std::nullopt;
+    const std::string& name = *choice->second.chosen;
+    const auto trial =
+        std::ranges::find_if(plan_.runs, [&](const ResolvedRun& other) { return other.run.name == name; });
     if (trial == plan_.runs.end())
       throw_user_error("'{}' names the trial '{}', which is not in the plan", folder_.choices_file().string(),
-                       name->second);
+                       name);
     return trial->run.searched;
   }
 
-  // Runs that a process of an earlier sweep still saves are started when it has ended.
+  // Whatever goes wrong here, the runs save what they have.
   void train(std::deque<std::size_t> due) {
     ChildProcesses children(signals_);
     std::vector<std::optional<std::size_t>> slots(static_cast<std::size_t>(options_.parallel));
     num_due_ = std::ssize(due);
     num_started_ = 0;
-    while (children.num_running() > 0 || (!due.empty() && outcome_.stop_signal == 0)) {
-      if (outcome_.stop_signal == 0) fill(slots, due, children);
-      handle(signals_.next(), children);
-      for (const auto& [slot, status] : children.collect()) {
-        auto& index = slots[static_cast<std::size_t>(slot)];
-        note_end(*index, status);
-        index.reset();
+    try {
+      while (children.num_running() > 0 || (!due.empty() && outcome_.stop_signal == 0)) {
+        if (outcome_.stop_signal == 0) fill(slots, due, children);
+        handle(signals_.next(), children);
+        for (const auto& [slot, status] : children.collect()) {
+          auto& index = slots[static_cast<std::size_t>(slot)];
+          note_end(*index, status);
+          locks_.erase(*index);
+          index.reset();
+        }
       }
+    } catch (...) {
+      end_all(children);
+      throw;
+    }
+  }
+
+  void end_all(ChildProcesses& children) const {
+    if (children.num_running() > 0)
+      log_error("ablate", "something went wrong: {} being saved", counted(children.num_running(), "run"));
+    children.send(SIGTERM);
+    while (children.num_running() > 0) {
+      if (signals_.next() == SIGINT) children.send(SIGKILL);
+      children.collect();
     }
   }
 
@@ -169,20 +182,40 @@ class SweepRunner {
             ChildProcesses& children) {
     for (std::size_t slot = 0; slot < slots.size(); ++slot) {
       if (slots[slot]) continue;
-      const auto free = std::ranges::find_if(due, [&](std::size_t index) { return !is_in_use(index); });
-      if (free == due.end()) return;
-      const std::size_t index = *free;
-      due.erase(free);
-      start(index, slot, children);
+      const auto index = take_free(due);
+      if (!index) return;
+      start(*index, slot, children);
       slots[slot] = index;
     }
   }
 
-  bool is_in_use(std::size_t index) {
-    if (!folder_.is_in_use(planned(index).name)) return false;
+  // The first run that no other process trains: one that was given the same run, or one of an earlier sweep that still saves it.
+  // It stays locked. What another one has done meanwhile is not due any more.
+  std::optional<std::size_t> take_free(std::deque<std::size_t>& due) {
+    for (auto next = due.begin(); next != due.end();) {
+      const std::size_t index = *next;
+      if (!lock(index)) {
+        ++next;
+        continue;
+      }
+      next = due.erase(next);
+      outcome_.results[index] = folder_.result_of(planned(index).name);
+      if (outcome_.results[index].status != RunStatus::done) return index;
+      locks_.erase(index);
+      log_info("ablate", "{}: done by another process", planned(index).name);
+      write_results();
+    }
+    return std::nullopt;
+  }
+
+  bool lock(std::size_t index) {
+    const std::string& name = planned(index).name;
+    const auto [lock, is_new] = locks_.try_emplace(index, folder_, name);
+    if (lock->second.is_held() && !folder_.is_in_use(name)) return true;
+    locks_.erase(lock);
     if (waited_for_.insert(index).second)
-      log_info("ablate", "{}: waiting for the process that still writes there", planned(index).name);
-    return true;
+      log_info("ablate", "{}: waiting for the process that still writes there", name);
+    return false;
   }
 
   void start(std::size_t index, std::size_t slot, ChildProcesses& children) {
@@ -265,6 +298,7 @@ class SweepRunner {
   const SignalQueue& signals_;
   SweepOutcome outcome_;
   std::map<std::size_t, Timer> started_;
+  std::map<std::size_t, SweepFolder::RunLock> locks_;
   std::set<std::size_t> waited_for_;
   std::ptrdiff_t num_due_ = 0, num_started_ = 0;
 };

@@ -7,6 +7,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
+#include "cloob/report/metric_names.h"
 
 namespace cloob {
 namespace {
@@ -58,18 +59,20 @@ void require_map(const ConfigNode& node, std::string_view what, std::string_view
     throw_user_error("{}: {} must be {}", node.origin, what, content);
 }
 
-// Names become parts of the names of folders, and columns of a table.
+// Names become parts of the names of folders, and columns of a table, in which a sign would begin a formula.
 void require_safe(const std::string& name, const std::string& origin, std::string_view what) {
   constexpr std::size_t kMaxLength = 64;
   constexpr std::string_view kOthers = "._+-";
-  const bool is_safe = !name.empty() && name.size() <= kMaxLength && name.front() != '.' &&
+  const bool is_safe = !name.empty() && name.size() <= kMaxLength &&
+                       std::string_view(".+-").find(name.front()) == std::string_view::npos &&
                        std::ranges::all_of(name, [&](char c) {
                          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                                 kOthers.find(c) != kOthers.npos;
                        });
   if (is_safe) return;
   throw_user_error(
-      "{}: '{}' cannot be {}, which becomes part of the name of a folder: use up to {} letters, digits and . _ + -",
+      "{}: '{}' cannot be {}, which becomes part of the name of a folder: use up to {} letters, digits and . _ + -, of which "
+      "the first is a letter, a digit or _",
       origin, name, what, kMaxLength);
 }
 
@@ -247,6 +250,25 @@ void require_distinct_seeds(const std::vector<std::int64_t>& seeds, const std::s
   }
 }
 
+// A loss that is maximized would choose the worst trial.
+void set_direction(SearchConfig& search, const std::string& origin) {
+  const Better better = metric_name(search.metric).better;
+  if (better == Better::neither) return;
+  const Direction known = better == Better::higher ? Direction::max : Direction::min;
+  if (search.direction.value_or(known) != known)
+    throw_user_error("{}: search.direction is {}, but of {} the {} value is the better one: leave it out",
+                     origin, enum_name(*search.direction), search.metric,
+                     better == Better::higher ? "larger" : "smaller");
+  search.direction = known;
+}
+
+void require_other_seed(const SweepConfig& config, const std::string& origin) {
+  if (config.search.seed && std::ranges::find(config.seeds, *config.search.seed) != config.seeds.end())
+    throw_user_error(
+        "{}: search.seed is {}, which is one of seeds: a final run would be one that was chosen; take another",
+        origin, *config.search.seed);
+}
+
 }  // namespace
 
 Sweep read_sweep(const std::filesystem::path& file) {
@@ -265,16 +287,22 @@ Sweep read_sweep(const std::filesystem::path& file) {
   }
   Origins origins;
   sweep.config = read_config<SweepConfig>({root}, origins);
+  const auto origin_of = [&](const char* name) {
+    return origins.contains(name) ? origins[name] : file.string();
+  };
   if (sweep.config.base.empty())
     throw_user_error("{}: base is not set: name the recipe of the runs", file.string());
   sweep.base = (file.parent_path() / sweep.config.base).lexically_normal();
   if (sweep.config.name.empty()) sweep.config.name = file.stem().string();
-  require_safe(sweep.config.name, origins.contains("name") ? origins["name"] : file.string(),
-               "the name of a sweep");
-  require_distinct_seeds(sweep.config.seeds, origins.contains("seeds") ? origins["seeds"] : file.string());
+  require_safe(sweep.config.name, origin_of("name"), "the name of a sweep");
+  require_distinct_seeds(sweep.config.seeds, origin_of("seeds"));
   if (sweep.search && sweep.config.search.metric.empty())
     throw_user_error("{}: search.metric is not set: name the metric by which the best trial is chosen",
                      file.string());
+  if (sweep.search) {
+    set_direction(sweep.config.search, origin_of("search.direction"));
+    require_other_seed(sweep.config, origin_of("search.seed"));
+  }
   return sweep;
 }
 

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "ablation/is_there.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -23,11 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kDone = "done";
 constexpr std::string_view kFailed = "failed: ";
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 bool is_of_training(const std::string& metric) {
   return metric.starts_with("train/") || metric.starts_with("data/");
@@ -158,6 +154,14 @@ bool SweepFolder::is_in_use(const std::string& run) const {
   ::close(lock);
   return is_used;
 }
+
+SweepFolder::RunLock::RunLock(const SweepFolder& folder, const std::string& run)
+    : lock_(open_lock(folder.run_file(run, ".lock"))) {
+  is_held_ =
+      ::flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;  // some file systems have no locks
+}
+
+SweepFolder::RunLock::~RunLock() { ::close(lock_); }
 
 SweepFolder::WriteLock::WriteLock(const SweepFolder& folder)
     : lock_(open_lock(folder.path() / "results.lock")) {

@@ -12,6 +12,7 @@
 #include "cloob/config/config.h"
 #include "cloob/device/device.h"
 #include "cloob/run/dry_run.h"
+#include "cloob/run/judged_data.h"
 #include "cloob/run/model_file.h"
 #include "cloob/train/check_run.h"
 
@@ -145,6 +146,17 @@ std::map<std::string, std::string> changed_settings(const RunConfig& config) {
   return values;
 }
 
+// Of a run that names its model, whose file may be edited: what the file has in it, where that is not what all runs have.
+std::map<std::string, std::string> settings_of_model(const RunConfig& config,
+                                                     const std::map<std::string, std::string>& base) {
+  std::map<std::string, std::string> values = setting_values(config);
+  std::erase_if(values, [&](const auto& value) {
+    const auto of_all = base.find(value.first);
+    return !value.first.starts_with("model.") || (of_all != base.end() && of_all->second == value.second);
+  });
+  return values;
+}
+
 // All that a final run may be trained with.
 void check_choices(const Sweep& sweep, const FixedSettings& fixed, const std::vector<PlannedRun>& runs) {
   for (const PlannedRun& trial : runs) {
@@ -193,6 +205,7 @@ SweepPlan resolve_plan(const Sweep& sweep, const std::optional<FixedSettings>& e
   plan.from_machine = open_settings(sweep, base);
   fix(base, plan.fixed, 0);
   plan.base_settings = changed_settings(base);
+  const std::map<std::string, std::string> values_of_base = setting_values(base);
   const std::vector<PlannedRun> runs = make_plan(sweep);
   for (const PlannedRun& run : runs) {
     RunConfig config = resolve(sweep, plan.fixed, run, {});
@@ -200,6 +213,7 @@ SweepPlan resolve_plan(const Sweep& sweep, const std::optional<FixedSettings>& e
     auto layers = layers_of(sweep, run, {});
     layers.erase(layers.begin());  // those of all runs
     for (const SweepSettings& layer : layers) settings.merge(values_of(layer, config));
+    if (last_setting(layers, kModel) != nullptr) settings.merge(settings_of_model(config, values_of_base));
     plan.runs.push_back({.run = run, .config = std::move(config), .settings = std::move(settings)});
   }
   check_choices(sweep, plan.fixed, runs);
@@ -220,10 +234,35 @@ std::map<std::string, std::string> values_of(const SweepSettings& settings, cons
   return values;
 }
 
+namespace {
+
+// What was chosen on the data of the report is not as good as it looks there.
+void check_data_of_trials(const SweepPlan& plan, SweepCheck& check) {
+  const std::string& metric = plan.sweep.config.search.metric;
+  for (const ResolvedRun& trial : plan.runs) {
+    if (trial.run.kind != RunKind::trial) continue;
+    const auto final_run = std::ranges::find_if(plan.runs, [&](const ResolvedRun& other) {
+      return other.run.kind == RunKind::final && other.run.values == trial.run.values;
+    });
+    const std::vector<std::string> reported = judged_data(final_run->config);
+    for (const std::string& data : judged_data(trial.config, metric)) {
+      if (std::ranges::find(reported, data) == reported.end()) continue;
+      check.warnings.push_back(fmt::format(
+          "trials are chosen by {} on '{}', on which the final runs are reported, too: what is chosen looks better than it "
+          "is; give the trials other data in search.trial_settings (in the run {})",
+          metric, data, trial.run.name));
+      return;
+    }
+  }
+}
+
+}  // namespace
+
 SweepCheck check_sweep(SweepPlan& plan, const std::string& only, const Collectives& collectives) {
   SweepCheck check;
   std::map<std::string, RunCheck> known;
   std::set<std::string> said;
+  bool has_metric = true;
   for (ResolvedRun& resolved : plan.runs) {
     if (!only.empty() && resolved.run.name != only) continue;
     const auto add = [&](std::vector<std::string>& to, const std::string& message) {
@@ -243,12 +282,19 @@ SweepCheck check_sweep(SweepPlan& plan, const std::string& only, const Collectiv
     const std::string& metric = plan.sweep.config.search.metric;
     const std::vector<std::string>& metrics = known[key].metrics;
     if (is_trial && !metrics.empty() && std::ranges::find(metrics, metric) == metrics.end()) {
+      has_metric = false;
       add(check.errors,
           fmt::format("search.metric is '{}', which is not a metric of the trials{}; theirs are {}", metric,
                       suggestion(metric, metrics), join(metrics, ", ")));
     }
     resolved.steps = known[key].steps;
   }
+  if (plan.sweep.search && has_metric && !plan.sweep.config.search.direction)
+    check.errors.push_back(fmt::format(
+        "search.direction is not set, and of {} neither the larger nor the smaller value is known to be the better "
+        "one: set it to max or min",
+        plan.sweep.config.search.metric));
+  if (only.empty() && check.errors.empty()) check_data_of_trials(plan, check);
   return check;
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "cloob/base/error.h"
+
 namespace cloob {
 
 std::string broadcast_text(const Collectives& collectives, const std::string& text) {
@@ -32,6 +34,19 @@ std::vector<std::string> gather_texts(const Collectives& collectives, const std:
     byte += size;
   }
   return texts;
+}
+
+void do_on_first_rank(const Collectives& collectives, const std::function<void()>& work) {
+  std::string mistake;
+  if (collectives.rank() == 0) {
+    try {
+      work();
+    } catch (const UserError& error) {
+      mistake = std::string("!") + error.what();
+    }
+  }
+  mistake = broadcast_text(collectives, mistake);
+  if (!mistake.empty()) throw UserError(mistake.substr(1));
 }
 
 }  // namespace cloob

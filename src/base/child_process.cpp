@@ -23,6 +23,12 @@ namespace {
 constexpr std::array kForwarded = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 constexpr int kSignalStatus = 128;
 
+// As nohup leaves SIGHUP. A signal that is blocked is queued even if it is ignored.
+bool is_ignored(int signal_number) {
+  struct sigaction current = {};
+  return ::sigaction(signal_number, nullptr, &current) == 0 && current.sa_handler == SIG_IGN;
+}
+
 // "NAME=value" of all variables of the child. Made before the fork, after which nothing may allocate.
 std::vector<std::string> environment_of(const ChildCommand& command) {
   std::vector<std::string> variables;
@@ -80,7 +86,9 @@ int exit_status(int wait_status) {
 SignalQueue::SignalQueue() {
   ::sigemptyset(&all_);
   ::sigaddset(&all_, SIGCHLD);
-  for (const int number : kForwarded) ::sigaddset(&all_, number);
+  for (const int number : kForwarded) {
+    if (!is_ignored(number)) ::sigaddset(&all_, number);
+  }
   ::sigprocmask(SIG_BLOCK, &all_, &before_);
 }
 

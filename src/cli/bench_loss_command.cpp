@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/enum_option.h"
 #include "cli/output_file.h"
+#include "cli/seed_option.h"
 #include "cloob/base/error.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/device/device.h"
@@ -79,9 +80,7 @@ void add_bench_loss(CLI::App& group, Action& action) {
       ->capture_default_str()
       ->excludes(features)
       ->check(CLI::Range(1, 1'000'000));
-  command->add_option("--seed", arguments->seed, "Seed of random features")
-      ->capture_default_str()
-      ->excludes(features);
+  add_seed_option(*command, arguments->seed, "Seed of random features")->excludes(features);
   command->add_option("--beta", arguments->beta, "Inverse temperature of the retrieval")
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 1e6));

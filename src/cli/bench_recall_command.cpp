@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/output_file.h"
+#include "cli/seed_option.h"
 #include "cloob/device/device.h"
 #include "cloob/eval/recall_benchmark.h"
 
@@ -40,7 +41,7 @@ void add_bench_recall(CLI::App& group, Action& action) {
   command->add_option("--dim", benchmark.dim, "Dimension of the features")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
-  command->add_option("--seed", benchmark.seed, "Seed of the features")->capture_default_str();
+  add_seed_option(*command, benchmark.seed, "Seed of the features");
   command->add_option("--threads", arguments->threads, "CPU threads; 0 means all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));

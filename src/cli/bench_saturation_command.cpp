@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/output_file.h"
 #include "cli/print_table.h"
+#include "cli/seed_option.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
@@ -206,7 +207,7 @@ void add_bench_saturation(CLI::App& group, Action& action) {
   command->add_option("--draws", benchmark.draws, "Batches that every number is the mean of")
       ->capture_default_str()
       ->check(CLI::Range(1, 100'000));
-  command->add_option("--seed", benchmark.seed, "Seed of the first batch")->capture_default_str();
+  add_seed_option(*command, benchmark.seed, "Seed of the first batch");
   command->add_option(
       "--svg", arguments->svg,
       "Draw curves into this file: each over one number, the others in the middle of their lists");

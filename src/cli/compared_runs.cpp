@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 // Of a run of another version, or without a config.yaml, the metrics are compared all the same.
 void read_settings_of(ComparedRun& run) {
-  const std::optional<RunConfig> config = read_run_settings(run.folder, run.name);
+  const std::optional<RunConfig> config = read_settings_file(run.folder / "config.yaml", run.name);
   if (!config) return;
   run.objective = enum_name(config->objective);
   run.model = model_name(config->model);
@@ -46,8 +46,7 @@ nlohmann::json read_zero_shot(const fs::path& file) {
 
 }  // namespace
 
-std::optional<RunConfig> read_run_settings(const fs::path& folder, const std::string& name) {
-  const fs::path file = folder / "config.yaml";
+std::optional<RunConfig> read_settings_file(const fs::path& file, const std::string& name) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
   try {

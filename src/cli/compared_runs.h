@@ -25,9 +25,9 @@ struct ComparedRun {
   nlohmann::json zero_shot;  ///< RUN/zero_shot.json, written by `cloob eval zero-shot --json`; or null
 };
 
-/// The settings in the config.yaml of a run; unset without one, and, with a warning that names the run, for one that this
+/// The settings in such a file as the config.yaml of a run; unset without one, and, with a warning that names the run, for one that this
 /// version cannot read.
-std::optional<RunConfig> read_run_settings(const std::filesystem::path& folder, const std::string& name);
+std::optional<RunConfig> read_settings_file(const std::filesystem::path& file, const std::string& name);
 
 /// Reads "RUN_FOLDER", named after its last component, or "NAME=RUN_FOLDER". Throws UserError.
 ComparedRun read_compared_run(const std::string& argument);

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/data_settings.h"
 #include "cli/model_arguments.h"
+#include "cli/seed_option.h"
 #include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
@@ -147,9 +148,7 @@ void add_list_command(CLI::App& group, Action& action) {
   command->add_option("--rank", arguments->loader.rank, "Process whose samples are listed, from 0")
       ->capture_default_str()
       ->check(at_least_0);
-  command->add_option("--seed", arguments->loader.seed, "train.seed")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 9e15));
+  add_seed_option(*command, arguments->loader.seed, "train.seed");
   command->add_option("--threads", arguments->source.threads, "Loader threads; they do not affect the order")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));

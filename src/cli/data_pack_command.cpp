@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/data_settings.h"
 #include "cli/model_arguments.h"
+#include "cli/seed_option.h"
 #include "cli/usage.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
@@ -160,9 +161,7 @@ void add_split_command(CLI::App& group, Action& action) {
           "Names and fractions, for example train=0.98,val=0.02. A sample's part is decided by a hash of its "
           "name, so the fractions are met only approximately")
       ->required();
-  command->add_option("--seed", arguments->seed, "Seed of the split")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 9e15));
+  add_seed_option(*command, arguments->seed, "Seed of the split");
   command->add_flag("--pack", arguments->pack, "Write shards instead of tables");
   add_common_options(*command, arguments->common);
   command->callback([arguments, command, &action] {

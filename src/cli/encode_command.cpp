@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -89,6 +90,13 @@ void require_pairs(const EncodeArguments& arguments, std::size_t images, std::si
       arguments.images, images, arguments.texts, texts);
 }
 
+// Texts have no other stage.
+void require_images_for_stage(const EncodeArguments& arguments) {
+  if (arguments.images.empty() && arguments.features != FeatureStage::unit)
+    throw_user_error("--features {} is for images: give --images, or leave it out",
+                     enum_name(arguments.features));
+}
+
 // What is encoded: lines of the two lists, one of which may be empty.
 struct Lines {
   std::vector<std::string> images, texts;
@@ -145,15 +153,27 @@ std::vector<std::string> metadata_of(const Lines& lines, Slice slice) {
   return metadata;
 }
 
-// Block by block, so that memory does not grow with the lists.
-void write_embeddings(const OpenedModel& opened, const Lines& lines, const EncodeArguments& arguments) {
+// All lines at once.
+std::map<Side, at::Tensor> encode_all(const OpenedModel& opened, const Lines& lines,
+                                      const EncodeArguments& arguments) {
+  auto features = encode_part(opened, {lines.images, {}}, {0, std::ssize(lines.images)}, arguments);
+  features.merge(encode_part(opened, {{}, lines.texts}, {0, std::ssize(lines.texts)}, arguments));
+  opened.display->finish();
+  return features;
+}
+
+using FeaturesOf = std::function<std::map<Side, at::Tensor>(Slice slice)>;
+
+// Block by block, so that memory need not grow with the lists.
+void write_embeddings(const OpenedModel& opened, const Lines& lines, const EncodeArguments& arguments,
+                      const FeaturesOf& features_of) {
   constexpr std::int64_t kBlock = 1 << 16;
   const auto total = static_cast<std::int64_t>(lines.size());
   write_new_folder(arguments.embeddings, [&](const std::filesystem::path& folder) {
     EmbeddingsWriter writer(folder, total);
     for (std::int64_t first = 0; first < total; first += kBlock) {
       const Slice slice{first, std::min(kBlock, total - first)};
-      writer.add(encode_part(opened, lines, slice, arguments), metadata_of(lines, slice));
+      writer.add(features_of(slice), metadata_of(lines, slice));
     }
     writer.finish(identity_of(opened, arguments.model.checkpoint));
   });
@@ -161,17 +181,12 @@ void write_embeddings(const OpenedModel& opened, const Lines& lines, const Encod
   log_info("encode", "{}: embeddings of {}", arguments.embeddings, counted(total, "row"));
 }
 
-void write_tensors(const OpenedModel& opened, const Lines& lines, const EncodeArguments& arguments) {
-  NamedTensors features;
-  if (!lines.images.empty())
-    features["image_features"] =
-        encode_part(opened, {lines.images, {}}, {0, std::ssize(lines.images)}, arguments).at(Side::image);
-  if (!lines.texts.empty())
-    features["text_features"] =
-        encode_part(opened, {{}, lines.texts}, {0, std::ssize(lines.texts)}, arguments).at(Side::text);
-  opened.display->finish();
-  write_safetensors(arguments.out, features, {});
-  for (const auto& [name, tensor] : features)
+void write_tensors(const std::map<Side, at::Tensor>& features, const EncodeArguments& arguments) {
+  NamedTensors named;
+  for (const auto& [side, tensor] : features)
+    named[side == Side::image ? "image_features" : "text_features"] = tensor;
+  write_safetensors(arguments.out, named, {});
+  for (const auto& [name, tensor] : named)
     log_info("encode", "{}: {} of {} numbers", name, counted(tensor.size(0), "row"), tensor.size(1));
 }
 
@@ -179,6 +194,7 @@ int encode(const EncodeArguments& arguments, Ranks& ranks) {
   if (arguments.images.empty() && arguments.texts.empty()) {
     throw_user_error("nothing to encode: give --images, --texts or both");
   }
+  require_images_for_stage(arguments);
   Lines lines;
   if (!arguments.images.empty()) lines.images = read_all_lines(arguments.images, "the path of one image");
   if (!arguments.texts.empty()) lines.texts = read_all_lines(arguments.texts, "one text");
@@ -186,8 +202,17 @@ int encode(const EncodeArguments& arguments, Ranks& ranks) {
   require_pairs(arguments, lines.images.size(), lines.texts.size());
   const OpenedModel opened = open_model(arguments.model, "encode", ranks.single("encode"));
   if (!lines.texts.empty()) opened.encoder.require_texts();
-  if (!arguments.embeddings.empty()) write_embeddings(opened, lines, arguments);
-  if (!arguments.out.empty()) write_tensors(opened, lines, arguments);
+  std::map<Side, at::Tensor> all;
+  if (!arguments.out.empty()) all = encode_all(opened, lines, arguments);
+  if (!arguments.embeddings.empty()) {
+    write_embeddings(opened, lines, arguments, [&](Slice slice) {
+      if (all.empty()) return encode_part(opened, lines, slice, arguments);
+      std::map<Side, at::Tensor> block;
+      for (const auto& [side, tensor] : all) block[side] = tensor.narrow(0, slice.first, slice.count);
+      return block;
+    });
+  }
+  if (!arguments.out.empty()) write_tensors(all, arguments);
   return 0;
 }
 
@@ -200,8 +225,9 @@ void add_encode_command(CLI::App& app, Action& action, Ranks& ranks) {
   add_model_arguments(*command, arguments->model);
   command->add_option("--images", arguments->images, "File with the path of one image per line");
   command->add_option("--texts", arguments->texts, "File with one text per line");
-  command->add_option("--out", arguments->out,
-                      "Output safetensors file: image_features, text_features (float32, L2-normalized rows)");
+  command->add_option(
+      "--out", arguments->out,
+      "Output safetensors file: image_features at the stage of --features, text_features L2-normalized, float32 rows");
   command->add_option(
       "--embeddings", arguments->embeddings,
       "New folder for the features in clip-retrieval's layout (float16 .npy, metadata as JSON "

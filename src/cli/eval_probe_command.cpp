@@ -14,6 +14,7 @@
 #include "cli/enum_option.h"
 #include "cli/model_arguments.h"
 #include "cli/output_file.h"
+#include "cli/seed_option.h"
 #include "cli/usage.h"
 #include "cloob/base/error.h"
 #include "cloob/base/json.h"
@@ -60,6 +61,12 @@ ProbeFeatures encode_both(const ProbeArguments& arguments, const OpenedModel& op
   const std::int64_t threads = opened.options.data.threads;
   const auto train = open_labeled_source(arguments.train, arguments.train_split, threads);
   const auto test = open_labeled_source(arguments.test, arguments.test_split, threads);
+  if (collectives.rank() == 0 &&
+      are_same_images(arguments.train, arguments.train_split, arguments.test, arguments.test_split)) {
+    log_warning("eval",
+                "'{}' is both to learn from and to test on: the result says how well images are remembered",
+                arguments.train);
+  }
   ProbeFeatures features{.class_names = class_names_of(*train), .train = {}, .test = {}};
   if (features.num_classes() < 2)
     throw_user_error("'{}' has a single class: there is nothing to tell apart", arguments.train);
@@ -125,15 +132,13 @@ struct LinearProbeArguments : ProbeArguments {
 
 ProbeJson eval_logistic(const LinearProbeArguments& arguments, const OpenedProbe& opened) {
   const ProbeFeatures& features = opened.features;
+  const auto log_tried = [&](double c, double acc1, std::int64_t iterations) {
+    if (opened.collectives.rank() != 0) return;
+    log_info("eval", "linear probe: C {:.3g} gives acc1 {:.4f} on the validation part, after {} iterations",
+             c, acc1, iterations);
+  };
   const LogisticProbe probe =
-      fit_logistic_probe(features.train, features.num_classes(), arguments.c, opened.collectives);
-  if (!probe.converged) {
-    log_warning(
-        "eval",
-        "the logistic regression has not converged after {} iterations: give a smaller --c, or features of "
-        "another stage",
-        probe.iterations);
-  }
+      fit_logistic_probe(features.train, features.num_classes(), arguments.c, opened.collectives, log_tried);
   ProbeJson json = linear_json(metrics_of(probe.classifier, features.test, opened.collectives));
   json["c"] = probe.c;
   json["validation_acc1"] = optional_json(probe.validation_acc1);
@@ -146,18 +151,15 @@ ProbeJson eval_sgd(const LinearProbeArguments& arguments, const OpenedProbe& ope
   const ProbeFeatures& features = opened.features;
   SgdProbeOptions options = arguments.sgd;
   options.shuffles = !arguments.keeps_order;
-  double dim = 0;
-  for (const LabeledPart& part : features.train) dim = static_cast<double>(part.features_BD.size(1));
-  dim = opened.collectives.max(dim);
+  const std::int64_t dim = dim_of_all(features.train, opened.collectives);
   ZeroShotMetrics last;
   double best = 0;
   const auto measure = [&](std::int64_t, const LinearClassifier& classifier) {
     last = metrics_of(classifier, features.test, opened.collectives);
     best = std::max(best, last.acc1);
   };
-  fit_sgd_probe(features.train,
-                initial_sgd_probe(features.num_classes(), static_cast<std::int64_t>(dim), options.seed),
-                options, opened.collectives, measure);
+  fit_sgd_probe(features.train, initial_sgd_probe(features.num_classes(), dim, options.seed), options,
+                opened.collectives, measure);
   ProbeJson json = linear_json(last);
   json["lp_best_acc1"] = best;  // over the epochs, on the test set: what ProtoCLIP reports
   json["c"] = nullptr;
@@ -187,19 +189,15 @@ struct NeighborArguments : ProbeArguments {
 int eval_neighbors(const NeighborArguments& arguments, Ranks& ranks) {
   const OpenedProbe opened = open_probe(arguments, ranks);
   const ProbeFeatures& features = opened.features;
-  ZeroShotMeter weighted(features.num_classes()), plain(features.num_classes());
-  vote_of_neighbors(features.train, features.test, features.num_classes(), arguments.options,
-                    opened.collectives, [&](const LabeledPart& test, const NeighborVotes& votes) {
-                      weighted.add(votes.weighted_BK, test.labels);
-                      plain.add(votes.plain_BK, test.labels);
-                    });
-  weighted.add_other_ranks(opened.collectives);
-  plain.add_other_ranks(opened.collectives);
-  const ZeroShotMetrics metrics = weighted.metrics();
+  NeighborMeters meters = measure_neighbors(features.train, features.test, features.num_classes(),
+                                            arguments.options, opened.collectives);
+  meters.weighted.add_other_ranks(opened.collectives);
+  meters.plain.add_other_ranks(opened.collectives);
+  const ZeroShotMetrics metrics = meters.weighted.metrics();
   write_probe(arguments, opened,
               {{"knn_acc1", metrics.acc1},
                {"knn_mean_per_class_recall", metrics.mean_per_class_recall},
-               {"knn_plain_acc1", plain.metrics().acc1},
+               {"knn_plain_acc1", meters.plain.metrics().acc1},
                {"k", arguments.options.k},
                {"temperature", arguments.options.temperature}});
   return 0;
@@ -291,7 +289,7 @@ void add_linear_probe(CLI::App& group, Action& action, Ranks& ranks) {
           "Inverse strength of the regulariser of logistic (default: chosen from 1e-6 to 1e6 on a fifth of the "
           "images to learn from)")
       ->check(regulariser_range());
-  command->add_option("--seed", arguments->sgd.seed, "Seed of sgd")->capture_default_str();
+  add_seed_option(*command, arguments->sgd.seed, "Seed of sgd");
   command->add_flag("--keep-order", arguments->keeps_order,
                     "sgd in the order of the images, which ProtoCLIP does not shuffle");
   set_probe_callback(*command, arguments, action, ranks, eval_linear_probe);
@@ -325,7 +323,7 @@ void add_few_shot(CLI::App& group, Action& action, Ranks& ranks) {
   command->add_option("--draws", arguments->options.draws, "Random choices of them")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  command->add_option("--seed", arguments->options.seed, "Seed of the choices")->capture_default_str();
+  add_seed_option(*command, arguments->options.seed, "Seed of the choices");
   command->add_option("--c", arguments->options.c, "Inverse strength of the regulariser")
       ->capture_default_str()
       ->check(regulariser_range());

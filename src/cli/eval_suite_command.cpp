@@ -29,7 +29,7 @@
 #include "cloob/eval/suite/suite_result.h"
 #include "cloob/eval/suite/suite_runner.h"
 #include "cloob/run/model_file.h"
-#include "cloob/run/model_fingerprint.h"
+#include "cloob/run/model_hash.h"
 
 namespace cloob {
 namespace {
@@ -51,15 +51,13 @@ SuiteConfig read_suite(const SuiteArguments& arguments) {
   return read_config<SuiteConfig>(source);
 }
 
-// Each has a name of its own, and exists.
+// All exist.
 std::vector<NamedPath> checkpoints_of(const SuiteArguments& arguments) {
   std::vector<NamedPath> checkpoints;
   for (const std::string& text : arguments.checkpoints) {
     const NamedPath named = named_path(text);
     for (const NamedPath& other : checkpoints) {
-      if (result_file_name(other.name, "", SuiteTask::zero_shot) !=
-          result_file_name(named.name, "", SuiteTask::zero_shot))
-        continue;
+      if (other.name != named.name) continue;
       throw_user_error(
           "'{}' and '{}' are both called '{}' in the results: give one another name with NAME={}", other.path,
           named.path, named.name, named.path);
@@ -70,14 +68,18 @@ std::vector<NamedPath> checkpoints_of(const SuiteArguments& arguments) {
   return checkpoints;
 }
 
-// Two data sets whose results would have the same file.
-void require_own_files(const SuiteConfig& config) {
-  std::map<std::string, std::string> set_of_file;
+// Names are joined and stripped of odd characters: another data set with another checkpoint may have the same file.
+void require_own_files(const SuiteConfig& config, const std::vector<NamedPath>& checkpoints) {
+  std::map<std::string, std::string> writers;
   for (const auto& [name, set] : config.sets) {
-    const auto [found, is_new] = set_of_file.emplace(result_file_name("", name, SuiteTask::zero_shot), name);
-    if (!is_new)
-      throw_user_error("the data sets '{}' and '{}' would write the same files: rename one", found->second,
-                       name);
+    for (const NamedPath& checkpoint : checkpoints) {
+      const std::string file = result_file_name(checkpoint.name, name, SuiteTask::zero_shot);
+      const std::string writer = fmt::format("'{}' on the data set '{}'", checkpoint.name, name);
+      const auto [found, is_new] = writers.emplace(file, writer);
+      if (!is_new)
+        throw_user_error("the results of {} and of {} would be the same file '{}': rename one", found->second,
+                         writer, file);
+    }
   }
 }
 
@@ -131,19 +133,22 @@ class Suite {
     const SuiteModel names = {.name = checkpoint.name,
                               .architecture = model_name(opened.loaded.config.model),
                               .path = checkpoint.path,
-                              .fingerprint = broadcast_text(collectives_, model_fingerprint(opened.loaded))};
+                              .hash = broadcast_text(collectives_, model_hash(opened.loaded))};
     SuiteRunner runner(names, opened.encoder, opened.options,
                        {.folder = arguments_.out, .eval = config_.eval}, collectives_);
     for (const SuiteSet& set : sets_) {
       try {
-        const std::vector<SuiteResult> results = runner.run(set);
-        results_.insert(results_.end(), results.begin(), results.end());
+        const SuiteOutcome outcome = runner.run(set);
+        results_.insert(results_.end(), outcome.results.begin(), outcome.results.end());
+        for (const std::string& failure : outcome.failures)
+          add_failure(fmt::format("{}, {}", checkpoint.name, set.name), failure);
       } catch (const UserError& error) {
         add_failure(checkpoint.name + ", " + set.name, error.what());
       }
       opened.display->finish();
       // After each, so that a suite that is stopped leaves what it has.
-      if (is_first_rank()) write_file_atomically(csv_of(arguments_), results_csv(results_));
+      do_on_first_rank(collectives_,
+                       [&] { write_file_atomically(csv_of(arguments_), results_csv(results_)); });
     }
   }
 
@@ -163,8 +168,7 @@ class Suite {
     if (is_first_rank()) log_error("eval", "{}", failures_.back());
   }
   [[noreturn]] void throw_failures() const {
-    throw UserError(fmt::format("{} could not be evaluated{}:\n{}",
-                                counted(std::ssize(failures_), "data set"),
+    throw UserError(fmt::format("{} could not be done{}:\n{}", counted(std::ssize(failures_), "evaluation"),
                                 results_.empty() ? "" : ", all others were", join(failures_, "\n")));
   }
 
@@ -178,12 +182,12 @@ class Suite {
 
 int eval_suite(const SuiteArguments& arguments, Ranks& ranks) {
   const SuiteConfig config = read_suite(arguments);
-  require_own_files(config);
   const std::vector<NamedPath> checkpoints = checkpoints_of(arguments);
+  require_own_files(config, checkpoints);
   const Collectives& collectives = connect_ranks(ranks, select_device(arguments.model.device), RankTimeouts(),
                                                  arguments.agreement, arguments.model.threads);
   collectives.announce(RankActivity::evaluation);
-  if (collectives.rank() == 0) prepare_output(arguments);
+  do_on_first_rank(collectives, [&] { prepare_output(arguments); });
   Suite suite(arguments, config, collectives);
   suite.open_sets();
   for (const NamedPath& checkpoint : checkpoints) suite.run(checkpoint);

@@ -18,6 +18,7 @@
 
 #include "cli/commands.h"
 #include "cli/output_file.h"
+#include "cli/seed_option.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/full_precision.h"
@@ -237,7 +238,7 @@ void add_capacity_command(CLI::App& group, Action& action) {
   command->add_option("--max-patterns", arguments->max_patterns, "Most patterns to try")
       ->capture_default_str()
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
-  command->add_option("--seed", arguments->seed, "Seed of the patterns")->capture_default_str();
+  add_seed_option(*command, arguments->seed, "Seed of the patterns");
   add_json_option(*command, arguments->json);
   command->callback([arguments, &action] { action = [arguments] { return measure_capacity(*arguments); }; });
 }

@@ -10,9 +10,21 @@
 #include "cloob/base/named_path.h"
 #include "cloob/config/config.h"
 #include "cloob/report/sweep.h"
+#include "cloob/run/judged_data.h"
 
 namespace cloob {
 namespace {
+
+// Of the folder of the run, or else, if that is not there yet or any more, what the sweep gave it.
+void add_settings(SweepRun& run, const std::optional<SweepSearch>& search) {
+  std::error_code ignored;
+  std::filesystem::path file = run.folder / "config.yaml";
+  if (!std::filesystem::exists(file, ignored)) file = run.folder.string() + ".yaml";
+  const auto config = read_settings_file(file, run.name);
+  if (!config) return;
+  run.config = setting_values(*config);
+  if (search) run.judged_on = judged_data(*config, search->metric);
+}
 
 SweepResults read_all_sweeps(const std::vector<std::string>& folders) {
   std::vector<SweepResults> sweeps;
@@ -21,12 +33,9 @@ SweepResults read_all_sweeps(const std::vector<std::string>& folders) {
     const auto [name, folder] = named_path(argument);
     sweeps.push_back(read_sweep_results(folder));
     if (folder.size() < argument.size()) sweeps.back().name = name;
+    for (SweepRun& run : sweeps.back().runs) add_settings(run, sweeps.back().search);
   }
-  SweepResults sweep = join_sweeps(std::move(sweeps));
-  for (SweepRun& run : sweep.runs) {
-    if (const auto config = read_run_settings(run.folder, run.name)) run.config = setting_values(*config);
-  }
-  return sweep;
+  return join_sweeps(std::move(sweeps));
 }
 
 nlohmann::ordered_json json_or_null(double value) {
@@ -58,6 +67,15 @@ nlohmann::ordered_json sweep_results(const SweepComparison& comparison,
                {"mean", json_or_null(result.summary.mean)},
                {"standard_deviation", json_or_null(result.summary.deviation)}};
       if (result.test) entry["test"] = json_of_test(*result.test, result.holm_p);
+    }
+    for (const BlockResult& result : metric.over_blocks) {
+      results["over_blocks"][metric.metric][comparison.values[result.value]] = {
+          {"blocks", result.test.count},
+          {"difference", json_or_null(result.test.mean)},
+          {"higher", result.test.num_positive},
+          {"lower", result.test.num_negative},
+          {"p_sign", json_or_null(result.test.sign_p)},
+          {"p_sign_holm", json_or_null(result.holm_sign_p)}};
     }
   }
   return results;

@@ -309,8 +309,19 @@ const ConfigNode* find_node(const ConfigNode& file, const Path& path) {
   return node;
 }
 
+// The name in "NAME.setting", where names and settings may contain dots: the shortest one with a setting after it, or else all
+// before the last dot. `any` begins the settings of a section with any name.
+std::string name_before_setting(const Description& description, const std::string& any,
+                                const std::string& text) {
+  for (std::size_t dot = text.find('.'); dot != text.npos; dot = text.find('.', dot + 1)) {
+    if (dot > 0 && description.find_setting(any + text.substr(dot)) != nullptr) return text.substr(0, dot);
+  }
+  const std::size_t last = text.rfind('.');
+  return last == text.npos ? "" : text.substr(0, last);
+}
+
 // The names of the sections of a map that occur in files and on the command line.
-std::vector<std::string> names_in(const std::vector<ConfigNode>& files,
+std::vector<std::string> names_in(const Description& description, const std::vector<ConfigNode>& files,
                                   const std::vector<Override>& overrides, const Path& path) {
   constexpr std::size_t kMaxNames = 1000;  // each adds all settings of its section
   std::vector<std::string> names;
@@ -328,10 +339,10 @@ std::vector<std::string> names_in(const std::vector<ConfigNode>& files,
   std::string prefix;
   for (const PathStep& step : path) prefix += step.name + ".";
   for (const Override& override_ : overrides) {
-    // The name in between may contain dots, the setting after it does not.
-    const std::size_t last_dot = override_.name.rfind('.');
-    if (override_.name.starts_with(prefix) && last_dot > prefix.size())
-      add(override_.name.substr(prefix.size(), last_dot - prefix.size()));
+    if (!override_.name.starts_with(prefix)) continue;
+    const std::string name =
+        name_before_setting(description, prefix + kAnyName, override_.name.substr(prefix.size()));
+    if (!name.empty()) add(name);
   }
   return names;
 }
@@ -340,9 +351,9 @@ void read_layers(const Description& description, const std::vector<ConfigNode>& 
                  const std::vector<Override>& overrides, bool is_written_by_hand, void* root,
                  Origins& origins) {
   origins.clear();
-  const Description with_names =
-      describe(*description.sections.front().type,
-               [&](const Path& path, const SectionMapType&) { return names_in(files, overrides, path); });
+  const Description with_names = describe(
+      *description.sections.front().type,
+      [&](const Path& path, const SectionMapType&) { return names_in(description, files, overrides, path); });
   Reader(with_names, root, origins).read(files, overrides, is_written_by_hand);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -10,6 +11,7 @@
 #include "cloob/base/named_path.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
+#include "cloob/data/bad_samples.h"
 #include "cloob/eval/feature_measures.h"
 #include "cloob/eval/probe/labeled_features.h"
 #include "cloob/eval/probe/linear_probe.h"
@@ -88,21 +90,44 @@ class ZeroShotEvaluation final : public Evaluation {
   ZeroShotPrompts prompts_;
 };
 
+// Reads no more labels than there are classes, and one.
+bool has_two_of_a_class(const LabeledSource& source) {
+  std::set<std::int64_t> seen;
+  for (std::int64_t index = 0; index < source.size(); ++index) {
+    try {
+      if (!seen.insert(source.label(index)).second) return true;
+    } catch (const BadSample&) {  // counted when it is encoded
+    }
+  }
+  return false;
+}
+
 // As `cloob eval linear-probe` with its defaults.
 class LinearProbeEvaluation final : public Evaluation {
  public:
-  LinearProbeEvaluation(const LinearProbeConfig& config, std::int64_t threads)
-      : train_(open_labeled_source(config.train, "train", threads)),
-        test_(open_labeled_source(config.test, "test", threads)),
+  LinearProbeEvaluation(const std::string& name, const LinearProbeConfig& config, std::int64_t threads)
+      : train_(open_labeled_source(config.train, kTrainSplit, threads)),
+        test_(open_labeled_source(config.test, kTestSplit, threads)),
         class_names_(class_names_of(*train_)),
         train_classes_(match_classes(class_names_, class_names_, config.train, config.train)),
         test_classes_(match_classes(class_names_, class_names_of(*test_), config.train, config.test)),
         stage_(config.features) {
     if (class_names_.size() < 2)
       throw_user_error("'{}' has a single class: there is nothing to tell apart", config.train);
+    if (are_same_images(config.train, kTrainSplit, config.test, kTestSplit)) {
+      throw_user_error(
+          "eval.linear_probe.{}: '{}' is both to learn from and to test on: name other images for one of them",
+          name, config.train);
+    }
+    if (!has_two_of_a_class(*train_)) {
+      throw_user_error(
+          "eval.linear_probe.{}: no class of '{}' has two images to learn from, so none can be kept for the choice of C: "
+          "name a folder with more",
+          name, config.train);
+    }
   }
 
-  std::vector<std::string> metric_names() const override { return names_of(named({}, 0)); }
+  std::vector<std::string> metric_names() const override { return names_of(named({}, {}, 0)); }
   NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
                    const Collectives& collectives) const override {
     EncodeOptions all = options;
@@ -111,13 +136,18 @@ class LinearProbeEvaluation final : public Evaluation {
     const auto test = encode_labeled(encoder, test_, test_classes_, stage_, options, collectives);
     const LogisticProbe probe =
         fit_logistic_probe(train, std::ssize(class_names_), /*c=*/std::nullopt, collectives);
-    return named(metrics_of(probe.classifier, test, collectives), num_rows_of_all(train, collectives));
+    return named(metrics_of(probe.classifier, test, collectives), probe, num_rows_of_all(train, collectives));
   }
 
  private:
-  NamedNumbers named(const ZeroShotMetrics& metrics, std::int64_t num_train) const {
+  static constexpr const char* kTrainSplit = "train";
+  static constexpr const char* kTestSplit = "test";
+
+  NamedNumbers named(const ZeroShotMetrics& metrics, const LogisticProbe& probe,
+                     std::int64_t num_train) const {
     return {{"lp_acc1", metrics.acc1},
             {"lp_mean_per_class_recall", metrics.mean_per_class_recall},
+            {"lp_c", probe.c},
             {"num_train", static_cast<double>(num_train)},
             {"num_samples", static_cast<double>(metrics.num_samples)},
             {"num_classes", static_cast<double>(class_names_.size())}};
@@ -198,7 +228,7 @@ EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
     entries.push_back({name, fmt::format("val/{}_", name), std::move(classes), schedule_of(eval, name)});
   }
   for (const auto& [name, config] : eval.linear_probe) {
-    const auto probe = std::make_shared<LinearProbeEvaluation>(config, data.threads);
+    const auto probe = std::make_shared<LinearProbeEvaluation>(name, config, data.threads);
     entries.push_back({name, fmt::format("val/{}_", name), probe, schedule_of(eval, name)});
   }
   require_known_names(eval, entries);

@@ -112,8 +112,19 @@ std::string without_suffix(const std::string& metric, std::string_view suffix) {
   return metric.substr(0, metric.size() - suffix.size());
 }
 
+// Of the names that an evaluation gives its counts: it has one number of classes for all its classifiers, "val/a_lp_acc1" and
+// "val/a_num_classes".
 std::optional<std::string> classes_prefix(const std::string& metric) {
-  return metric.ends_with("_acc1") ? std::optional(without_suffix(metric, "acc1")) : std::nullopt;
+  constexpr std::string_view kAccuracy = "acc1";
+  const bool is_accuracy = metric.ends_with("_acc1") || metric.ends_with("/acc1");
+  if (!is_accuracy) return std::nullopt;
+  std::string prefix = without_suffix(metric, kAccuracy);
+  for (const std::string_view classifier : {"lp_", "knn_"}) {
+    if (!prefix.ends_with(classifier)) continue;
+    const std::string shorter = without_suffix(prefix, classifier);
+    if (shorter.ends_with('_') || shorter.ends_with('/')) return shorter;
+  }
+  return prefix;
 }
 
 }  // namespace

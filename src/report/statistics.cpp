@@ -11,6 +11,8 @@ namespace cloob {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+// Of the values behind a difference, a few each by their own computation.
+constexpr double kRoundings = 8;
 
 // The continued fraction of the incomplete beta function by Lentz's method (DLMF 8.17.22). It converges quickly for
 // x < (a + 1) / (a + b + 2).
@@ -98,8 +100,14 @@ double sign_test_p(std::int64_t wins, std::int64_t losses) {
 
 double min_sign_test_p(std::int64_t count) { return sign_test_p(count, 0); }
 
-PairedTest paired_test(std::span<const double> differences) {
-  const Summary summary = summarize(differences);
+PairedTest paired_test(std::span<const double> differences_of_values, double scale) {
+  const double rounding = kRoundings * std::numeric_limits<double>::epsilon() * std::abs(scale);
+  const auto is_rounding = [rounding](double value) { return std::abs(value) <= rounding; };
+  std::vector<double> differences(differences_of_values.begin(), differences_of_values.end());
+  std::ranges::replace_if(differences, is_rounding, 0.0);
+  Summary summary = summarize(differences);
+  if (is_rounding(summary.mean)) summary.mean = 0;
+  if (is_rounding(summary.max - summary.min)) summary.deviation = differences.size() < 2 ? kNaN : 0;
   PairedTest test{.count = summary.count,
                   .mean = summary.mean,
                   .deviation = summary.deviation,
@@ -112,7 +120,7 @@ PairedTest paired_test(std::span<const double> differences) {
                   .sign_p = kNaN};
   if (differences.empty()) return test;
   test.sign_p = sign_test_p(test.num_positive, test.num_negative);
-  if (test.count < 2 || are_equal_up_to_rounding(differences)) return test;
+  if (test.count < 2 || test.deviation == 0) return test;
   const auto count = static_cast<double>(test.count);
   const double error = test.deviation / std::sqrt(count);
   const double reach = student_t_critical(0.05, count - 1) * error;

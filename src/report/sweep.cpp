@@ -213,6 +213,13 @@ std::optional<double> SweepRun::last_value(const std::string& metric) const {
   return evaluated ? evaluated : last_in(records, metric);
 }
 
+std::string SweepRun::setting(const std::string& setting_name) const {
+  for (const auto* known : {&config, &settings}) {
+    if (const auto found = known->find(setting_name); found != known->end()) return found->second;
+  }
+  return "";
+}
+
 std::vector<const SweepRun*> SweepResults::finals() const {
   std::vector<const SweepRun*> all;
   for (const SweepRun& run : runs) {
@@ -284,10 +291,16 @@ SweepResults join_sweeps(std::vector<SweepResults> sweeps) {
     keep_if_equal(joined.threads, sweep.threads);
     keep_if_equal(joined.precision, sweep.precision);
     keep_if_equal(joined.device, sweep.device);
-    if (!sweep.search || !joined.search || sweep.search->metric != joined.search->metric)
+    const bool is_same_search = sweep.search && joined.search &&
+                                sweep.search->metric == joined.search->metric &&
+                                sweep.search->better == joined.search->better;
+    if (!is_same_search)
       joined.search.reset();
+    else if (sweep.search->num_trials != joined.search->num_trials)
+      joined.search->num_trials = 0;
   }
   joined.axes.push_back(std::move(axis));
+  joined.is_joined = true;
   return joined;
 }
 

@@ -102,22 +102,6 @@ ChartSeries mean_curve(const std::string& name, const std::vector<const SweepRun
   return series;
 }
 
-std::string setting_of(const SweepRun& run, const std::string& name) {
-  for (const auto* settings : {&run.config, &run.settings}) {
-    if (const auto found = settings->find(name); found != settings->end()) return found->second;
-  }
-  return "";
-}
-
-std::string objective_of(const SweepSystem& system) {
-  for (const SweepRun* run : system.runs) {
-    const std::string loss = setting_of(*run, "loss.kind"), retrieval = setting_of(*run, "retrieval.kind");
-    if (loss.empty()) continue;
-    return retrieval.empty() || retrieval == "none" ? loss : fmt::format("{} with {}", loss, retrieval);
-  }
-  return "";
-}
-
 // Losses of different objectives have different scales and levels of chance.
 std::vector<std::vector<const SweepSystem*>> comparable(const std::vector<const SweepSystem*>& systems,
                                                         const MetricName& name) {

@@ -58,7 +58,9 @@ void collect_systems(const SweepResults& sweep, std::size_t axis, SweepCompariso
     };
     auto system = std::ranges::find_if(comparison.systems, is_same);
     if (system == comparison.systems.end())
-      system = comparison.systems.insert(system, SweepSystem{.block = block, .value = value});
+      system = comparison.systems.insert(
+          system,
+          SweepSystem{.block = block, .value = value, .sweep = sweep.is_joined ? run->values.back() : ""});
     system->runs.push_back(run);
   }
   std::ranges::stable_sort(comparison.systems, [](const SweepSystem& a, const SweepSystem& b) {
@@ -75,12 +77,19 @@ void choose_baseline(const std::string& name, SweepComparison& comparison) {
     }
     comparison.baseline = static_cast<std::size_t>(found - comparison.values.begin());
   }
-  std::vector<std::size_t> with_baseline;
+  // Each sweep by itself: another one may have trained and evaluated on other data.
   for (std::size_t i = 0; i < comparison.systems.size(); ++i) {
-    if (comparison.systems[i].value == comparison.baseline) with_baseline.push_back(i);
+    const SweepSystem& baseline = comparison.systems[i];
+    if (baseline.value != comparison.baseline) continue;
+    const auto is_of_sweep = [&](const SweepSystem& other) { return other.sweep == baseline.sweep; };
+    const bool is_only_one = std::ranges::count_if(comparison.systems, [&](const SweepSystem& other) {
+                               return is_of_sweep(other) && other.value == comparison.baseline;
+                             }) == 1;
+    const bool has_more_blocks = std::ranges::any_of(comparison.systems, [&](const SweepSystem& other) {
+      return is_of_sweep(other) && other.block != baseline.block;
+    });
+    if (is_only_one && has_more_blocks) comparison.shared_baselines.push_back(i);
   }
-  if (with_baseline.size() == 1 && comparison.blocks.size() > 1)
-    comparison.shared_baseline = with_baseline.front();
 }
 
 // Of finished runs, in the order of a report: R@5 before R@10.
@@ -161,25 +170,46 @@ void judge_chance(const SweepSystem& system, const MetricResult& metric, SystemR
   }
 }
 
-const SweepSystem* baseline_of(const SweepComparison& comparison, const SweepSystem& system) {
-  for (const SweepSystem& other : comparison.systems) {
-    if (other.block == system.block && other.value == comparison.baseline) return &other;
-  }
-  return comparison.shared_baseline ? &comparison.systems[*comparison.shared_baseline] : nullptr;
-}
+struct PairedValues {
+  std::vector<double> values = {}, baselines = {};
+};
 
-std::vector<double> paired_differences(const SweepSystem& system, const SweepSystem& baseline,
-                                       const std::string& metric) {
-  std::vector<double> differences;
+PairedValues paired_values(const SweepSystem& system, const SweepSystem& baseline,
+                           const std::string& metric) {
+  PairedValues pairs;
   std::set<std::int64_t> used;
   for (const SweepRun* run : system.runs) {
     const auto is_pair = [&](const SweepRun* other) { return other->seed == run->seed; };
     const auto other = std::ranges::find_if(baseline.runs, is_pair);
     if (other == baseline.runs.end() || !used.insert(run->seed).second) continue;
     const auto value = value_of(*run, metric), base = value_of(**other, metric);
-    if (value && base) differences.push_back(*value - *base);
+    if (!value || !base) continue;
+    pairs.values.push_back(*value);
+    pairs.baselines.push_back(*base);
   }
-  return differences;
+  return pairs;
+}
+
+double largest_magnitude(const PairedValues& pairs) {
+  double largest = 0;
+  for (const auto* values : {&pairs.values, &pairs.baselines}) {
+    for (const double value : *values) largest = std::max(largest, std::abs(value));
+  }
+  return largest;
+}
+
+void test_against(const SweepSystem& baseline, const SweepSystem& system, const MetricResult& metric,
+                  SystemResult& result) {
+  result.is_other_objective =
+      metric.name.group == MetricGroup::loss && objective_of(system) != objective_of(baseline);
+  if (result.is_other_objective) return;
+  const PairedValues pairs = paired_values(system, baseline, metric.metric);
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < pairs.values.size(); ++i)
+    differences.push_back(pairs.values[i] - pairs.baselines[i]);
+  result.test = paired_test(differences, largest_magnitude(pairs));
+  result.paired_mean = summarize(pairs.values).mean;
+  result.paired_baseline_mean = summarize(pairs.baselines).mean;
 }
 
 SystemResult system_result(const SweepComparison& comparison, std::size_t index, const MetricResult& metric) {
@@ -192,8 +222,8 @@ SystemResult system_result(const SweepComparison& comparison, std::size_t index,
   result.summary = summarize(values);
   judge_chance(system, metric, result);
   if (system.value == comparison.baseline) return result;
-  if (const SweepSystem* baseline = baseline_of(comparison, system))
-    result.test = paired_test(paired_differences(system, *baseline, metric.metric));
+  if (const auto baseline = comparison.baseline_of(system))
+    test_against(comparison.systems[*baseline], system, metric, result);
   return result;
 }
 
@@ -210,16 +240,19 @@ void correct_for_comparisons(MetricResult& metric) {
 
 // Blocks without a baseline of their own would not be independent.
 void test_over_blocks(const SweepComparison& comparison, MetricResult& metric) {
-  if (comparison.blocks.size() < 2 || comparison.shared_baseline) return;
+  if (comparison.blocks.size() < 2 || !comparison.shared_baselines.empty()) return;
   for (std::size_t value = 0; value < comparison.values.size(); ++value) {
     if (value == comparison.baseline) continue;
     std::vector<double> differences;
+    double largest = 0;
     for (const SystemResult& result : metric.systems) {
-      if (comparison.systems[result.system].value == value && result.test && result.test->count > 0)
-        differences.push_back(result.test->mean);
+      if (comparison.systems[result.system].value != value || !result.test || result.test->count == 0)
+        continue;
+      differences.push_back(result.test->mean);
+      largest = std::max({largest, std::abs(result.paired_mean), std::abs(result.paired_baseline_mean)});
     }
     if (!differences.empty())
-      metric.over_blocks.push_back({.value = value, .test = paired_test(differences)});
+      metric.over_blocks.push_back({.value = value, .test = paired_test(differences, largest)});
   }
 }
 
@@ -244,9 +277,32 @@ const MetricResult* SweepComparison::main_result() const {
   return found == metrics.end() ? nullptr : &*found;
 }
 
+std::optional<std::size_t> SweepComparison::baseline_of(const SweepSystem& system) const {
+  for (std::size_t i = 0; i < systems.size(); ++i) {
+    if (systems[i].block == system.block && systems[i].value == baseline) return i;
+  }
+  for (const std::size_t shared : shared_baselines) {
+    if (systems[shared].sweep == system.sweep) return shared;
+  }
+  return std::nullopt;
+}
+
 std::string SweepComparison::label_of(const SweepSystem& system) const {
   const std::string& block = blocks[system.block];
   return block.empty() ? values[system.value] : fmt::format("{} ({})", values[system.value], block);
+}
+
+std::string objective_of(const SweepSystem& system) {
+  for (const SweepRun* run : system.runs) {
+    const std::string loss = run->setting("loss.kind"), retrieval = run->setting("retrieval.kind");
+    if (!loss.empty())
+      return retrieval.empty() || retrieval == "none" ? loss : fmt::format("{} with {}", loss, retrieval);
+  }
+  // The plan alone has what the recipe says, not what follows from it.
+  for (const SweepRun* run : system.runs) {
+    if (const std::string objective = run->setting("objective"); !objective.empty()) return objective;
+  }
+  return "";
 }
 
 SweepComparison compare_sweep(const SweepResults& sweep, const SweepOptions& options) {

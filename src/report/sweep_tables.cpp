@@ -355,9 +355,10 @@ std::vector<ReportTable> sweep_tables(const SweepResults& sweep, const SweepComp
 std::string sweep_csv(const SweepResults& sweep, const SweepComparison& comparison) {
   std::vector<std::string> header;
   for (const SweepAxis& axis : sweep.axes) header.push_back(axis.name);
-  for (const char* name :
-       {"metric", "better", "seeds", "mean", "standard_deviation", "min", "max", "chance", "pairs",
-        "difference", "low_95", "high_95", "t", "p_t", "p_t_holm", "seeds_higher", "seeds_lower", "p_sign"})
+  for (const char* name : {"metric",       "better",      "seeds",  "mean",        "standard_deviation",
+                           "min",          "max",         "chance", "pairs",       "difference",
+                           "low_95",       "high_95",     "t",      "p_t",         "p_t_holm",
+                           "pairs_higher", "pairs_lower", "p_sign", "p_sign_holm", "pairs_are"})
     header.emplace_back(name);
   std::string csv;
   const auto add_line = [&](const std::vector<std::string>& cells) {
@@ -384,8 +385,28 @@ std::string sweep_csv(const SweepResults& sweep, const SweepComparison& comparis
         row.push_back(fmt::format("{}", test.num_positive));
         row.push_back(fmt::format("{}", test.num_negative));
         row.push_back(csv_value(test.sign_p));
+        row.emplace_back();
+        row.emplace_back("seeds");
       }
       row.resize(header.size());
+      add_line(row);
+    }
+    for (const BlockResult& result : metric.over_blocks) {
+      std::map<std::string, std::string> cells = {
+          {"metric", metric.metric},
+          {"better", std::string(enum_name(metric.name.better))},
+          {"pairs", fmt::format("{}", result.test.count)},
+          {"difference", csv_value(result.test.mean)},
+          {"pairs_higher", fmt::format("{}", result.test.num_positive)},
+          {"pairs_lower", fmt::format("{}", result.test.num_negative)},
+          {"p_sign", csv_value(result.test.sign_p)},
+          {"p_sign_holm", csv_value(result.holm_sign_p)},
+          {"pairs_are", "blocks"}};
+      std::vector<std::string> row;
+      for (const SweepAxis& axis : sweep.axes)
+        row.push_back(axis.name == comparison.axis ? comparison.values[result.value] : "");
+      for (std::size_t column = row.size(); column < header.size(); ++column)
+        row.push_back(cells[header[column]]);
       add_line(row);
     }
   }

@@ -17,8 +17,15 @@ constexpr double kSignificant = 0.05;
 
 // "ahead of" if the metric says which values are better.
 std::string_view position_word(Better better, double difference) {
+  if (difference == 0) return "equal to";
   if (better == Better::neither) return difference > 0 ? "above" : "below";
   return (difference > 0) == (better == Better::higher) ? "ahead of" : "behind";
+}
+
+// "ahead", without saying of what.
+std::string_view without_object(std::string_view position) {
+  if (position == "ahead of") return "ahead";
+  return position == "equal to" ? "equal" : position;
 }
 
 std::string capitalized(std::string text) {
@@ -33,58 +40,69 @@ const SystemResult* result_of(const MetricResult& metric, std::size_t system) {
 }
 
 // "CLOOB (38.1 %)", in a block "CLOOB (model=RN50; 38.1 %)".
-std::string with_mean(const SweepComparison& comparison, const MetricResult& metric, std::size_t system) {
-  const SweepSystem& of = comparison.systems[system];
-  const SystemResult* const result = result_of(metric, system);
-  if (result == nullptr) return comparison.label_of(of);
-  const std::string& block = comparison.blocks[of.block];
-  return fmt::format("{} ({}{}{})", comparison.values[of.value], block, block.empty() ? "" : "; ",
-                     value_text(metric.name, result->summary.mean));
+std::string with_mean(const SweepComparison& comparison, const MetricName& name, const SweepSystem& system,
+                      double mean) {
+  const std::string& block = comparison.blocks[system.block];
+  return fmt::format("{} ({}{}{})", comparison.values[system.value], block, block.empty() ? "" : "; ",
+                     value_text(name, mean));
 }
 
-std::size_t baseline_index(const SweepComparison& comparison, const SweepSystem& system) {
-  for (std::size_t i = 0; i < comparison.systems.size(); ++i) {
-    const SweepSystem& other = comparison.systems[i];
-    if (other.block == system.block && other.value == comparison.baseline) return i;
-  }
-  return comparison.shared_baseline.value_or(comparison.systems.size());
+// " by 3.1 points", unless there is nothing between them.
+std::string by_size(const MetricName& name, double difference) {
+  return difference == 0 ? "" : fmt::format(" by {}", difference_text(name, std::abs(difference)));
 }
 
-// What the seeds say about one system and the baseline of its block.
+// Whether there is a seed with which both have finished.
+bool share_a_seed(const SweepSystem& a, const SweepSystem& b) {
+  return std::ranges::any_of(a.runs, [&](const SweepRun* run) {
+    return run->is_done() && std::ranges::any_of(b.runs, [&](const SweepRun* other) {
+             return other->is_done() && other->seed == run->seed;
+           });
+  });
+}
+
+// What the seeds say about one system and the baseline of its block; of a single seed, without what leads to it.
 std::string sentence_over_seeds(const SweepComparison& comparison, const MetricResult& metric,
                                 const SystemResult& result) {
   const SweepSystem& system = comparison.systems[result.system];
-  const std::size_t base = baseline_index(comparison, system);
-  if (base == comparison.systems.size() || !result.test) return {};
+  const auto base_index = comparison.baseline_of(system);
+  if (!base_index) return {};
+  const SweepSystem& base = comparison.systems[*base_index];
   const std::string label = comparison.label_of(system);
-  const std::string with = with_mean(comparison, metric, result.system),
-                    with_base = with_mean(comparison, metric, base);
+  if (result.is_other_objective) {
+    return fmt::format("{} ({}) and {} ({}): losses of different objectives cannot be compared.", label,
+                       objective_of(system), comparison.label_of(base), objective_of(base));
+  }
+  if (!result.test) return {};
   const PairedTest& test = *result.test;
-  const std::string size = difference_text(metric.name, std::abs(test.mean));
-  const std::string_view position = position_word(metric.name.better, test.mean);
   if (test.count == 0) {
-    return fmt::format("{} and {} cannot be compared: there is no seed with which both have finished.", label,
-                       comparison.label_of(comparison.systems[base]));
+    return fmt::format("{} and {} cannot be compared: there is no seed with which both have {}.", label,
+                       comparison.label_of(base), share_a_seed(system, base) ? "a number" : "finished");
   }
-  if (test.count == 1) {
-    return fmt::format("From a single seed nothing can be concluded; with it, {} is {} {} by {}.", with,
-                       position, with_base, size);
-  }
+  const std::string with = with_mean(comparison, metric.name, system, result.paired_mean),
+                    with_base = with_mean(comparison, metric.name, base, result.paired_baseline_mean);
+  const std::string size = by_size(metric.name, test.mean);
+  const std::string_view position = position_word(metric.name.better, test.mean);
+  if (test.count == 1) return fmt::format("{} is {} {}{}", with, position, with_base, size);
   if (std::isnan(test.p)) {
     return fmt::format(
-        "{} and {} differ by exactly {} with each of {} seeds, and without any spread a t-test is not defined.",
-        with, with_base, size, count_word(test.count));
+        "{} is {} {}{} with each of {} seeds, and without any spread a t-test is not defined.", with,
+        position, with_base,
+        test.mean == 0 ? "" : " by exactly " + difference_text(metric.name, std::abs(test.mean)),
+        count_word(test.count));
   }
   const double sign = test.mean < 0 ? -1 : 1;
   const std::string interval = interval_text(metric.name, std::min(sign * test.low, sign * test.high),
                                              std::max(sign * test.low, sign * test.high));
   if (result.holm_p < kSignificant) {
-    return fmt::format("{} is {} {} by {} (95 % interval {}, {}).", with, position, with_base, size, interval,
+    return fmt::format("{} is {} {}{} (95 % interval {}, {}).", with, position, with_base, size, interval,
                        p_phrase(result.holm_p));
   }
-  return fmt::format(
-      "No difference between {} and {} can be concluded: {} is {} by {} (95 % interval {}, {}).", with,
-      with_base, label, position == "ahead of" ? "ahead" : position, size, interval, p_phrase(result.holm_p));
+  return fmt::format("No difference between {} and {} can be concluded: {} (95 % interval {}, {}).", with,
+                     with_base,
+                     test.mean == 0 ? "on average they are equal"
+                                    : fmt::format("{} is {}{}", label, without_object(position), size),
+                     interval, p_phrase(result.holm_p));
 }
 
 // How the intervals and p values above came about.
@@ -112,17 +130,23 @@ std::string sentence_over_blocks(const SweepComparison& comparison, const Metric
   const std::int64_t wins = metric.name.better == Better::lower ? test.num_negative : test.num_positive;
   const std::string_view word = metric.name.better == Better::neither ? "above" : "ahead of";
   const std::string_view average = position_word(metric.name.better, test.mean);
-  return fmt::format("{} is {} {} in {} of {} and on average {} by {} ({}{}).", value, word, base, wins,
-                     test.count, average == "ahead of" ? "ahead" : average,
-                     difference_text(metric.name, std::abs(test.mean)), p_phrase(result.holm_sign_p),
+  return fmt::format("{} is {} {} in {} of {} and on average {}{} ({}{}).", value, word, base, wins,
+                     test.count, without_object(average), by_size(metric.name, test.mean),
+                     p_phrase(result.holm_sign_p),
                      result.holm_sign_p < kSignificant ? "" : ", so that no difference can be concluded");
+}
+
+std::int64_t most_blocks(const MetricResult& metric) {
+  std::int64_t most = 0;
+  for (const BlockResult& result : metric.over_blocks) most = std::max(most, result.test.count);
+  return most;
 }
 
 // What stands before and after the sentences over blocks.
 std::string frame_of_blocks(const SweepComparison& comparison, const MetricResult& metric,
                             const std::vector<std::string>& sentences) {
-  std::int64_t most = 0, clear = 0, tests = 0;
-  for (const BlockResult& result : metric.over_blocks) most = std::max(most, result.test.count);
+  const std::int64_t most = most_blocks(metric);
+  std::int64_t clear = 0, tests = 0;
   for (const SystemResult& result : metric.systems) {
     if (!result.test || std::isnan(result.test->p)) continue;
     ++tests;
@@ -145,6 +169,44 @@ std::string frame_of_blocks(const SweepComparison& comparison, const MetricResul
   return text + ".";
 }
 
+constexpr std::size_t kMaxSentences = 6;
+
+void shorten(std::vector<std::string>& sentences) {
+  if (sentences.size() <= kMaxSentences) return;
+  const auto left_out = static_cast<std::int64_t>(sentences.size() - kMaxSentences);
+  sentences.resize(kMaxSentences);
+  sentences.push_back(fmt::format("{} in the table.", counted(left_out, "more comparison")));
+}
+
+std::string verdict_over_blocks(const SweepComparison& comparison, const MetricResult& metric) {
+  std::vector<std::string> sentences;
+  for (const BlockResult& result : metric.over_blocks)
+    sentences.push_back(sentence_over_blocks(comparison, metric, result));
+  if (sentences.empty()) return {};
+  shorten(sentences);
+  return frame_of_blocks(comparison, metric, sentences);
+}
+
+std::string verdict_over_seeds(const SweepComparison& comparison, const MetricResult& metric) {
+  std::vector<std::string> sentences, of_one_seed;
+  for (const SystemResult& result : metric.systems) {
+    std::string sentence = sentence_over_seeds(comparison, metric, result);
+    const bool is_of_one_seed = result.test && result.test->count == 1;
+    if (!sentence.empty()) (is_of_one_seed ? of_one_seed : sentences).push_back(std::move(sentence));
+  }
+  if (!of_one_seed.empty()) {
+    sentences.push_back(fmt::format("From a single seed nothing can be concluded; with it, {}.",
+                                    list_text(of_one_seed, kMaxSentences)));
+  }
+  if (sentences.empty()) {
+    return fmt::format("Nothing can be concluded: '{}' has no finished run to compare with.",
+                       comparison.values[comparison.baseline]);
+  }
+  shorten(sentences);
+  if (std::string tests = sentence_about_tests(metric); !tests.empty()) sentences.push_back(std::move(tests));
+  return join(sentences, " ");
+}
+
 std::int64_t most_seeds(const MetricResult& metric) {
   std::int64_t most = 0;
   for (const SystemResult& result : metric.systems) {
@@ -159,6 +221,42 @@ std::string sentence_about_seeds(std::int64_t seeds) {
       "With {} seeds a sign test cannot be below p = {:.4g}, whatever comes out; the t-test can, but it takes for granted that "
       "differences between seeds are normally distributed, which so few cannot show.",
       count_word(seeds), min_sign_test_p(seeds));
+}
+
+bool has_finished(const SweepSystem& system) {
+  return std::ranges::any_of(system.runs, [](const SweepRun* run) { return run->is_done(); });
+}
+
+// Those that sentences about the metric cannot speak of.
+std::string sentence_about_missing(const SweepComparison& comparison, const MetricResult& metric) {
+  std::vector<std::string> missing;
+  for (std::size_t value = 0; value < comparison.values.size(); ++value) {
+    std::vector<std::string> without_run, without_number;
+    std::size_t of_value = 0;
+    for (std::size_t i = 0; i < comparison.systems.size(); ++i) {
+      const SweepSystem& system = comparison.systems[i];
+      if (system.value != value) continue;
+      ++of_value;
+      if (result_of(metric, i) == nullptr)
+        (has_finished(system) ? without_number : without_run).push_back(comparison.label_of(system));
+    }
+    for (const auto& [labels, reason] : {std::pair(&without_run, "no finished run"),
+                                         std::pair(&without_number, "not a number in any finished run")}) {
+      if (labels->size() == of_value) *labels = {comparison.values[value]};
+      for (const std::string& label : *labels) missing.push_back(fmt::format("{} ({})", label, reason));
+    }
+  }
+  return missing.empty() ? "" : fmt::format("Without a result: {}.", list_text(missing));
+}
+
+// In a verdict over blocks, which has no sentences over seeds.
+std::string sentence_about_objectives(const SweepComparison& comparison, const MetricResult& metric) {
+  std::vector<std::string> labels;
+  for (const SystemResult& result : metric.systems) {
+    if (result.is_other_objective) labels.push_back(comparison.label_of(comparison.systems[result.system]));
+  }
+  if (labels.empty()) return {};
+  return fmt::format("Losses of different objectives cannot be compared: {} left out.", list_text(labels));
 }
 
 std::vector<std::string> labels_at_chance(const SweepComparison& comparison, const MetricResult& metric) {
@@ -237,7 +335,11 @@ std::string sentence_about_others(const SweepComparison& comparison, const Metri
 }
 
 std::string sentence_about_trials(const SweepResults& sweep) {
-  if (!sweep.search || sweep.choices.empty()) return {};
+  if (sweep.choices.empty()) return {};
+  if (!sweep.search) {
+    return "The sweeps did not choose among trials in the same way: the one that had more of them, or the better measure, is at "
+           "an advantage.";
+  }
   std::set<std::int64_t> numbers;
   for (const SweepChoice& choice : sweep.choices) {
     numbers.insert(std::ranges::count_if(choice.trials,
@@ -273,19 +375,16 @@ std::string sentence_of_one_value(const SweepComparison& comparison, const Metri
 }
 
 std::string trials_on_reported_data(const SweepResults& sweep) {
-  const auto data_of = [](const SweepRun& run) {
-    const auto found = run.config.find("data.val");
-    return found == run.config.end() ? std::string() : found->second;
-  };
   for (const SweepRun& trial : sweep.runs) {
-    if (!trial.is_trial || data_of(trial).empty()) continue;
+    if (!trial.is_trial) continue;
     for (const SweepRun* run : sweep.finals()) {
-      if (run->values == trial.values && data_of(*run) == data_of(trial)) {
-        return fmt::format(
-            "Trials were judged on the same data ({}) as the final runs: what was chosen on them looks better than it is. Give "
-            "trials another data.val.",
-            data_of(trial));
-      }
+      if (run->values != trial.values) continue;
+      const auto shared = std::ranges::find_first_of(trial.judged_on, run->judged_on);
+      if (shared == trial.judged_on.end()) continue;
+      return fmt::format(
+          "Trials were judged on the same data ({}) as the final runs: what was chosen on them looks better than it is. Give "
+          "the trials other data to be judged on.",
+          *shared);
     }
   }
   return {};
@@ -334,7 +433,6 @@ std::string count_word(std::int64_t count) {
 }
 
 std::vector<std::string> sweep_verdict(const SweepResults& sweep, const SweepComparison& comparison) {
-  constexpr std::size_t kMaxSentences = 6;
   std::vector<std::string> verdict;
   const MetricResult* const main = comparison.main_result();
   const std::string status = sentence_about_status(sweep);
@@ -348,41 +446,31 @@ std::vector<std::string> sweep_verdict(const SweepResults& sweep, const SweepCom
     return verdict;
   }
   const std::vector<std::string> at_chance = labels_at_chance(comparison, *main);
-  std::string first;
-  if (!at_chance.empty() && at_chance.size() == main->systems.size())
-    first = "Nothing can be concluded: no system has left the level of chance. ";
-  if (comparison.values.size() < 2) {
-    verdict.push_back(first + sentence_of_one_value(comparison, *main));
-    add_if_any(verdict, status);
+  const std::string missing = sentence_about_missing(comparison, *main);
+  if (!at_chance.empty() && at_chance.size() == main->systems.size()) {
+    verdict.push_back(fmt::format("Nothing can be concluded: no system has left the level of chance. {}: {}.",
+                                  capitalized(main->name.label), list_text(at_chance)));
+    for (const std::string& text : {missing, status}) add_if_any(verdict, text);
     return verdict;
   }
-  std::vector<std::string> sentences;
-  for (const BlockResult& result : main->over_blocks)
-    sentences.push_back(sentence_over_blocks(comparison, *main, result));
-  const bool is_over_blocks = !sentences.empty();
-  if (!is_over_blocks) {
-    for (const SystemResult& result : main->systems)
-      add_if_any(sentences, sentence_over_seeds(comparison, *main, result));
+  if (comparison.values.size() < 2) {
+    verdict.push_back(sentence_of_one_value(comparison, *main));
+    for (const std::string& text : {missing, status}) add_if_any(verdict, text);
+    return verdict;
   }
-  if (sentences.size() > kMaxSentences) {
-    const auto left_out = static_cast<std::int64_t>(sentences.size() - kMaxSentences);
-    sentences.resize(kMaxSentences);
-    sentences.push_back(fmt::format("{} in the table.", counted(left_out, "more comparison")));
-  }
-  if (sentences.empty()) {
-    sentences.push_back(fmt::format("Nothing can be concluded: '{}' has no finished run to compare with.",
-                                    comparison.values[comparison.baseline]));
-  } else if (!is_over_blocks) {
-    add_if_any(sentences, sentence_about_tests(*main));
-  }
-  verdict.push_back(
-      fmt::format("{}{}: {}", first, capitalized(main->name.label),
-                  is_over_blocks ? frame_of_blocks(comparison, *main, sentences) : join(sentences, " ")));
-  if (!at_chance.empty() && first.empty()) {
+  // What leads is what can conclude something: the sign test over blocks, or, if they are too few, each of them by itself.
+  const std::string over_blocks = verdict_over_blocks(comparison, *main);
+  const bool blocks_lead = !over_blocks.empty() && min_sign_test_p(most_blocks(*main)) < kSignificant;
+  verdict.push_back(fmt::format("{}: {}", capitalized(main->name.label),
+                                blocks_lead ? over_blocks : verdict_over_seeds(comparison, *main)));
+  if (!blocks_lead) add_if_any(verdict, over_blocks);
+  if (blocks_lead) add_if_any(verdict, sentence_about_objectives(comparison, *main));
+  if (!at_chance.empty()) {
     verdict.push_back(fmt::format(
         "Still at the level of chance: {}. What was measured says nothing about how a system does once it has left it.",
         list_text(at_chance)));
   }
+  add_if_any(verdict, missing);
   add_if_any(verdict, status);
   add_if_any(verdict, sentence_about_seeds(most_seeds(*main)));
   if (comparison.blocks.size() == 1) add_if_any(verdict, sentence_about_others(comparison, *main));
@@ -415,17 +503,17 @@ std::vector<std::string> sweep_problems(const SweepResults& sweep, const SweepCo
   if (!nan.empty())
     problems.push_back("Not a number, and left out of means and tests: " + list_text(nan, kMaxNames) + ".");
   for (std::size_t i = 0; i < comparison.systems.size(); ++i) {
-    if (baseline_index(comparison, comparison.systems[i]) == comparison.systems.size()) {
+    if (!comparison.baseline_of(comparison.systems[i])) {
       problems.push_back(
           fmt::format("{} is not compared: there is no {} with the same values of the other axes.",
                       comparison.label_of(comparison.systems[i]), comparison.values[comparison.baseline]));
     }
   }
-  if (comparison.shared_baseline) {
+  for (const std::size_t shared : comparison.shared_baselines) {
     problems.push_back(fmt::format(
-        "{} is the only run of its kind: everything is compared with it, also for other values of {}.",
-        comparison.label_of(comparison.systems[*comparison.shared_baseline]),
-        join(comparison.block_axes, ", ")));
+        "{} is the only run of its kind: everything{} is compared with it, also for other values of {}.",
+        comparison.label_of(comparison.systems[shared]),
+        comparison.systems[shared].sweep.empty() ? "" : " of its sweep", join(comparison.block_axes, ", ")));
   }
   add_if_any(problems, trials_on_reported_data(sweep));
   return problems;

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <filesystem>
 #include <memory>
 #include <string_view>
 
-#include "cloob/base/text.h"
+#include "cloob/base/files.h"
+#include "cloob/config/config.h"
+#include "cloob/text/tokenizer.h"
 
 namespace cloob {
 namespace {
@@ -27,24 +30,51 @@ class Hasher {
   std::unique_ptr<XXH3_state_t, Free> state_;
 };
 
-std::string numbers(const std::vector<double>& values) {
-  std::string text;
-  for (const double value : values) text += shortest(value) + " ";
+// Without what only training uses.
+ModelConfig settings_of_features(ModelConfig model) {
+  model.image.patch_dropout = 0;
+  model.image.activation = model.image_activation();  // unset is the same as that of the model
+  model.round_init_to_fp16 = false;
+  return model;
+}
+
+// What is reset here is what training does to images; a setting that is new counts until it is.
+ImageConfig settings_of_features(ImageConfig image) {
+  const ImageConfig usual;
+  if (image.interpolation == Interpolation::random) image.interpolation = Interpolation::bicubic;
+  image.decode = usual.decode;
+  image.train_crop = usual.train_crop;
+  image.crop_scale = usual.crop_scale;
+  image.crop_ratio = usual.crop_ratio;
+  image.squash_size = usual.squash_size;
+  image.horizontal_flip_probability = usual.horizontal_flip_probability;
+  image.color_jitter = usual.color_jitter;
+  image.color_jitter_probability = usual.color_jitter_probability;
+  image.gray_scale_probability = usual.gray_scale_probability;
+  return image;
+}
+
+// Where the files lie says nothing about what is in them.
+TextConfig settings_of_features(TextConfig text) {
+  text.model_file.clear();
+  text.vocabulary_file.clear();
   return text;
 }
 
 }  // namespace
 
 std::string model_hash(const LoadedModel& loaded) {
-  const ImageConfig& image = loaded.config.image;
+  const RunConfig& config = loaded.config;
   Hasher hasher;
   for (const auto& [name, tensor] : loaded.task->weights()) {
     const at::Tensor weights = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
     hasher.add(fmt::format("{} {}\n", name, fmt::join(weights.sizes(), " ")));
     hasher.add({static_cast<const char*>(weights.const_data_ptr()), weights.nbytes()});
   }
-  hasher.add(fmt::format("{} {} {}{}", enum_name(loaded.config.model.activation),
-                         enum_name(image.resize_mode), numbers(image.mean), numbers(image.std)));
+  hasher.add(print_config(settings_of_features(config.model)) +
+             print_config(settings_of_features(config.image)) +
+             print_config(settings_of_features(config.text)));
+  hasher.add(loaded.has_tokenizer ? read_file(tokenizer_file(config.text)) : "images only");
   return hasher.digits();
 }
 

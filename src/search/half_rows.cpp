@@ -1,12 +1,10 @@
 #include "cloob/search/half_rows.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <c10/util/Half.h>
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
 #include "cloob/base/error.h"
 #include "cloob/base/parallel.h"

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 void add_images(const fs::path& folder, std::vector<fs::path>& files) {
   const auto first = std::ssize(files);
   UndecodedFiles undecoded;
+  std::int64_t num_links = 0;
   std::error_code error;
   for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
@@ -27,13 +28,17 @@ void add_images(const fs::path& folder, std::vector<fs::path>& files) {
     if (entry->path().filename().string().starts_with('.'))
       entry.disable_recursion_pending();
     else if (entry->is_directory(ignored))
-      continue;
+      num_links += entry->is_symlink(ignored) ? 1 : 0;
     else if (has_image_name(entry->path()))
       files.push_back(entry->path());
     else
       undecoded.add(entry->path());
   }
   if (error) throw_user_error("cannot list the folder '{}': {}", folder.string(), error.message());
+  if (num_links > 0)
+    log_warning("search",
+                "'{}': symbolic links to folders are not followed ({} left out): name these folders too",
+                folder.string(), with_thousands(num_links));
   if (std::ssize(files) == first) {
     throw_user_error("'{}' has no {} file{}: name a folder of images, a table (.csv, .tsv) or shards ('{}')",
                      folder.string(), kImageExtensions,

@@ -31,21 +31,25 @@ TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string>
   return batch;
 }
 
+std::filesystem::path tokenizer_file(const TextConfig& config) {
+  if (config.tokenizer == TokenizerKind::sentencepiece) return config.model_file;
+  if (!config.vocabulary_file.empty()) return config.vocabulary_file;
+  return find_resource("bpe_simple_vocab_16e6.txt.gz");
+}
+
 std::shared_ptr<const Tokenizer> make_tokenizer(const TextConfig& config) {
   config.validate();
   switch (config.tokenizer) {
     case TokenizerKind::clip: {
       if (!config.model_file.empty())
         log_warning("text", "text.model_file has no effect with text.tokenizer clip");
-      const auto vocabulary = config.vocabulary_file.empty() ? find_resource("bpe_simple_vocab_16e6.txt.gz")
-                                                             : std::filesystem::path(config.vocabulary_file);
-      return std::make_shared<ClipTokenizer>(vocabulary, config.truncation);
+      return std::make_shared<ClipTokenizer>(tokenizer_file(config), config.truncation);
     }
     case TokenizerKind::sentencepiece:
       if (!config.vocabulary_file.empty()) {
         log_warning("text", "text.vocabulary_file has no effect with text.tokenizer sentencepiece");
       }
-      return std::make_shared<SentencePieceTokenizer>(config.model_file);
+      return std::make_shared<SentencePieceTokenizer>(tokenizer_file(config));
   }
   CLOOB_CHECK(false, "unknown tokenizer");
 }

@@ -4,9 +4,9 @@
 #include "cloob/base/files.h"
 #include "cloob/base/text.h"
 #include "cloob/config/config.h"
-#include "cloob/run/dry_run.h"
 #include "cloob/eval/prompts.h"
 #include "cloob/eval/suite/suite_config.h"
+#include "cloob/run/dry_run.h"
 #include "cloob/run/run_config.h"
 #include "support/support.h"
 

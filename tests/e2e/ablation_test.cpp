@@ -246,6 +246,21 @@ TEST_F(Ablation, GoesOnAfterARunThatFails) {
   EXPECT_THAT(statuses_of("failing"), ::testing::Each("done"));
 }
 
+TEST_F(Ablation, WarnsOfTrialsOnTheDataOfTheReport) {
+  const auto warnings = [](const std::string& name, const std::string& data) {
+    std::string text = kSweep;
+    text.replace(text.find("train.steps: 4"), 14, "train.steps: 4, data.val: '" + data + "'");
+    write_file_atomically(tiny_project() / (name + ".yaml"), text);
+    const ProgramResult result = ablate(name, {"--dry-run"}, name + ".yaml");
+    EXPECT_EQ(result.exit_status, 0) << result.errors;
+    return result.errors;
+  };
+  const std::string same = warnings("same", "./data/../data/validation/*0.tar");
+  EXPECT_THAT(same, ::testing::HasSubstr("trials are chosen by val/image_to_text_R@5 on '"));
+  EXPECT_THAT(same, ::testing::HasSubstr("looks better than it is"));
+  EXPECT_THAT(warnings("apart", "data/train/*.tar"), ::testing::Not(::testing::HasSubstr("looks better")));
+}
+
 TEST_F(Ablation, RefusesWhatItCannotDo) {
   write_file_atomically(tiny_project() / "other.yaml",
                         std::string(kSweep) + "exclude: [{objective: CLIP}]\n");

@@ -51,19 +51,39 @@ class Probe : public ::testing::Test {
 
 TEST_F(Probe, AProbeDuringTrainingGivesWhatTheCommandGives) {
   const std::string setting = "--eval.linear_probe.held.";
-  run({"train", "tiny.yaml", "--run-dir", "probed", "--train.steps", "2", "--train.precision", "fp32", setting + "train", kImages,
-       setting + "test", kImages, setting + "features", "unit"});
+  // Copies under another name, so that they count as other images.
+  const std::string learned = "data/learned";
+  fs::copy(tiny_project() / kImages, tiny_project() / learned, fs::copy_options::recursive);
+  const ProgramResult trained =
+      run_cloob(tiny_project(), {"train", "tiny.yaml", "--run-dir", "probed", "--train.steps", "2",
+                                 "--train.precision", "fp32", setting + "train", learned, setting + "test",
+                                 kImages, setting + "features", "unit"});
+  ASSERT_EQ(trained.exit_status, 0) << trained.errors;
+  EXPECT_THAT(trained.errors, ::testing::Not(::testing::HasSubstr("linear probe: C")));
   Json last;
   for (const std::string& line : read_lines(tiny_project() / "probed" / "metrics.jsonl")) {
     Json json = Json::parse(line);
     if (json.contains("val/held_lp_acc1")) last = std::move(json);
   }
   ASSERT_FALSE(last.is_null());
-  const Json alone = Json::parse(run({"eval", "linear-probe", "probed", "--train", kImages, "--test", kImages,
+  const Json alone = Json::parse(run({"eval", "linear-probe", "probed", "--train", learned, "--test", kImages,
                                       "--features", "unit", "--json", "-"}));
+  EXPECT_EQ(last["val/held_lp_c"], alone["c"]);
   EXPECT_EQ(last["val/held_lp_acc1"], alone["lp_acc1"]);
   EXPECT_EQ(last["val/held_lp_mean_per_class_recall"], alone["lp_mean_per_class_recall"]);
   EXPECT_GT(alone["lp_acc1"].get<double>(), 0);
+}
+
+TEST_F(Probe, IsNotTestedOnWhatItLearnedFrom) {
+  const std::string setting = "--eval.linear_probe.held.";
+  EXPECT_THAT(
+      error_of({"train", "tiny.yaml", "--run-dir", "same", "--dry-run", setting + "train", kImages,
+                setting + "test", "./data/validation/../held_out/"}),
+      ::testing::HasSubstr("eval.linear_probe.held: 'data/held_out' is both to learn from and to test on"));
+  const ProgramResult command =
+      run_cloob(tiny_project(), {"eval", "knn", "model", "--train", kImages, "--test", "./" + kImages});
+  EXPECT_EQ(command.exit_status, 0);
+  EXPECT_THAT(command.errors, ::testing::HasSubstr("is both to learn from and to test on"));
 }
 
 TEST_F(Probe, LinearProbesOnEveryStageOfFeatures) {
@@ -168,6 +188,20 @@ TEST_F(Probe, EncodesTheStageThatIsAskedFor) {
   expect_close(features["raw"] / features["raw"].norm(2, 1, true), features["unit"], 1e-5, 1e-6);
   EXPECT_FALSE(at::allclose(features["raw"], features["unit"]));
   EXPECT_NE(features["tower"].size(1), features["raw"].size(1));
+
+  // Of one pass over the images.
+  run({"encode", "model", "--images", "list.txt", "--out", "both.safetensors", "--embeddings", "both"});
+  expect_close(read_safetensors(tiny_project() / "both.safetensors").tensors.at("image_features"),
+               features["unit"], 0, 0);
+  run({"encode", "model", "--images", "list.txt", "--embeddings", "alone"});
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(tiny_project() / "alone")) {
+    if (entry.path().extension() == ".npy")
+      files.push_back(fs::relative(entry.path(), tiny_project() / "alone"));
+  }
+  EXPECT_FALSE(files.empty());
+  for (const std::string& file : files)
+    EXPECT_EQ(read_file(tiny_project() / "both" / file), read_file(tiny_project() / "alone" / file)) << file;
 }
 
 TEST_F(Probe, MistakesGetOneClearLine) {
@@ -179,10 +213,23 @@ TEST_F(Probe, MistakesGetOneClearLine) {
     fs::copy_file(entry.path(), other / "a/1.png", fs::copy_options::overwrite_existing);
     fs::copy_file(entry.path(), other / "b/1.png", fs::copy_options::overwrite_existing);
   }
+  fs::copy(other, tiny_project() / "another", fs::copy_options::recursive);
   EXPECT_THAT(error_of({"eval", "linear-probe", "model", "--train", kImages, "--test", "other"}),
               ::testing::HasSubstr("'other' has the class 'a'"));
   EXPECT_THAT(error_of({"eval", "linear-probe", "model", "--train", "other", "--test", "other"}),
-              ::testing::HasSubstr("give --c"));
+              ::testing::HasSubstr("give more images, or a C"));
+  EXPECT_THAT(
+      error_of({"train", "tiny.yaml", "--run-dir", "single", "--dry-run", "--eval.linear_probe.few.train",
+                "other", "--eval.linear_probe.few.test", "another"}),
+      ::testing::HasSubstr("eval.linear_probe.few: no class of 'other' has two images to learn from"));
+  for (const std::string seed : {"-1", "123456789012345678901"}) {
+    EXPECT_THAT(
+        error_of({"eval", "few-shot", "model", "--train", kImages, "--test", kImages, "--seed", seed}),
+        ::testing::HasSubstr("--seed"));
+  }
+  EXPECT_THAT(
+      error_of({"encode", "model", "--texts", "tiny.yaml", "--features", "tower", "--out", "t.safetensors"}),
+      ::testing::HasSubstr("--features tower is for images"));
   EXPECT_THAT(error_of({"eval", "few-shot", "model", "--train", "other", "--test", "other", "--shots", "2"}),
               ::testing::HasSubstr("the class 'a' has 1 usable image to train on"));
   EXPECT_THAT(error_of({"eval", "linear-probe", "model", "--train", "other", "--test", "other", "--method",

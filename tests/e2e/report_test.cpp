@@ -53,8 +53,10 @@ TEST(Report, OfASweepHasVerdictTestsCurvesAndRetrievals) {
   tiny_sweep();
   const std::string output =
       run_or_fail({"report", "sweep", "--out", "sweep_page", "--retrievals", "3", "--threads", "2"});
-  EXPECT_THAT(output, AllOf(HasSubstr("CLOOB"), HasSubstr("Paired t-test over two seeds."),
+  EXPECT_THAT(output, AllOf(HasSubstr("CLOOB"), HasSubstr("no system has left the level of chance"),
                             HasSubstr("Tests: image to text, recall at 10, %"), HasSubstr("2 of 2")));
+  EXPECT_THAT(run_or_fail({"report", "sweep", "--out", "alignment_page", "--metric", "val/alignment"}),
+              AllOf(HasSubstr("Paired t-test over two seeds."), HasSubstr("Tests: alignment of pairs")));
   const std::string page = read_file(tiny_project() / "sweep_page/index.html");
   EXPECT_THAT(page, AllOf(HasSubstr("Retrievals: what captions find"),
                           HasSubstr("Retrievals: nearest stored patterns"), HasSubstr("finds it in place"),
@@ -81,13 +83,35 @@ TEST(Report, OfAnIncompleteSweepSaysWhatIsMissing) {
   for (const std::size_t run : {1, 2})
     fs::remove_all(tiny_project() / "incomplete/runs" / run_name(sweep, sweep.runs[run]));
   fs::remove_all(tiny_project() / "incomplete/runs" / run_name(sweep, sweep.runs[3]) / "checkpoints");
-  const std::string output =
-      run_or_fail({"report", "incomplete", "--out", "incomplete_page", "--retrievals", "1"});
+  const std::string output = run_or_fail(
+      {"report", "incomplete", "--out", "incomplete_page", "--retrievals", "1", "--metric", "val/alignment"});
   EXPECT_THAT(output, AllOf(HasSubstr("2 of 4 runs are done, 1 failed, 1 not finished"),
                             HasSubstr("no seed with which both have finished")));
   EXPECT_THAT(read_file(tiny_project() / "incomplete_page/index.html"),
               AllOf(HasSubstr("CLOOB has no checkpoint to show retrievals of."),
                     HasSubstr("Failed: run of objective=CLIP")));
+}
+
+// The folder of the trial is gone, and its file of settings names the same data in another way.
+TEST(Report, OfASweepNamesTrialsJudgedOnReportedData) {
+  const SweepFolder& sweep = tiny_sweep();
+  const fs::path folder = tiny_project() / "with_trial";
+  fs::remove_all(folder);
+  fs::copy(tiny_project() / "sweep", folder, fs::copy_options::recursive);
+  auto plan = nlohmann::ordered_json::parse(read_file(folder / "plan.json"));
+  plan["search"] = {{"metric", "val/image_to_text_R@10"}, {"direction", "max"}, {"trials", 1}};
+  plan["runs"][0]["kind"] = "trial";
+  write_file_atomically(folder / "plan.json", plan.dump());
+  const fs::path trial = folder / "runs" / run_name(sweep, sweep.runs[0]);
+  std::string settings = read_file(trial / "config.yaml");
+  const std::string name = "val: [";
+  ASSERT_NE(settings.find(name), std::string::npos);
+  settings.insert(settings.find(name) + name.size(), "./");
+  write_file_atomically(trial.string() + ".yaml", settings);
+  fs::remove_all(trial);
+  run_or_fail({"report", "with_trial", "--out", "trial_page"});
+  EXPECT_THAT(read_file(tiny_project() / "trial_page/report.md"),
+              HasSubstr("Trials were judged on the same data"));
 }
 
 TEST(Report, RefusesWhatItCannotCompare) {

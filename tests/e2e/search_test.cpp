@@ -149,6 +149,13 @@ TEST_F(Search, OfAnotherModelIsRefusedByName) {
   EXPECT_EQ(run({"search", "folder.index", kQuery, "--checkpoint", "runs/a"}).exit_status, 0);
   run_well({"weights", "export", "runs/a", "--out", "a.safetensors"});
   EXPECT_EQ(run({"search", "folder.index", kQuery, "--checkpoint", "a.safetensors"}).exit_status, 0);
+  // The same weights in another architecture: what only the settings in the file say.
+  std::string heads = read_file(tiny_project() / "a.safetensors");
+  const std::size_t at = heads.find("heads: 1");
+  ASSERT_NE(at, std::string::npos);
+  write_text(tiny_project() / "heads.safetensors", heads.replace(at, 8, "heads: 2"));
+  expect_error({"search", "folder.index", kQuery, "--checkpoint", "heads.safetensors"},
+               {"was made with", "hash"});
   // An entry asks with features of the index: no model is needed.
   EXPECT_EQ(run({"search", "folder.index", "--entry", "3"}).exit_status, 0);
 }

@@ -225,10 +225,14 @@ TEST(EvalSuite, ProbesAsTheirCommandsDo) {
   EXPECT_EQ(after.at("halves_suite_a_linear_probe.json"), files.at("halves_suite_a_linear_probe.json"));
   EXPECT_EQ(Json::parse(after.at("halves_suite_a_knn.json"))["cloob"]["settings"]["k"], 3);
 
-  const ProgramResult same = run_cloob(project, {"eval", "suite", "probes.yaml", "suite_a", "--out", "same",
-                                                 "--sets.halves.path=halves/test"});
-  EXPECT_EQ(same.exit_status, 2);
-  EXPECT_THAT(same.errors, HasSubstr("the images to learn from would be those to evaluate on"));
+  for (const Words& train : {Words{}, Words{"--sets.halves.train=./halves/test/"}}) {
+    Words words = {
+        "eval", "suite", "probes.yaml", "suite_a", "--out", "same", "--sets.halves.path=halves/test"};
+    words.insert(words.end(), train.begin(), train.end());
+    const ProgramResult same = run_cloob(project, words);
+    EXPECT_EQ(same.exit_status, 2);
+    EXPECT_THAT(same.errors, HasSubstr("the images to learn from would be those to evaluate on"));
+  }
 }
 
 TEST(EvalSuite, KnowsAListOfClipBenchmarkFromAFolderOfItsName) {
@@ -280,7 +284,7 @@ TEST(EvalSuite, KeepsTheResultsOfGoodDataSets) {
                                 "--sets.names.class_names=imagenet1k", "--sets.tasks.path=held_out",
                                 "--sets.tasks.tasks=[retrieval]"}));
   EXPECT_EQ(result.exit_status, 2);
-  EXPECT_THAT(result.errors, HasSubstr("3 data sets could not be evaluated, all others were"));
+  EXPECT_THAT(result.errors, HasSubstr("3 evaluations could not be done, all others were"));
   EXPECT_THAT(result.errors, HasSubstr("missing: sets.missing.path: 'data/nowhere' does not exist"));
   EXPECT_THAT(result.errors, HasSubstr("names: 'imagenet1k' has 1000 class names"));
   EXPECT_THAT(result.errors, HasSubstr("it can have no retrieval"));
@@ -299,9 +303,78 @@ TEST(EvalSuite, KeepsTheResultsOfOthersWhenImagesAreBroken) {
     words.insert(words.end(), command.begin(), command.end());
     const ProgramResult result = run_cloob(project, words);
     EXPECT_NE(result.exit_status, 0);
-    EXPECT_THAT(result.errors, HasSubstr("1 data set could not be evaluated, all others were"));
+    EXPECT_THAT(result.errors, HasSubstr("1 evaluation could not be done, all others were"));
     EXPECT_EQ(files_in(project / out).size(), 3U) << result.errors;
   }
+}
+
+std::vector<fs::path> held_out_images(const fs::path& project) {
+  std::vector<fs::path> images;
+  for (const auto& entry : fs::recursive_directory_iterator(project / "data/held_out")) {
+    if (entry.path().extension() == ".png") images.push_back(entry.path());
+  }
+  std::ranges::sort(images);
+  return images;
+}
+
+TEST(EvalSuite, KeepsTheOtherTasksWhenOneCannotBeDone) {
+  const fs::path& project = trained();
+  const std::vector<fs::path> images = held_out_images(project);
+  for (const auto& [file, image] : std::map<std::string, std::size_t>{{"train/circle/0.png", 0},
+                                                                      {"train/circle/1.png", 1},
+                                                                      {"train/square/0.png", 2},
+                                                                      {"train/square/1.png", 3},
+                                                                      {"test/circle/0.png", 4},
+                                                                      {"test/square/0.png", 5}}) {
+    write_text(project / "data/weak" / file, read_file(images.at(image)));
+  }
+  const fs::path last = project / "data/weak/train/square/1.png";
+  const std::string content = read_file(last);
+  std::ofstream(project / "weak.yaml")
+      << "eval: {root: data, bootstrap_draws: 50, knn_k: 1, shots: [2]}\n"
+         "sets: {circles: {path: weak, tasks: [zero_shot, few_shot, knn], data: {max_bad_share: 0.9}}}\n";
+  for (const Words& launch : {Words{}, Words{"launch", "--nproc", "2", "--"}}) {
+    const std::string out = launch.empty() ? "weak" : "weak_on_ranks";
+    Words words = launch;
+    const Words command = {"eval", "suite", "weak.yaml", "suite_a", "--out", out};
+    words.insert(words.end(), command.begin(), command.end());
+    ProgramResult result = run_cloob(project, words);
+    EXPECT_EQ(result.exit_status, 0) << result.errors;
+    write_text(last, "not an image");
+    for (const char* task : {"few_shot", "knn", "zeroshot_classification"})
+      fs::remove(project / out / ("circles_suite_a_" + std::string(task) + ".json"));
+    result = run_cloob(project, words);
+    write_text(last, content);
+    EXPECT_NE(result.exit_status, 0);
+    EXPECT_THAT(result.errors, HasSubstr("1 evaluation could not be done, all others were"));
+    EXPECT_THAT(result.errors,
+                HasSubstr("suite_a, circles: few_shot: the class 'square' has 1 usable image"));
+    const auto files = files_in(project / out);
+    EXPECT_TRUE(files.contains("circles_suite_a_zeroshot_classification.json"));
+    EXPECT_TRUE(files.contains("circles_suite_a_knn.json"));
+    EXPECT_FALSE(files.contains("circles_suite_a_few_shot.json"));
+    EXPECT_THAT(files.at("results.csv"), HasSubstr("suite_a,"));
+    EXPECT_THAT(files.at("results.csv"), HasSubstr("circles,knn,knn_acc1"));
+  }
+}
+
+TEST(EvalSuite, MeasuresAnewWithOtherCaptionsOrAnotherFolder) {
+  const fs::path& project = trained();
+  write_text(project / "table/t.csv", "filepath,a,b\n0.png,a circle,a square\n1.png,a square,a circle\n");
+  const std::vector<fs::path> images = held_out_images(project);
+  write_text(project / "table/0.png", read_file(images.at(0)));
+  write_text(project / "table/1.png", read_file(images.at(1)));
+  const auto run = [&](const std::string& column, const std::string& root) {
+    std::ofstream(project / "table.yaml")
+        << "sets: {t: {path: table/t.csv, data: {csv: {caption_columns: [" << column << "]}}}}\n";
+    const ProgramResult result = run_cloob(
+        project, {"eval", "suite", "table.yaml", "suite_a", "--out", "table_out", "--eval.root", root});
+    EXPECT_EQ(result.exit_status, 0) << result.errors;
+    return result.errors;
+  };
+  run("a", project.string());
+  EXPECT_THAT(run("a", "."), HasSubstr("1 of 1 results are in 'table_out' already"));
+  EXPECT_THAT(run("b", "."), HasSubstr("measured anew"));
 }
 
 TEST(EvalSuite, OfTwoRanksIsThatOfOne) {
@@ -332,9 +405,14 @@ TEST(EvalSuite, OverwritesNothingElse) {
   EXPECT_THAT(result.errors, HasSubstr("is not the result of a suite"));
   EXPECT_EQ(read_file(project / "foreign" / file), "{\"mine\": 1}");
   write_text(project / "sweep" / "results.csv", "seed,status\n");
-  const ProgramResult sweep = run_cloob(project, suite("sweep", {"suite_a"}));
-  EXPECT_EQ(sweep.exit_status, 2);
-  EXPECT_THAT(sweep.errors, HasSubstr("is not the table of a suite"));
+  for (const Words& launch : {Words{}, Words{"launch", "--nproc", "2", "--"}}) {
+    Words words = launch;
+    const Words command = suite("sweep", {"suite_a"});
+    words.insert(words.end(), command.begin(), command.end());
+    const ProgramResult sweep = run_cloob(project, words);
+    EXPECT_EQ(sweep.exit_status, 2) << sweep.errors;
+    EXPECT_THAT(sweep.errors, HasSubstr("is not the table of a suite"));
+  }
   EXPECT_THAT(files_in(project / "sweep").at("results.csv"), "seed,status\n");
   const ProgramResult inside = run_cloob(project, suite("suite_a/checkpoints/step_00000002", {"suite_a"}));
   EXPECT_EQ(inside.exit_status, 2);
@@ -353,6 +431,10 @@ TEST(EvalSuite, RefusesWhatItCannotDo) {
   expect_refused(suite("refused", {"suite_a"}, {"--eval.confidence", "95"}), "eval.confidence is 95");
   expect_refused(suite("refused", {"suite_a", "x/../suite_a"}), "both called 'suite_a'");
   expect_refused(suite("refused", {"suite_c"}), "suite_c");
+  expect_refused(suite("refused", {"b_shapes=suite_a", "shapes=suite_b"},
+                       {"--sets.a.path=held_out", "--sets.a_b.path=held_out"}),
+                 "would be the same file 'a_b_shapes_zeroshot_classification.json'");
+  expect_refused(suite("refused", {"suite_a"}, {"--eval.shots=[2, 2]"}), "eval.shots has a number twice");
   expect_refused({"eval", "suite", "tiny.yaml", "suite_a", "--out", "refused"}, "unknown setting");
 }
 

@@ -28,14 +28,14 @@ struct Choice {
   std::optional<std::string> chosen;  ///< name of the best trial; none if no trial has a score
 };
 
-/// The best trial of every combination; the first of equal ones. `chosen_before` has the trial chosen earlier, by the name of
-/// the combination, which stays.
+/// The best trial of every combination; the first of equal ones. `chosen_before` has the choices made earlier, by the name of
+/// the combination, which stay with all their scores: the folders of their trials may have been removed.
 std::vector<Choice> choose(const SweepPlan& plan, const std::vector<RunResult>& results,
-                           const std::map<std::string, std::string>& chosen_before);
+                           const std::map<std::string, Choice>& chosen_before);
 
 /// choices.json.
 std::string choices_json(const std::vector<Choice>& choices);
-/// The chosen trials by the name of the combination.
-std::map<std::string, std::string> read_choices(const std::string& json, const std::string& file);
+/// The combinations with a chosen trial, by name.
+std::map<std::string, Choice> read_choices(const std::string& json, const std::string& file);
 
 }  // namespace cloob

@@ -25,15 +25,17 @@ struct EnumNames<Direction> {
 
 struct SearchConfig {
   std::string metric;
-  Direction direction = Direction::max;
+  std::optional<Direction> direction;
   std::optional<std::int64_t> seed;
 
   static constexpr auto fields() {
     return std::tuple(
         field("metric", &SearchConfig::metric,
               "The metric of the last evaluation of a trial by which the best one is chosen."),
-        field("direction", &SearchConfig::direction,
-              "Whether the best value is the largest or the smallest."),
+        field(
+            "direction", &SearchConfig::direction,
+            "Whether the best value is the largest or the smallest; unset: as the metric has it, the smallest loss or rank "
+            "and the largest recall or accuracy."),
         field(
             "seed", &SearchConfig::seed,
             "Seed of all trials; unset: the largest of `seeds` plus 1, so that no final run is one that was chosen.",
@@ -114,8 +116,8 @@ struct Sweep {
   std::optional<Search> search;
 };
 
-/// Reads the file of a sweep, but not the recipe: what the settings mean is checked by `resolve_plan`. Throws UserError
-/// ("file:line:column: ...").
+/// Reads the file of a sweep, but not the recipe: what the settings mean is checked by `resolve_plan`. The direction of the
+/// search is that of its metric; it stays unset if the metric has none. Throws UserError ("file:line:column: ...").
 Sweep read_sweep(const std::filesystem::path& file);
 
 }  // namespace cloob

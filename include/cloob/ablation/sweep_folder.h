@@ -59,6 +59,20 @@ class SweepFolder {
   /// Whether a process trains in the folder of the run: one that outlived the sweep that had started it.
   bool is_in_use(const std::string& run) const;
 
+  /// Held by the one process that trains a run, from before it starts it until it has noted its end.
+  class RunLock {
+   public:
+    RunLock(const SweepFolder& folder, const std::string& run);
+    ~RunLock();
+    RunLock(const RunLock&) = delete;
+    RunLock& operator=(const RunLock&) = delete;
+    bool is_held() const { return is_held_; }  ///< false: by another process
+
+   private:
+    int lock_ = -1;
+    bool is_held_ = false;
+  };
+
   /// Held while files of all runs are written.
   class WriteLock {
    public:

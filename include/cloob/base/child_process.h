@@ -17,7 +17,7 @@
 namespace cloob {
 
 /// While it exists, SIGCHLD and the signals that ask a program to stop (SIGINT, SIGTERM, SIGHUP, SIGUSR1) are taken by `next`
-/// instead of interrupting the program. To be made before the program has other threads, which would still be interrupted.
+/// instead of interrupting the program, except for those that are ignored. To be made before the program has other threads, which would still be interrupted.
 class SignalQueue {
  public:
   SignalQueue();

@@ -33,7 +33,8 @@ double sign_test_p(std::int64_t wins, std::int64_t losses);
 double min_sign_test_p(std::int64_t count);
 
 /// The paired t-test of differences against zero, and the sign test. NaN where there is nothing to compute: everything
-/// without differences, t, p and interval for a single one or if all are equal up to rounding.
+/// without differences, t, p and interval for a single one or if all are equal up to rounding. `scale` is the largest
+/// magnitude of the values that were subtracted: differences carry the rounding of those, and what is no larger is none.
 struct PairedTest {
   std::int64_t count = 0;
   double mean = 0, deviation = 0;
@@ -42,7 +43,7 @@ struct PairedTest {
   std::int64_t num_positive = 0, num_negative = 0;
   double sign_p = 0;
 };
-PairedTest paired_test(std::span<const double> differences);
+PairedTest paired_test(std::span<const double> differences, double scale);
 
 /// Holm's step-down correction: adjusted p values in the same order. NaN stays NaN and does not count as a comparison.
 std::vector<double> holm_adjusted(std::span<const double> p_values);

@@ -22,7 +22,7 @@ struct SweepAxis {
 struct SweepSearch {
   std::string metric = {};
   Better better = Better::higher;
-  std::int64_t num_trials = 0;
+  std::int64_t num_trials = 0;  ///< of each variant; 0 if joined sweeps differ in it
 };
 
 struct SweepRun {
@@ -40,9 +40,13 @@ struct SweepRun {
   std::map<std::string, double> metrics = {};   ///< of the last evaluation
   std::vector<MetricsRecord> records = {};      ///< metrics.jsonl
   std::vector<MetricsRecord> evaluations = {};  ///< with the names of metrics.jsonl
+  std::vector<std::string> judged_on =
+      {};  ///< canonical names of the data on which the metric of the search was measured; as `config`
   std::string problem = {};  ///< why the files of the run could not be read; empty if they could
 
   bool is_done() const { return status == "done"; }
+  /// Of `config`, or else of `settings`; empty if neither has it.
+  std::string setting(const std::string& name) const;
   /// The last value in its evaluations or records, or in `metrics`.
   std::optional<double> last_value(const std::string& metric) const;
 };
@@ -71,6 +75,7 @@ struct SweepResults {
               device = {};  ///< of every run; empty if the plan does not fix them
   std::vector<SweepRun> runs = {};
   std::vector<SweepChoice> choices = {};
+  bool is_joined = false;  ///< the last axis is that of `join_sweeps`
 
   /// The runs whose results count, in the order of the plan.
   std::vector<const SweepRun*> finals() const;

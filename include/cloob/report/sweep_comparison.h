@@ -22,6 +22,7 @@ struct SweepOptions {
 /// The runs with one value of the compared axis and the same values of all others.
 struct SweepSystem {
   std::size_t block = 0, value = 0;  ///< indices into SweepComparison::blocks and ::values
+  std::string sweep = {};            ///< of which it is, if several were joined
   std::vector<const SweepRun*> runs = {};
 };
 
@@ -30,9 +31,11 @@ struct SystemResult {
   std::size_t system = 0;  ///< index into SweepComparison::systems
   Summary summary = {};
   std::optional<double> chance = {};
-  bool is_at_chance = false;  ///< in the mean over the seeds, as far as that can be told
+  bool is_at_chance = false;        ///< in the mean over the seeds, as far as that can be told
+  bool is_other_objective = false;  ///< a loss that cannot be compared with that of the baseline
   std::optional<PairedTest> test =
-      {};             ///< of the differences from the baseline; unset for the baseline itself
+      {};  ///< of the differences from the baseline; unset for the baseline itself and other objectives
+  double paired_mean = 0, paired_baseline_mean = 0;  ///< over the seeds of `test`; NaN if there are none
   double holm_p = 0;  ///< corrected for all tests of this metric over seeds; NaN without
 };
 
@@ -61,17 +64,23 @@ struct SweepComparison {
   std::vector<std::string> blocks = {};  ///< "model=RN50, data=cc3m"; one empty word with a single axis
   std::vector<std::string> block_axes = {};
   std::size_t baseline = 0;  ///< index into values
-  std::optional<std::size_t> shared_baseline =
-      {};  ///< system that is the baseline of all blocks, being the only one
+  std::vector<std::size_t> shared_baselines =
+      {};  ///< systems that are the baseline of all blocks of their sweep, being the only one there
   std::vector<SweepSystem> systems = {};
   std::string main_metric = {};            ///< empty if no finished run has a metric
   std::vector<MetricResult> metrics = {};  ///< by group; the main one is among them
   std::vector<NotANumber> not_numbers = {};
 
   const MetricResult* main_result() const;
+  /// What a system is compared with: the baseline of its block, or else the shared one of its sweep.
+  std::optional<std::size_t> baseline_of(const SweepSystem& system) const;
   /// "CLOOB", or "CLOOB (model=RN50)" if there are several blocks.
   std::string label_of(const SweepSystem& system) const;
 };
+
+/// Its loss and retrieval, such as "info_loob with hopfield"; empty if its runs do not say. Losses of different objectives have
+/// different scales and levels of chance.
+std::string objective_of(const SweepSystem& system);
 
 /// Throws UserError if the options name something that the sweep does not have. `sweep` must outlive the result.
 SweepComparison compare_sweep(const SweepResults& sweep, const SweepOptions& options);

@@ -6,9 +6,10 @@
 
 namespace cloob {
 
-/// Identifies what features are computed with: 32 hexadecimal digits, a hash of all weights, of the activation, and of what is done
-/// to images and texts before they are encoded. The same for a checkpoint and what was exported of it; features of models with
-/// different hashes cannot be compared.
+/// Identifies what features are computed with: 32 hexadecimal digits, a hash of all weights, of the architecture, of what
+/// evaluation does to images and texts before they are encoded, and of the content of the tokenizer's file. What only training
+/// uses, and where files lie, does not count: it is the same for a checkpoint and what was exported of it, unless the export lacks
+/// its tokenizer. Features of models with different hashes cannot be compared. Throws UserError.
 std::string model_hash(const LoadedModel& loaded);
 
 }  // namespace cloob

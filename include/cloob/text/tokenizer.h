@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,6 +48,9 @@ struct TokenBatch {
 
 TokenBatch encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
                         std::int64_t context_length);
+
+/// The vocabulary or the model that `make_tokenizer` reads.
+std::filesystem::path tokenizer_file(const TextConfig& config);
 
 /// Reads the vocabulary or the model. Throws UserError when a file is missing or damaged, or a setting is
 /// invalid.

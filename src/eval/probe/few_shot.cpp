@@ -9,6 +9,7 @@
 #include <set>
 
 #include "cloob/base/error.h"
+#include "cloob/base/log.h"
 #include "cloob/base/random.h"
 #include "cloob/base/slice.h"
 #include "cloob/base/text.h"
@@ -32,10 +33,7 @@ std::set<std::int64_t> draw_places(std::int64_t shots, std::int64_t count, Rando
 // The chosen rows of all ranks, of which each rank then takes some: their parts lie on few ranks, and are small.
 std::vector<LabeledPart> share_evenly(const std::vector<LabeledPart>& own, const Collectives& collectives) {
   constexpr std::int64_t kRows = 64;
-  std::int64_t dim = 0;
-  for (const LabeledPart& part : own) dim = part.features_BD.size(1);
-  dim = static_cast<std::int64_t>(collectives.max(static_cast<double>(dim)));
-  std::vector<at::Tensor> blocks = {at::empty({0, dim}, at::kFloat)};
+  std::vector<at::Tensor> blocks = {at::empty({0, dim_of_all(own, collectives)}, at::kFloat)};
   std::vector<std::int64_t> labels;
   for (const LabeledPart& part : own) {
     blocks.push_back(part.features_BD);
@@ -64,10 +62,12 @@ std::vector<LinearClassifier> fit_few_shot_probes(const std::vector<LabeledPart>
   const ClassPlaces places = class_places(own, num_classes, collectives);
   for (std::size_t label = 0; label < class_names.size(); ++label) {
     if (places.rows_of_class[label] >= options.shots) continue;
-    throw_user_error("the class '{}' has {} to train on, fewer than the {} that --shots asks for",
-                     class_names[label], counted(places.rows_of_class[label], "usable image"), options.shots);
+    throw_user_error(
+        "the class '{}' has {} to train on, fewer than the {} that are to be drawn from each class",
+        class_names[label], counted(places.rows_of_class[label], "usable image"), options.shots);
   }
   std::vector<LinearClassifier> classifiers;
+  std::int64_t num_unfinished = 0;
   for (std::int64_t draw = 0; draw < options.draws; ++draw) {
     std::vector<std::set<std::int64_t>> chosen;
     for (std::int64_t label = 0; label < num_classes; ++label) {
@@ -81,7 +81,13 @@ std::vector<LinearClassifier> fit_few_shot_probes(const std::vector<LabeledPart>
     };
     const std::vector<LabeledPart> parts = share_evenly(select_rows(own, places, is_chosen), collectives);
     const LogisticRegression regression(parts, num_classes, collectives);
-    classifiers.push_back(regression.classifier(regression.fit(options.c, regression.zeros(), {})));
+    const LogisticFit fit = regression.fit(options.c, regression.zeros(), {});
+    if (!fit.converged) ++num_unfinished;
+    classifiers.push_back(regression.classifier(fit));
+  }
+  if (num_unfinished > 0 && collectives.rank() == 0) {
+    log_warning("eval", "{} of the {} logistic regressions have not converged: give a smaller C",
+                num_unfinished, options.draws);
   }
   return classifiers;
 }

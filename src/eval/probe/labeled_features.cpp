@@ -8,6 +8,7 @@
 #include <array>
 #include <map>
 #include <numeric>
+#include <system_error>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -15,6 +16,8 @@
 
 namespace cloob {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::int64_t class_of(const LabeledSource& source, std::int64_t index,
                       const std::vector<std::int64_t>& class_of_label) {
@@ -30,6 +33,12 @@ std::int64_t class_of(const LabeledSource& source, std::int64_t index,
       "the classes to train and to test on differ: '{}' has the class '{}', '{}' does not; they are matched by "
       "their folders or by the lines of classnames.txt",
       with, name, without);
+}
+
+// Where the images are: shards have a folder for each split.
+fs::path images_folder(const fs::path& root, const std::string& split) {
+  std::error_code ignored;
+  return fs::exists(root / split / "nshards.txt", ignored) ? root / split : root;
 }
 
 }  // namespace
@@ -68,6 +77,12 @@ std::vector<std::int64_t> match_classes(const std::vector<std::string>& train,
   return matched;
 }
 
+bool are_same_images(const fs::path& root, const std::string& split, const fs::path& other_root,
+                     const std::string& other_split) {
+  std::error_code ignored;
+  return fs::equivalent(images_folder(root, split), images_folder(other_root, other_split), ignored);
+}
+
 std::vector<LabeledPart> encode_labeled(const FeatureEncoder& encoder,
                                         const std::shared_ptr<const LabeledSource>& source,
                                         const std::vector<std::int64_t>& class_of_label, FeatureStage stage,
@@ -101,6 +116,12 @@ std::int64_t num_rows_of_all(const std::vector<LabeledPart>& own, const Collecti
   const at::Tensor sum = at::full({}, count, at::kLong);
   collectives.sum_in_place(std::array{sum});
   return sum.item<std::int64_t>();
+}
+
+std::int64_t dim_of_all(const std::vector<LabeledPart>& own, const Collectives& collectives) {
+  double dim = 0;
+  for (const LabeledPart& part : own) dim = static_cast<double>(part.features_BD.size(1));
+  return static_cast<std::int64_t>(collectives.max(dim));
 }
 
 }  // namespace cloob

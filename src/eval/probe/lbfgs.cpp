@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -85,7 +86,12 @@ Minimum minimize(const Objective& objective, const at::Tensor& start, std::int64
     if (minimum.iterations == max_iterations) return minimum;
     const at::Tensor direction = descent_direction(objective, minimum.point.gradient, history);
     auto next = search(objective, minimum.point, direction);
-    if (!next) break;
+    if (!next) {
+      const double expected = std::abs(dot(minimum.point.gradient, direction));
+      const double rounding = std::max(objective.rounding, kRounding * std::abs(minimum.point.value));
+      minimum.converged = stagnation > 0 || expected <= rounding;
+      return minimum;
+    }
     ++minimum.iterations;
     const double decrease = minimum.point.value - next->value;
     stagnation = decrease <= kRounding * std::abs(next->value) ? stagnation + 1 : 0;

@@ -18,6 +18,7 @@ struct Objective {
   /// Multiplies by an estimate of the inverse Hessian.
   std::function<at::Tensor(const at::Tensor& gradient)> precondition;
   std::function<bool(const Point& point)> is_minimum;
+  double rounding = 0;  ///< of values, if it can be more than 1e-14 of them, as where terms cancel
 };
 
 struct Minimum {
@@ -27,7 +28,7 @@ struct Minimum {
 };
 
 /// L-BFGS with a line search for the strong Wolfe conditions (Nocedal & Wright 2006, algorithms 7.5 and 3.5). Ends at a minimum,
-/// after `max_iterations`, or where the value decreases no more in fp64, which counts as converged.
+/// after `max_iterations`, or where no decrease is found, which counts as converged if only rounding is left to be decreased.
 Minimum minimize(const Objective& objective, const at::Tensor& start, std::int64_t max_iterations);
 
 }  // namespace cloob

@@ -28,8 +28,11 @@ double value_of_c(std::int64_t number) {
 class Sweep {
  public:
   Sweep(const std::vector<LabeledPart>& train, const std::vector<LabeledPart>& validation,
-        std::int64_t num_classes, const Collectives& collectives)
-      : regression_(train, num_classes, collectives), validation_(validation), collectives_(collectives) {}
+        std::int64_t num_classes, const Collectives& collectives, const TakeTriedC& take)
+      : regression_(train, num_classes, collectives),
+        validation_(validation),
+        collectives_(collectives),
+        take_(take) {}
 
   void run() {
     for (std::int64_t number = 0; number < kNumValues; number += kFirstStep) try_value(number);
@@ -60,16 +63,14 @@ class Sweep {
         value_of_c(number), nearest == tried_.end() ? regression_.zeros() : nearest->second.weight_KE,
         kSweepOptions);
     const double acc1 = metrics_of(regression_.classifier(fit), validation_, collectives_).acc1;
-    if (collectives_.rank() == 0) {
-      log_info("eval", "linear probe: C {:.3g} gives acc1 {:.4f} on the validation part, after {} iterations",
-               value_of_c(number), acc1, fit.iterations);
-    }
+    if (take_) take_(value_of_c(number), acc1, fit.iterations);
     tried_[number] = {acc1, fit.weight_KE};
   }
 
   LogisticRegression regression_;
   const std::vector<LabeledPart>& validation_;
   const Collectives& collectives_;
+  const TakeTriedC& take_;
   std::map<std::int64_t, Tried> tried_;  // by number
 };
 
@@ -92,21 +93,23 @@ ZeroShotMetrics metrics_of(const LinearClassifier& classifier, const std::vector
 }
 
 LogisticProbe fit_logistic_probe(const std::vector<LabeledPart>& own, std::int64_t num_classes,
-                                 std::optional<double> c, const Collectives& collectives) {
+                                 std::optional<double> c, const Collectives& collectives,
+                                 const TakeTriedC& take_tried) {
   LogisticProbe probe;
   at::Tensor start_KE;
   if (!c) {
     const ClassPlaces places = class_places(own, num_classes, collectives);
     if (std::ranges::max(places.rows_of_class) < 2) {
       throw_user_error(
-          "no class has two images to train on, so none can be kept for the choice of C: give --c, for example --c {}",
+          "no class has two images to train on, so none can be kept for the choice of C: give more images, or a C, such as "
+          "{}",
           kDefaultC);
     }
     const auto is_kept = [](std::int64_t, std::int64_t place) { return place % 5 == 1; };
     const auto train = select_rows(
         own, places, [&](std::int64_t label, std::int64_t place) { return !is_kept(label, place); });
     const auto validation = select_rows(own, places, is_kept);
-    Sweep sweep(train, validation, num_classes, collectives);
+    Sweep sweep(train, validation, num_classes, collectives, take_tried);
     sweep.run();
     c = value_of_c(sweep.best());
     probe.validation_acc1 = sweep.best_acc1();
@@ -120,6 +123,13 @@ LogisticProbe fit_logistic_probe(const std::vector<LabeledPart>& own, std::int64
   ++probe.num_fits;
   probe.iterations = fit.iterations;
   probe.converged = fit.converged;
+  if (!probe.converged && collectives.rank() == 0) {
+    log_warning(
+        "eval",
+        "the logistic regression has not converged with C {:.3g} after {} iterations: give a smaller C, or "
+        "features of another stage",
+        probe.c, probe.iterations);
+  }
   return probe;
 }
 

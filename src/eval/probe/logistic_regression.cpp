@@ -33,11 +33,8 @@ double norm_of(const at::Tensor& tensor) { return tensor.norm().item<double>(); 
 LogisticRegression::LogisticRegression(const std::vector<LabeledPart>& own, std::int64_t num_classes,
                                        const Collectives& collectives)
     : own_(own), num_classes_(num_classes), collectives_(collectives) {
-  std::int64_t dim = 0, num_rows = 0;
-  for (const LabeledPart& part : own_) {
-    dim = part.features_BD.size(1);
-    num_rows += part.features_BD.size(0);
-  }
+  std::int64_t num_rows = 0;
+  for (const LabeledPart& part : own_) num_rows += part.features_BD.size(0);
   const at::Tensor sizes_W2 =
       collectives.gather_rows(at::tensor({std::ssize(own_), num_rows}, at::kLong).unsqueeze(0))
           .rows_ND.contiguous();
@@ -48,7 +45,7 @@ LogisticRegression::LogisticRegression(const std::vector<LabeledPart>& own, std:
     num_rows_ += static_cast<double>(size[1]);
   }
   if (num_rows_ == 0) throw_user_error("there are no images to train a classifier on");
-  center(static_cast<std::int64_t>(collectives.max(static_cast<double>(dim))));
+  center(dim_of_all(own_, collectives));
   find_axes();
 }
 
@@ -136,10 +133,13 @@ LogisticFit LogisticRegression::fit(double c, const at::Tensor& start_KE,
     return Objective::Point{weight_KE, penalized_KD.square().sum().item<double>() / 2 + c * found.sum,
                             gradient_KE};
   };
+  // Of a loss near zero, which is the difference of scores of about 30: in fp64, 1e-15 and more.
+  constexpr double kRoundingOfLoss = 1e-15;
   if (collectives_.rank() == 0) {
-    const Minimum minimum = minimize(
-        {evaluate, [&](const at::Tensor& gradient_KE) { return precondition(gradient_KE, c); }, is_flat},
-        start_KE, options.max_iterations);
+    const Minimum minimum =
+        minimize({evaluate, [&](const at::Tensor& gradient_KE) { return precondition(gradient_KE, c); },
+                  is_flat, kRoundingOfLoss * c * num_rows_},
+                 start_KE, options.max_iterations);
     is_running.fill_(0);
     told_KE.copy_(minimum.point.x);
     result_3.copy_(at::tensor(

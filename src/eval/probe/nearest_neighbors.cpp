@@ -134,12 +134,10 @@ void vote_of_neighbors(const std::vector<LabeledPart>& train, const std::vector<
   const OutsideAutocast full_precision;
   const std::int64_t num_train = num_rows_of_all(train, collectives);
   if (num_train < options.k) {
-    throw_user_error("there are {} to learn from, fewer than the {} neighbors that --k asks for",
+    throw_user_error("there are {} to learn from, fewer than the {} neighbors that are to vote",
                      counted(num_train, "usable image"), options.k);
   }
-  std::int64_t dim = 0;
-  for (const LabeledPart& part : train) dim = part.features_BD.size(1);
-  dim = static_cast<std::int64_t>(collectives.max(static_cast<double>(dim)));
+  const std::int64_t dim = dim_of_all(train, collectives);
   std::vector<at::Tensor> unit_rows_of_test;
   for (const LabeledPart& part : test) unit_rows_of_test.push_back(unit_rows(part.features_BD));
   std::vector<Neighbors> neighbors(test.size(), Neighbors(options.k));
@@ -157,6 +155,18 @@ void vote_of_neighbors(const std::vector<LabeledPart>& train, const std::vector<
   }
   for (std::size_t part = 0; part < test.size(); ++part)
     take(test[part], neighbors[part].votes(num_classes, options.temperature));
+}
+
+NeighborMeters measure_neighbors(const std::vector<LabeledPart>& train, const std::vector<LabeledPart>& test,
+                                 std::int64_t num_classes, const NeighborOptions& options,
+                                 const Collectives& collectives) {
+  NeighborMeters meters{ZeroShotMeter(num_classes), ZeroShotMeter(num_classes)};
+  vote_of_neighbors(train, test, num_classes, options, collectives,
+                    [&](const LabeledPart& part, const NeighborVotes& votes) {
+                      meters.weighted.add(votes.weighted_BK, part.labels);
+                      meters.plain.add(votes.plain_BK, part.labels);
+                    });
+  return meters;
 }
 
 }  // namespace cloob

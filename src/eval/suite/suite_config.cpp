@@ -6,6 +6,11 @@
 
 namespace cloob {
 
+void SuiteSettings::validate() const {
+  const std::set<std::int64_t> different(shots.begin(), shots.end());
+  if (different.size() < shots.size()) throw_user_error("eval.shots has a number twice");
+}
+
 void SuiteConfig::validate() const {
   if (sets.empty())
     throw_user_error(

@@ -11,7 +11,6 @@
 #include <string>
 #include <utility>
 
-#include "cloob/base/log.h"
 #include "cloob/eval/probe/linear_probe.h"
 #include "cloob/eval/probe/nearest_neighbors.h"
 #include "eval/retrieval_ranks.h"
@@ -99,13 +98,6 @@ SuiteMeasures measure_logistic(const ProbeData& data, const SuiteSettings& eval,
                                const Collectives& collectives, const BootstrapOptions& options) {
   const auto num_classes = std::ssize(data.class_names);
   const LogisticProbe probe = fit_logistic_probe(data.train, num_classes, eval.probe_c, collectives);
-  if (!probe.converged) {
-    log_warning(
-        "eval",
-        "the logistic regression has not converged after {} iterations: set a smaller eval.probe_c, or features "
-        "of another stage",
-        probe.iterations);
-  }
   return {.metrics = accuracies("lp_", outcomes_of(probe.classifier, data.test, data, collectives),
                                 num_classes, options),
           .details = {
@@ -119,31 +111,25 @@ SuiteMeasures measure_logistic(const ProbeData& data, const SuiteSettings& eval,
 SuiteMeasures measure_sgd(const ProbeData& data, const SuiteSettings& eval, const Collectives& collectives,
                           const BootstrapOptions& options) {
   const auto num_classes = std::ssize(data.class_names);
-  double dim = 0;
-  for (const LabeledPart& part : data.train) dim = static_cast<double>(part.features_BD.size(1));
   const SgdProbeOptions sgd = {.seed = static_cast<std::uint64_t>(eval.seed)};
-  LinearClassifier start =
-      initial_sgd_probe(num_classes, static_cast<std::int64_t>(collectives.max(dim)), sgd.seed);
+  LinearClassifier start = initial_sgd_probe(num_classes, dim_of_all(data.train, collectives), sgd.seed);
   const LinearClassifier classifier = fit_sgd_probe(data.train, std::move(start), sgd, collectives);
   return {.metrics =
               accuracies("lp_", outcomes_of(classifier, data.test, data, collectives), num_classes, options),
           .details = {{"epochs", static_cast<double>(sgd.epochs)}}};
 }
 
-SuiteMeasures measure_neighbors(const ProbeData& data, const SuiteSettings& eval,
-                                const Collectives& collectives, const BootstrapOptions& options) {
+SuiteMeasures measure_nearest(const ProbeData& data, const SuiteSettings& eval,
+                              const Collectives& collectives, const BootstrapOptions& options) {
   const auto num_classes = std::ssize(data.class_names);
-  ZeroShotMeter weighted(num_classes), plain(num_classes);
-  vote_of_neighbors(data.train, data.test, num_classes,
-                    {.k = eval.knn_k, .temperature = eval.knn_temperature}, collectives,
-                    [&](const LabeledPart& test, const NeighborVotes& votes) {
-                      weighted.add(votes.weighted_BK, test.labels);
-                      plain.add(votes.plain_BK, test.labels);
-                    });
+  const NeighborMeters meters =
+      measure_neighbors(data.train, data.test, num_classes,
+                        {.k = eval.knn_k, .temperature = eval.knn_temperature}, collectives);
   SuiteMeasures measures{
-      .metrics = accuracies("knn_", gather_outcomes(weighted.outcomes(), collectives), num_classes, options)};
+      .metrics =
+          accuracies("knn_", gather_outcomes(meters.weighted.outcomes(), collectives), num_classes, options)};
   const std::vector<SuiteMetric> unweighted =
-      accuracies("knn_plain_", gather_outcomes(plain.outcomes(), collectives), num_classes, options);
+      accuracies("knn_plain_", gather_outcomes(meters.plain.outcomes(), collectives), num_classes, options);
   measures.metrics.push_back(unweighted.front());
   return measures;
 }
@@ -172,7 +158,7 @@ SuiteMeasures measure_few_shots(const ProbeData& data, const SuiteSettings& eval
 
 SuiteMeasures measure(SuiteTask task, const ProbeData& data, const SuiteSettings& eval,
                       const Collectives& collectives, const BootstrapOptions& options) {
-  if (task == SuiteTask::knn) return measure_neighbors(data, eval, collectives, options);
+  if (task == SuiteTask::knn) return measure_nearest(data, eval, collectives, options);
   if (task == SuiteTask::few_shot) return measure_few_shots(data, eval, collectives, options);
   return eval.probe_method == ProbeMethod::sgd ? measure_sgd(data, eval, collectives, options)
                                                : measure_logistic(data, eval, collectives, options);

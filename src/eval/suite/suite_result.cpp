@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -13,6 +15,8 @@
 #include "cloob/base/random.h"
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
+#include "cloob/config/config.h"
+#include "cloob/report/csv.h"
 
 namespace cloob {
 namespace {
@@ -29,6 +33,24 @@ double number_of(const Json& json) {
 }
 
 std::string hash_of(const std::string& text) { return fmt::format("{:016x}", hash_text(text, 0)); }
+
+// The same however it is written, and wherever the program was started. Addresses and commands are as they are.
+std::string place_of(const std::string& path) {
+  if (path.find("://") != path.npos || path.starts_with("pipe:")) return path;
+  std::error_code error;
+  const auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+  return error ? path : place.string();
+}
+
+// Without what changes only how fast data is read.
+DataConfig settings_of_reading(DataConfig data) {
+  const DataConfig usual;
+  data.threads = usual.threads;
+  data.prefetch_batches = usual.prefetch_batches;
+  data.index_folder = usual.index_folder;
+  if (data.image_root) data.image_root = place_of(*data.image_root);
+  return data;
+}
 
 std::string lines(const std::vector<std::string>& texts) { return join(texts, "\n"); }
 
@@ -63,19 +85,6 @@ SuiteResult result_of(const Json& json) {
           .seconds = number_of(own.at("seconds"))};
 }
 
-// As RFC 4180 quotes them.
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == text.npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
-
-std::string csv_number(double value) { return std::isfinite(value) ? shortest(value) : ""; }
-
 bool is_main(const std::string& metric) {
   return metric.find("acc1") != metric.npos || metric.ends_with("recall@1");
 }
@@ -99,10 +108,12 @@ std::string result_file_name(const std::string& model, const std::string& set, S
 
 std::string settings_of_result(const SuiteModel& model, const SuiteSet& set, SuiteTask task,
                                const SuiteSettings& eval, const std::string& precision) {
-  Json json = {{"weights", model.fingerprint},
+  Json json = {{"model", model.hash},
                {"precision", precision},
-               {"path", set.path},
-               {"split", set.config.split},
+               {"path", place_of(set.test_path)},
+               {"split", set.split()},
+               {"data", hash_of(print_config(settings_of_reading(set.config.data)))},
+               {"language", set.config.language},
                {"num_images", set.source().size()},
                {"max_samples", set.config.max_samples ? Json(*set.config.max_samples) : Json()},
                {"bootstrap_draws", eval.bootstrap_draws},
@@ -115,8 +126,8 @@ std::string settings_of_result(const SuiteModel& model, const SuiteSet& set, Sui
   if (task == SuiteTask::retrieval) json["captions"] = enum_name(set.config.captions);
   if (needs_training(task)) {
     json["features"] = enum_name(set.stage_of(task));
-    json["train_path"] = set.config.train.value_or(set.config.path);
-    json["train_split"] = set.config.train_split;
+    json["train_path"] = place_of(set.train_path);
+    json["train_split"] = set.train_split();
     json["num_train_images"] = set.train->size();
   }
   if (task == SuiteTask::linear_probe) {
@@ -186,11 +197,11 @@ std::string results_csv(std::span<const SuiteResult> results) {
   std::string text(kSuiteCsvHeader);
   for (const SuiteResult& result : results) {
     for (const SuiteMetric& metric : result.metrics) {
-      const std::string low = metric.interval ? csv_number(metric.interval->low) : "",
-                        high = metric.interval ? csv_number(metric.interval->high) : "";
+      const std::string low = metric.interval ? csv_value(metric.interval->low) : "",
+                        high = metric.interval ? csv_value(metric.interval->high) : "";
       text += fmt::format("{},{},{},{},{},{},{},{}\n", csv_field(result.model),
                           csv_field(result.architecture), csv_field(result.set), task_name(result.task),
-                          csv_field(metric.name), csv_number(metric.value), low, high);
+                          csv_field(metric.name), csv_value(metric.value), low, high);
     }
   }
   return text;

@@ -1,6 +1,8 @@
 // Shapes: B images of a batch, K classes, D features.
 #include "cloob/eval/suite/suite_runner.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <functional>
 #include <numeric>
@@ -63,21 +65,15 @@ BootstrapOptions bootstrap_of(const SuiteSettings& eval, std::int64_t threads) {
           .threads = threads};
 }
 
-// What rank 0 reads is what all ranks go by: nothing, a text, or why it cannot be used.
+// What rank 0 reads is what all ranks go by.
 std::optional<std::string> text_of_rank_0(const Collectives& collectives,
                                           const std::function<std::optional<std::string>()>& read) {
   std::string answer;
-  if (collectives.rank() == 0) {
-    try {
-      if (const auto text = read()) answer = "=" + *text;
-    } catch (const UserError& error) {
-      answer = std::string("!") + error.what();
-    }
-  }
+  do_on_first_rank(collectives, [&] {
+    if (const auto text = read()) answer = "=" + *text;
+  });
   answer = broadcast_text(collectives, answer);
-  if (answer.empty()) return std::nullopt;
-  if (answer.front() == '!') throw UserError(answer.substr(1));
-  return answer.substr(1);
+  return answer.empty() ? std::nullopt : std::optional(answer.substr(1));
 }
 
 }  // namespace
@@ -112,8 +108,8 @@ std::optional<SuiteResult> SuiteRunner::finished(const SuiteSet& set, SuiteTask 
   return text ? parse_result(*text, settings) : std::nullopt;
 }
 
-std::vector<SuiteResult> SuiteRunner::run(const SuiteSet& set) {
-  std::vector<SuiteResult> results;
+SuiteOutcome SuiteRunner::run(const SuiteSet& set) {
+  SuiteOutcome outcome;
   std::vector<SuiteTask> pending;
   std::map<SuiteTask, SuiteResult> by_task;
   for (const SuiteTask task : set.tasks) {
@@ -130,17 +126,17 @@ std::vector<SuiteResult> SuiteRunner::run(const SuiteSet& set) {
   }
   if (!pending.empty()) {
     const Timer timer;
-    const std::map<SuiteTask, SuiteMeasures> measures = measure(set, pending);
+    const Measured measured_of_set = measure(set, pending);
     const double seconds = timer.seconds();
     if (collectives_.rank() == 0) {
       const std::int64_t images = set.source().size() + (set.train ? set.train->size() : 0);
       log_info("eval", "{}, {}: {} in {}", model_.name, set.name, counted(images, "image"),
                human_seconds(seconds));
     }
-    for (const auto& [task, measured] : measures) {
+    for (const auto& [task, measured] : measured_of_set.measures) {
       const std::string json =
           result_json(model_, set, task, measured, settings_of(set, task), output_.eval.confidence, seconds);
-      if (collectives_.rank() == 0) write_file_atomically(file_of(set, task), json);
+      do_on_first_rank(collectives_, [&] { write_file_atomically(file_of(set, task), json); });
       by_task[task] = {.model = model_.name,
                        .architecture = model_.architecture,
                        .set = set.name,
@@ -149,13 +145,17 @@ std::vector<SuiteResult> SuiteRunner::run(const SuiteSet& set) {
                        .was_finished = false,
                        .seconds = seconds};
     }
+    for (const auto& [task, mistake] : measured_of_set.mistakes)
+      outcome.failures.push_back(fmt::format("{}: {}", enum_name(task), mistake));
   }
-  for (const SuiteTask task : set.tasks) results.push_back(by_task.at(task));
-  return results;
+  for (const SuiteTask task : set.tasks) {
+    if (const auto found = by_task.find(task); found != by_task.end())
+      outcome.results.push_back(found->second);
+  }
+  return outcome;
 }
 
-std::map<SuiteTask, SuiteMeasures> SuiteRunner::measure(const SuiteSet& set,
-                                                        const std::vector<SuiteTask>& tasks) {
+SuiteRunner::Measured SuiteRunner::measure(const SuiteSet& set, const std::vector<SuiteTask>& tasks) {
   if (collectives_.rank() == 0) log_info("eval", "{}, {}: {}", model_.name, set.name, names_of(tasks));
   EncodeOptions options = options_;
   const std::int64_t threads = options.data.threads;
@@ -165,13 +165,12 @@ std::map<SuiteTask, SuiteMeasures> SuiteRunner::measure(const SuiteSet& set,
   if (set.classes) return measure_classes(set, tasks, options);
   const std::vector<PairFeatures> pairs =
       encode_pairs(encoder_, set.pairs, set.config.captions, options, collectives_);
-  return {{SuiteTask::retrieval,
-           measure_retrieval(pairs, collectives_, bootstrap_of(output_.eval, options.data.threads))}};
+  const BootstrapOptions bootstrap = bootstrap_of(output_.eval, options.data.threads);
+  return {.measures = {{SuiteTask::retrieval, measure_retrieval(pairs, collectives_, bootstrap)}}};
 }
 
-std::map<SuiteTask, SuiteMeasures> SuiteRunner::measure_classes(const SuiteSet& set,
-                                                                const std::vector<SuiteTask>& tasks,
-                                                                const EncodeOptions& options) {
+SuiteRunner::Measured SuiteRunner::measure_classes(const SuiteSet& set, const std::vector<SuiteTask>& tasks,
+                                                   const EncodeOptions& options) {
   const auto num_classes = std::ssize(set.prompts.class_names);
   EncodeOptions at_stages = options;
   for (const SuiteTask task : tasks) {
@@ -189,32 +188,41 @@ std::map<SuiteTask, SuiteMeasures> SuiteRunner::measure_classes(const SuiteSet& 
     if (meter) meter->add_images(batch.features.unit_BD, classifier_KD, labels);
     test.add(part, batch, at_stages.more_stages, labels, set.train_class);
   });
-  std::map<SuiteTask, SuiteMeasures> measures;
+  Measured measured;
   if (meter) {
     const std::vector<ZeroShotOutcome> outcomes = gather_outcomes(meter->outcomes(), collectives_);
-    measures[SuiteTask::zero_shot] = {
+    measured.measures[SuiteTask::zero_shot] = {
         .metrics = accuracies("", outcomes, num_classes, bootstrap_of(output_.eval, options.data.threads)),
         .details = {{"num_samples", static_cast<double>(outcomes.size())},
                     {"num_classes", static_cast<double>(num_classes)}}};
   }
   if (!at_stages.more_stages.empty()) {
-    GrowingParts train = encode_train(encoder_, set, at_stages, collectives_);
-    add_probes(measures, set, tasks, at_stages, train, test);
+    try {
+      GrowingParts train = encode_train(encoder_, set, at_stages, collectives_);
+      add_probes(measured, set, tasks, at_stages, train, test);
+    } catch (const UserError& error) {
+      for (const SuiteTask task : tasks) {
+        if (needs_training(task)) measured.mistakes[task] = error.what();
+      }
+    }
   }
-  return measures;
+  return measured;
 }
 
 // One stage after the other, so that only the features of one are held twice.
-void SuiteRunner::add_probes(std::map<SuiteTask, SuiteMeasures>& measures, const SuiteSet& set,
-                             const std::vector<SuiteTask>& tasks, const EncodeOptions& options,
-                             GrowingParts& train, GrowingParts& test) {
+void SuiteRunner::add_probes(Measured& measured, const SuiteSet& set, const std::vector<SuiteTask>& tasks,
+                             const EncodeOptions& options, GrowingParts& train, GrowingParts& test) {
   const BootstrapOptions bootstrap = bootstrap_of(output_.eval, options.data.threads);
   for (const FeatureStage stage : options.more_stages) {
     const ProbeData data = {
         .train = train.take(stage), .test = test.take(stage), .class_names = set.train_names};
     for (const SuiteTask task : tasks) {
-      if (needs_training(task) && set.stage_of(task) == stage)
-        measures[task] = measure_probe(task, data, output_.eval, collectives_, bootstrap);
+      if (!needs_training(task) || set.stage_of(task) != stage) continue;
+      try {
+        measured.measures[task] = measure_probe(task, data, output_.eval, collectives_, bootstrap);
+      } catch (const UserError& error) {
+        measured.mistakes[task] = error.what();  // it is about the data of all ranks, and the same on all
+      }
     }
   }
 }

@@ -64,11 +64,38 @@ std::string type_of_shards(const fs::path& root) {
   return is_there(file) ? to_lower_ascii(trim(read_file(file))) : "";
 }
 
-// A folder of classes for each split, of which the one that holds `split` is meant.
-std::string folder_of_classes(const std::string& root, const std::string& split) {
-  const fs::path folder = fs::path(root) / split;
-  const bool is_split = is_folder(folder) && !is_there(folder / "nshards.txt") && has_subfolders(folder);
-  return is_split ? folder.string() : root;
+// Folders of classes in the folder of a split, or shards.
+bool is_split(const fs::path& folder) {
+  return is_folder(folder) && (is_there(folder / "nshards.txt") || has_subfolders(folder));
+}
+
+// Those that `root` has, of the usual names: a class may be called "train", but has no subfolders then.
+std::vector<std::string> splits_of(const fs::path& root) {
+  std::vector<std::string> splits;
+  for (const char* name : {"train", "training", "val", "valid", "validation", "test"}) {
+    if (is_split(root / name)) splits.emplace_back(name);
+  }
+  return splits;
+}
+
+/// A setting that says which part of a data set is meant.
+struct SplitSetting {
+  std::string name;  ///< sets.NAME.split
+  std::optional<std::string> value;
+  std::string usual;
+};
+
+// A folder may have a folder of classes for each split, or shards of each, or neither if no split is asked for.
+std::string folder_of_classes(const std::string& root, const SplitSetting& setting) {
+  const fs::path folder = fs::path(root) / setting.value.value_or(setting.usual);
+  if (is_there(folder / "nshards.txt")) return root;
+  if (is_split(folder)) return folder.string();
+  const std::vector<std::string> splits = splits_of(root);
+  if (!setting.value && splits.empty()) return root;
+  throw_user_error("{0}: '{1}' has no split '{2}'; {3}", setting.name, root, folder.filename().string(),
+                   splits.empty()
+                       ? fmt::format("without splits, leave {} out", setting.name)
+                       : fmt::format("it has {}: set {} to one of them", join(splits, ", "), setting.name));
 }
 
 // Beside the folders of the splits, for all of them.
@@ -79,24 +106,57 @@ std::optional<std::string> file_above(const std::string& root, const std::string
                                                                                 : std::nullopt;
 }
 
-std::shared_ptr<const Source> open_pairs(const SuiteSet& set, const Root& root) {
+std::shared_ptr<const Source> open_pairs(const SuiteSet& set) {
   DataConfig data = set.config.data;
-  if (data.image_root) data.image_root = root(*data.image_root);
   std::vector<std::string> names = {set.path};
   if (is_folder(set.path)) {
     // As clip-benchmark reads its own shards.
     data.webdataset.text = TextMember::lines;
     data.webdataset.image_members = {"webp", "png", "jpg", "jpeg"};
-    const auto num_shards = std::ssize(numbered_shards(fs::path(set.path) / set.config.split));
-    names = {(fs::path(set.path) / set.config.split / fmt::format("{{0..{}}}.tar", num_shards - 1)).string()};
+    const fs::path folder = fs::path(set.path) / set.split();
+    const auto num_shards = std::ssize(numbered_shards(folder));
+    names = {(folder / fmt::format("{{0..{}}}.tar", num_shards - 1)).string()};
   }
   data.val = names;
   return make_source(data, names, Purpose::evaluation);
 }
 
-void open_classes(SuiteSet& set, const Root& root, std::int64_t threads) {
-  const std::string folder = folder_of_classes(set.path, set.config.split);
-  set.classes = open_labeled_source(folder, set.config.split, threads);
+std::int64_t most_shots(const SuiteSettings& eval) {
+  return eval.shots.empty() ? 0 : std::ranges::max(eval.shots);
+}
+
+// As far as it is known before labels in shards are read.
+void require_enough_to_learn_from(const SuiteSet& set, const SuiteSettings& eval) {
+  const auto is_asked_for = [&](SuiteTask task) {
+    return std::ranges::find(set.tasks, task) != set.tasks.end();
+  };
+  if (is_asked_for(SuiteTask::knn) && set.train->size() < eval.knn_k) {
+    throw_user_error(
+        "sets.{}.tasks: knn with eval.knn_k {} cannot learn from '{}', which has {}: set a smaller one, or "
+        "leave knn out",
+        set.name, eval.knn_k, set.train_path, counted(set.train->size(), "image"));
+  }
+  if (!is_asked_for(SuiteTask::few_shot) || set.train->class_folders().empty()) return;
+  std::vector<std::int64_t> images(set.train->class_folders().size());
+  for (std::int64_t image = 0; image < set.train->size(); ++image)
+    ++images[static_cast<std::size_t>(set.train->label(image))];
+  const auto fewest = std::ranges::min_element(images);
+  if (*fewest >= most_shots(eval)) return;
+  throw_user_error(
+      "sets.{}.tasks: few_shot with eval.shots up to {} cannot learn from '{}', whose class '{}' has {}: set fewer, or "
+      "leave few_shot out",
+      set.name, most_shots(eval), set.train_path,
+      set.train->class_folders()[static_cast<std::size_t>(fewest - images.begin())],
+      counted(*fewest, "image"));
+}
+
+void open_classes(SuiteSet& set, const Root& root, const SuiteSettings& eval) {
+  const std::int64_t threads = set.config.data.threads;
+  const std::string folder = folder_of_classes(
+      set.path,
+      {.name = fmt::format("sets.{}.split", set.name), .value = set.config.split, .usual = set.split()});
+  set.test_path = folder;
+  set.classes = open_labeled_source(folder, set.split(), threads);
   auto class_names = root.file_or_name(set.config.class_names);
   auto templates = root.file_or_name(set.config.templates);
   if (!class_names) class_names = file_above(set.path, folder, "classnames.txt");
@@ -104,18 +164,27 @@ void open_classes(SuiteSet& set, const Root& root, std::int64_t threads) {
   set.prompts = zero_shot_prompts(*set.classes, class_names, templates);
   if (std::ranges::none_of(set.tasks, needs_training)) return;
   const std::string train = set.config.train ? root(*set.config.train) : set.path;
-  const std::string train_folder = folder_of_classes(train, set.config.train_split);
-  const bool is_same = train_folder == folder &&
-                       (!set.classes->class_folders().empty() || set.config.train_split == set.config.split);
-  if (is_same) {
+  const std::string train_folder =
+      folder_of_classes(train, {.name = fmt::format("sets.{}.train_split", set.name),
+                                .value = set.config.train_split,
+                                .usual = set.train_split()});
+  if (are_same_images(train_folder, set.train_split(), folder, set.split())) {
     throw_user_error(
         "sets.{0}: the images to learn from would be those to evaluate on, '{1}': set sets.{0}.train, or have folders "
         "'{2}' and '{3}' in it",
-        set.name, folder, set.config.split, set.config.train_split);
+        set.name, folder, set.split(), set.train_split());
   }
-  set.train = open_labeled_source(train_folder, set.config.train_split, threads);
+  set.train_path = train_folder;
+  set.train = open_labeled_source(train_folder, set.train_split(), threads);
   set.train_names = class_names_of(*set.train);
   set.train_class = match_classes(set.train_names, class_names_of(*set.classes), train_folder, folder);
+  if (set.prompts.class_names.size() != set.train_class.size()) {
+    throw_user_error(
+        "sets.{}: {} has {} class names, but the data has {} classes, by which images to learn from are "
+        "matched",
+        set.name, set.prompts.names_from, set.prompts.class_names.size(), set.train_class.size());
+  }
+  require_enough_to_learn_from(set, eval);
 }
 
 void require_fitting_tasks(const SuiteSet& set) {
@@ -143,6 +212,7 @@ SuiteSet open_suite_set(const std::string& name, const SuiteSetConfig& config, c
   SuiteSet set{.name = name, .config = config, .tasks = config.tasks, .path = root(config.path)};
   if (!set.config.features) set.config.features = eval.features;
   if (!set.config.max_samples) set.config.max_samples = eval.max_samples;
+  if (set.config.data.image_root) set.config.data.image_root = root(*set.config.data.image_root);
   if (set.config.data.threads == 0) set.config.data.threads = threads;
   const bool is_class_folder = is_folder(set.path) && type_of_shards(set.path) != "retrieval";
   if (is_class_folder && type_of_shards(set.path) == "multilabel")
@@ -154,9 +224,10 @@ SuiteSet open_suite_set(const std::string& name, const SuiteSetConfig& config, c
   }
   if (set.tasks.empty()) set.tasks = {is_class_folder ? SuiteTask::zero_shot : SuiteTask::retrieval};
   if (is_class_folder) {
-    open_classes(set, root, set.config.data.threads);
+    open_classes(set, root, eval);
   } else {
-    set.pairs = open_pairs(set, root);
+    set.test_path = set.path;
+    set.pairs = open_pairs(set);
   }
   require_fitting_tasks(set);
   return set;

@@ -123,6 +123,28 @@ TEST(Plan, RefusesASearchThatIsNotFair) {
                     {"train.epochs is searched, and also set at", "as train.steps"});
 }
 
+TEST(Sweep, SearchesInTheDirectionOfItsMetric) {
+  const auto search = [](const std::string& text) {
+    return "base: b.yaml\nseeds: [0, 1]\nsearch:\n  settings: {optimizer.lr: [1, 2]}\n  " + text + "\n";
+  };
+  const auto direction = [&](const std::string& text) {
+    return sweep_of(search(text)).config.search.direction;
+  };
+  EXPECT_EQ(direction("metric: val/loss"), Direction::min);
+  EXPECT_EQ(direction("metric: val/image_to_text_median_rank"), Direction::min);
+  EXPECT_EQ(direction("metric: val/image_to_text_R@5"), Direction::max);
+  EXPECT_EQ(direction("metric: val/cifar10_acc1\n  direction: max"), Direction::max);
+  EXPECT_EQ(direction("metric: val/modality_gap"), std::nullopt);
+  EXPECT_EQ(direction("metric: val/modality_gap\n  direction: min"), Direction::min);
+  expect_user_error(
+      [&] { direction("metric: val/loss\n  direction: max"); },
+      {"my.yaml:6:", "search.direction is max, but of val/loss the smaller value is the better one"});
+  // A trial must not be one of the final runs.
+  expect_user_error([&] { direction("metric: val/loss\n  seed: 1"); },
+                    {"my.yaml:6:", "search.seed is 1, which is one of seeds"});
+  EXPECT_NO_THROW(direction("metric: val/loss\n  seed: 2"));
+}
+
 TEST(Plan, RefusesASettingThatTwoAxesSet) {
   expect_user_error(
       [] {
@@ -150,7 +172,7 @@ TEST(Sweep, SaysWhatIsWrongWithItsFile) {
                     {"unknown key 'value' in axes.beta"});
   expect_user_error(sweep("axes:\n  crop: {setting: image.crop_scale, values: [[0.5, 1]]}\n"),
                     {"give it a name"});
-  for (const char* name : {"a/b", "..", "a=b", "a,b", "a b", ".a", "ä"}) {
+  for (const char* name : {"a/b", "..", "a=b", "a,b", "a b", ".a", "+a", "-1", "ä"}) {
     expect_user_error(sweep(std::string("axes:\n  x: {\"") + name + "\": {}}\n"),
                       {"my.yaml:3:7: ", "cannot be a variant"});
     expect_user_error(sweep(std::string("axes:\n  \"") + name + "\": {x: {}}\n"), {"cannot be an axis"});

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -104,6 +105,19 @@ TEST_F(SweepPlans, TakeAnotherModel) {
                     {"sweep.yaml:2:19: ", "'tiny' is neither a file nor"});
 }
 
+TEST_F(SweepPlans, DifferIfAModelFileHasBeenEdited) {
+  const std::string file = folder_ / "b.yaml";
+  std::string model = read_file(testing::source_dir() / "configs/model/tiny-resnet.yaml");
+  write_file_atomically(file, model);
+  const std::string text = "axes: {model: {a: {}, b: {model: " + file + "}}}\n";
+  const std::string before = plan_json(plan(text));
+  EXPECT_THAT(plan_differences(before, plan_json(plan(text)), "plan.json"), ::testing::IsEmpty());
+  write_file_atomically(file, model.replace(model.find("embed_dim: 256"), 14, "embed_dim: 128"));
+  EXPECT_THAT(
+      plan_differences(before, plan_json(plan(text)), "plan.json"),
+      ::testing::ElementsAre(::testing::HasSubstr("model=b,seed=0: model.embed_dim is \"128\", was ")));
+}
+
 TEST_F(SweepPlans, RefuseSettingsThatAreWrongAndNameRunAndPlace) {
   const auto wrong = [&](const std::string& text) { return [=, this] { plan(text); }; };
   expect_user_error(wrong("axes: {a: {x: {}, y: {optimizer.rl: 1}}}\n"),
@@ -134,6 +148,15 @@ TEST_F(SweepPlans, CheckTheDataOfEveryRunOnce) {
   EXPECT_THAT(check.warnings, ::testing::ElementsAre(::testing::HasSubstr("nothing is evaluated")));
   EXPECT_EQ(resolved.runs[5].steps, 9);
   EXPECT_FALSE(resolved.runs[0].steps) << "epochs of data that is missing";
+}
+
+TEST_F(SweepPlans, NeedADirectionIfTheMetricHasNone) {
+  std::string text = kSweep;
+  text.replace(text.find("val/image_to_text_R@1"), 21, "val/modality_gap");
+  SweepPlan resolved = plan(text);
+  EXPECT_THAT(
+      check_sweep(resolved, "", SingleProcess()).errors,
+      ::testing::Contains(::testing::HasSubstr("search.direction is not set, and of val/modality_gap")));
 }
 
 TEST_F(SweepPlans, AreWrittenAsJson) {

@@ -110,5 +110,15 @@ TEST(SignalQueue, TakesSignalsThatWouldEndTheProgram) {
   EXPECT_EQ(signals.next(std::chrono::milliseconds(0)), 0);
 }
 
+TEST(SignalQueue, LeavesIgnoredSignalsIgnored) {
+  const auto before = ::signal(SIGHUP, SIG_IGN);
+  {
+    const SignalQueue signals;
+    ::kill(::getpid(), SIGHUP);
+    EXPECT_EQ(signals.next(std::chrono::milliseconds(0)), 0) << "as under nohup";
+  }
+  ::signal(SIGHUP, before);
+}
+
 }  // namespace
 }  // namespace cloob

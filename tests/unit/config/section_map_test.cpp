@@ -11,13 +11,21 @@
 namespace cloob {
 namespace {
 
+struct ShareConfig {
+  std::int64_t limit = 1;
+  static constexpr auto fields() { return std::tuple(field("limit", &ShareConfig::limit, "How much.")); }
+};
+static_assert(lists_every_member<ShareConfig>);
+
 struct PlanConfig {
   std::int64_t every_epochs = 1;
   std::optional<std::int64_t> limit;
+  ShareConfig share;
 
   static constexpr auto fields() {
     return std::tuple(field("every_epochs", &PlanConfig::every_epochs, "How often.", Range{0, 100}),
-                      field("limit", &PlanConfig::limit, "How much."));
+                      field("limit", &PlanConfig::limit, "How much."),
+                      field("share", &PlanConfig::share, "A part."));
   }
   void validate() const {
     if (limit && *limit == 13) throw_user_error("limit is 13, must be another number");
@@ -63,6 +71,14 @@ TEST(SectionMap, IsReadFromFilesAndTheCommandLine) {
   EXPECT_EQ(config.eval.plans.at("imagenet-v2.1").limit, 50);
   EXPECT_EQ(config.eval.plans.at("new").every_epochs, 1);
   EXPECT_TRUE(read("").eval.plans.empty());
+}
+
+TEST(SectionMap, HasSectionsWithSectionsOnTheCommandLine) {
+  const Config config =
+      read("", {{"eval.plans.cifar10.share.limit", "7"}, {"eval.plans.v2.1.share.limit", "8"}});
+  ASSERT_EQ(config.eval.plans.size(), 2U);
+  EXPECT_EQ(config.eval.plans.at("cifar10").share.limit, 7);
+  EXPECT_EQ(config.eval.plans.at("v2.1").share.limit, 8);
 }
 
 TEST(SectionMap, PrintsWhatReadsBack) {

@@ -4,6 +4,8 @@
 #include <map>
 #include <mutex>
 
+#include "cloob/base/broadcast_text.h"
+#include "cloob/base/error.h"
 #include "cloob/eval/suite.h"
 #include "support/connected_ranks.h"
 #include "support/simulated_ranks.h"
@@ -67,6 +69,16 @@ void expect_same_over_ranks(const Evaluation& evaluation) {
       });
     }
   }
+}
+
+TEST(OverRanks, AMistakeOfTheFirstRankIsThatOfAll) {
+  run_ranks(3, [](const Collectives& collectives) {
+    int done = 0;
+    do_on_first_rank(collectives, [&] { ++done; });
+    EXPECT_EQ(done, collectives.rank() == 0 ? 1 : 0);
+    expect_user_error([&] { do_on_first_rank(collectives, [] { throw_user_error("the disk is full"); }); },
+                      {"the disk is full"});
+  });
 }
 
 TEST(OverRanks, RetrievalLossAndFeaturesOfUnevenPartsAreThoseOfOneProcess) {

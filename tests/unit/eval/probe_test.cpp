@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <filesystem>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "cloob/eval/probe/labeled_features.h"
@@ -12,6 +14,7 @@
 #include "eval/probe/logistic_regression.h"
 #include "support/simulated_ranks.h"
 #include "support/support.h"
+#include "support/test_files.h"
 #include "unit/eval/sample_pairs.h"
 #include "unit/eval/scaled_model.h"
 #include "unit/model/tiny_models.h"
@@ -90,6 +93,24 @@ TEST(Lbfgs, FindsTheMinimumOfRosenbrocksFunction) {
   EXPECT_FALSE(minimize(rosenbrock, at::tensor({-1.2, 1.0}, at::kDouble), 3).converged);
 }
 
+TEST(Lbfgs, HasConvergedWithoutADecreaseOnlyIfRoundingIsLeft) {
+  const auto minimize_square = [](double factor_of_gradient) {
+    const Objective objective{.evaluate =
+                                  [=](const at::Tensor& x) {
+                                    const at::Tensor distance = x - 3;
+                                    return Objective::Point{x, 1 + distance.square().sum().item<double>(),
+                                                            distance * 2 * factor_of_gradient};
+                                  },
+                              .precondition = [](const at::Tensor& gradient) { return gradient.clone(); },
+                              .is_minimum = [](const Objective::Point&) { return false; }};
+    return minimize(objective, at::tensor({1.0, 2.5}, at::kDouble), 100);
+  };
+  const Minimum at_minimum = minimize_square(1);
+  EXPECT_TRUE(at_minimum.converged);
+  testing::expect_close(at_minimum.point.x, at::full({2}, 3.0, at::kDouble), 0, 1e-6);
+  EXPECT_FALSE(minimize_square(-1).converged) << "a gradient that leads upwards";
+}
+
 TEST(LogisticProbe, HasAGradientOfZeroAtItsMinimum) {
   const std::vector<LabeledPart> train = clouds(150, 2);
   const double c = 0.5;
@@ -130,11 +151,54 @@ TEST(LogisticProbe, OfSeparableClassesEnds) {
 TEST(LogisticProbe, NeedsTwoImagesOfAClassToChooseItsRegulariser) {
   const std::vector<LabeledPart> train = {{at::eye(3, kDim), {2, 0, 1}}};
   expect_user_error([&] { fit_logistic_probe(train, kClasses, std::nullopt, SingleProcess()); },
-                    {"no class has two images", "give --c"});
+                    {"no class has two images", "give more images, or a C"});
   EXPECT_EQ(
       metrics_of(fit_logistic_probe(train, kClasses, 10, SingleProcess()).classifier, train, SingleProcess())
           .acc1,
       1);
+}
+
+// Rows that become smaller and smaller, each to be told from the others with large weights.
+TEST(LogisticProbe, SaysThatItHasNotConverged) {
+  constexpr std::int64_t kRows = 40;
+  at::manual_seed(5);
+  std::vector<LabeledPart> train = {{at::randn({kRows, 30}), {}}};
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    train[0].features_BD[row].mul_(std::pow(10.0, -static_cast<double>(row) / 5));
+    train[0].labels.push_back(row % kClasses);
+  }
+  ::testing::internal::CaptureStderr();
+  const LogisticProbe probe = fit_logistic_probe(train, kClasses, 1e9, SingleProcess());
+  const std::string errors = ::testing::internal::GetCapturedStderr();
+  ASSERT_FALSE(probe.converged);
+  EXPECT_THAT(errors, ::testing::HasSubstr("has not converged with C 1e+09 after 1000 iterations"));
+}
+
+TEST(LogisticProbe, ReportsWhatItTries) {
+  std::map<double, double> acc1_of_c;
+  const LogisticProbe probe =
+      fit_logistic_probe(clouds(150, 2), kClasses, std::nullopt, SingleProcess(),
+                         [&](double c, double acc1, std::int64_t) { acc1_of_c[c] = acc1; });
+  EXPECT_EQ(std::ssize(acc1_of_c), probe.num_fits - 1) << "the last is the one to all images";
+  EXPECT_EQ(acc1_of_c.at(probe.c), probe.validation_acc1);
+}
+
+TEST(AreSameImages, ComparesFoldersByWhateverPathAndSplitsOfShards) {
+  const testing::TempDir folder;
+  testing::write_text(folder / "classes/a/1.png", "");
+  testing::write_text(folder / "other/a/1.png", "");
+  for (const std::string split : {"train", "test"})
+    testing::write_text(folder / "shards" / split / "nshards.txt", "1");
+  std::filesystem::create_directory_symlink(folder / "shards", folder / "link");
+  const auto are_same = [&](const std::string& root, const std::string& other, const std::string& split) {
+    return are_same_images(folder / root, "train", folder / other, split);
+  };
+  for (const std::string same : {"classes", "classes/", "./classes", "other/../classes"})
+    EXPECT_TRUE(are_same("classes", same, "test")) << same;
+  EXPECT_FALSE(are_same("classes", "other", "test"));
+  EXPECT_FALSE(are_same("classes", "missing", "test"));
+  EXPECT_FALSE(are_same("shards", "link", "test"));
+  EXPECT_TRUE(are_same("shards", "link", "train"));
 }
 
 TEST(ClassPlaces, CountRowsOfAClassOverAllRanks) {
@@ -161,7 +225,7 @@ TEST(FewShot, DrawsAsManyImagesOfEachClassAndDiffersBetweenDraws) {
   const auto all = fit_few_shot_probes(train, names, {.shots = 20, .draws = 1, .c = 0.1}, SingleProcess());
   EXPECT_GT(metrics_of(all[0], clouds(60, 3), SingleProcess()).acc1, 0.7);
   expect_user_error([&] { fit_few_shot_probes(train, names, {.shots = 100}, SingleProcess()); },
-                    {"the class 'a' has", "fewer than the 100 that --shots asks for"});
+                    {"the class 'a' has", "fewer than the 100 that are to be drawn from each class"});
 }
 
 TEST(FewShot, HasTheSameBitsOnAnyNumberOfRanks) {

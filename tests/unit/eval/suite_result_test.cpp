@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ class FixedClasses final : public LabeledSource {
 
 SuiteSet two_classes() {
   SuiteSet set{.name = "one, \"two\"", .config = {}, .tasks = {SuiteTask::zero_shot}};
+  set.test_path = "images";
   set.classes = std::make_shared<FixedClasses>();
   set.prompts = {{"a", "b"}, {"{c}"}, {"a", "b"}, "the folders", "the default"};
   return set;
@@ -66,22 +68,52 @@ TEST(SuiteResult, IsOfOtherSettingsIfAnythingDiffers) {
   const std::string settings = settings_of_result(kModel, set, SuiteTask::zero_shot, {}, "fp32");
   const std::string json = result_json(kModel, set, SuiteTask::zero_shot, {.metrics = {}}, settings, 0.95, 1);
   SuiteModel other_model = kModel;
-  other_model.fingerprint = "4567";
+  other_model.hash = "4567";
   SuiteSettings other_seed;
   other_seed.seed = 1;
-  SuiteSet other_names = set, other_templates = set, fewer = set;
+  SuiteSet other_names = set, other_templates = set, fewer = set, other_column = set, other_root = set,
+           other_place = set, other_split = set, other_language = set;
   other_names.prompts.class_names[1] = "c";
   other_templates.prompts.templates[0] = "a {c}";
   fewer.config.max_samples = 3;
+  other_column.config.data.csv.caption_columns = {"b"};
+  other_root.config.data.image_root = "images";
+  other_place.test_path = "elsewhere";
+  other_split.config.split = "val";
+  other_language.config.language = "de";
   for (const std::string& other :
        {settings_of_result(other_model, set, SuiteTask::zero_shot, {}, "fp32"),
         settings_of_result(kModel, other_names, SuiteTask::zero_shot, {}, "fp32"),
         settings_of_result(kModel, other_templates, SuiteTask::zero_shot, {}, "fp32"),
         settings_of_result(kModel, fewer, SuiteTask::zero_shot, {}, "fp32"),
+        settings_of_result(kModel, other_column, SuiteTask::zero_shot, {}, "fp32"),
+        settings_of_result(kModel, other_root, SuiteTask::zero_shot, {}, "fp32"),
+        settings_of_result(kModel, other_place, SuiteTask::zero_shot, {}, "fp32"),
+        settings_of_result(kModel, other_split, SuiteTask::zero_shot, {}, "fp32"),
+        settings_of_result(kModel, other_language, SuiteTask::zero_shot, {}, "fp32"),
         settings_of_result(kModel, set, SuiteTask::zero_shot, other_seed, "fp32"),
         settings_of_result(kModel, set, SuiteTask::zero_shot, {}, "bf16")}) {
     EXPECT_FALSE(parse_result(json, other)) << other;
   }
+}
+
+TEST(SuiteResult, IsOfTheFolderThatWasLearntFrom) {
+  SuiteSet set = two_classes();
+  set.train = set.classes;
+  set.train_path = "one/train";
+  const auto settings = [](const SuiteSet& of) {
+    return settings_of_result(kModel, of, SuiteTask::knn, {}, "fp32");
+  };
+  SuiteSet other = set, same = set, other_split = set;
+  other.train_path = "two/train";
+  same.train_path = (std::filesystem::current_path() / "one" / "x" / ".." / "train").string();
+  same.test_path = std::filesystem::absolute(set.test_path).string();
+  same.config.data.threads = 7;
+  same.config.data.prefetch_batches = 9;
+  other_split.config.train_split = "training";
+  EXPECT_NE(settings(other), settings(set));
+  EXPECT_NE(settings(other_split), settings(set));
+  EXPECT_EQ(settings(same), settings(set)) << "the same, read in another way";
 }
 
 TEST(SuiteResult, FilesThatAreNoneAreRefused) {

@@ -50,6 +50,7 @@ TEST(ChanceLevel, OfRecallsAccuraciesAndLosses) {
                                    {"val/num_texts", 500},
                                    {"val/a_num_classes", 20},
                                    {"val/a_num_samples", 1900},
+                                   {"val/num_classes", 4},
                                    {"val/chance_loss", 4.5}});
   EXPECT_DOUBLE_EQ(*chance_level("val/text_to_image_R@10", run), 0.1);
   EXPECT_NEAR(*chance_level("val/image_to_text_R@1", run), 0.01, 1e-12);
@@ -58,6 +59,12 @@ TEST(ChanceLevel, OfRecallsAccuraciesAndLosses) {
   EXPECT_FALSE(chance_level("val/b_acc1", run));
   EXPECT_FALSE(chance_level("val/alignment", run));
   EXPECT_DOUBLE_EQ(*chance_margin("val/a_acc1", 0.05, run), 0.015);
+  for (const std::string probe : {"val/a_lp_acc1", "val/a_knn_acc1"}) {
+    EXPECT_DOUBLE_EQ(*chance_level(probe, run), 0.05);
+    EXPECT_DOUBLE_EQ(*chance_margin(probe, 0.05, run), 0.015);
+  }
+  EXPECT_DOUBLE_EQ(*chance_level("val/lp_acc1", run), 0.25);
+  EXPECT_FALSE(chance_level("val/help_acc1", run));
   EXPECT_FALSE(chance_margin("val/loss", 4.5, run));
 }
 

@@ -19,7 +19,7 @@ TEST(Summarize, HasNoSpreadOfASingleValue) {
 
 TEST(PairedTest, OfOnePairIsNoTest) {
   const std::vector<double> one = {0.5};
-  const PairedTest test = paired_test(one);
+  const PairedTest test = paired_test(one, 1);
   EXPECT_EQ(test.count, 1);
   EXPECT_EQ(test.mean, 0.5);
   EXPECT_TRUE(std::isnan(test.p));
@@ -30,10 +30,24 @@ TEST(PairedTest, OfOnePairIsNoTest) {
 // 0.1 + 0.2 - 0.3 is not zero: such a difference must not look like a significant one.
 TEST(PairedTest, OfEqualDifferencesIsNotDefined) {
   const std::vector<double> equal = {0.1, 0.1 + 1e-17, 0.3 - 0.2}, zero = {0, 0, 0};
-  EXPECT_TRUE(std::isnan(paired_test(equal).p));
-  EXPECT_TRUE(std::isnan(paired_test(zero).p));
-  EXPECT_EQ(paired_test(equal).num_positive, 3);
-  EXPECT_EQ(paired_test(zero).sign_p, 1);
+  EXPECT_TRUE(std::isnan(paired_test(equal, 0.3).p));
+  EXPECT_TRUE(std::isnan(paired_test(zero, 0).p));
+  EXPECT_EQ(paired_test(equal, 0.3).num_positive, 3);
+  EXPECT_EQ(paired_test(zero, 0).sign_p, 1);
+}
+
+// One query of 50,000 in each: 0.30002 - 0.3 and 0.40002 - 0.4 differ by the rounding of 0.4, not by a spread of seeds.
+TEST(PairedTest, RoundingOfTheValuesIsNoSpread) {
+  const std::vector<double> one_query = {0.30002 - 0.3, 0.40002 - 0.4}, noise = {0.1 + 0.2 - 0.3, 0.0};
+  const PairedTest test = paired_test(one_query, 0.40002);
+  EXPECT_TRUE(std::isnan(test.p));
+  EXPECT_EQ(test.deviation, 0);
+  EXPECT_EQ(test.num_positive, 2);
+  EXPECT_EQ(paired_test(noise, 0.3).mean, 0);
+  EXPECT_EQ(paired_test(noise, 0.3).num_positive, 0);
+  // A spread of two queries is one.
+  const std::vector<double> spread = {0.30002 - 0.3, 0.40006 - 0.4};
+  EXPECT_FALSE(std::isnan(paired_test(spread, 0.40006).p));
 }
 
 TEST(SignTest, OfThreePairsIsNeverBelowAQuarter) {

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,11 @@ std::vector<std::int64_t> match_classes(const std::vector<std::string>& train,
                                         const std::vector<std::string>& test, const std::string& train_path,
                                         const std::string& test_path);
 
+/// Whether two data sets that open_labeled_source opens are the same, by whatever paths: a probe must not be tested on what it has
+/// learned from.
+bool are_same_images(const std::filesystem::path& root, const std::string& split,
+                     const std::filesystem::path& other_root, const std::string& other_split);
+
 /// Encodes the usable images of a source, at one stage: the parts of this rank. `class_of_label` renumbers the labels. Throws
 /// UserError, also if a label is not in it or a feature is not finite. A collective operation.
 std::vector<LabeledPart> encode_labeled(const FeatureEncoder& encoder,
@@ -42,5 +48,8 @@ std::vector<LabeledPart> encode_labeled(const FeatureEncoder& encoder,
 
 /// Rows of all ranks. A collective operation.
 std::int64_t num_rows_of_all(const std::vector<LabeledPart>& own, const Collectives& collectives);
+
+/// Features of a row, also on a rank without rows. A collective operation.
+std::int64_t dim_of_all(const std::vector<LabeledPart>& own, const Collectives& collectives);
 
 }  // namespace cloob

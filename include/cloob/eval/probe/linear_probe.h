@@ -55,15 +55,20 @@ struct LogisticProbe {
   bool converged = false;                 ///< whether the last has
 };
 
+/// Receives each value that was tried in the choice of C.
+using TakeTriedC = std::function<void(double c, double validation_acc1, std::int64_t iterations)>;
+
 /// Fits scikit-learn's LogisticRegression(C): minimizes |W|^2 / 2 + C * the sum of the cross-entropies, without a penalty for the
 /// intercepts, in fp64. `own` are the parts of this rank.
 ///
 /// Without `c` it is chosen by the accuracy on a fifth of the rows, the second, seventh, ... of each class: in a search over 97
 /// values from 1e-6 to 1e6, 8 a decade, which begins with every 16th and then looks at both sides of the best, 8, 4, 2 and 1 steps
 /// away (Radford et al., CLIP, appendix A.3); of equally good values the smallest. The result is then fitted to all rows. Throws
-/// UserError if no class has two rows. A collective operation; the result is the same on every rank.
+/// UserError if no class has two rows. Warns if the last fit has not converged. A collective operation; the result is the same on
+/// every rank, and so are the calls of `take_tried`.
 LogisticProbe fit_logistic_probe(const std::vector<LabeledPart>& own, std::int64_t num_classes,
-                                 std::optional<double> c, const Collectives& collectives);
+                                 std::optional<double> c, const Collectives& collectives,
+                                 const TakeTriedC& take_tried = {});
 
 /// The protocol of ProtoCLIP's linear probe: stochastic gradient descent in fp32, with a cosine from `lr` to 0 over the epochs.
 struct SgdProbeOptions {

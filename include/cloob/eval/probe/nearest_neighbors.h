@@ -11,6 +11,7 @@
 
 #include "cloob/base/collectives.h"
 #include "cloob/eval/probe/labeled_features.h"
+#include "cloob/eval/zero_shot_metrics.h"
 
 namespace cloob {
 
@@ -35,5 +36,15 @@ using TakeVotes = std::function<void(const LabeledPart& test, const NeighborVote
 void vote_of_neighbors(const std::vector<LabeledPart>& train, const std::vector<LabeledPart>& test,
                        std::int64_t num_classes, const NeighborOptions& options,
                        const Collectives& collectives, const TakeVotes& take);
+
+/// How the two kinds of votes classify the test rows of this rank.
+struct NeighborMeters {
+  ZeroShotMeter weighted, plain;
+};
+
+/// The same, counted. A collective operation.
+NeighborMeters measure_neighbors(const std::vector<LabeledPart>& train, const std::vector<LabeledPart>& test,
+                                 std::int64_t num_classes, const NeighborOptions& options,
+                                 const Collectives& collectives);
 
 }  // namespace cloob

@@ -36,8 +36,8 @@ struct EnumNames<SuiteTask> {
 struct SuiteSetConfig {
   std::string path;
   std::vector<SuiteTask> tasks;
-  std::string split = "test";
-  std::string train_split = "train";
+  std::optional<std::string> split;
+  std::optional<std::string> train_split;
   std::optional<std::string> train;
   std::optional<std::string> class_names;
   std::optional<std::string> templates;
@@ -57,9 +57,10 @@ struct SuiteSetConfig {
         field(
             "tasks", &C::tasks,
             "What is measured. Empty: zero_shot on images with classes, retrieval on images with captions."),
-        field("split", &C::split, "The split to evaluate on, if the folder has splits."),
-        field("train_split", &C::train_split,
-              "The split that linear_probe, knn and few_shot learn from, if the folder has splits."),
+        field("split", &C::split, "The split to evaluate on. Unset: test, if the folder has splits."),
+        field(
+            "train_split", &C::train_split,
+            "The split that linear_probe, knn and few_shot learn from. Unset: train, if the folder has splits."),
         field("train", &C::train,
               "The folder of images that linear_probe, knn and few_shot learn from. Unset: train_split of "
               "path."),
@@ -127,6 +128,7 @@ struct SuiteSettings {
         field("seed", &C::seed, "Seed of the bootstrap and of the choice of few-shot examples.",
               Range{0, 1e15}));
   }
+  void validate() const;
 };
 static_assert(lists_every_member<SuiteSettings>);
 

@@ -22,7 +22,7 @@ struct SuiteModel {
   std::string name;          ///< in names of files and in tables
   std::string architecture;  ///< such as RN50
   std::string path;          ///< as the user gave it
-  std::string fingerprint;   ///< of weights and preprocessing: other results are of another model
+  std::string hash;  ///< of weights, architecture and preprocessing: other results are of another model
 };
 
 struct SuiteMetric {

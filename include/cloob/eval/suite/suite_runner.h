@@ -23,6 +23,12 @@ struct SuiteOutput {
   SuiteSettings eval;
 };
 
+/// Of one model and data set.
+struct SuiteOutcome {
+  std::vector<SuiteResult> results;   ///< in the order of the tasks
+  std::vector<std::string> failures;  ///< of tasks that could not be measured: "few_shot: the class ..."
+};
+
 /// Evaluates one model on data sets. Images are read and encoded once for all tasks of a data set, and the prompts of classes
 /// once for all data sets that have the same.
 class SuiteRunner {
@@ -32,18 +38,22 @@ class SuiteRunner {
               const Collectives& collectives);
 
   /// Measures those tasks of the set that have no result with the same settings in the folder yet, and writes theirs on rank
-  /// 0. Returns the results of all, in the order of the tasks. Throws UserError, the same on all ranks. A collective
+  /// 0. A task that cannot be measured leaves the results of the others. Throws UserError, the same on all ranks. A collective
   /// operation.
-  std::vector<SuiteResult> run(const SuiteSet& set);
+  SuiteOutcome run(const SuiteSet& set);
 
  private:
+  struct Measured {
+    std::map<SuiteTask, SuiteMeasures> measures = {};
+    std::map<SuiteTask, std::string> mistakes = {};
+  };
+
   std::optional<SuiteResult> finished(const SuiteSet& set, SuiteTask task) const;
-  std::map<SuiteTask, SuiteMeasures> measure(const SuiteSet& set, const std::vector<SuiteTask>& tasks);
-  std::map<SuiteTask, SuiteMeasures> measure_classes(const SuiteSet& set, const std::vector<SuiteTask>& tasks,
-                                                     const EncodeOptions& options);
-  void add_probes(std::map<SuiteTask, SuiteMeasures>& measures, const SuiteSet& set,
-                  const std::vector<SuiteTask>& tasks, const EncodeOptions& options, GrowingParts& train,
-                  GrowingParts& test);
+  Measured measure(const SuiteSet& set, const std::vector<SuiteTask>& tasks);
+  Measured measure_classes(const SuiteSet& set, const std::vector<SuiteTask>& tasks,
+                           const EncodeOptions& options);
+  void add_probes(Measured& measured, const SuiteSet& set, const std::vector<SuiteTask>& tasks,
+                  const EncodeOptions& options, GrowingParts& train, GrowingParts& test);
   const at::Tensor& classifier_of(const ZeroShotPrompts& prompts);
   std::string settings_of(const SuiteSet& set, SuiteTask task) const;
   std::filesystem::path file_of(const SuiteSet& set, SuiteTask task) const;

@@ -18,7 +18,9 @@ struct SuiteSet {
   std::string name;
   SuiteSetConfig config;  ///< with what `eval` sets for all
   std::vector<SuiteTask> tasks;
-  std::string path = {};                              ///< of what is evaluated on
+  std::string path = {};                              ///< of the data set, from its root
+  std::string test_path = {};                         ///< what was opened of it
+  std::string train_path = {};                        ///< what `train` was opened from
   std::shared_ptr<const LabeledSource> classes = {};  ///< null if it has captions
   std::shared_ptr<const LabeledSource> train = {};    ///< null if no task learns from images
   std::vector<std::string> train_names = {};          ///< of the classes of `train`
@@ -30,6 +32,8 @@ struct SuiteSet {
     if (pairs) return *pairs;
     return *classes;
   }
+  std::string split() const { return config.split.value_or("test"); }
+  std::string train_split() const { return config.train_split.value_or("train"); }
   /// Of the image features that a task learns from.
   FeatureStage stage_of(SuiteTask task) const;
 };

@@ -1,0 +1,81 @@
+#include "cloob/run/judged_data.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "cloob/base/error.h"
+#include "cloob/base/named_path.h"
+#include "cloob/data/source_names.h"
+
+namespace cloob {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string real_name(const fs::path& path) {
+  if (is_remote_name(path.native())) return path.native();
+  std::error_code error;
+  const fs::path absolute = fs::weakly_canonical(path, error);
+  if (error) return path.lexically_normal().string();
+  return (absolute.has_filename() ? absolute : absolute.parent_path()).string();
+}
+
+std::vector<fs::path> files_of(const std::vector<std::string>& names) {
+  const std::vector<std::string> sources = split_sources(names);
+  try {
+    return expand_source_names(sources);
+  } catch (const UserError&) {  // of a sweep whose data is gone or was moved
+    return {sources.begin(), sources.end()};
+  }
+}
+
+// Evaluations use the split 'test' of a clip-benchmark folder.
+fs::path classes_of(const fs::path& folder) {
+  std::error_code ignored;
+  const fs::path split = folder / "test";
+  return fs::exists(split / "nshards.txt", ignored) ? split : folder;
+}
+
+std::vector<std::string> data_of_pairs(const RunConfig& config) {
+  std::vector<std::string> data;
+  for (const fs::path& file : files_of(config.data.val)) data.push_back(real_name(file));
+  return data;
+}
+
+// "acc1" of "val/cifar10_acc1" and the name cifar10.
+std::optional<std::string_view> measure_of(std::string_view metric, const std::string& name) {
+  const std::string prefix = "val/" + name + "_";
+  return metric.starts_with(prefix) ? std::optional(metric.substr(prefix.size())) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::string> judged_data(const RunConfig& config, const std::string& metric) {
+  constexpr std::array<std::string_view, 3> kZeroShot = {"acc1", "acc5", "mean_per_class_recall"};
+  for (const std::string& text : config.eval.zero_shot) {
+    const NamedPath set = named_path(text);
+    const auto measure = measure_of(metric, set.name);
+    if (measure && std::ranges::find(kZeroShot, *measure) != kZeroShot.end())
+      return {real_name(classes_of(set.path))};
+  }
+  for (const auto& [name, probe] : config.eval.linear_probe) {
+    const auto measure = measure_of(metric, name);
+    if (measure && measure->starts_with("lp_")) return {real_name(classes_of(probe.test))};
+  }
+  return data_of_pairs(config);
+}
+
+std::vector<std::string> judged_data(const RunConfig& config) {
+  std::vector<std::string> data = data_of_pairs(config);
+  for (const std::string& text : config.eval.zero_shot)
+    data.push_back(real_name(classes_of(named_path(text).path)));
+  for (const auto& [name, probe] : config.eval.linear_probe)
+    data.push_back(real_name(classes_of(probe.test)));
+  return data;
+}
+
+}  // namespace cloob
