@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh clone to a comparison of CLOOB and CLIP: sets up, builds, renders the data set `shapes`, trains both for the
-# same number of pairs and evaluates them zero-shot on classes that were not in the training set.
+# From a fresh clone to a comparison of CLOOB and CLIP: sets up, builds, renders the data set `shapes`, tries four learning rates for
+# each of the two, trains both with the best one and three seeds, and evaluates them zero-shot on classes that were not in the
+# training set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/environment.sh
@@ -12,13 +13,9 @@ out=runs/quickstart
 rm -rf "$out"
 
 "$cloob" data render-shapes "$out/data"
-train_and_evaluate() {  # train_and_evaluate NAME SETTING...
-  local name=$1; shift
-  "$cloob" train configs/run/quickstart.yaml --run-dir "$out/$name" "$@"
-  "$cloob" eval zero-shot "$out/$name" --data "$out/data/held_out" --json "$out/$name/zero_shot.json"
-}
-train_and_evaluate cloob --objective cloob --retrieval.warmup_steps 150
-train_and_evaluate clip --objective clip
-"$cloob" report "cloob=$out/cloob" "clip=$out/clip" --out "$out" --title 'CLOOB and CLIP on rendered shapes' \
-  --summary 'Trained with the same model, data and number of pairs.' \
-  --table-title 'Zero-shot classification of classes never seen in training'
+"$cloob" ablate configs/ablation/quickstart.yaml --out "$out/sweep" --parallel 2
+"$cloob" report "$out/sweep" --out "$out" --metric val/held_out_acc1 --retrievals 4 \
+  --title 'CLOOB and CLIP on rendered shapes' \
+  --summary 'Zero-shot classification of combinations of colour and shape that training never showed. CLOOB is expected to lose here: its
+retrieval replaces each feature by an average over similar images of the batch, and among images that differ so little this
+blurs the shape; the same loss without retrieval does as well as CLIP (docs/results.md).'
