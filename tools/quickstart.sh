@@ -16,6 +16,9 @@ rm -rf "$out"
 "$cloob" ablate configs/ablation/quickstart.yaml --out "$out/sweep" --parallel 2
 "$cloob" report "$out/sweep" --out "$out" --metric val/held_out_acc1 --retrievals 4 \
   --title 'CLOOB and CLIP on rendered shapes' \
-  --summary 'Zero-shot classification of combinations of colour and shape that training never showed. CLOOB is expected to lose here: its
-retrieval replaces each feature by an average over similar images of the batch, and among images that differ so little this
-blurs the shape; the same loss without retrieval does as well as CLIP (docs/results.md).'
+  --summary "$(tr '\n' ' ' <<'END'
+Zero-shot classification of combinations of colour and shape that training never showed. CLOOB is expected to lose here: its
+retrieval replaces each feature by an average over similar images of the batch, and among images that differ so little this blurs
+the shape; the same loss without retrieval does as well as CLIP (docs/results.md).
+END
+)"
