@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ablation/run_lengths.h"
 #include "cloob/base/error.h"
 #include "cloob/base/text.h"
 
@@ -15,10 +16,7 @@ constexpr std::size_t kMaxNameLength = 200;  // file systems allow 255 bytes, an
 
 // Whether one replaces the other: of the three lengths of a run only one can be set.
 bool are_exclusive(std::string_view a, std::string_view b) {
-  const auto is_length = [](std::string_view name) {
-    return name == "train.epochs" || name == "train.steps" || name == "train.samples";
-  };
-  return a == b || (is_length(a) && is_length(b));
+  return a == b || (is_run_length(a) && is_run_length(b));
 }
 
 const NamedNode* find_exclusive(const SweepSettings& settings, std::string_view name) {

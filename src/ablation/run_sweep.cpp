@@ -10,9 +10,9 @@
 #include <set>
 #include <utility>
 
-#include "ablation/is_there.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/is_there.h"
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"

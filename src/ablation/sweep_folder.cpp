@@ -11,9 +11,9 @@
 #include <system_error>
 #include <utility>
 
-#include "ablation/is_there.h"
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/is_there.h"
 #include "cloob/base/log.h"
 #include "cloob/report/metrics.h"
 

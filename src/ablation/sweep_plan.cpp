@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "ablation/run_lengths.h"
 #include "cloob/base/error.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/text.h"
@@ -20,19 +21,15 @@ namespace cloob {
 namespace {
 
 constexpr std::string_view kModel = "model";
-constexpr std::array<std::string_view, 3> kLengths = {"train.epochs", "train.steps", "train.samples"};
 
 // Of the three lengths of a run a later layer replaces the one of an earlier layer.
 SweepSettings with_one_length(SweepSettings settings) {
-  const auto is_length = [](const NamedNode& setting) {
-    return std::ranges::find(kLengths, setting.name) != kLengths.end();
-  };
-  const auto length = std::ranges::find_if(settings, is_length);
+  const auto length = std::ranges::find_if(settings, is_run_length, &NamedNode::name);
   if (length == settings.end()) return settings;
   ConfigNode unset;
   unset.origin = length->value.origin;
   unset.key_origin = length->value.key_origin;
-  for (const std::string_view name : kLengths) {
+  for (const std::string_view name : kRunLengths) {
     if (std::ranges::find(settings, name, &NamedNode::name) == settings.end())
       settings.push_back({std::string(name), unset});
   }
@@ -174,7 +171,7 @@ std::string data_key(const RunConfig& config) {
       "data.", "image.", "text.", "eval.", "model.image.image_size", "train.init", "task."};
   std::string key = fmt::format("{} {} ", config.train.global_batch_size, config.model.text.context_length);
   for (const auto& [name, value] : setting_values(config)) {
-    const bool matters = std::ranges::find(kLengths, name) != kLengths.end() ||
+    const bool matters = is_run_length(name) ||
                          std::ranges::any_of(kSections, [&](auto part) { return name.starts_with(part); });
     if (matters) key += fmt::format("{}={}\n", name, value);
   }

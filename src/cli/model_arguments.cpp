@@ -78,13 +78,17 @@ void add_model_arguments(CLI::App& command, ModelArguments& arguments) {
 }
 
 void add_model_options(CLI::App& command, ModelArguments& arguments) {
+  add_compute_options(command, arguments);
+  command.add_option("--batch-size", arguments.batch_size, "Images or texts encoded at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+}
+
+void add_compute_options(CLI::App& command, ModelArguments& arguments) {
   add_enum_option<DeviceChoice>(command, "--device", arguments.device, "Where to compute");
   add_enum_option<Precision>(command, "--precision", arguments.precision, "Compute precision of the towers");
   add_enum_option<Activation>(command, "--activation", arguments.activation,
                               "Activation of a weights file of another program, which does not specify it");
-  command.add_option("--batch-size", arguments.batch_size, "Images or texts encoded at once")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000));
   command.add_option("--threads", arguments.threads, "CPU threads; 0 means all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));

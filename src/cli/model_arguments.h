@@ -36,6 +36,8 @@ struct ModelArguments {
 void add_model_arguments(CLI::App& command, ModelArguments& arguments);
 /// Adds only the options.
 void add_model_options(CLI::App& command, ModelArguments& arguments);
+/// Of these, all but the size of batches.
+void add_compute_options(CLI::App& command, ModelArguments& arguments);
 
 struct OpenedModel {
   std::unique_ptr<SharedMachine> shared_machine;

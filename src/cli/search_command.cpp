@@ -256,13 +256,7 @@ void add_query_model_options(CLI::App& command, ModelArguments& model) {
   command.add_option(
       "--checkpoint", model.checkpoint,
       "The model for the query, if it is not where it was: that of the index is the only one allowed");
-  add_enum_option<DeviceChoice>(command, "--device", model.device, "Where to compute");
-  add_enum_option<Precision>(command, "--precision", model.precision, "Compute precision of the towers");
-  add_enum_option<Activation>(command, "--activation", model.activation,
-                              "Activation of a weights file of another program, which does not specify it");
-  command.add_option("--threads", model.threads, "CPU threads; 0 means all cores")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 4096));
+  add_compute_options(command, model);
 }
 
 }  // namespace

@@ -246,6 +246,11 @@ std::vector<fs::path> numbered_shards(const fs::path& folder) {
   return shards;
 }
 
+fs::path images_of_split(const fs::path& root, const std::string& split) {
+  std::error_code ignored;
+  return fs::exists(root / split / "nshards.txt", ignored) ? root / split : root;
+}
+
 std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, const std::string& split,
                                                          std::int64_t threads) {
   std::error_code error;
@@ -258,7 +263,7 @@ std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, c
     }
     throw_user_error("'{}' is not a folder", root.string());
   }
-  if (fs::exists(root / split / "nshards.txt", error)) {
+  if (images_of_split(root, split) != root) {
     return std::make_shared<ClipBenchmarkSource>(root, split, resolve_threads(threads));
   }
   if (fs::exists(root / kTemplates, error)) {

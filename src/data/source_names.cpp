@@ -180,6 +180,14 @@ bool is_stream_name(std::string_view name) {
   return lower.ends_with(".tar.gz") || lower.ends_with(".tgz");
 }
 
+std::string canonical_name(const std::filesystem::path& name) {
+  if (is_remote_name(name.native())) return name.native();
+  std::error_code error;
+  const auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(name, error), error);
+  if (error) return name.lexically_normal().string();
+  return (place.has_filename() ? place : place.parent_path()).string();
+}
+
 std::optional<DataFormat> format_by_name(std::string_view name) {
   const std::string lower = to_lower_ascii(name);
   if (is_stream_name(name) || lower.ends_with(".tar")) return DataFormat::webdataset;

@@ -5,24 +5,16 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
-#include <system_error>
 
 #include "cloob/base/error.h"
 #include "cloob/base/named_path.h"
+#include "cloob/data/labeled_source.h"
 #include "cloob/data/source_names.h"
 
 namespace cloob {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string real_name(const fs::path& path) {
-  if (is_remote_name(path.native())) return path.native();
-  std::error_code error;
-  const fs::path absolute = fs::weakly_canonical(path, error);
-  if (error) return path.lexically_normal().string();
-  return (absolute.has_filename() ? absolute : absolute.parent_path()).string();
-}
 
 std::vector<fs::path> files_of(const std::vector<std::string>& names) {
   const std::vector<std::string> sources = split_sources(names);
@@ -34,15 +26,11 @@ std::vector<fs::path> files_of(const std::vector<std::string>& names) {
 }
 
 // Evaluations use the split 'test' of a clip-benchmark folder.
-fs::path classes_of(const fs::path& folder) {
-  std::error_code ignored;
-  const fs::path split = folder / "test";
-  return fs::exists(split / "nshards.txt", ignored) ? split : folder;
-}
+std::string tested_images(const fs::path& folder) { return canonical_name(images_of_split(folder, "test")); }
 
 std::vector<std::string> data_of_pairs(const RunConfig& config) {
   std::vector<std::string> data;
-  for (const fs::path& file : files_of(config.data.val)) data.push_back(real_name(file));
+  for (const fs::path& file : files_of(config.data.val)) data.push_back(canonical_name(file));
   return data;
 }
 
@@ -60,21 +48,19 @@ std::vector<std::string> judged_data(const RunConfig& config, const std::string&
     const NamedPath set = named_path(text);
     const auto measure = measure_of(metric, set.name);
     if (measure && std::ranges::find(kZeroShot, *measure) != kZeroShot.end())
-      return {real_name(classes_of(set.path))};
+      return {tested_images(set.path)};
   }
   for (const auto& [name, probe] : config.eval.linear_probe) {
     const auto measure = measure_of(metric, name);
-    if (measure && measure->starts_with("lp_")) return {real_name(classes_of(probe.test))};
+    if (measure && measure->starts_with("lp_")) return {tested_images(probe.test)};
   }
   return data_of_pairs(config);
 }
 
 std::vector<std::string> judged_data(const RunConfig& config) {
   std::vector<std::string> data = data_of_pairs(config);
-  for (const std::string& text : config.eval.zero_shot)
-    data.push_back(real_name(classes_of(named_path(text).path)));
-  for (const auto& [name, probe] : config.eval.linear_probe)
-    data.push_back(real_name(classes_of(probe.test)));
+  for (const std::string& text : config.eval.zero_shot) data.push_back(tested_images(named_path(text).path));
+  for (const auto& [name, probe] : config.eval.linear_probe) data.push_back(tested_images(probe.test));
   return data;
 }
 

@@ -36,6 +36,9 @@ class LabeledSource : public Source {
 std::shared_ptr<const LabeledSource> open_labeled_source(const std::filesystem::path& root,
                                                          const std::string& split, std::int64_t threads);
 
+/// Where the images of a split are: shards have a folder for each split, folders of classes do not.
+std::filesystem::path images_of_split(const std::filesystem::path& root, const std::string& split);
+
 /// The shards of one split of a clip-benchmark folder, `folder/0.tar` and so on, as many as `folder/nshards.txt` says. Throws
 /// UserError.
 std::vector<std::filesystem::path> numbered_shards(const std::filesystem::path& folder);

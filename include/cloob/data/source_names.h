@@ -16,6 +16,10 @@ bool is_pipe_name(std::string_view name);    ///< "pipe:COMMAND"
 bool is_remote_name(std::string_view name);  ///< one of these, not a file
 bool is_stream_name(std::string_view name);  ///< one of these, or a gzip-compressed shard: read sequentially
 
+/// One name for a file or folder, however it is written and wherever the program was started, also if it does not exist; addresses
+/// and commands are as they are.
+std::string canonical_name(const std::filesystem::path& name);
+
 /// The format by name: a table (.csv, .tsv) or shards (.tar, and every stream); nullopt if the name does not
 /// tell.
 std::optional<DataFormat> format_by_name(std::string_view name);

@@ -35,12 +35,6 @@ std::int64_t class_of(const LabeledSource& source, std::int64_t index,
       with, name, without);
 }
 
-// Where the images are: shards have a folder for each split.
-fs::path images_folder(const fs::path& root, const std::string& split) {
-  std::error_code ignored;
-  return fs::exists(root / split / "nshards.txt", ignored) ? root / split : root;
-}
-
 }  // namespace
 
 std::vector<std::string> class_names_of(const LabeledSource& source) {
@@ -80,7 +74,7 @@ std::vector<std::int64_t> match_classes(const std::vector<std::string>& train,
 bool are_same_images(const fs::path& root, const std::string& split, const fs::path& other_root,
                      const std::string& other_split) {
   std::error_code ignored;
-  return fs::equivalent(images_folder(root, split), images_folder(other_root, other_split), ignored);
+  return fs::equivalent(images_of_split(root, split), images_of_split(other_root, other_split), ignored);
 }
 
 std::vector<LabeledPart> encode_labeled(const FeatureEncoder& encoder,

@@ -16,6 +16,7 @@
 #include "cloob/base/text.h"
 #include "cloob/base/version.h"
 #include "cloob/config/config.h"
+#include "cloob/data/source_names.h"
 #include "cloob/report/csv.h"
 
 namespace cloob {
@@ -34,21 +35,13 @@ double number_of(const Json& json) {
 
 std::string hash_of(const std::string& text) { return fmt::format("{:016x}", hash_text(text, 0)); }
 
-// The same however it is written, and wherever the program was started. Addresses and commands are as they are.
-std::string place_of(const std::string& path) {
-  if (path.find("://") != path.npos || path.starts_with("pipe:")) return path;
-  std::error_code error;
-  const auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
-  return error ? path : place.string();
-}
-
 // Without what changes only how fast data is read.
 DataConfig settings_of_reading(DataConfig data) {
   const DataConfig usual;
   data.threads = usual.threads;
   data.prefetch_batches = usual.prefetch_batches;
   data.index_folder = usual.index_folder;
-  if (data.image_root) data.image_root = place_of(*data.image_root);
+  if (data.image_root) data.image_root = canonical_name(*data.image_root);
   return data;
 }
 
@@ -110,7 +103,7 @@ std::string settings_of_result(const SuiteModel& model, const SuiteSet& set, Sui
                                const SuiteSettings& eval, const std::string& precision) {
   Json json = {{"model", model.hash},
                {"precision", precision},
-               {"path", place_of(set.test_path)},
+               {"path", canonical_name(set.test_path)},
                {"split", set.split()},
                {"data", hash_of(print_config(settings_of_reading(set.config.data)))},
                {"language", set.config.language},
@@ -126,7 +119,7 @@ std::string settings_of_result(const SuiteModel& model, const SuiteSet& set, Sui
   if (task == SuiteTask::retrieval) json["captions"] = enum_name(set.config.captions);
   if (needs_training(task)) {
     json["features"] = enum_name(set.stage_of(task));
-    json["train_path"] = place_of(set.train_path);
+    json["train_path"] = canonical_name(set.train_path);
     json["train_split"] = set.train_split();
     json["num_train_images"] = set.train->size();
   }

@@ -9,6 +9,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
+#include "cloob/base/is_there.h"
 #include "cloob/base/text.h"
 #include "cloob/data/source_names.h"
 #include "cloob/eval/probe/labeled_features.h"
@@ -17,11 +18,6 @@ namespace cloob {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 bool is_folder(const fs::path& path) {
   std::error_code ignored;
