@@ -25,6 +25,12 @@ void EvalConfig::validate() const {
                          setting);
     }
   }
+  for (const auto& [name, own] : clusters) {
+    if (!names.insert(name).second)
+      throw_user_error("eval.clusters: two evaluations are named '{}'; give this one another name", name);
+    if (own.data.empty())
+      throw_user_error("eval.clusters.{}.data is not set: name a folder of images by class", name);
+  }
 }
 
 void EvalConfig::require_pairs() const {

@@ -12,6 +12,7 @@
 #include "cloob/base/text.h"
 #include "cloob/base/timer.h"
 #include "cloob/data/bad_samples.h"
+#include "cloob/eval/clusters.h"
 #include "cloob/eval/feature_measures.h"
 #include "cloob/eval/probe/labeled_features.h"
 #include "cloob/eval/probe/linear_probe.h"
@@ -164,9 +165,10 @@ void require_known_names(const EvalConfig& eval, const std::vector<SuiteEntry>& 
   for (const SuiteEntry& entry : entries) names.push_back(entry.name);
   for (const auto& [name, schedule] : eval.evaluations) {
     if (std::ranges::find(names, name) != names.end()) continue;
-    throw_user_error(
-        "eval.evaluations.{} matches no evaluation{}; the evaluations are {}", name, suggestion(name, names),
-        names.empty() ? "none: set data.val, eval.zero_shot or eval.linear_probe" : join(names, ", "));
+    throw_user_error("eval.evaluations.{} matches no evaluation{}; the evaluations are {}", name,
+                     suggestion(name, names),
+                     names.empty() ? "none: set data.val, eval.zero_shot, eval.linear_probe or eval.clusters"
+                                   : join(names, ", "));
   }
 }
 
@@ -230,6 +232,11 @@ EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data) {
   for (const auto& [name, config] : eval.linear_probe) {
     const auto probe = std::make_shared<LinearProbeEvaluation>(name, config, data.threads);
     entries.push_back({name, fmt::format("val/{}_", name), probe, schedule_of(eval, name)});
+  }
+  for (const auto& [name, config] : eval.clusters) {
+    const EvaluationSchedule schedule = schedule_of(eval, name);
+    entries.push_back({name, fmt::format("val/{}_", name),
+                       make_clusters_evaluation(config, schedule.max_samples, data.threads), schedule});
   }
   require_known_names(eval, entries);
   return EvaluationSuite(std::move(entries));

@@ -68,6 +68,25 @@ struct LinearProbeConfig {
 };
 static_assert(lists_every_member<LinearProbeConfig>);
 
+/// Section `eval.clusters.NAME`: clusters of image features, compared with classes at every evaluation.
+struct ClustersConfig {
+  std::string data;
+  std::optional<std::int64_t> clusters;
+  FeatureStage features = FeatureStage::unit;
+
+  static constexpr auto fields() {
+    using C = ClustersConfig;
+    return std::tuple(
+        field(
+            "data", &C::data,
+            "Images with classes: a folder with one subfolder of images per class, or the split 'test' of a "
+            "clip-benchmark folder of shards."),
+        field("clusters", &C::clusters, "Clusters. Unset: as many as classes.", Range{1, 1e9}),
+        field("features", &C::features, "Features, as for eval.linear_probe."));
+  }
+};
+static_assert(lists_every_member<ClustersConfig>);
+
 /// Section `eval`: evaluation during training. The validation pairs are `data.val`.
 struct EvalConfig {
   std::int64_t every_epochs = 1;
@@ -82,6 +101,7 @@ struct EvalConfig {
   std::optional<std::string> class_names;
   std::optional<std::string> templates;
   std::map<std::string, LinearProbeConfig> linear_probe;
+  std::map<std::string, ClustersConfig> clusters;
   std::map<std::string, EvaluationConfig> evaluations;
 
   static constexpr auto fields() {
@@ -125,13 +145,18 @@ struct EvalConfig {
             "linear_probe", &EvalConfig::linear_probe,
             "Linear probes by name, each a logistic regression as 'cloob eval linear-probe' fits it. Metrics are "
             "named after it; max_samples limits the images to test on."),
-        field("evaluations", &EvalConfig::evaluations,
-              "Schedule and number of images of individual evaluations: pairs is the one on data.val, the "
-              "others are those of zero_shot and linear_probe. If an evaluation sets every_epochs or "
-              "every_steps, the general ones do not apply to it."));
+        field(
+            "clusters", &EvalConfig::clusters,
+            "K-means of image features by name, as 'cloob eval clusters' does it: how far the clusters agree with "
+            "classes. Metrics are named after it."),
+        field(
+            "evaluations", &EvalConfig::evaluations,
+            "Schedule and number of images of individual evaluations: pairs is the one on data.val, the "
+            "others are those of zero_shot, linear_probe and clusters. If an evaluation sets every_epochs or "
+            "every_steps, the general ones do not apply to it."));
   }
 
-  /// Throws UserError if two evaluations have the same name, or if a linear probe lacks its data.
+  /// Throws UserError if two evaluations have the same name, or if a linear probe or clusters lack their data.
   void validate() const;
   /// Throws UserError if the evaluation on `data.val` would have too few samples for a loss.
   void require_pairs() const;

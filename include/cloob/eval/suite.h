@@ -23,7 +23,8 @@ class Evaluation {
   virtual ~Evaluation() = default;
   /// The names of the numbers that `run` returns.
   virtual std::vector<std::string> metric_names() const = 0;
-  /// Runs the evaluation on all ranks, each of which returns the same numbers. `options.max_samples` limits the number of images.
+  /// Runs the evaluation on all ranks, each of which returns the same numbers. `options.max_samples` limits the number of
+  /// images.
   virtual NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
                            const Collectives& collectives) const = 0;
 };
@@ -75,8 +76,9 @@ class EvaluationSuite {
   std::vector<SuiteEntry> entries_;
 };
 
-/// The suite of a run: the pairs of `data.val`, the folders of `eval.zero_shot` and the probes of `eval.linear_probe`, whose data
-/// is opened here so that a wrong path is reported before training starts. Throws UserError.
+/// The suite of a run: the pairs of `data.val`, the folders of `eval.zero_shot`, the probes of `eval.linear_probe` and the
+/// clusters of `eval.clusters`, whose data is opened here so that a wrong path is reported before training starts. Throws
+/// UserError.
 EvaluationSuite make_suite(const EvalConfig& eval, const DataConfig& data);
 
 }  // namespace cloob

@@ -87,7 +87,7 @@ TEST(MakeSuite, RejectsSettingsOfUnknownEvaluations) {
   config.evaluations["imagnet"] = {};
   testing::expect_user_error(
       [&] { make_suite(config, {}); },
-      {"eval.evaluations.imagnet", "none: set data.val, eval.zero_shot or eval.linear_probe"});
+      {"eval.evaluations.imagnet", "none: set data.val, eval.zero_shot, eval.linear_probe or eval.clusters"});
 }
 
 }  // namespace
