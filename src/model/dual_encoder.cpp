@@ -74,10 +74,15 @@ ImageFeatureStages DualEncoderImpl::encode_image(const torch::Tensor& images_BCH
   return features;
 }
 
+torch::Tensor DualEncoderImpl::encode_text_raw(const torch::Tensor& tokens_BL,
+                                               const torch::Tensor& end_positions_B) const {
+  check_texts(tokens_BL);
+  return at_least_fp32(text_encoder_->forward(tokens_BL, end_positions_B));
+}
+
 torch::Tensor DualEncoderImpl::encode_text(const torch::Tensor& tokens_BL,
                                            const torch::Tensor& end_positions_B) const {
-  check_texts(tokens_BL);
-  return unit_rows(text_encoder_->forward(tokens_BL, end_positions_B));
+  return unit_rows(encode_text_raw(tokens_BL, end_positions_B));
 }
 
 torch::Tensor DualEncoderImpl::encode_padded_text(const torch::Tensor& tokens_BL,

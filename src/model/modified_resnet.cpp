@@ -23,13 +23,13 @@ void append(std::vector<torch::Tensor>& all, const std::vector<torch::Tensor>& m
 ModifiedResNetImpl::ModifiedResNetImpl(const ImageEncoderConfig& config, std::int64_t embed_dim,
                                        Initializer& initializer)
     : conv1_(register_module("conv1", Conv2d(stem_conv(3, config.width / 2, /*stride=*/2), initializer))),
-      norm1_(register_module("bn1", BatchNorm2d(config.width / 2, /*initial_gain=*/1.0, initializer))),
+      norm1_(register_module("bn1", BatchNorm(config.width / 2, /*initial_gain=*/1.0, initializer))),
       conv2_(register_module(
           "conv2", Conv2d(stem_conv(config.width / 2, config.width / 2, /*stride=*/1), initializer))),
-      norm2_(register_module("bn2", BatchNorm2d(config.width / 2, /*initial_gain=*/1.0, initializer))),
+      norm2_(register_module("bn2", BatchNorm(config.width / 2, /*initial_gain=*/1.0, initializer))),
       conv3_(register_module("conv3",
                              Conv2d(stem_conv(config.width / 2, config.width, /*stride=*/1), initializer))),
-      norm3_(register_module("bn3", BatchNorm2d(config.width, /*initial_gain=*/1.0, initializer))) {
+      norm3_(register_module("bn3", BatchNorm(config.width, /*initial_gain=*/1.0, initializer))) {
   int stage_number = 0;
   for (const std::vector<BottleneckShape>& stage : resnet_stages(config)) {
     const auto list = register_module(fmt::format("layer{}", ++stage_number), torch::nn::ModuleList());
@@ -67,7 +67,7 @@ torch::Tensor ModifiedResNetImpl::project(const torch::Tensor& tower_BW) const {
 ParametersByLayer ModifiedResNetImpl::parameters_by_layer() const {
   ParametersByLayer layers(1);
   for (const Conv2d& conv : {conv1_, conv2_, conv3_}) append(layers[0], conv->parameters());
-  for (const BatchNorm2d& norm : {norm1_, norm2_, norm3_}) append(layers[0], norm->parameters());
+  for (const BatchNorm& norm : {norm1_, norm2_, norm3_}) append(layers[0], norm->parameters());
   auto block = blocks_.begin();
   for (const std::size_t count : blocks_of_stage_) {
     layers.emplace_back();

@@ -18,7 +18,7 @@ DownsampleImpl::DownsampleImpl(const BottleneckShape& shape, Initializer& initia
                                                   .out_channels = shape.out_channels(),
                                                   .kernel = 1},
                                         initializer))),
-      norm_(register_module("1", BatchNorm2d(shape.out_channels(), /*initial_gain=*/1.0, initializer))) {}
+      norm_(register_module("1", BatchNorm(shape.out_channels(), /*initial_gain=*/1.0, initializer))) {}
 
 torch::Tensor DownsampleImpl::forward(const torch::Tensor& x_BCHW) {
   return norm_->forward(conv_->forward(pool(x_BCHW, stride_)));
@@ -30,18 +30,18 @@ BottleneckImpl::BottleneckImpl(const BottleneckShape& shape, Initializer& initia
                                                        .out_channels = shape.inner_channels,
                                                        .kernel = 1},
                                              initializer))),
-      norm1_(register_module("bn1", BatchNorm2d(shape.inner_channels, /*initial_gain=*/1.0, initializer))),
+      norm1_(register_module("bn1", BatchNorm(shape.inner_channels, /*initial_gain=*/1.0, initializer))),
       conv2_(register_module("conv2", Conv2d(ConvShape{.in_channels = shape.inner_channels,
                                                        .out_channels = shape.inner_channels,
                                                        .kernel = 3,
                                                        .padding = 1},
                                              initializer))),
-      norm2_(register_module("bn2", BatchNorm2d(shape.inner_channels, /*initial_gain=*/1.0, initializer))),
+      norm2_(register_module("bn2", BatchNorm(shape.inner_channels, /*initial_gain=*/1.0, initializer))),
       conv3_(register_module("conv3", Conv2d(ConvShape{.in_channels = shape.inner_channels,
                                                        .out_channels = shape.out_channels(),
                                                        .kernel = 1},
                                              initializer))),
-      norm3_(register_module("bn3", BatchNorm2d(shape.out_channels(), /*initial_gain=*/0.0, initializer))) {
+      norm3_(register_module("bn3", BatchNorm(shape.out_channels(), /*initial_gain=*/0.0, initializer))) {
   if (shape.has_downsample()) downsample_ = register_module("downsample", Downsample(shape, initializer));
 }
 

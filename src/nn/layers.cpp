@@ -53,7 +53,7 @@ torch::Tensor Conv2dImpl::forward(const torch::Tensor& x_BCHW) const {
   return at::conv2d(x_BCHW, weight, bias, shape_.stride, shape_.padding);
 }
 
-BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, double initial_gain, Initializer& initializer)
+BatchNormImpl::BatchNormImpl(std::int64_t channels, double initial_gain, Initializer& initializer)
     : weight_(register_parameter("weight", initializer.constant({channels}, initial_gain))),
       bias_(register_parameter("bias", initializer.constant({channels}, 0))),
       running_mean_(register_buffer("running_mean", initializer.constant({channels}, 0))),
@@ -65,34 +65,34 @@ KeepRunningStatistics::~KeepRunningStatistics() { --num_statistics_guards; }
 
 void synchronize_batch_norms(const torch::nn::Module& module, const Collectives& collectives) {
   for (const auto& part : module.modules()) {
-    if (auto* const norm = dynamic_cast<BatchNorm2dImpl*>(part.get())) norm->synchronize(collectives);
+    if (auto* const norm = dynamic_cast<BatchNormImpl*>(part.get())) norm->synchronize(collectives);
   }
 }
 
-torch::Tensor BatchNorm2dImpl::forward_synchronized(const torch::Tensor& x_BCHW) {
-  const SyncedBatchNorm result = sync_batch_norm(x_BCHW, weight_, bias_, kBatchNormEps, *collectives_);
-  if (num_statistics_guards > 0) return result.y_BCHW;
+torch::Tensor BatchNormImpl::forward_synchronized(const torch::Tensor& x) {
+  const SyncedBatchNorm result = sync_batch_norm(x, weight_, bias_, kBatchNormEps, *collectives_);
+  if (num_statistics_guards > 0) return result.y;
   const at::NoGradGuard no_grad;
   num_batches_tracked_.add_(1);
   running_mean_.lerp_(result.mean_C.to(running_mean_.scalar_type()), kMomentum);
   running_var_.lerp_(result.variance_C.to(running_var_.scalar_type()), kMomentum);
-  return result.y_BCHW;
+  return result.y;
 }
 
-torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x_BCHW) {
-  if (is_training() && collectives_ != nullptr) return forward_synchronized(x_BCHW);
-  if (is_training() && x_BCHW.numel() == x_BCHW.size(1)) {
+torch::Tensor BatchNormImpl::forward(const torch::Tensor& x) {
+  if (is_training() && collectives_ != nullptr) return forward_synchronized(x);
+  if (is_training() && x.numel() == x.size(1)) {
     throw_user_error(
-        "a batch norm got a single value per channel, which has no variance, because one image is encoded at "
-        "a time: lower train.gradient_cache_parts, or raise train.global_batch_size or "
+        "a batch norm got a single value per channel, which has no variance, because one sample is encoded at "
+        "a time: lower train.gradient_cache_parts, or raise train.global_batch_size or, for the image tower's, "
         "model.image.image_size");
   }
   if (is_training() && num_statistics_guards > 0) {
-    return at::batch_norm(x_BCHW, weight_, bias_, /*running_mean=*/{}, /*running_var=*/{}, /*training=*/true,
+    return at::batch_norm(x, weight_, bias_, /*running_mean=*/{}, /*running_var=*/{}, /*training=*/true,
                           kMomentum, kBatchNormEps, /*cudnn_enabled=*/true);
   }
   if (is_training()) num_batches_tracked_.add_(1);
-  return at::batch_norm(x_BCHW, weight_, bias_, running_mean_, running_var_, is_training(), kMomentum,
+  return at::batch_norm(x, weight_, bias_, running_mean_, running_var_, is_training(), kMomentum,
                         kBatchNormEps,
                         /*cudnn_enabled=*/true);
 }

@@ -7,8 +7,9 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "cloob/base/running_average.h"
 #include "cloob/base/tiles.h"
-#include "retrieval/running_average.h"
+#include "retrieval/update_parts.h"
 
 namespace cloob {
 namespace {
@@ -22,7 +23,7 @@ class UpdateFunction : public torch::autograd::Function<UpdateFunction> {
                                const at::Tensor& stored_MD, const at::Tensor& beta, bool normalize,
                                std::int64_t tile) {
     const TileBuffer buffer(state_BD, stored_MD, tile);
-    RunningAverage average(state_BD);
+    RunningAverage average(state_BD.size(0), stored_MD);
     for_each_piece(state_BD.size(0), tile, [&](std::int64_t row, std::int64_t rows) {
       const at::Tensor query_RD = state_BD.narrow(0, row, rows) * beta;
       for_each_piece(stored_MD.size(0), tile, [&](std::int64_t column, std::int64_t columns) {

@@ -6,9 +6,10 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "cloob/base/running_average.h"
 #include "cloob/base/tiles.h"
 #include "retrieval/hopfield_update.h"
-#include "retrieval/running_average.h"
+#include "retrieval/update_parts.h"
 
 namespace cloob {
 namespace {
@@ -23,7 +24,7 @@ class PairedUpdatesFunction : public torch::autograd::Function<PairedUpdatesFunc
   static variable_list forward(AutogradContext* context, const at::Tensor& x_ND, const at::Tensor& y_MD,
                                const at::Tensor& beta, bool is_self, std::int64_t tile) {
     const TileBuffer buffer(x_ND, y_MD, tile), scratch(x_ND, y_MD, tile);
-    RunningAverage average_x(x_ND), other_average(is_self ? x_ND.narrow(0, 0, 0) : y_MD);
+    RunningAverage average_x(x_ND.size(0), y_MD), other_average(is_self ? 0 : y_MD.size(0), x_ND);
     RunningAverage& average_y = is_self ? average_x : other_average;
     for_each_piece(x_ND.size(0), tile, [&](std::int64_t row, std::int64_t rows) {
       const at::Tensor x_RD = x_ND.narrow(0, row, rows), query_RD = x_RD * beta;

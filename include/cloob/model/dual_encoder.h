@@ -45,8 +45,10 @@ class DualEncoderImpl : public torch::nn::Module {
   torch::Tensor encode_image(const torch::Tensor& images_BCHW);
   /// The same, and the features of the stages `more`, also at least float32.
   ImageFeatureStages encode_image(const torch::Tensor& images_BCHW, const FeatureStages& more);
-  /// int64 ids (B, L) with L <= context_length and the position of each text's end token (B) -> (B, D),
-  /// L2-normalized rows, at least float32.
+  /// int64 ids (B, L) with L <= context_length and the position of each text's end token (B) -> (B, D), before
+  /// normalization, at least float32.
+  torch::Tensor encode_text_raw(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
+  /// The same, L2-normalized rows.
   torch::Tensor encode_text(const torch::Tensor& tokens_BL, const torch::Tensor& end_positions_B) const;
   /// The same features from work whose shapes do not depend on the lengths of the texts, see
   /// TextEncoderImpl::forward_padded.

@@ -54,11 +54,11 @@ class ModifiedResNetImpl final : public ImageEncoderImpl {
   torch::Tensor stem(const torch::Tensor& images_BCHW);
 
   Conv2d conv1_;
-  BatchNorm2d norm1_;
+  BatchNorm norm1_;
   Conv2d conv2_;
-  BatchNorm2d norm2_;
+  BatchNorm norm2_;
   Conv2d conv3_;
-  BatchNorm2d norm3_;
+  BatchNorm norm3_;
   std::vector<Bottleneck> blocks_;  ///< of all stages
   std::vector<std::size_t> blocks_of_stage_;
   AttentionPool pool_{nullptr};

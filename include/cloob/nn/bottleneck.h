@@ -32,7 +32,7 @@ class DownsampleImpl : public torch::nn::Module {
  private:
   std::int64_t stride_;
   Conv2d conv_;
-  BatchNorm2d norm_;
+  BatchNorm norm_;
 };
 TORCH_MODULE(Downsample);
 
@@ -50,11 +50,11 @@ class BottleneckImpl : public torch::nn::Module {
  private:
   std::int64_t stride_;
   Conv2d conv1_;
-  BatchNorm2d norm1_;
+  BatchNorm norm1_;
   Conv2d conv2_;
-  BatchNorm2d norm2_;
+  BatchNorm norm2_;
   Conv2d conv3_;
-  BatchNorm2d norm3_;
+  BatchNorm norm3_;
   Downsample downsample_{nullptr};
 };
 TORCH_MODULE(Bottleneck);

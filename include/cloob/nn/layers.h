@@ -56,17 +56,17 @@ class Conv2dImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Conv2d);
 
-/// Batch normalization with running statistics (momentum 0.1, eps 1e-5). Initial bias 0, initial gain
-/// `initial_gain`. In training mode, throws UserError if a channel has a single value.
-class BatchNorm2dImpl : public torch::nn::Module {
+/// Batch normalization of (B, C, H, W) or (B, C) with running statistics (momentum 0.1, eps 1e-5). Initial bias 0,
+/// initial gain `initial_gain`. In training mode, throws UserError if a channel has a single value.
+class BatchNormImpl : public torch::nn::Module {
  public:
-  BatchNorm2dImpl(std::int64_t channels, double initial_gain, Initializer& initializer);
-  torch::Tensor forward(const torch::Tensor& x_BCHW);
+  BatchNormImpl(std::int64_t channels, double initial_gain, Initializer& initializer);
+  torch::Tensor forward(const torch::Tensor& x);
   /// In training, takes the statistics over the rows of all ranks, which must outlive this.
   void synchronize(const Collectives& collectives) { collectives_ = &collectives; }
 
  private:
-  torch::Tensor forward_synchronized(const torch::Tensor& x_BCHW);
+  torch::Tensor forward_synchronized(const torch::Tensor& x);
 
   const Collectives* collectives_ = nullptr;
   torch::Tensor weight_;
@@ -75,7 +75,7 @@ class BatchNorm2dImpl : public torch::nn::Module {
   torch::Tensor running_var_;
   torch::Tensor num_batches_tracked_;
 };
-TORCH_MODULE(BatchNorm2d);
+TORCH_MODULE(BatchNorm);
 
 /// Makes all batch norms of a module take their statistics over all ranks.
 void synchronize_batch_norms(const torch::nn::Module& module, const Collectives& collectives);

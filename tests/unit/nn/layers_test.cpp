@@ -76,9 +76,9 @@ TEST(Conv2d, AddsABiasIfItsShapeHasOne) {
                         1e-6);
 }
 
-TEST(BatchNorm2d, UpdatesRunningStatisticsOnlyInTraining) {
+TEST(BatchNorm, UpdatesRunningStatisticsOnlyInTraining) {
   Initializer initializer = Initializer::random(1);
-  BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
+  BatchNorm norm(3, /*initial_gain=*/1.0, initializer);
   const at::Tensor x = 2 * at::randn({4, 3, 5, 5}) + 1;
   const at::Tensor y = norm->forward(x);
   testing::expect_close(y.mean({0, 2, 3}), at::zeros({3}), 0, 1e-5);
@@ -97,12 +97,29 @@ TEST(BatchNorm2d, UpdatesRunningStatisticsOnlyInTraining) {
   EXPECT_EQ(buffer(*norm, "num_batches_tracked").item<std::int64_t>(), 1);
 }
 
-TEST(BatchNorm2d, RejectsASingleValuePerChannel) {
+TEST(BatchNorm, OfRowsIsThatOfImagesOfOnePixel) {
   Initializer initializer = Initializer::random(1);
-  BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
+  BatchNorm of_rows(3, /*initial_gain=*/1.0, initializer), of_images(3, /*initial_gain=*/1.0, initializer);
+  const at::Tensor x_BC = 2 * at::randn({7, 3}) + 1;
+  const auto expect_equal = [&] {
+    testing::expect_close(of_rows->forward(x_BC), of_images->forward(x_BC.view({7, 3, 1, 1})).view({7, 3}),
+                          1e-5, 1e-6);
+  };
+  expect_equal();
+  testing::expect_close(buffer(*of_rows, "running_var"), buffer(*of_images, "running_var"), 1e-6, 0);
+  of_rows->eval();
+  of_images->eval();
+  expect_equal();
+}
+
+TEST(BatchNorm, RejectsASingleValuePerChannel) {
+  Initializer initializer = Initializer::random(1);
+  BatchNorm norm(3, /*initial_gain=*/1.0, initializer);
   const at::Tensor single = at::ones({1, 3, 1, 1});
   testing::expect_user_error([&] { norm->forward(single); }, {"batch norm", "train.gradient_cache_parts"});
   EXPECT_TRUE(buffer(*norm, "running_var").equal(at::ones({3})));
+  testing::expect_user_error([&] { norm->forward(at::ones({1, 3})); }, {"a single value per channel"});
+  norm->forward(at::ones({2, 3}));
   norm->forward(at::ones({2, 3, 1, 1}));
   norm->forward(at::ones({1, 3, 2, 1}));
   norm->eval();
@@ -111,7 +128,7 @@ TEST(BatchNorm2d, RejectsASingleValuePerChannel) {
 
 TEST(EvalMode, LeavesAModuleInEvalModeIfItWasBefore) {
   Initializer initializer = Initializer::random(1);
-  BatchNorm2d norm(3, /*initial_gain=*/1.0, initializer);
+  BatchNorm norm(3, /*initial_gain=*/1.0, initializer);
   norm->eval();
   {
     const EvalMode eval_mode(*norm);

@@ -1,32 +1,11 @@
-// Building blocks of both kinds of Hopfield updates.
+// Building blocks of both kinds of Hopfield updates, besides their averages.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
+#include "cloob/base/running_average.h"
 
 namespace cloob {
-
-/// Softmax-weighted averages of stored patterns, from similarities z that arrive in tiles (online softmax):
-/// the weights are exp(z - m), where m is the largest z so far, and the sums are rescaled whenever m grows
-/// (Milakov and Gimelshein, 2018; Dao et al., 2022).
-class RunningAverage {
- public:
-  explicit RunningAverage(const at::Tensor& state_BD);
-  /// Adds the similarities between the states starting at row `first` and some stored patterns. `weights_RC`
-  /// is scratch memory of the same size; it may be `similarities_RC` itself.
-  void add(std::int64_t first, const at::Tensor& similarities_RC, const at::Tensor& stored_CD,
-           at::Tensor weights_RC);
-  /// Completes the averages. Call it once.
-  void finish();
-
-  at::Tensor average_BD;  ///< after `finish`
-  at::Tensor log_sum_B1;  ///< log sum_j exp(z_ij), after `finish`
-
- private:
-  at::Tensor max_B1_;
-  at::Tensor sum_B1_;
-};
 
 /// Entropy in nats of the weights of each average, (B), from what `average` holds after `finish`: with z = beta state
 /// stored^T it is log sum_j exp(z_j) - sum_j w_j z_j, and the last sum is beta state . average. Without gradient.

@@ -1,15 +1,7 @@
-#include "retrieval/running_average.h"
+#include "retrieval/update_parts.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/maximum.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/sub.h>
-#include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
-
-#include <limits>
 
 namespace cloob {
 namespace {
@@ -17,28 +9,6 @@ namespace {
 constexpr double kMinNorm = 1e-12;
 
 }  // namespace
-
-RunningAverage::RunningAverage(const at::Tensor& state_BD)
-    : average_BD(at::zeros_like(state_BD)),
-      max_B1_(at::full({state_BD.size(0), 1}, -std::numeric_limits<double>::infinity(), state_BD.options())),
-      sum_B1_(at::zeros({state_BD.size(0), 1}, state_BD.options())) {}
-
-void RunningAverage::add(std::int64_t first, const at::Tensor& similarities_RC, const at::Tensor& stored_CD,
-                         at::Tensor weights_RC) {
-  const std::int64_t rows = similarities_RC.size(0);
-  const at::Tensor old_max_R1 = max_B1_.narrow(0, first, rows);
-  const at::Tensor max_R1 = at::maximum(old_max_R1, similarities_RC.amax(1, /*keepdim=*/true));
-  const at::Tensor rescale_R1 = (old_max_R1 - max_R1).exp_();
-  at::sub_out(weights_RC, similarities_RC, max_R1).exp_();
-  sum_B1_.narrow(0, first, rows).mul_(rescale_R1).add_(weights_RC.sum(1, /*keepdim=*/true));
-  average_BD.narrow(0, first, rows).mul_(rescale_R1).addmm_(weights_RC, stored_CD);
-  old_max_R1.copy_(max_R1);
-}
-
-void RunningAverage::finish() {
-  average_BD.div_(sum_B1_);
-  log_sum_B1 = max_B1_ + sum_B1_.log();
-}
 
 // Rounding can make the entropy of a single pattern negative.
 at::Tensor entropies(const RunningAverage& average, const at::Tensor& state_BD, const at::Tensor& beta) {
