@@ -97,6 +97,8 @@ std::string_view source_name(WeightSource source) {
       return "hugging_face";
     case WeightSource::slip:
       return "slip";
+    case WeightSource::protoclip:
+      return "protoclip";
     case WeightSource::open_clip:
       break;
   }

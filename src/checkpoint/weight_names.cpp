@@ -98,6 +98,12 @@ bool is_extra(std::string_view name) {
          name.ends_with(".embeddings.position_ids");  // transformers before 4.31
 }
 
+// Of ProtoCLIP's prototype losses: only its training uses these heads and the temperature of their scores.
+bool is_prototype_head(std::string_view name) {
+  return name == "logit_scale_proto" || name.starts_with("image_projection_head.") ||
+         name.starts_with("text_projection_head.");
+}
+
 // The name in open_clip's files.
 std::string open_clip_name(std::string_view name) {
   for (const std::string_view prefix : {"text.", "transformer."}) {  // CustomTextCLIP; CLOOB
@@ -111,7 +117,7 @@ std::string open_clip_name(std::string_view name) {
                                 std::string_view name) {
   throw_user_error(
       "'{}' contains {} (tensor {}), which is not supported; supported are CLIP's ResNet and vision "
-      "transformer with CLIP's text transformer, from open_clip, OpenAI, CLOOB, transformers and SLIP",
+      "transformer with CLIP's text transformer, from open_clip, OpenAI, CLOOB, transformers, SLIP and ProtoCLIP",
       path.string(), description, in_quotes(name));
 }
 
@@ -170,11 +176,23 @@ void add_tensor(const std::filesystem::path& path, NamePlan& plan, const std::st
 
 void plan_open_clip(const std::filesystem::path& path, const std::map<std::string, std::string>& names,
                     NamePlan& plan) {
+  std::size_t num_in_heads = 0;
   for (const auto& [bare, name] : names) {
+    if (is_prototype_head(bare)) {
+      ++num_in_heads;
+      continue;
+    }
     check_family(path, bare);
     if (bare == "input_resolution") plan.source = WeightSource::openai;
     if (bare == "logit_inv_tau") plan.source = WeightSource::cloob;
     if (!is_extra(bare)) add_tensor(path, plan, open_clip_name(bare), {{name}});
+  }
+  if (num_in_heads > 0) {
+    plan.source = WeightSource::protoclip;
+    plan.notes.push_back(fmt::format(
+        "the {} tensors of ProtoCLIP's projection heads and their temperature were skipped: features and their evaluation do "
+        "not depend on them",
+        num_in_heads));
   }
 }
 

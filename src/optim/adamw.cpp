@@ -49,7 +49,7 @@ AdamW::AdamW(const TrainedParameters& parameters, const OptimizerConfig& config,
 
 AdamW::Group AdamW::make_group(const ParameterGroup& group) const {
   const at::NoGradGuard no_grad;
-  Group result{group.weight_decay, group.lr_scale, {}};
+  Group result{group.weight_decay, group.lr_scale, group.is_of_image_tower, {}};
   for (const std::string& name : group.names) {
     const at::Tensor& parameter = parameters_.at(name).tensor;
     const at::Tensor updated = sharing_ == nullptr ? parameter : elements_of(parameter, own_part(parameter));
@@ -72,9 +72,10 @@ at::Tensor AdamW::own_gradient(const Slot& slot) const {
   return own.to(slot.master.scalar_type());
 }
 
-void AdamW::step(double lr, const at::Tensor& skip) {
+void AdamW::step(const LearningRates& lr, const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
-  for (const Group& group : groups_) update(group, lr * group.lr_scale, skip);
+  for (const Group& group : groups_)
+    update(group, (group.is_of_image_tower ? lr.image : lr.other) * group.lr_scale, skip);
   if (sharing_ != nullptr) gather_parameters();
 }
 

@@ -8,7 +8,7 @@ namespace cloob {
 
 LogitScaleBounds logit_scale_bounds(double inv_tau_min, double inv_tau_max, Reference reference) {
   const LogitScaleBounds exact{std::log(inv_tau_min), std::log(inv_tau_max)};
-  if (reference == Reference::open_clip) return exact;
+  if (reference != Reference::cloob) return exact;
   const auto four_decimals = [](double number) { return std::round(number * 1e4) / 1e4; };
   return {four_decimals(exact.low), four_decimals(exact.high)};
 }

@@ -3,6 +3,20 @@
 #include "cloob/base/error.h"
 
 namespace cloob {
+namespace {
+
+// A warm-up that outlasts its window would never reach the peak.
+void require_steps_after_warmup(const ScheduleConfig& schedule, std::int64_t start,
+                                std::optional<std::int64_t> end, std::string_view setting) {
+  if (!end || *end - start > schedule.warmup_steps) return;
+  const std::string from = start > 0 ? fmt::format(" from schedule.text_start_step ({})", start) : "";
+  throw_user_error(
+      "schedule.{0} is {1}, but schedule.warmup_steps ({2}){3} last until step {4}: set schedule.{0} to more than {4}, or "
+      "schedule.warmup_steps lower",
+      setting, *end, schedule.warmup_steps, from, start + schedule.warmup_steps);
+}
+
+}  // namespace
 
 void OptimizerConfig::validate() const {
   if (image.frozen && text.frozen) {
@@ -22,6 +36,14 @@ void ScheduleConfig::validate() const {
     throw_user_error(
         "schedule.kind is constant_cooldown but schedule.cooldown_steps is 0: set the number of cooldown "
         "steps, or set schedule.kind to constant");
+  }
+  require_steps_after_warmup(*this, 0, image_end_step, "image_end_step");
+  require_steps_after_warmup(*this, text_start_step, text_end_step, "text_end_step");
+  if (image_end_step && text_start_step > *image_end_step) {
+    throw_user_error(
+        "schedule.image_end_step is {} and schedule.text_start_step is {}: nothing would be trained in between; "
+        "let one begin where the other ends, or earlier",
+        *image_end_step, text_start_step);
   }
 }
 

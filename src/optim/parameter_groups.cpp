@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 #include <utility>
 
 namespace cloob {
@@ -30,15 +31,17 @@ double layer_lr_scale(const TrainedParameter& parameter, std::int64_t head, cons
 
 bool has_weight_decay(std::string_view name, const TrainedParameter& parameter, Reference reference) {
   if (parameter.is_exempt_from_decay) return false;
-  if (reference == Reference::open_clip) return parameter.tensor.dim() >= 2;
-  return !contains(name, "bn") && !contains(name, "ln") && !contains(name, "bias");
+  if (reference == Reference::cloob)
+    return !contains(name, "bn") && !contains(name, "ln") && !contains(name, "bias");
+  const bool is_exempt_head = reference == Reference::protoclip && parameter.is_projection_head;
+  return parameter.tensor.dim() >= 2 && !is_exempt_head;
 }
 
 std::vector<ParameterGroup> group_parameters(const TrainedParameters& parameters,
                                              const OptimizerConfig& config, Reference reference) {
   const std::int64_t image_head = last_layer(parameters, Tower::image) + 1;
   const std::int64_t text_head = last_layer(parameters, Tower::text) + 1;
-  std::map<std::pair<double, double>, std::vector<std::string>> names;
+  std::map<std::tuple<double, double, bool>, std::vector<std::string>> names;
   for (const auto& [name, parameter] : parameters) {
     if (!parameter.tensor.requires_grad()) continue;
     double lr_scale = 1;
@@ -47,10 +50,14 @@ std::vector<ParameterGroup> group_parameters(const TrainedParameters& parameters
     if (parameter.tower == Tower::text)
       lr_scale = layer_lr_scale(parameter, text_head, config.text, config.lr);
     const bool decays = has_weight_decay(name, parameter, reference);
-    names[{decays ? config.weight_decay : 0.0, lr_scale}].push_back(name);
+    const bool is_of_image_tower = parameter.tower == Tower::image;
+    names[{decays ? config.weight_decay : 0.0, lr_scale, is_of_image_tower}].push_back(name);
   }
   std::vector<ParameterGroup> groups;
-  for (auto& [key, members] : names) groups.push_back({key.first, key.second, std::move(members)});
+  for (auto& [key, members] : names) {
+    const auto& [weight_decay, lr_scale, is_of_image_tower] = key;
+    groups.push_back({weight_decay, lr_scale, is_of_image_tower, std::move(members)});
+  }
   return groups;
 }
 

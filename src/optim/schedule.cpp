@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 namespace cloob {
 namespace {
@@ -30,7 +31,7 @@ double lr_at(const ScheduleConfig& schedule, double base_lr, Reference reference
              std::int64_t total_steps) {
   const std::int64_t warmup_steps = schedule.warmup_steps;
   if (step < warmup_steps) {
-    const std::int64_t warmup_progress = reference == Reference::open_clip ? step + 1 : step;
+    const std::int64_t warmup_progress = reference == Reference::cloob ? step : step + 1;
     return base_lr * static_cast<double>(warmup_progress) / static_cast<double>(warmup_steps);
   }
   const auto steps_after_warmup = static_cast<double>(std::max<std::int64_t>(1, total_steps - warmup_steps));
@@ -46,6 +47,21 @@ double lr_at(const ScheduleConfig& schedule, double base_lr, Reference reference
       break;
   }
   return cooldown_lr(schedule, base_lr, step, total_steps);
+}
+
+LearningRates learning_rates_at(const ScheduleConfig& schedule, double base_lr, Reference reference,
+                                std::int64_t step, std::int64_t total_steps) {
+  const auto in_window = [&](std::int64_t start, std::optional<std::int64_t> end) {
+    if (step < start || (end && step >= *end)) return 0.0;
+    return lr_at(schedule, base_lr, reference, step - start, end.value_or(total_steps) - start);
+  };
+  return {.image = in_window(0, schedule.image_end_step),
+          .other = in_window(schedule.text_start_step, schedule.text_end_step)};
+}
+
+ScheduleConfig with_image_locked_from(std::int64_t step, ScheduleConfig schedule) {
+  schedule.image_end_step = std::min(step, schedule.image_end_step.value_or(step));
+  return schedule;
 }
 
 }  // namespace cloob

@@ -73,7 +73,9 @@ void take_settings(const FeatureSettings& used, ImportedModel& imported) {
 
 std::optional<UntoldSettings> untold_settings(const std::filesystem::path& path, WeightSource source,
                                               const NamedTensors& weights) {
-  return source == WeightSource::slip ? slip_settings(weights) : neighbor_settings(path, source);
+  if (source == WeightSource::slip) return slip_settings(weights);
+  if (source == WeightSource::protoclip) return protoclip_settings();
+  return neighbor_settings(path, source);
 }
 
 // What the file says itself, then what is known otherwise, then what is usual for such files.

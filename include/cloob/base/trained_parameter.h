@@ -23,6 +23,8 @@ struct TrainedParameter {
   std::optional<std::int64_t> layer = std::nullopt;
   /// Exempt from weight decay in every recipe, such as a scale that must not approach zero.
   bool is_exempt_from_decay = false;
+  /// Of a head that only the loss uses, not the features that are evaluated.
+  bool is_projection_head = false;
 };
 
 /// By name. Frozen parameters are included and do not require gradients.

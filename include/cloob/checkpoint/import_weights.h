@@ -1,4 +1,5 @@
-// Import of weights from other programs: files of open_clip, OpenAI, CLOOB, Hugging Face and SLIP, with unified names.
+// Import of weights from other programs: files of open_clip, OpenAI, CLOOB, Hugging Face, SLIP and ProtoCLIP, with unified
+// names.
 #pragma once
 
 #include <filesystem>
@@ -10,9 +11,9 @@
 
 namespace cloob {
 
-enum class WeightSource { open_clip, openai, cloob, hugging_face, slip };
+enum class WeightSource { open_clip, openai, cloob, hugging_face, slip, protoclip };
 
-/// "open_clip", "openai", "cloob", "hugging_face" or "slip".
+/// "open_clip", "openai", "cloob", "hugging_face", "slip" or "protoclip".
 std::string_view source_name(WeightSource source);
 
 struct ImportedWeights {

@@ -9,6 +9,7 @@
 #include "cloob/base/named_tensors.h"
 #include "cloob/base/tensor_parts.h"
 #include "cloob/base/trained_parameter.h"
+#include "cloob/optim/learning_rates.h"
 #include "cloob/optim/optim_config.h"
 #include "cloob/optim/parameter_groups.h"
 #include "cloob/optim/reference.h"
@@ -23,21 +24,21 @@ namespace cloob {
 /// lower precision has a float32 master copy here, which receives the updates: most updates are too small to
 /// change a bf16 weight.
 ///
-/// With `sharing`, the ranks of a run share the work and its memory (ZeRO stage 1, Rajbhandari et al., 2020): each keeps the state
-/// and the master copies of its part of every parameter, updates that part, and gets the others after each step. Gradients are
-/// those of all ranks, as without it, and the values are the same.
+/// With `sharing`, the ranks of a run share the work and its memory (ZeRO stage 1, Rajbhandari et al., 2020): each keeps the
+/// state and the master copies of its part of every parameter, updates that part, and gets the others after each step.
+/// Gradients are those of all ranks, as without it, and the values are the same.
 class AdamW {
  public:
   /// `sharing`, if not null, must outlive this. Throws UserError if no parameter requires a gradient.
   AdamW(const TrainedParameters& parameters, const OptimizerConfig& config, Reference reference,
         const Collectives* sharing = nullptr);
 
-  /// One in-place update with this learning rate, which is scaled per tower and layer. Parameters without a
+  /// One in-place update with these learning rates, which are scaled per tower and layer. Parameters without a
   /// gradient keep their values and their state; in a run of several ranks, every parameter gets one.
   ///
   /// `skip`, if defined, is a float32 scalar on the parameters' device: if it is 1, all values and state are
   /// left unchanged, without synchronizing with the host.
-  void step(double lr, const at::Tensor& skip = {});
+  void step(const LearningRates& lr, const at::Tensor& skip = {});
 
   /// Drops all gradients.
   void zero_grad();
@@ -46,8 +47,8 @@ class AdamW {
   const TrainedParameters& parameters() const { return parameters_; }
 
   /// "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every parameter, and "NAME.master" of those in
-  /// lower precision. The tensors are not copies: save or copy them before the next step. With `sharing` a collective operation,
-  /// whose result is on the host of rank 0 and empty on others.
+  /// lower precision. The tensors are not copies: save or copy them before the next step. With `sharing` a collective
+  /// operation, whose result is on the host of rank 0 and empty on others.
   NamedTensors state() const;
 
   /// The same tensors, but of each only this rank's part.
@@ -70,6 +71,7 @@ class AdamW {
   struct Group {
     double weight_decay;
     double lr_scale;
+    bool is_of_image_tower;
     std::vector<Slot> slots;
   };
   Group make_group(const ParameterGroup& group) const;

@@ -25,7 +25,11 @@ struct TowerOptimizerConfig {
         field("frozen", &C::frozen,
               "Whether the tower is not trained (locked-image tuning, Zhai et al., 2022). A frozen tower "
               "runs in evaluation mode: batch norms use their running statistics, no patches are dropped."),
-        field("lr", &C::lr, "Peak learning rate of the tower. Unset: optimizer.lr.", Range{0.0, 10.0}),
+        field(
+            "lr", &C::lr,
+            "Peak learning rate of the tower, which follows the schedule in the steps in which the tower learns "
+            "(schedule.image_end_step, schedule.text_start_step); layer_decay lowers it. Unset: optimizer.lr.",
+            Range{0.0, 10.0}),
         field("layer_decay", &C::layer_decay,
               "Factor on the learning rate for each layer further from the output (Clark et al., 2020; Bao "
               "et al., 2022): the projection has the full rate, the last block this fraction of it, the "
@@ -127,6 +131,9 @@ struct ScheduleConfig {
   std::int64_t cooldown_steps = 0;
   double cooldown_end_lr = 0.0;
   double cooldown_power = 1.0;
+  std::optional<std::int64_t> image_end_step = std::nullopt;
+  std::int64_t text_start_step = 0;
+  std::optional<std::int64_t> text_end_step = std::nullopt;
 
   static constexpr auto fields() {
     using C = ScheduleConfig;
@@ -146,10 +153,27 @@ struct ScheduleConfig {
               "For constant_cooldown: the learning rate at the end of the cooldown.", Range{0.0, 10.0}),
         field("cooldown_power", &C::cooldown_power,
               "For constant_cooldown: exponent of the remaining fraction of the cooldown; 1 decays linearly.",
-              Range{1e-3, 100.0}));
+              Range{1e-3, 100.0}),
+        field(
+            "image_end_step", &C::image_end_step,
+            "The step at which the image tower stops learning: its learning rate follows the schedule of a run of that "
+            "length and is 0 afterwards, while batch norms still update their running statistics. Unset: at the end of "
+            "the run.",
+            Range{1, 1e12}),
+        field(
+            "text_start_step", &C::text_start_step,
+            "The step from which everything but the image tower learns (text tower, projection heads, temperatures): the "
+            "learning rate is 0 before, then warm-up and schedule begin.",
+            Range{0, 1e12}),
+        field(
+            "text_end_step", &C::text_end_step,
+            "The step at which everything but the image tower stops learning, where its schedule ends; the learning rate "
+            "is 0 afterwards. Unset: at the end of the run.",
+            Range{1, 1e12}));
   }
 
-  /// Throws UserError if constant_cooldown has no cooldown steps.
+  /// Throws UserError if constant_cooldown has no cooldown steps, a tower has no steps after its warm-up, or
+  /// nothing is trained between the end of one and the start of the other.
   void validate() const;
 };
 static_assert(lists_every_member<ScheduleConfig>);

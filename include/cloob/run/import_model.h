@@ -34,8 +34,8 @@ std::map<std::string, std::string> weights_metadata(const RunConfig& config);
 
 /// Reads a weights file (import_weights.h), or the one in a folder of transformers or open_clip. Without
 /// `weights_metadata` the architecture is inferred from the tensors and from the JSON file next to the weights, if there
-/// is one, or from what all models of SLIP have, and assumptions, in particular the activation, are logged. All tensors are checked against the shapes of that
-/// architecture. Throws UserError.
+/// is one, or from what all models of SLIP and ProtoCLIP have, and assumptions, in particular the activation, are logged. All
+/// tensors are checked against the shapes of that architecture. Throws UserError.
 ImportedModel import_model(const std::filesystem::path& path, const ImportOptions& options);
 
 /// The settings of a checkpoint's run, with the tokenizer file in the checkpoint folder. Throws UserError.

@@ -1,42 +1,26 @@
 // Import of SLIP's models against SLIP's own code (make_slip.py).
 #include <ATen/ATen.h>
 
-#include <map>
 #include <set>
-#include <sstream>
 
 #include "checkpoint/weight_names.h"
-#include "cloob/base/files.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/model/infer_config.h"
 #include "cloob/model/weights.h"
 #include "cloob/run/export_model.h"
 #include "cloob/run/import_model.h"
 #include "parity/model/formula.h"
+#include "parity/model/names_file.h"
 #include "run/untold_settings.h"
 #include "support/support.h"
 
 namespace cloob {
 namespace {
 
-// Lines of a name and sizes.
-std::map<std::string, std::vector<std::int64_t>> read_shapes(const std::string& file) {
-  std::map<std::string, std::vector<std::int64_t>> shapes;
-  std::istringstream lines(read_file(testing::golden_path("model/" + file)));
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    std::vector<std::int64_t>& shape = shapes[name];
-    for (std::int64_t size = 0; words >> size;) shape.push_back(size);
-  }
-  return shapes;
-}
-
 // A model of the published sizes needs no memory for its shapes.
 TEST(Slip, TheTensorsOfItsPublishedModelsAreThoseOfTheirArchitecture) {
   std::set<std::string> names;
-  const auto shapes = read_shapes("SLIP_VITB16.names.txt");
+  const auto shapes = testing::read_shapes("SLIP_VITB16.names.txt");
   for (const auto& [name, shape] : shapes) names.insert("module." + name);
   const NamePlan plan = plan_names("x.pt", "torch.save", names);
   NamedTensors weights;
@@ -59,7 +43,7 @@ class SmallSlip : public ::testing::Test {
  protected:
   SmallSlip() {
     NamedTensors weights;
-    for (const auto& [name, shape] : read_shapes("slip_small.names.txt")) {
+    for (const auto& [name, shape] : testing::read_shapes("slip_small.names.txt")) {
       weights["module." + name] =
           name.ends_with("tracked") ? at::zeros({}, at::kLong) : testing::formula_weight(name, shape);
     }
