@@ -28,6 +28,7 @@ void check_not_random(const ImageConfig& config) {
   if (config.horizontal_flip_probability > 0) reject("horizontal_flip_probability");
   if (config.color_jitter_probability > 0) reject("color_jitter_probability");
   if (config.gray_scale_probability > 0) reject("gray_scale_probability");
+  if (config.gaussian_blur_probability > 0) reject("gaussian_blur_probability");
   if (config.interpolation == Interpolation::random) reject("interpolation random");
   if (config.decode == Decoding::scaled) {
     throw_user_error(
@@ -50,6 +51,9 @@ void ImageConfig::validate() const {
   check_range("crop_ratio", crop_ratio);
   if (crop_scale[0] <= 0.0)
     throw_user_error("image.crop_scale begins with 0: it must be positive, an empty box cannot be resized");
+  check_range("gaussian_blur_sigma", gaussian_blur_sigma);
+  if (gaussian_blur_sigma[0] <= 0.0)
+    throw_user_error("image.gaussian_blur_sigma begins with 0: it must be positive (0.1 blurs nothing)");
   if (squash_size && train_crop != TrainCrop::random_crop) {
     throw_user_error("image.squash_size has no effect with image.train_crop {}: remove it or set random_crop",
                      enum_name(train_crop));

@@ -2,6 +2,7 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/image/blur.h"
 #include "cloob/image/color.h"
 #include "cloob/image/crop.h"
 #include "cloob/image/resize.h"
@@ -40,6 +41,17 @@ void draw_and_apply_colors(const ImageConfig& config, ImageU8& image, RandomStre
   if (stream.bernoulli(config.gray_scale_probability)) to_grayscale(image);
 }
 
+// The last draws, and none if there is no blur: it changes nothing else about an image.
+void draw_and_apply_blur(const ImageConfig& config, ImageU8& image, RandomStream& stream) {
+  if (config.gaussian_blur_probability == 0.0 || !stream.bernoulli(config.gaussian_blur_probability)) return;
+  gaussian_blur(image, stream.uniform(config.gaussian_blur_sigma[0], config.gaussian_blur_sigma[1]));
+}
+
+bool changes_pixels(const ImageConfig& config) {
+  return config.color_jitter_probability > 0.0 || config.gray_scale_probability > 0.0 ||
+         config.gaussian_blur_probability > 0.0;
+}
+
 }  // namespace
 
 ImageTransform::ImageTransform(const ImageConfig& config, std::int64_t image_size)
@@ -58,6 +70,10 @@ TrainTransform::TrainTransform(const ImageConfig& config, std::int64_t image_siz
     : ImageTransform(config, image_size) {
   CLOOB_CHECK(config.train_crop != TrainCrop::evaluation,
               "evaluation crops are not random: use EvalTransform");
+  if (config.gaussian_blur_probability == 0.0 &&
+      config.gaussian_blur_sigma != ImageConfig{}.gaussian_blur_sigma) {
+    log_warning("image", "image.gaussian_blur_sigma has no effect with image.gaussian_blur_probability 0");
+  }
   if (config.train_crop == TrainCrop::random_resized) return;
   if (squash_size(config, ImageTransform::image_size()) < image_size) {
     throw_user_error(
@@ -97,12 +113,13 @@ void TrainTransform::apply(const ImageU8& image, ResizePlan plan, RandomStream& 
                            std::span<float> chw) const {
   CLOOB_CHECK(chw.size() == num_floats(), "{} floats for {} pixels per side", chw.size(), image_size());
   plan.mirrored = stream.bernoulli(config().horizontal_flip_probability);
-  if (config().color_jitter_probability == 0.0 && config().gray_scale_probability == 0.0) {
+  if (!changes_pixels(config())) {
     resize_rows(image, plan, [&](int y, std::span<const std::uint8_t> row) { write_row(row, y, 0, chw); });
     return;
   }
   ImageU8 square = resize(image, plan);
   draw_and_apply_colors(config(), square, stream);
+  draw_and_apply_blur(config(), square, stream);
   for (int y = 0; y < square.height; ++y) write_row({square.row(y), square.row_bytes()}, y, 0, chw);
 }
 

@@ -226,6 +226,24 @@ def jitter_goldens(tensors):
     return cases
 
 
+def blur_goldens():
+    """torchvision's gaussian_blur with ProtoCLIP's kernel, on the upper left corner of images."""
+    cases, tensors = [], {}
+    for file, width, height in [("source_wide.png", 37, 21), ("source_square.png", 16, 16), ("source_colors.png", 23, 11),
+                                ("source_tall.png", 12, 40), ("jpeg_444.jpg", 11, 11), ("jpeg_444.jpg", 10, 5),
+                                ("source_wide.png", 2, 30), ("jpeg_444.jpg", 7, 1), ("jpeg_444.jpg", 1, 1)]:
+        pixels = np.array(open_image(file).convert("RGB").crop((0, 0, width, height)))
+        # torchvision cannot reflect more than there is: images of 10 pixels or less are reflected here.
+        margin = 0 if min(width, height) > 10 else 10
+        padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
+        for sigma in [0.1, 0.31, 0.5, 1.0, 1.37, 2.0, 6.0]:
+            blurred = functional.gaussian_blur(Image.fromarray(padded), 21, [sigma, sigma])
+            blurred = blurred.crop((margin, margin, margin + width, margin + height))
+            tensors[f"blur_{len(cases)}"] = pixels_of(blurred)
+            cases.append({"file": file, "width": width, "height": height, "sigma": sigma, "expected": f"blur_{len(cases)}"})
+    return cases, tensors
+
+
 def crop_boxes():
     """torchvision's RandomResizedCrop.get_params, in double precision, with recorded uniform numbers."""
     generator = random.Random(5)
@@ -268,6 +286,8 @@ def main():
     cases = {"eval": eval_goldens(tensors), "crop": crop_goldens(tensors), "jitter": jitter_goldens(tensors),
              "crop_boxes": crop_boxes()}
     save_file(tensors, ROOT / "preprocessed.safetensors")
+    cases["blur"], blurred = blur_goldens()
+    save_file(blurred, ROOT / "blurred.safetensors")
     lines = [f" {json.dumps(name)}: [\n" + ",\n".join("  " + json.dumps(case) for case in group) + "\n ]"
              for name, group in cases.items()]
     for path in ROOT.glob("*.safetensors"):

@@ -60,6 +60,8 @@ struct ImageConfig {
   std::vector<double> color_jitter;
   double color_jitter_probability = 0.0;
   double gray_scale_probability = 0.0;
+  double gaussian_blur_probability = 0.0;
+  std::vector<double> gaussian_blur_sigma = {0.1, 2.0};
   bool resize_before_rgb = false;
 
   static constexpr auto fields() {
@@ -112,6 +114,14 @@ struct ImageConfig {
               "Probability that the colours of a training image are jittered.", Range{0.0, 1.0}),
         field("gray_scale_probability", &ImageConfig::gray_scale_probability,
               "Probability that a training image is converted to greyscale.", Range{0.0, 1.0}),
+        field("gaussian_blur_probability", &ImageConfig::gaussian_blur_probability,
+              "Probability that a training image is blurred, after all else, as torchvision's GaussianBlur "
+              "does with a kernel of 21 pixels. ProtoCLIP's authors use 0.2.",
+              Range{0.0, 1.0}),
+        field("gaussian_blur_sigma", &ImageConfig::gaussian_blur_sigma,
+              "Minimum and maximum standard deviation of the blur, in pixels of the model's input; each "
+              "blurred image draws one. What is more than 10 pixels away is cut off.",
+              Range{0.0, 100.0}),
         field("resize_before_rgb", &ImageConfig::resize_before_rgb,
               "Resample before converting to RGB, as the references do for CSV data: palette images by "
               "nearest neighbour, alpha premultiplied. Only to reproduce a published run."));

@@ -40,7 +40,7 @@ class ImageTransform {
   Normalizer normalize_;
 };
 
-/// Random crop, then flip, colour jitter and greyscale, as configured.
+/// Random crop, then flip, colour jitter, greyscale and blur, as configured.
 class TrainTransform final : public ImageTransform {
  public:
   /// Throws UserError when squash_size is smaller than the square.
