@@ -15,11 +15,11 @@
 #include "cloob/base/files.h"
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
+#include "cloob/base/npy.h"
 #include "cloob/base/random.h"
 #include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/search/half_rows.h"
-#include "cloob/search/npy.h"
 #include "search/line_reader.h"
 
 namespace cloob {

@@ -17,9 +17,9 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/base/mapped_file.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/random.h"
-#include "cloob/search/mapped_file.h"
 
 namespace cloob {
 namespace {
@@ -64,8 +64,8 @@ class Locks {
   std::vector<omp_lock_t> locks_;
 };
 
-// Rows of many layers first, as faiss inserts them: what comes later finds its way from the top. Shuffled otherwise, since rows that
-// are sorted, by class for example, would be linked among themselves.
+// Rows of many layers first, as faiss inserts them: what comes later finds its way from the top. Shuffled otherwise, since rows
+// that are sorted, by class for example, would be linked among themselves.
 std::vector<std::int64_t> insertion_order(const std::vector<int>& levels) {
   std::vector<std::int64_t> order(levels.size());
   std::iota(order.begin(), order.end(), 0);
@@ -145,8 +145,8 @@ struct Hnsw::Graph {
 
 namespace {
 
-// Every row has room for the links of its layers, and a link of a layer goes to a row that has that layer: then no search leaves the
-// tables.
+// Every row has room for the links of its layers, and a link of a layer goes to a row that has that layer: then no search
+// leaves the tables.
 void require_graph(const faiss::HNSW& hnsw, const HnswShape& shape, std::int64_t count,
                    const std::string& name) {
   const auto damaged = [&](const char* what) {

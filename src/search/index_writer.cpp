@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/mapped_file.h"
 #include "cloob/base/random.h"
 #include "cloob/search/half_rows.h"
-#include "cloob/search/mapped_file.h"
 #include "search/hnsw.h"
 #include "search/ivf.h"
 

@@ -5,15 +5,15 @@
 #include <span>
 #include <vector>
 
+#include "cloob/base/mapped_file.h"
 #include "cloob/search/half_rows.h"
 #include "cloob/search/index_format.h"
 #include "cloob/search/index_writer.h"
-#include "cloob/search/mapped_file.h"
 
 namespace cloob {
 
-/// Writes the files PREFIX.centroids, .offsets, .rows and .features. The centroids are those of spherical k-means (faiss) on a sample
-/// of the rows: memory is that of the sample, of the centroids and of 24 bytes a row.
+/// Writes the files PREFIX.centroids, .offsets, .rows and .features. The centroids are those of spherical k-means (faiss) on a
+/// sample of the rows: memory is that of the sample, of the centroids and of 24 bytes a row.
 IvfShape write_ivf(const std::filesystem::path& prefix, const HalfRows& rows, const IndexLayout& layout,
                    const StopRequested& stop_requested);
 

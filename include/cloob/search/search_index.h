@@ -1,5 +1,5 @@
-// An index, opened for searches. Features, entries and lists are mapped: opening takes no memory in proportion to them, except that a
-// graph is loaded.
+// An index, opened for searches. Features, entries and lists are mapped: opening takes no memory in proportion to them, except
+// that a graph is loaded.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "cloob/base/mapped_file.h"
 #include "cloob/search/half_rows.h"
 #include "cloob/search/index_entry.h"
 #include "cloob/search/index_format.h"
-#include "cloob/search/mapped_file.h"
 
 namespace cloob {
 
@@ -45,8 +45,8 @@ class SearchIndex {
   /// The mapped features. Throws UserError if the index does not have this side.
   HalfRows features(Side side) const;
 
-  /// For each query the k best entries, all if there are fewer; the best first. Approximate searches may miss some, but the scores
-  /// are those of an exact one.
+  /// For each query the k best entries, all if there are fewer; the best first. Approximate searches may miss some, but the
+  /// scores are those of an exact one.
   std::vector<std::vector<Neighbor>> search(const PaddedQueries& queries, Side side, std::int64_t k,
                                             const SearchOptions& options = {}) const;
 
@@ -85,8 +85,8 @@ struct SearchAnswer {
   bool is_all = false;
 };
 
-/// The k best entries with different content, the best first. The copies of one image count once. `leave_out`: this entry and its
-/// copies are no results.
+/// The k best entries with different content, the best first. The copies of one image count once. `leave_out`: this entry and
+/// its copies are no results.
 SearchAnswer search_distinct(const SearchIndex& index, const PaddedQueries& query, Side side, std::int64_t k,
                              std::optional<std::int64_t> leave_out, const SearchOptions& options = {});
 

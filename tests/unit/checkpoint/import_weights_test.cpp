@@ -224,6 +224,23 @@ NamedTensors slip_tensors() {
   return tensors;
 }
 
+TEST(ImportWeights, LeavesOutTheHeadsOfProtoClip) {
+  const TempDir folder;
+  const NamedTensors clip = read_safetensors(testing::golden_path("checkpoint/weights.safetensors")).tensors;
+  NamedTensors wrapped;
+  for (const auto& [name, tensor] : clip) wrapped["module." + name] = tensor;
+  wrapped["module.logit_scale_proto"] = at::full({}, 2.6);
+  wrapped["module.image_projection_head.0.weight"] = at::ones({6, 3});
+  wrapped["module.text_projection_head.1.num_batches_tracked"] = at::zeros({}, at::kLong);
+  write_safetensors(folder / "x", wrapped, {});
+  const ImportedWeights imported = import_weights(folder / "x");
+  EXPECT_EQ(source_name(imported.source), "protoclip");
+  EXPECT_EQ(imported.default_activation, "quick_gelu");
+  EXPECT_THAT(imported.notes, ElementsAre(HasSubstr("the 3 tensors of ProtoCLIP's projection heads")));
+  ASSERT_EQ(imported.tensors.size(), clip.size());
+  for (const auto& [name, tensor] : imported.tensors) EXPECT_TRUE(at::equal(tensor, clip.at(name))) << name;
+}
+
 TEST(ImportWeights, ReadsTheNamesOfSlip) {
   const TempDir folder;
   const NamedTensors slip = slip_tensors();

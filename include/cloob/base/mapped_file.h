@@ -8,8 +8,8 @@
 
 namespace cloob {
 
-/// A whole file as memory. Its size is that of the moment it was opened: a file that is made shorter in place while it is mapped
-/// ends the program with SIGBUS, so that files of an index are only ever replaced as a whole.
+/// A whole file as memory. Its size is that of the moment it was opened: a file that is made shorter in place while it is
+/// mapped ends the program with SIGBUS, so that files that are mapped are only ever replaced as a whole.
 class MappedFile {
  public:
   MappedFile() = default;

@@ -1,4 +1,4 @@
-#include "cloob/search/mapped_file.h"
+#include "cloob/base/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

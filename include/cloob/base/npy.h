@@ -1,6 +1,8 @@
 // Matrices in NumPy's .npy files.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -8,15 +10,15 @@
 #include <string>
 
 #include "cloob/base/files.h"
-#include "cloob/search/mapped_file.h"
+#include "cloob/base/mapped_file.h"
 
 namespace cloob {
 
-/// A matrix in a .npy file of format version 1, 2 or 3: fp16 or fp32, little endian, in C order.
+/// A matrix in a .npy file of format version 1, 2 or 3: fp16, fp32 or fp64, little endian, in C order.
 class NpyMatrix {
  public:
-  /// Reads the header and maps the file, whose size has to be that of the matrix. Throws UserError, also for every other kind of
-  /// content.
+  /// Reads the header and maps the file, whose size has to be that of the matrix. Throws UserError, also for every other kind
+  /// of content.
   explicit NpyMatrix(const std::filesystem::path& path);
 
   std::int64_t rows() const { return rows_; }
@@ -28,7 +30,7 @@ class NpyMatrix {
   MappedFile file_;
   std::size_t data_offset_ = 0;
   std::int64_t rows_ = 0, columns_ = 0;
-  bool is_half_ = false;
+  c10::ScalarType type_ = c10::ScalarType::Float;
 };
 
 /// The header of a matrix of fp16 numbers, as NumPy writes it. The numbers follow it, row by row.

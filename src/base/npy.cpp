@@ -1,15 +1,17 @@
-#include "cloob/search/npy.h"
+#include "cloob/base/npy.h"
 
-#include <c10/util/Half.h>
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/float_numbers.h"
+#include "cloob/base/foreign_content.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -18,6 +20,10 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 16;
 constexpr std::int64_t kMaxRows = std::int64_t{1} << 40, kMaxColumns = std::int64_t{1} << 20;
+
+// NumPy's names of what is read.
+constexpr std::array<std::pair<std::string_view, c10::ScalarType>, 3> kTypes = {
+    {{"<f2", c10::ScalarType::Half}, {"<f4", c10::ScalarType::Float}, {"<f8", c10::ScalarType::Double}}};
 
 struct NpyHeader {
   std::string descr;
@@ -114,6 +120,7 @@ struct FoundHeader {
 };
 
 FoundHeader find_header(std::string_view bytes, const std::string& name) {
+  reject_foreign_content(name, bytes.substr(0, kForeignContentBytes));
   if (!bytes.starts_with(kMagic) || bytes.size() < kMagic.size() + 4)
     throw_user_error("'{}' is not a .npy file of NumPy", name);
   const auto byte = [&](std::size_t at) {
@@ -143,10 +150,13 @@ NpyMatrix::NpyMatrix(const std::filesystem::path& path) : file_(path) {
   const auto header = HeaderParser(found.text).parse();
   if (!header || header->descr.empty() || !header->fortran_order || !header->shape)
     throw_user_error("'{}' has a damaged header, or not the one of a plain array", name);
-  if (header->descr != "<f2" && header->descr != "<f4") {
-    throw_user_error("'{}' has numbers of type '{}': only '<f2' (float16) and '<f4' (float32) are read", name,
-                     header->descr);
+  const auto* const type = std::ranges::find(kTypes, header->descr, [](const auto& t) { return t.first; });
+  if (type == kTypes.end()) {
+    throw_user_error(
+        "'{}' has numbers of type '{}': only '<f2', '<f4' and '<f8' (float16, float32 and float64, little-endian) are read",
+        name, header->descr);
   }
+  type_ = type->second;
   if (*header->fortran_order)
     throw_user_error("'{}' is in Fortran order: write it in C order (numpy.ascontiguousarray)", name);
   if (header->shape->size() != 2)
@@ -157,10 +167,9 @@ NpyMatrix::NpyMatrix(const std::filesystem::path& path) : file_(path) {
   if (rows_ < 1 || rows_ > kMaxRows || columns_ < 1 || columns_ > kMaxColumns)
     throw_user_error("'{}' is a matrix of {} x {} numbers: at least one row and one column are needed", name,
                      rows_, columns_);
-  is_half_ = header->descr == "<f2";
   data_offset_ = found.data_offset;
   const std::uint64_t needed =
-      static_cast<std::uint64_t>(rows_) * static_cast<std::uint64_t>(columns_) * (is_half_ ? 2 : 4);
+      static_cast<std::uint64_t>(rows_) * static_cast<std::uint64_t>(columns_) * c10::elementSize(type_);
   if (bytes.size() - data_offset_ != needed) {
     throw_user_error("'{}' has {} bytes of numbers, but {} x {} of them take {}: it is {}", name,
                      bytes.size() - data_offset_, rows_, columns_, needed,
@@ -172,18 +181,9 @@ void NpyMatrix::read(std::int64_t first, std::int64_t count, std::span<float> in
   const auto numbers = static_cast<std::size_t>(count * columns_);
   CLOOB_CHECK(first >= 0 && first + count <= rows_ && into.size() == numbers, "rows {} + {} of {}", first,
               count, rows_);
-  const std::size_t size = is_half_ ? sizeof(std::uint16_t) : sizeof(float);
-  const std::byte* const bytes =
-      file_.bytes().data() + data_offset_ + static_cast<std::size_t>(first * columns_) * size;
-  if (!is_half_) {
-    std::memcpy(into.data(), bytes, numbers * size);
-    return;
-  }
-  for (std::size_t i = 0; i < numbers; ++i) {
-    std::uint16_t half = 0;
-    std::memcpy(&half, bytes + i * size, size);
-    into[i] = c10::detail::fp16_ieee_to_fp32_value(half);
-  }
+  const std::size_t offset =
+      data_offset_ + static_cast<std::size_t>(first * columns_) * c10::elementSize(type_);
+  read_numbers(type_, file_.bytes().data() + offset, into);
 }
 
 std::string npy_header(std::int64_t rows, std::int64_t columns) {
