@@ -14,6 +14,7 @@ void add_all_commands(CLI::App& app, Action& action, const std::string& command_
   add_weights_commands(app, action);
   add_config_commands(app, action);
   add_data_commands(app, action);
+  add_teacher_commands(app, action, command_line);
   add_bench_commands(app, action, ranks);
   add_report_command(app, action);
   add_hopfield_commands(app, action);

@@ -18,6 +18,7 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks);
 void add_eval_suite(CLI::App& group, Action& action, Ranks& ranks);
 /// Adds linear-probe, knn and few-shot to the group `eval`.
 void add_eval_probe_commands(CLI::App& group, Action& action, Ranks& ranks);
+void add_eval_clusters(CLI::App& group, Action& action, Ranks& ranks);
 void add_encode_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_index_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_search_command(CLI::App& app, Action& action, Ranks& ranks);
@@ -36,7 +37,10 @@ void add_bench_dist(CLI::App& group, Action& action, Ranks& ranks, const Caption
 void add_bench_loss(CLI::App& group, Action& action);
 void add_bench_saturation(CLI::App& group, Action& action);
 void add_bench_recall(CLI::App& group, Action& action);
+void add_bench_kmeans(CLI::App& group, Action& action);
 void add_report_command(CLI::App& app, Action& action);
+/// `command_line` is kept in the file that is built.
+void add_teacher_commands(CLI::App& app, Action& action, const std::string& command_line);
 void add_hopfield_commands(CLI::App& app, Action& action);
 void add_help_commands(CLI::App& app, Action& action);
 

@@ -252,6 +252,7 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
   });
 
   add_eval_probe_commands(*group, action, ranks);
+  add_eval_clusters(*group, action, ranks);
 
   CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
   const auto classes = std::make_shared<ZeroShotArguments>();

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/compared_runs.h"
 #include "cli/enum_option.h"
+#include "cli/episode_drawings.h"
 #include "cli/print_table.h"
 #include "cli/retrieval_sheets.h"
 #include "cli/run_comparison.h"
@@ -190,6 +191,7 @@ int report_runs(const ReportArguments& arguments) {
       notes.notes.push_back({.headline = "", .lines = {std::move(problem)}});
     if (!notes.notes.empty()) page.notes.push_back(std::move(notes));
   }
+  for (const ComparedRun& run : runs) add_episodes(run.name, run.folder, page);
   const auto first_batch = runs.front().folder / "first_batch.png";
   if (std::filesystem::exists(first_batch)) {
     page.pictures.push_back(

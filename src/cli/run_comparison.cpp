@@ -242,6 +242,7 @@ std::vector<Chart> comparison_charts(const std::vector<ComparedRun>& runs) {
   add_chart(charts, all, "Retrieval of images, validation", "val/text_to_image_R@1");
   add_chart(charts, all, "Gradient norm", "train/grad_norm");
   add_chart(charts, all, "Learning rate", "train/lr");
+  add_chart(charts, all, "Learning rate of the image tower", "train/lr_image");
   return charts;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cli/compared_runs.h"
+#include "cli/episode_drawings.h"
 #include "cloob/base/named_path.h"
 #include "cloob/config/config.h"
 #include "cloob/report/sweep.h"
@@ -52,6 +53,17 @@ nlohmann::ordered_json json_of_test(const PairedTest& test, double holm_p) {
           {"p_sign", json_or_null(test.sign_p)}};
 }
 
+nlohmann::ordered_json json_of_reaching(const Reaching& reaching) {
+  nlohmann::ordered_json json = {{"value", json_or_null(reaching.target)},
+                                 {"is_reached", reaching.own.has_value()}};
+  if (!reaching.own) return json;
+  json["samples"] = reaching.own->samples;
+  json["seconds"] = reaching.own->seconds;
+  json["samples_ratio"] = json_or_null(reaching.samples_ratio());
+  json["seconds_ratio"] = json_or_null(reaching.seconds_ratio());
+  return json;
+}
+
 nlohmann::ordered_json sweep_results(const SweepComparison& comparison,
                                      const std::vector<std::string>& verdict) {
   nlohmann::ordered_json results = {
@@ -78,7 +90,23 @@ nlohmann::ordered_json sweep_results(const SweepComparison& comparison,
           {"p_sign_holm", json_or_null(result.holm_sign_p)}};
     }
   }
+  for (const SystemReaching& reaching : comparison.reaching) {
+    auto& entry = results["reaching_the_baseline"][comparison.label_of(comparison.systems[reaching.system])];
+    entry = json_of_reaching(reaching.mean);
+    for (const Reaching& of_seed : reaching.by_seed)
+      entry["by_seed"][fmt::format("{}", of_seed.seed)] = json_of_reaching(of_seed);
+  }
   return results;
+}
+
+// Of the first run of each system that has them.
+void add_episodes_of_sweep(const SweepComparison& comparison, HtmlReport& page) {
+  for (const SweepSystem& system : comparison.systems) {
+    for (const SweepRun* run : system.runs) {
+      if (add_episodes(fmt::format("{}, seed {}", comparison.label_of(system), run->seed), run->folder, page))
+        break;
+    }
+  }
 }
 
 // The run of the first seed, if it has a checkpoint.
@@ -128,6 +156,7 @@ SweepPage make_sweep_page(const std::vector<std::string>& folders, const SweepOp
                  .csv = sweep_csv(sweep, comparison),
                  .results = sweep_results(comparison, verdict)};
   std::vector<std::string> problems = sweep_problems(sweep, comparison);
+  add_episodes_of_sweep(comparison, page.html);
   if (sheet_options) add_sheets_of_sweep(comparison, *sheet_options, page.html, problems);
   ReportNotes notes{.title = "To be aware of", .notes = {}};
   for (std::string& problem : problems)

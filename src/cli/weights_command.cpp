@@ -143,7 +143,8 @@ void add_weights_commands(CLI::App& app, Action& action) {
 
   const auto arguments = std::make_shared<WeightsArguments>();
   CLI::App* const importing = group->add_subcommand(
-      "import", "Convert weights of open_clip, OpenAI, CLOOB, Hugging Face or SLIP into a checkpoint");
+      "import",
+      "Convert weights of open_clip, OpenAI, CLOOB, Hugging Face, SLIP or ProtoCLIP into a checkpoint");
   importing
       ->add_option("file", arguments->input, "safetensors, .pt, .pth or .bin, or a folder with such a file")
       ->required();

@@ -10,6 +10,7 @@
 #include "report/svg_chart.h"
 #include "report/svg_frame.h"
 #include "report/svg_histogram.h"
+#include "report/svg_scatter.h"
 
 namespace cloob {
 namespace {
@@ -18,9 +19,10 @@ namespace {
 // in print.
 constexpr std::string_view kStyle = R"(
 :root{color-scheme:light dark;--page:#f6f6f3;--card:#fff;--ink:#16150f;--muted:#5f5e58;--grid:#e8e7e1;--axis:#b9b8ae;
---c0:#2a78d6;--c1:#e4572e;--c2:#12946a;--c3:#6a4fc4;--c4:#c98500;--c5:#c2408f}
+--c0:#2a78d6;--c1:#e4572e;--c2:#12946a;--c3:#6a4fc4;--c4:#c98500;--c5:#c2408f;
+--c6:#0c8fa3;--c7:#7a4a21;--c8:#7c9400;--c9:#a3122f}
 @media(prefers-color-scheme:dark){:root{--page:#111110;--card:#1b1b1a;--ink:#f3f2ee;--muted:#a8a79f;--grid:#2e2e2b;
---axis:#55544d;--c0:#5b9df0;--c1:#f27a54;--c2:#35b98a;--c3:#a08df0;--c4:#e0a63a;--c5:#e57fbd}}
+--axis:#55544d;--c0:#5b9df0;--c1:#f27a54;--c2:#35b98a;--c3:#a08df0;--c4:#e0a63a;--c5:#e57fbd;--c6:#42c6d6;--c7:#c79467;--c8:#b9d13c;--c9:#ff7d90}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1120px;margin:0 auto;padding:40px 20px 60px}
@@ -50,6 +52,11 @@ text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--m
 .curve{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .dot{fill:var(--c);stroke:var(--card);stroke-width:1.5}
 .s0{--c:var(--c0)}.s1{--c:var(--c1)}.s2{--c:var(--c2)}.s3{--c:var(--c3)}.s4{--c:var(--c4)}.s5{--c:var(--c5)}
+.s6{--c:var(--c6)}.s7{--c:var(--c7)}.s8{--c:var(--c8)}.s9{--c:var(--c9)}
+.dots{fill:none;stroke:var(--c,var(--axis));stroke-width:4.5;stroke-linecap:round;opacity:.6}
+.dots.square{stroke-width:4;stroke-linecap:square}.dots.large{stroke-width:7;opacity:.85}.dots.square.large{stroke-width:6}
+.legend.points{flex-direction:row;flex-wrap:wrap;gap:2px 16px;font-variant-numeric:tabular-nums}
+.legend.points i{width:10px;height:10px;border-radius:50%}.legend.points .square i{border-radius:1px}
 .band{fill:var(--c);opacity:.18;stroke:none}
 .cursor{stroke:var(--ink);stroke-width:1;opacity:.6;fill:none;pointer-events:none}
 .chart{touch-action:pan-y;outline-offset:4px}.legend .x{font-variant-numeric:tabular-nums}
@@ -87,7 +94,8 @@ figcaption{margin-top:6px;font-size:13px;line-height:1.35;overflow-wrap:anywhere
 figcaption small{display:block;color:var(--muted);margin-top:2px}
 img{display:block;max-width:100%;height:auto;border-radius:6px}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--muted:#444;--grid:#ddd;--axis:#999;--c0:#2a78d6;
---c1:#e4572e;--c2:#12946a;--c3:#6a4fc4;--c4:#c98500;--c5:#c2408f}body{font-size:11px}main{padding:0;max-width:none}
+--c1:#e4572e;--c2:#12946a;--c3:#6a4fc4;--c4:#c98500;--c5:#c2408f;--c6:#0c8fa3;--c7:#7a4a21;--c8:#7c9400;--c9:#a3122f}
+body{font-size:11px}main{padding:0;max-width:none}
 .charts{grid-template-columns:1fr 1fr}.charts .card,figure{break-inside:avoid}th,td{padding:3px 5px}
 td,th{white-space:normal}.scroll{overflow:visible}.cursor{display:none}tr{break-inside:avoid}h2,summary{break-after:avoid}
 .verdict p:first-child{font-size:14px}.card{padding:10px 12px;margin-bottom:12px}*{print-color-adjust:exact}}
@@ -204,6 +212,18 @@ std::string chart_card(const Chart& chart, const std::vector<std::string>& color
                      svg_chart(chart, colors), legend(chart, colors));
 }
 
+std::string scatter_card(const Scatter& scatter) {
+  std::string entries;
+  for (const ScatterGroup& group : scatter.groups) {
+    if (!group.name.empty())
+      entries +=
+          fmt::format("<span class=\"{}\"><i></i>{}</span>", scatter_class(group), html_escaped(group.name));
+  }
+  return fmt::format(
+      "<section class=\"card\"><h2>{}</h2>{}<div class=\"legend points\">{}</div>{}</section>\n",
+      html_escaped(scatter.title), svg_scatter(scatter), entries, note_text(scatter.note));
+}
+
 std::string notes_card(const ReportNotes& notes) {
   std::string items;
   for (const auto& [headline, lines] : notes.notes) {
@@ -261,7 +281,14 @@ std::string sheet_card(const ReportSheet& sheet) {
                      note_text(sheet.note), queries);
 }
 
-// Consecutive charts of a group below its name.
+// Cards side by side, below the name of their group.
+std::string group_of_cards(const std::string& name, const std::string& cards, bool is_folded) {
+  const std::string grid = fmt::format("<div class=\"charts\">\n{}</div>\n", cards);
+  return name.empty() ? grid
+                      : fmt::format("<details class=\"group\"{}><summary>{}</summary>\n{}</details>\n",
+                                    is_folded ? "" : " open", html_escaped(name), grid);
+}
+
 std::string chart_groups(const HtmlReport& report) {
   std::vector<std::string> names;
   std::string page;
@@ -271,10 +298,18 @@ std::string chart_groups(const HtmlReport& report) {
     std::string cards;
     for (; i < report.charts.size() && report.charts[i].group == group; ++i)
       cards += chart_card(report.charts[i], color_classes(report.charts[i], names));
-    const std::string grid = fmt::format("<div class=\"charts\">\n{}</div>\n", cards);
-    page += group.empty() ? grid
-                          : fmt::format("<details class=\"group\"{}><summary>{}</summary>\n{}</details>\n",
-                                        is_folded ? "" : " open", html_escaped(group), grid);
+    page += group_of_cards(group, cards, is_folded);
+  }
+  return page;
+}
+
+std::string scatter_groups(const std::vector<Scatter>& scatters) {
+  std::string page;
+  for (std::size_t i = 0; i < scatters.size();) {
+    const std::string& group = scatters[i].group;
+    std::string cards;
+    for (; i < scatters.size() && scatters[i].group == group; ++i) cards += scatter_card(scatters[i]);
+    page += group_of_cards(group, cards, /*is_folded=*/false);
   }
   return page;
 }
@@ -319,7 +354,7 @@ std::string render_html(const HtmlReport& report) {
   page += verdict_card(report.verdict);
   for (const ReportNotes& notes : report.notes) page += notes_card(notes);
   for (const ReportTable& table : report.tables) page += table_card(table);
-  page += chart_groups(report);
+  page += chart_groups(report) + scatter_groups(report.scatters);
   if (!report.histograms.empty()) {
     page += "<div class=\"charts\">\n";
     for (const Histogram& histogram : report.histograms) page += histogram_card(histogram);

@@ -44,7 +44,19 @@ constexpr Entry kEntries[] = {
     {"train/positive_mass", "mass on the positive, training", neither, saturation},
     {"train/gradient_weight", "gradient weight, training", neither, saturation},
     {"train/retrieval_entropy", "entropy of the Hopfield retrieval, training", neither, saturation},
+    {"train/loss_clip", "contrastive loss, training", lower, loss},
+    {"train/loss_proto", "prototype loss, training", lower, loss},
+    {"train/loss_teacher", "teacher's prototype loss, training", lower, loss},
+    {"train/prototype_accuracy_image", "images in the right text cluster, training", higher, training},
+    {"train/prototype_accuracy_text", "texts in the right image cluster, training", higher, training},
+    {"train/teacher_accuracy_image", "images in the right cluster of the teacher, training", higher,
+     training},
+    {"train/teacher_accuracy_text", "texts in the right cluster of the teacher, training", higher, training},
+    {"train/prototype_logit_scale", "inverse temperature of the prototype losses", neither, training},
+    {"episode/kmeans_objective", "K-means objective", neither, training},
+    {"episode/modality_gap", "modality gap of projected features", neither, features},
     {"train/lr", "learning rate", neither, training},
+    {"train/lr_image", "learning rate, image tower", neither, training},
     {"train/logit_scale", "inverse temperature of the loss", neither, training},
     {"train/logit_bias", "bias of the loss", neither, training},
     {"train/beta", "inverse temperature of the retrieval (beta)", neither, training},
@@ -58,8 +70,11 @@ struct Suffix {
   std::string_view name;
   std::string_view label;
   MetricGroup group;
+  bool is_fraction = true;
 };
 constexpr Suffix kSuffixes[] = {
+    {"clusters_ari", "clusters and classes, adjusted Rand index", features, false},
+    {"clusters_ami", "clusters and classes, adjusted mutual information", features, false},
     {"lp_acc1", "linear probe, top-1 accuracy", probe},
     {"lp_mean_per_class_recall", "linear probe, mean recall of classes", probe},
     {"knn_acc1", "k-NN, top-1 accuracy", probe},
@@ -85,11 +100,12 @@ std::optional<MetricName> recall_name(std::string_view name) {
 
 std::optional<MetricName> data_set_name(std::string_view name) {
   for (const Suffix& suffix : kSuffixes) {
-    if (name == suffix.name) return MetricName{std::string(suffix.label), higher, suffix.group, true};
+    if (name == suffix.name)
+      return MetricName{std::string(suffix.label), higher, suffix.group, suffix.is_fraction};
     if (name.size() <= suffix.name.size() + 1 || !name.ends_with(suffix.name)) continue;
     const std::string_view set = name.substr(0, name.size() - suffix.name.size() - 1);
     if (name[set.size()] == '_')
-      return MetricName{fmt::format("{}: {}", set, suffix.label), higher, suffix.group, true};
+      return MetricName{fmt::format("{}: {}", set, suffix.label), higher, suffix.group, suffix.is_fraction};
   }
   return std::nullopt;
 }

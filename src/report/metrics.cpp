@@ -68,11 +68,17 @@ bool is_evaluation(const MetricsRecord& record) {
                               [](const auto& metric) { return metric.first.starts_with("train/"); });
 }
 
+// What a task measured before an epoch, at the step after which the run resumes: it will measure that again.
+bool is_begin_of_epoch(const MetricsRecord& record) {
+  return std::ranges::any_of(record.metrics,
+                             [](const auto& metric) { return metric.first.starts_with("episode/"); });
+}
+
 bool is_record_until(std::string_view line, const ResumePoint& resumed) {
   try {
     const MetricsRecord record = parse_record(line);
-    return record.step < resumed.step ||
-           (record.step == resumed.step && (resumed.is_evaluated || !is_evaluation(record)));
+    return record.step < resumed.step || (record.step == resumed.step && !is_begin_of_epoch(record) &&
+                                          (resumed.is_evaluated || !is_evaluation(record)));
   } catch (const std::exception&) {
     return false;
   }

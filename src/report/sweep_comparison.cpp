@@ -324,6 +324,7 @@ SweepComparison compare_sweep(const SweepResults& sweep, const SweepOptions& opt
         comparison.not_numbers.push_back({run->name, name});
     }
   }
+  comparison.reaching = find_reaching(comparison);
   return comparison;
 }
 

@@ -13,6 +13,7 @@ namespace cloob {
 namespace {
 
 const std::string kNone = "-";
+const std::string kNotReached = "not reached";
 
 std::string if_any(const std::string& text) { return text.empty() ? kNone : text; }
 
@@ -193,6 +194,48 @@ ReportTable other_tests_table(const SweepComparison& comparison) {
   return table;
 }
 
+std::string ratio_cell(double ratio) { return std::isnan(ratio) ? kNone : fmt::format("{:.2f}", ratio); }
+
+// With how many seeds it is reached, and the ratios of samples with those: "2 of 3: 0.50, 0.67".
+std::string ratios_by_seed(const SystemReaching& reaching) {
+  std::vector<std::string> ratios;
+  for (const Reaching& of_seed : reaching.by_seed) {
+    if (of_seed.own) ratios.push_back(ratio_cell(of_seed.samples_ratio()));
+  }
+  return fmt::format("{} of {}{}{}", ratios.size(), reaching.by_seed.size(), ratios.empty() ? "" : ": ",
+                     join(ratios, ", "));
+}
+
+ReportTable reaching_table(const SweepComparison& comparison, const MetricName& name) {
+  const std::string& baseline = comparison.values[comparison.baseline];
+  ReportTable table{
+      .title = fmt::format("How soon the final value of {} is reached: {}", baseline, title_cell(name)),
+      .header = {comparison.axis, "value", "samples", "ratio", "time", "ratio", "seeds that reach it"},
+      .rows = {},
+      .note = fmt::format(
+          "The first evaluation at which the mean over the seeds is {} what {} has at the end; nothing is interpolated, so that "
+          "an answer is no finer than the evaluations are close. Ratios are to the place where {} itself is first there, which may "
+          "be before its end. Time includes evaluations and depends on the machine and on what else it did. The last column "
+          "compares each run with that of {} with the same seed and with its final value: the ratios of their samples.",
+          name.better == Better::lower ? "at or below" : "at or above", baseline, baseline, baseline)};
+  for (const SystemReaching& reaching : comparison.reaching) {
+    const auto& [seed, target, own, of_baseline] = reaching.mean;
+    std::vector<std::string> row = {comparison.label_of(comparison.systems[reaching.system]),
+                                    plain_text(name, target)};
+    if (own) {
+      row.insert(row.end(),
+                 {with_thousands(std::llround(own->samples)), ratio_cell(reaching.mean.samples_ratio()),
+                  human_seconds(own->seconds), ratio_cell(reaching.mean.seconds_ratio())});
+    } else {
+      row.insert(row.end(), {kNotReached, kNone, kNone, kNone});
+    }
+    const bool is_baseline = comparison.systems[reaching.system].value == comparison.baseline;
+    row.push_back(is_baseline ? kNone : ratios_by_seed(reaching));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
 // Of the main metric, or of all others.
 ReportTable blocks_table(const SweepComparison& comparison, bool is_of_main) {
   ReportTable table{
@@ -293,6 +336,16 @@ ReportTable cost_table(const SweepComparison& comparison) {
   return table;
 }
 
+std::vector<std::string> reaching_csv(const Reaching& reaching) {
+  std::vector<std::string> cells = {csv_value(reaching.target), reaching.own ? "yes" : "no"};
+  if (reaching.own) {
+    for (const double value :
+         {reaching.own->samples, reaching.own->seconds, reaching.samples_ratio(), reaching.seconds_ratio()})
+      cells.push_back(csv_value(value));
+  }
+  return cells;
+}
+
 // Of the first run of each system: what it was told, as far as it is not the same for all.
 ReportTable settings_table(const SweepComparison& comparison) {
   ReportTable table{.title = "Settings that differ",
@@ -338,6 +391,7 @@ std::vector<ReportTable> sweep_tables(const SweepResults& sweep, const SweepComp
   if (const MetricResult* const main = comparison.main_result()) {
     if (comparison.values.size() > 1) tables.push_back(main_tests_table(comparison, *main));
     if (!main->over_blocks.empty()) tables.push_back(blocks_table(comparison, /*is_of_main=*/true));
+    if (!comparison.reaching.empty()) tables.push_back(reaching_table(comparison, main->name));
     for (std::size_t block = 0; block < comparison.blocks.size(); ++block)
       tables.push_back(results_table(comparison, block));
     if (!main->over_blocks.empty() && comparison.metrics.size() > 1)
@@ -359,6 +413,10 @@ std::string sweep_csv(const SweepResults& sweep, const SweepComparison& comparis
                            "min",          "max",         "chance", "pairs",       "difference",
                            "low_95",       "high_95",     "t",      "p_t",         "p_t_holm",
                            "pairs_higher", "pairs_lower", "p_sign", "p_sign_holm", "pairs_are"})
+    header.emplace_back(name);
+  const std::size_t first_of_reaching = header.size();
+  for (const char* name : {"value_to_reach", "is_reached", "samples_to_reach", "seconds_to_reach",
+                           "samples_ratio", "seconds_ratio"})
     header.emplace_back(name);
   std::string csv;
   const auto add_line = [&](const std::vector<std::string>& cells) {
@@ -387,6 +445,11 @@ std::string sweep_csv(const SweepResults& sweep, const SweepComparison& comparis
         row.push_back(csv_value(test.sign_p));
         row.emplace_back();
         row.emplace_back("seeds");
+      }
+      row.resize(first_of_reaching);
+      const auto reaching = std::ranges::find(comparison.reaching, result.system, &SystemReaching::system);
+      if (metric.metric == comparison.main_metric && reaching != comparison.reaching.end()) {
+        for (std::string& cell : reaching_csv(reaching->mean)) row.push_back(std::move(cell));
       }
       row.resize(header.size());
       add_line(row);

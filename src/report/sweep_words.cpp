@@ -334,6 +334,70 @@ std::string sentence_about_others(const SweepComparison& comparison, const Metri
       counted(most, "other measure"), list_text(counts));
 }
 
+// "36,000 (0.50 times as many) and 12m 30s (0.55 times)".
+std::string arrival_text(const Reaching& reaching) {
+  std::string text = with_thousands(std::llround(reaching.own->samples));
+  if (const double ratio = reaching.samples_ratio(); !std::isnan(ratio))
+    text += fmt::format(" ({:.2f} times as many)", ratio);
+  text += fmt::format(" and {}", human_seconds(reaching.own->seconds));
+  if (const double ratio = reaching.seconds_ratio(); !std::isnan(ratio))
+    text += fmt::format(" ({:.2f} times)", ratio);
+  return text;
+}
+
+std::string sentence_about_reaching(const SweepComparison& comparison, const MetricName& name) {
+  std::vector<std::string> parts, missing;
+  std::string base;
+  for (const SystemReaching& reaching : comparison.reaching) {
+    const SweepSystem& system = comparison.systems[reaching.system];
+    const std::string label = comparison.label_of(system);
+    if (system.value == comparison.baseline) {
+      base = fmt::format("{} first has its final value of {} ({}) after {} samples and {}", label, name.label,
+                         value_text(name, reaching.mean.target),
+                         with_thousands(std::llround(reaching.mean.own->samples)),
+                         human_seconds(reaching.mean.own->seconds));
+    } else if (reaching.mean.own) {
+      parts.push_back(fmt::format("{} after {}", label, arrival_text(reaching.mean)));
+    } else {
+      missing.push_back(label);
+    }
+  }
+  if (base.empty() || (parts.empty() && missing.empty())) return {};
+  if (!parts.empty()) base += ", " + list_text(parts);
+  if (!missing.empty())
+    base += fmt::format("; {} {} not reach it", list_text(missing), missing.size() == 1 ? "does" : "do");
+  return base + ".";
+}
+
+// Over several blocks, how often each value gets there and how soon.
+std::string sentence_about_reaching_in_blocks(const SweepComparison& comparison, const MetricName& name) {
+  std::vector<std::string> parts;
+  for (std::size_t value = 0; value < comparison.values.size(); ++value) {
+    if (value == comparison.baseline) continue;
+    std::vector<double> samples, seconds;
+    std::int64_t systems = 0, reached = 0;
+    for (const SystemReaching& reaching : comparison.reaching) {
+      if (comparison.systems[reaching.system].value != value) continue;
+      ++systems;
+      if (!reaching.mean.own) continue;
+      ++reached;
+      if (!std::isnan(reaching.mean.samples_ratio())) samples.push_back(reaching.mean.samples_ratio());
+      if (!std::isnan(reaching.mean.seconds_ratio())) seconds.push_back(reaching.mean.seconds_ratio());
+    }
+    if (systems == 0) continue;
+    std::string part = fmt::format("{} in {} of {}", comparison.values[value], reached, systems);
+    const Summary of_samples = summarize(samples), of_seconds = summarize(seconds);
+    if (of_samples.count > 0 && of_seconds.count > 0) {
+      part += fmt::format(" with {:.2f} to {:.2f} times the samples and {:.2f} to {:.2f} times the time",
+                          of_samples.min, of_samples.max, of_seconds.min, of_seconds.max);
+    }
+    parts.push_back(std::move(part));
+  }
+  if (parts.empty()) return {};
+  return fmt::format("The final {} of {} is reached by {}.", name.label,
+                     comparison.values[comparison.baseline], list_text(parts));
+}
+
 std::string sentence_about_trials(const SweepResults& sweep) {
   if (sweep.choices.empty()) return {};
   if (!sweep.search) {
@@ -470,6 +534,9 @@ std::vector<std::string> sweep_verdict(const SweepResults& sweep, const SweepCom
         "Still at the level of chance: {}. What was measured says nothing about how a system does once it has left it.",
         list_text(at_chance)));
   }
+  add_if_any(verdict, comparison.blocks.size() == 1
+                          ? sentence_about_reaching(comparison, main->name)
+                          : sentence_about_reaching_in_blocks(comparison, main->name));
   add_if_any(verdict, missing);
   add_if_any(verdict, status);
   add_if_any(verdict, sentence_about_seeds(most_seeds(*main)));

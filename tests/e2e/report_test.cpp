@@ -1,6 +1,7 @@
 // cloob report on a small sweep of real runs.
 #include <fmt/core.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "cloob/base/files.h"
@@ -130,6 +131,46 @@ TEST(Report, OfRunsShowsTheirRetrievals) {
   EXPECT_THAT(read_file(tiny_project() / "run_page/index.html"),
               AllOf(HasSubstr("finds it in place"), HasSubstr("a, by the image")));
   EXPECT_THAT(read_file(tiny_project() / "run_page/report.csv"), HasSubstr("a,val/loss,"));
+}
+
+// Episodes of three steps, of which the first one clusters nothing.
+std::vector<std::string> episodes_arguments(const std::string& run) {
+  return train_arguments(
+      run, {"--task.kind", "protoclip", "--protoclip.episode_samples", "72", "--protoclip.prototypes", "12",
+            "--protoclip.projection_hidden_dim", "32", "--resume", "auto"});
+}
+
+TEST(Report, ShowsTheFirstAndTheLastEpisode) {
+  run_or_fail(episodes_arguments("episodes_run"));
+  EXPECT_TRUE(fs::exists(tiny_project() / "episodes_run/episodes/episode_5.json"));
+  run_or_fail({"report", "proto=episodes_run", "--out", "episodes_page"});
+  const std::string page = read_file(tiny_project() / "episodes_page/index.html");
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("<summary>Episodes of proto</summary>"),
+                    HasSubstr("<h2>Episode 1, after 72 samples: images and texts</h2>"),
+                    HasSubstr("<h2>Episode 5, after 360 samples: the 10 largest clusters of texts</h2>"),
+                    HasSubstr("72 of 72 samples."), Not(HasSubstr("Episode 2,"))));
+  write_file_atomically(tiny_project() / "episodes_run/episodes/episode_5.json", "[");
+  const ProgramResult broken =
+      run_cloob(tiny_project(), {"report", "proto=episodes_run", "--out", "episodes_page"});
+  EXPECT_EQ(broken.exit_status, 0);
+  EXPECT_THAT(broken.errors,
+              AllOf(HasSubstr("an episode of proto is not shown"), HasSubstr("episode_5.json")));
+}
+
+TEST(Report, ARunWithoutPlaceForPicturesOfItsEpisodesGoesOn) {
+  const fs::path run = tiny_project() / "no_pictures";
+  {
+    BackgroundProgram program(tiny_project(), episodes_arguments("no_pictures"));
+    wait_for_lines(program, run, 6);
+    program.send_signal(SIGTERM);
+    EXPECT_EQ(program.wait(), 128 + SIGTERM);
+  }
+  fs::remove_all(run / "episodes");
+  write_file_atomically(run / "episodes", "not a folder");
+  const ProgramResult result = run_cloob(tiny_project(), episodes_arguments("no_pictures"));
+  EXPECT_EQ(result.exit_status, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("the picture of episode 5 is left out"));
 }
 
 }  // namespace

@@ -2,12 +2,15 @@
 // script shows the values of a curve under the pointer; without it nothing else is missing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cloob/report/metrics.h"
@@ -60,6 +63,26 @@ struct Histogram {
   HistogramScale scale = HistogramScale::whole;
   std::map<double, std::int64_t> counts;  ///< Number -> frequency; at least one entry.
   std::string note = {};                  ///< Shown below; may be empty.
+};
+
+enum class ScatterMark { round, square };
+
+/// How many colours points can have.
+inline constexpr std::size_t kScatterColors = 10;
+
+struct ScatterGroup {
+  std::string name;  ///< In the legend; empty: not there.
+  ScatterMark mark = ScatterMark::round;
+  std::optional<std::size_t> color = {};  ///< Less than kScatterColors; unset: grey and small.
+  std::vector<std::pair<double, double>> points;
+};
+
+/// Points in the plane of two principal components, on the same scale. Later groups are drawn above earlier ones.
+struct Scatter {
+  std::string title;
+  std::vector<ScatterGroup> groups;
+  std::string note = {};   ///< Shown below; may be empty.
+  std::string group = {};  ///< As Chart::group.
 };
 
 /// Observations, each with a headline and a few smaller lines below.
@@ -123,7 +146,7 @@ struct ReportImage {
   std::string png;  ///< The content of a PNG file.
 };
 
-/// Shown in this order: verdict, notes, tables, charts, histograms, sheets, galleries, images. All text is plain text,
+/// Shown in this order: verdict, notes, tables, charts, scatters, histograms, sheets, galleries, images. All text is plain text,
 /// not HTML.
 struct HtmlReport {
   std::string title;
@@ -132,6 +155,7 @@ struct HtmlReport {
   std::vector<ReportNotes> notes = {};
   std::vector<ReportTable> tables;
   std::vector<Chart> charts;
+  std::vector<Scatter> scatters = {};
   std::vector<Histogram> histograms = {};
   std::vector<ReportSheet> sheets = {};
   std::vector<ReportGallery> galleries = {};

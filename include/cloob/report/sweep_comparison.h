@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,29 @@ struct MetricResult {
   std::vector<BlockResult> over_blocks = {};
 };
 
+/// The first evaluation at which a curve is as good as a target.
+struct Arrival {
+  double samples = 0;
+  double seconds = 0;  ///< of training and evaluation up to there
+};
+
+/// How soon one system, and its baseline, have the value of the main metric that the baseline has at the end.
+struct Reaching {
+  std::int64_t seed = 0;  ///< if it is of a single pair of runs
+  double target = 0;
+  std::optional<Arrival> own = {}, baseline = {};  ///< unset: not reached
+
+  /// Of the samples and of the seconds: own / baseline. NaN if there is none.
+  double samples_ratio() const;
+  double seconds_ratio() const;
+};
+
+struct SystemReaching {
+  std::size_t system = 0;              ///< index into SweepComparison::systems
+  Reaching mean = {};                  ///< of the curves of the mean over the seeds
+  std::vector<Reaching> by_seed = {};  ///< each with the baseline's run and final value of the same seed
+};
+
 /// A metric that is not a number in a finished run.
 struct NotANumber {
   std::string run = {}, metric = {};
@@ -70,6 +94,9 @@ struct SweepComparison {
   std::string main_metric = {};            ///< empty if no finished run has a metric
   std::vector<MetricResult> metrics = {};  ///< by group; the main one is among them
   std::vector<NotANumber> not_numbers = {};
+  /// Baselines and what is compared with them, in the order of `systems`. Without those that share no finished seed, losses of
+  /// different objectives, and baselines at the level of chance; empty for a metric without a direction.
+  std::vector<SystemReaching> reaching = {};
 
   const MetricResult* main_result() const;
   /// What a system is compared with: the baseline of its block, or else the shared one of its sweep.
@@ -84,6 +111,9 @@ std::string objective_of(const SweepSystem& system);
 
 /// Throws UserError if the options name something that the sweep does not have. `sweep` must outlive the result.
 SweepComparison compare_sweep(const SweepResults& sweep, const SweepOptions& options);
+
+/// `SweepComparison::reaching` of a comparison that is complete otherwise.
+std::vector<SystemReaching> find_reaching(const SweepComparison& comparison);
 
 /// Sentences, the most important first; each is a paragraph of plain text.
 std::vector<std::string> sweep_verdict(const SweepResults& sweep, const SweepComparison& comparison);

@@ -24,6 +24,10 @@ TEST(MetricName, SaysWhatAMetricIsAndWhichValuesAreBetter) {
   EXPECT_EQ(metric_name("val/my_set_acc1").label, "my_set: zero-shot, top-1 accuracy");
   EXPECT_EQ(metric_name("val/cifar10_lp_acc1").label, "cifar10: linear probe, top-1 accuracy");
   EXPECT_EQ(metric_name("val/knn_acc1").group, MetricGroup::probe);
+  EXPECT_EQ(metric_name("val/cifar10_clusters_ari").label,
+            "cifar10: clusters and classes, adjusted Rand index");
+  EXPECT_EQ(metric_name("val/cifar10_clusters_ami").better, Better::higher);
+  EXPECT_FALSE(metric_name("val/cifar10_clusters_ami").is_fraction);
   EXPECT_EQ(metric_name("val/effective_eigenvalues_image").better, Better::neither);
   EXPECT_EQ(metric_name("train/positive_mass").group, MetricGroup::saturation);
 }

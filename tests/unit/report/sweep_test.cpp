@@ -340,10 +340,10 @@ TEST(SweepComparison, OtherAxesAreBlocksOfASignTest) {
       Contains(ElementsAre("text to image, recall at 10, %", "CLOOB", "2.5", "6 of 6", "0.031", "0.031")));
 
   const std::string csv = sweep_csv(result->sweep, result->comparison);
-  EXPECT_THAT(csv, HasSubstr("pairs_higher,pairs_lower,p_sign,p_sign_holm,pairs_are\n"));
+  EXPECT_THAT(csv, HasSubstr("pairs_higher,pairs_lower,p_sign,p_sign_holm,pairs_are,value_to_reach,"));
   EXPECT_THAT(csv,
               ::testing::ContainsRegex("\nCLOOB,,,val/text_to_image_R@10,higher,,,,,,,6,0.02[45][0-9]*,,,,,,"
-                                       "6,0,0.0312[0-9]*,0.0312[0-9]*,blocks\n"));
+                                       "6,0,0.0312[0-9]*,0.0312[0-9]*,blocks,,,,,,\n"));
 
   const auto models = compare(grid(), {.compare = "model", .baseline = "ViT"});
   EXPECT_EQ(models->comparison.blocks.size(), 6U);
