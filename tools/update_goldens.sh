@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Regenerates tests/golden by running the reference implementations. Usage: tools/update_goldens.sh [library...]
 # The Python packages are installed into .venv, unless PYTHON names an interpreter that has them.
-# The repositories of the authors of CLOOB and of SLIP are cloned into .deps/references, unless REFERENCES names a folder that
-# has them as `cloob`, `hopfield-layers` and `SLIP`. They are only run: none of their code is copied into this repository.
+# The repositories of the authors of CLOOB, SLIP and ProtoCLIP are cloned into .deps/references, unless REFERENCES names a folder
+# that has them as `cloob`, `hopfield-layers`, `SLIP` and `protoclip`. They are only run: none of their code is copied into this
+# repository.
 set -euo pipefail
 REFERENCES=${REFERENCES:+$(realpath "$REFERENCES")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,6 +17,7 @@ if [ -z "$REFERENCES" ]; then
   clone ml-jku cloob 357adda017e4104266b9ee23c821372b91e70f66
   clone ml-jku hopfield-layers f56f929c95b77a070ae675ea4f56b6d54d36e730
   clone facebookresearch SLIP c6faf5d03cbfa7d529d210779f859cd3dddec09a
+  clone megvii-research protoclip fde193381369380bd6ffe278d644d85717e01a80
 fi
 
 if [ -z "${PYTHON:-}" ]; then
@@ -30,6 +32,7 @@ for script in tools/goldens/make_*.py; do
     echo "$script" >&2
     path=$REFERENCES/cloob/src:$REFERENCES/hopfield-layers
     [ "$library" != slip ] || path=$REFERENCES/SLIP  # alone: its modules have names like utils and datasets
+    [[ $library != protoclip* ]] || path=$REFERENCES/protoclip/src  # alone: its modules are named open_clip and training
     PYTHONPATH=$path "$PYTHON" "$script"
   fi
 done

@@ -179,7 +179,8 @@ std::string data_key(const RunConfig& config) {
 }
 
 bool evaluates(const RunConfig& config) {
-  return !config.data.val.empty() || !config.eval.zero_shot.empty() || !config.eval.linear_probe.empty();
+  return !config.data.val.empty() || !config.eval.zero_shot.empty() || !config.eval.linear_probe.empty() ||
+         !config.eval.clusters.empty();
 }
 
 // A plan may be made where the runs' GPU is not, as for Slurm.
@@ -268,7 +269,7 @@ SweepCheck check_sweep(SweepPlan& plan, const std::string& only, const Collectiv
     };
     if (!evaluates(resolved.config)) {
       constexpr const char* kNothing =
-          "nothing is evaluated: set data.val, eval.zero_shot or eval.linear_probe";
+          "nothing is evaluated: set data.val, eval.zero_shot, eval.linear_probe or eval.clusters";
       add(resolved.run.kind == RunKind::trial ? check.errors : check.warnings, kNothing);
     }
     const std::string key = data_key(resolved.config);

@@ -74,8 +74,20 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
   const auto append = [&](std::vector<std::string> more) {
     std::ranges::move(more, std::back_inserter(settings));
   };
+  if (config.task.kind != TaskKind::protoclip) {
+    for (const auto& [name, origin] : origins) {
+      if (name.starts_with("protoclip.")) settings.push_back(name + " (task.kind is not protoclip)");
+    }
+  } else {
+    if (!config.protoclip.teacher && origins.contains("protoclip.w_teacher"))
+      settings.emplace_back("protoclip.w_teacher (protoclip.teacher is not set)");
+    if (config.protoclip.projection_layers == 0 && origins.contains("protoclip.projection_hidden_dim"))
+      settings.emplace_back("protoclip.projection_hidden_dim (protoclip.projection_layers is 0)");
+  }
   append(settings_without_effect(config.schedule));
   append(settings_without_effect(config.optimizer));
+  if (config.schedule.image_end_step && config.optimizer.image.frozen)
+    settings.emplace_back("schedule.image_end_step (optimizer.image.frozen is set)");
   append(settings_without_effect(config.data, origins));
   const auto is_set = [&](const char* name) { return origins.contains(name); };
   if (config.train.cache_frozen_features && !config.optimizer.image.frozen && !config.optimizer.text.frozen)
@@ -116,6 +128,11 @@ std::vector<std::string> missing_data(const RunConfig& config) {
   if (config.data.train.empty()) missing.emplace_back("data.train is not set: name a table or tar shards");
   look_for("data.train", config.data.train);
   look_for("data.val", config.data.val);
+  if (config.task.kind == TaskKind::protoclip && config.protoclip.teacher) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(*config.protoclip.teacher, ignored))
+      missing.push_back(fmt::format("protoclip.teacher: '{}' does not exist", *config.protoclip.teacher));
+  }
   for (const std::string& set : config.eval.zero_shot) {
     std::error_code ignored;
     const std::string path = named_path(set).path;
@@ -128,6 +145,11 @@ std::vector<std::string> missing_data(const RunConfig& config) {
       if (!std::filesystem::exists(path, ignored))
         missing.push_back(fmt::format("eval.linear_probe.{}: '{}' does not exist", name, path));
     }
+  }
+  for (const auto& [name, clusters] : config.eval.clusters) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(clusters.data, ignored))
+      missing.push_back(fmt::format("eval.clusters.{}: '{}' does not exist", name, clusters.data));
   }
   return missing;
 }

@@ -54,6 +54,10 @@ std::vector<std::string> judged_data(const RunConfig& config, const std::string&
     const auto measure = measure_of(metric, name);
     if (measure && measure->starts_with("lp_")) return {tested_images(probe.test)};
   }
+  for (const auto& [name, clusters] : config.eval.clusters) {
+    const auto measure = measure_of(metric, name);
+    if (measure && measure->starts_with("clusters_")) return {tested_images(clusters.data)};
+  }
   return data_of_pairs(config);
 }
 
@@ -61,6 +65,7 @@ std::vector<std::string> judged_data(const RunConfig& config) {
   std::vector<std::string> data = data_of_pairs(config);
   for (const std::string& text : config.eval.zero_shot) data.push_back(tested_images(named_path(text).path));
   for (const auto& [name, probe] : config.eval.linear_probe) data.push_back(tested_images(probe.test));
+  for (const auto& [name, clusters] : config.eval.clusters) data.push_back(tested_images(clusters.data));
   return data;
 }
 

@@ -51,6 +51,8 @@ ImageConfig settings_of_features(ImageConfig image) {
   image.color_jitter = usual.color_jitter;
   image.color_jitter_probability = usual.color_jitter_probability;
   image.gray_scale_probability = usual.gray_scale_probability;
+  image.gaussian_blur_probability = usual.gaussian_blur_probability;
+  image.gaussian_blur_sigma = usual.gaussian_blur_sigma;
   return image;
 }
 

@@ -58,11 +58,25 @@ void RunConfig::validate() const {
         "train.reference_gradient_scaling is not for loss.kind sigmoid: open_clip exchanges its features with gradients, "
         "which do not depend on the number of ranks");
   }
+  if (task.kind == TaskKind::protoclip && (train.cache_frozen_features || train.cuda_graph)) {
+    throw_user_error("train.{} is not available with task.kind protoclip: set it to false",
+                     train.cuda_graph ? "cuda_graph" : "cache_frozen_features");
+  }
+  if (task.kind == TaskKind::protoclip &&
+      (protoclip.inv_tau < loss.inv_tau_min || protoclip.inv_tau > loss.inv_tau_max)) {
+    throw_user_error("protoclip.inv_tau is {}, must be from loss.inv_tau_min ({}) to inv_tau_max ({})",
+                     protoclip.inv_tau, loss.inv_tau_min, loss.inv_tau_max);
+  }
   if (model.text.context_length < 3) {
     throw_user_error(
         "model.text.context_length is {}, must be at least 3: a start token, an end token and one token in "
         "between",
         model.text.context_length);
+  }
+  if (optimizer.image.frozen && schedule.text_start_step > 0) {
+    throw_user_error(
+        "optimizer.image.frozen is set and schedule.text_start_step is {}: nothing would be trained before; set it to 0",
+        schedule.text_start_step);
   }
   const bool image_is_cached = train.cache_frozen_features && optimizer.image.frozen;
   if (image_is_cached && image.train_crop != TrainCrop::evaluation) {
@@ -101,6 +115,7 @@ Precision precision_of(const TrainConfig& config) {
 
 TaskSettings task_settings(const RunConfig& config) {
   return {.task = config.task,
+          .protoclip = config.protoclip,
           .model = config.model,
           .loss = config.loss,
           .retrieval = config.retrieval,
@@ -120,7 +135,8 @@ std::int64_t total_steps(const TrainConfig& config, const RunPosition& position)
     return position.step + at::ceil_div(left, config.global_batch_size);
   }
   if (config.epochs) {
-    const auto all = std::llround(*config.epochs * static_cast<double>(position.batches_per_epoch));
+    const auto all = std::llround(*config.epochs / position.passes_per_epoch *
+                                  static_cast<double>(position.batches_per_epoch));
     const std::int64_t done = (position.epoch + 1) * position.batches_per_epoch - position.batches_left;
     return std::max<std::int64_t>(1, position.step + std::max<std::int64_t>(0, all - done));
   }

@@ -15,6 +15,7 @@
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
 #include "cloob/base/log.h"
+#include "cloob/report/episode_picture.h"
 
 namespace cloob {
 namespace {
@@ -56,8 +57,7 @@ RunDirectory::~RunDirectory() {
 }
 
 bool RunDirectory::is_present() const {
-  struct stat locked {
-  }, present{};
+  struct stat locked{}, present{};
   if (::fstat(lock_, &locked) != 0) return true;  // cannot be known
   if (::stat(lock_file().c_str(), &present) != 0)
     return errno != ENOENT && errno != ENOTDIR;  // a network file system may fail for a while
@@ -79,7 +79,8 @@ bool RunDirectory::contains_run() const {
 }
 
 void RunDirectory::remove_measurements() const {
-  for (const fs::path& file : {metrics_file(), evaluations_file(), tensorboard(), data_report(), trace()})
+  for (const fs::path& file :
+       {metrics_file(), evaluations_file(), tensorboard(), data_report(), episodes_path(path_), trace()})
     remove_tree(file);
 }
 

@@ -32,4 +32,7 @@ std::optional<UntoldSettings> neighbor_settings(const std::filesystem::path& wei
 /// What all models of SLIP have, according to its code. `weights` are under open_clip's names.
 UntoldSettings slip_settings(const NamedTensors& weights);
 
+/// What all models of the ProtoCLIP authors have, according to their code.
+UntoldSettings protoclip_settings();
+
 }  // namespace cloob

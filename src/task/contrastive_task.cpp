@@ -202,6 +202,10 @@ NamedTensors ContrastiveTask::state() const {
 }
 
 void ContrastiveTask::load(const NamedTensors& weights, const NamedTensors& state) {
+  if (state.contains("protoclip.episode")) {
+    throw_user_error(
+        "the checkpoint was written by task.kind protoclip: resume with it, or start from its weights (train.initial_weights)");
+  }
   require_same_bias(model_, weights);
   load_weights(model_, weights, "the checkpoint");
   if (options_.fixed_inv_tau) model_->set_inv_tau(*options_.fixed_inv_tau, /*learned=*/false);

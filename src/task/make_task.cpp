@@ -8,6 +8,7 @@
 #include "cloob/model/dual_encoder.h"
 #include "cloob/model/weights.h"
 #include "cloob/task/contrastive_task.h"
+#include "cloob/task/protoclip_task.h"
 
 namespace cloob {
 namespace {
@@ -31,26 +32,54 @@ DualEncoder make_dual_encoder(const TaskSettings& settings, const StartingWeight
   return model;
 }
 
-std::unique_ptr<TrainingTask> make_contrastive(const TaskSettings& settings, const StartingWeights& start,
-                                               const Collectives& collectives, c10::Device device) {
+LogitScaleBounds bounds_of(const TaskSettings& settings) {
+  return logit_scale_bounds(settings.loss.inv_tau_min, settings.loss.inv_tau_max, settings.reference);
+}
+
+bool syncs_batch_norms(const TaskSettings& settings, const Collectives& collectives) {
+  return settings.sync_batch_norm && collectives.world_size() > 1;
+}
+
+std::unique_ptr<ContrastiveTask> make_contrastive_task(const TaskSettings& settings, DualEncoder model,
+                                                       const Collectives& collectives, c10::Device device) {
   const LossConfig& loss = settings.loss;
   const ContrastiveTaskOptions options{
-      .logit_scale_bounds = logit_scale_bounds(loss.inv_tau_min, loss.inv_tau_max, settings.reference),
+      .logit_scale_bounds = bounds_of(settings),
       .fixed_inv_tau = loss.learn_inv_tau ? std::nullopt : std::optional(loss.inv_tau),
       .image_is_frozen = settings.optimizer.image.frozen,
       .text_is_frozen = settings.optimizer.text.frozen,
       .caches_frozen_features = settings.cache_frozen_features,
-      .syncs_batch_norms = settings.sync_batch_norm && collectives.world_size() > 1};
-  return std::make_unique<ContrastiveTask>(make_dual_encoder(settings, start, device),
-                                           ContrastiveObjective(loss, settings.retrieval, device), options,
-                                           collectives, device);
+      .syncs_batch_norms = syncs_batch_norms(settings, collectives)};
+  return std::make_unique<ContrastiveTask>(
+      std::move(model), ContrastiveObjective(loss, settings.retrieval, device), options, collectives, device);
+}
+
+std::unique_ptr<TrainingTask> make_contrastive(const TaskSettings& settings, const StartingWeights& start,
+                                               const Collectives& collectives, c10::Device device) {
+  return make_contrastive_task(settings, make_dual_encoder(settings, start, device), collectives, device);
+}
+
+std::unique_ptr<TrainingTask> make_protoclip(const TaskSettings& settings, const StartingWeights& start,
+                                             const Collectives& collectives, c10::Device device) {
+  DualEncoder model = make_dual_encoder(settings, start, device);
+  ProjectionHeads heads(settings.protoclip, settings.model.embed_dim, settings.seed);
+  heads.to(device);
+  const ProtoClipOptions options{.config = settings.protoclip,
+                                 .logit_scale_bounds = bounds_of(settings),
+                                 .precision = settings.precision,
+                                 .image_is_frozen = settings.optimizer.image.frozen,
+                                 .text_is_frozen = settings.optimizer.text.frozen,
+                                 .syncs_batch_norms = syncs_batch_norms(settings, collectives)};
+  return std::make_unique<ProtoClipTask>(make_contrastive_task(settings, model, collectives, device), model,
+                                         std::move(heads), options, collectives, device);
 }
 
 using MakeTask = std::unique_ptr<TrainingTask> (*)(const TaskSettings& settings, const StartingWeights& start,
                                                    const Collectives& collectives, c10::Device device);
 
 // One row per kind.
-constexpr std::array<std::pair<TaskKind, MakeTask>, 1> kTasks = {{{TaskKind::contrastive, make_contrastive}}};
+constexpr std::array<std::pair<TaskKind, MakeTask>, 2> kTasks = {
+    {{TaskKind::contrastive, make_contrastive}, {TaskKind::protoclip, make_protoclip}}};
 static_assert(kTasks.size() == EnumNames<TaskKind>::names.size());
 
 }  // namespace

@@ -16,8 +16,12 @@ RunCheck check_run(const RunConfig& config, const Collectives& collectives) {
   try {
     const auto loader = make_train_loader(config, make_tokenizer(config.text), collectives);
     const std::int64_t batches = loader->batches_per_epoch();
-    check.steps = total_steps(config.train, {.batches_left = batches, .batches_per_epoch = batches});
+    check.steps = total_steps(config.train, {.batches_left = batches,
+                                             .batches_per_epoch = batches,
+                                             .passes_per_epoch = loader->order().passes_per_epoch()});
     check.warnings = odd_settings(config, /*step=*/0, *check.steps, select_device(config.train.device));
+    if (const auto warning = odd_episodes(config, num_epochs(*check.steps, /*step=*/0, *loader)))
+      check.warnings.push_back(*warning);
     check.metrics = make_run_suite(config).metric_names();
   } catch (const UserError& error) {
     check.errors.emplace_back(error.what());

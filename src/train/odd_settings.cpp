@@ -2,7 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
+#include <string_view>
 
 #include "cloob/base/memory.h"
 #include "cloob/base/text.h"
@@ -10,6 +13,35 @@
 #include "cloob/run/step_shape.h"
 
 namespace cloob {
+namespace {
+
+void warn_of_windows(const ScheduleConfig& schedule, std::int64_t total_steps,
+                     std::vector<std::string>& warnings) {
+  const auto warn_of_late_end = [&](std::optional<std::int64_t> end, std::string_view setting) {
+    if (end && *end > total_steps)
+      warnings.push_back(
+          fmt::format("schedule.{} is {} and the run has {} steps: the schedule does not reach its end",
+                      setting, with_thousands(*end), with_thousands(total_steps)));
+  };
+  warn_of_late_end(schedule.image_end_step, "image_end_step");
+  warn_of_late_end(schedule.text_end_step, "text_end_step");
+  if (schedule.text_start_step > 0 && schedule.text_start_step + schedule.warmup_steps >= total_steps) {
+    warnings.push_back(fmt::format(
+        "schedule.text_start_step ({}) and warmup_steps ({}) take all {} steps of the run: the learning rate of everything "
+        "but the image tower never reaches optimizer.lr",
+        with_thousands(schedule.text_start_step), with_thousands(schedule.warmup_steps),
+        with_thousands(total_steps)));
+  }
+  if (schedule.image_end_step && schedule.text_end_step) {
+    const std::int64_t last_end = std::max(*schedule.image_end_step, *schedule.text_end_step);
+    if (last_end < total_steps)
+      warnings.push_back(fmt::format(
+          "schedule.image_end_step and text_end_step both lie before the end of the run: nothing is trained in the last {} steps",
+          with_thousands(total_steps - last_end)));
+  }
+}
+
+}  // namespace
 
 std::vector<std::string> odd_settings(const RunConfig& config, std::int64_t step, std::int64_t total_steps,
                                       c10::Device device) {
@@ -38,6 +70,7 @@ std::vector<std::string> odd_settings(const RunConfig& config, std::int64_t step
         with_thousands(schedule.warmup_steps), with_thousands(schedule.cooldown_steps),
         with_thousands(total_steps)));
   }
+  warn_of_windows(schedule, total_steps, warnings);
   if (config.retrieval.kind == RetrievalKind::hopfield && config.retrieval.warmup_steps >= total_steps) {
     warnings.push_back(fmt::format(
         "retrieval.warmup_steps is {} and the run has {} steps: the retrieved patterns never take full effect",

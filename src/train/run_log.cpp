@@ -17,6 +17,7 @@
 #include "cloob/device/device_memory.h"
 #include "cloob/image/contact_sheet.h"
 #include "cloob/image/encode.h"
+#include "cloob/report/episode_picture.h"
 #include "train/data_report.h"
 #include "train/run_summary.h"
 
@@ -102,7 +103,8 @@ void RunLog::add_step(NamedNumbers& metrics, const StepReport& report) const {
     for (const auto& [name, value] : scalars) metrics.emplace_back("train/" + name, value.item<double>());
   };
   add(report.terms);
-  metrics.emplace_back("train/lr", report.lr);
+  metrics.emplace_back("train/lr", report.lr.other);
+  if (report.lr.image != report.lr.other) metrics.emplace_back("train/lr_image", report.lr.image);
   add(task_.scalars());
   add({{"grad_norm", report.norms.all},
        {"grad_norm_image", report.norms.image},
@@ -178,6 +180,19 @@ void RunLog::log_end(const std::optional<CheckpointEntry>& best) const {
                            .best_step = best ? std::optional(best->step) : std::nullopt,
                            .best_metric = config_.checkpoint.best_metric};
   for (const std::string& line : sentences(summary)) log_info("train", "{}", line);
+}
+
+void RunLog::log_epoch(const EpochReport& report) {
+  reporter_.write(record(report.metrics));
+  log_info("train", "epoch {:.3g}: {}", loader_.epochs_done(), short_list(report.metrics));
+  if (!report.picture) return;
+  EpisodePicture picture = *report.picture;
+  picture.samples_seen = state_.samples_seen;
+  try {
+    write_episode_picture(directory_.path(), picture);
+  } catch (const UserError& error) {  // not worth a run
+    log_warning("train", "the picture of episode {} is left out: {}", picture.episode, error.what());
+  }
 }
 
 void RunLog::log_evaluation(const std::vector<EvaluationResult>& results) {

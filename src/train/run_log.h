@@ -49,6 +49,8 @@ class RunLog {
   void log_step(const StepReport& report, std::int64_t num_samples, const StepTimes& times);
   /// Before a step: the time of each rank for the step before, without waiting for others; 0 if it was skipped.
   void log_ranks(std::span<const double> own_seconds);
+  /// What a task measured before an epoch.
+  void log_epoch(const EpochReport& report);
   void log_evaluation(const std::vector<EvaluationResult>& results);
   void show(const Progress& progress) { progress_.update(progress); }
   void finish_progress() { progress_.finish(); }

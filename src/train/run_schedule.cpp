@@ -12,8 +12,12 @@ RunSchedule::RunSchedule(const CheckpointConfig& checkpoint, const EvaluationSui
       total_steps_(total_steps) {}
 
 bool RunSchedule::ends_epoch(const RunProgress& progress, std::int64_t every_epochs) const {
-  return every_epochs > 0 && progress.step > 0 && progress.epochs_done == std::floor(progress.epochs_done) &&
-         static_cast<std::int64_t>(progress.epochs_done) % every_epochs == 0;
+  if (every_epochs == 0 || progress.step == 0 || !progress.ends_episode) return false;
+  const auto times_done = [&](double epochs) {
+    constexpr double kRounding = 1e-9;
+    return std::floor(epochs / static_cast<double>(every_epochs) + kRounding);
+  };
+  return times_done(progress.epochs_done) > times_done(progress.epochs_done - progress.episode);
 }
 
 bool RunSchedule::is_due(const EvaluationSchedule& schedule, const RunProgress& progress) const {

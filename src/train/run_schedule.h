@@ -12,7 +12,10 @@ namespace cloob {
 /// The progress of a run after a step.
 struct RunProgress {
   std::int64_t step = 0;
-  double epochs_done = 0;  ///< an integer at the end of an epoch
+  double epochs_done =
+      0;  ///< passes over the data; an integer at the end of an epoch, if episodes are such passes
+  double episode = 1;  ///< in passes; with other episodes, an epoch ends with the episode that completes it
+  bool ends_episode = true;  ///< whether one has just ended
 };
 
 class RunSchedule {

@@ -98,13 +98,23 @@ void seek(Loader& loader, const TrainingState& saved, bool allow_reordering) {
   const std::int64_t epoch = saved.data_position / saved.data_size;
   constexpr std::int64_t kMaxPosition = std::numeric_limits<std::int64_t>::max() / 4;
   if (epoch > kMaxPosition / size_now) throw_not_resumable("is at a place in the data that is out of range");
+  if (same_ranks && loader.order().are_episodes()) {
+    // Places are counted through the data, whatever the size of an episode is.
+    log_warning(
+        "data",
+        "episodes have {} samples, but had {} when the checkpoint was written: continuing with the first sample of "
+        "an episode, after {} samples",
+        with_thousands(size_now), with_thousands(saved.data_size),
+        with_thousands(saved.data_position / size_now * size_now));
+    return loader.seek(saved.data_position / size_now * size_now);
+  }
   const RankShares before = loader.order().shares_of(saved.data_ranks);
   if (same_ranks || before.num_places() != saved.data_size) {
     log_warning(
         "data",
         "the training data has {} {}, but had {} when the checkpoint was written: restarting epoch {}",
-        with_thousands(before.num_places()), before.ranks() == 1 ? "samples" : "places in an epoch",
-        with_thousands(saved.data_size), epoch);
+        with_thousands(before.ranks() == 1 ? size_now : before.num_places()),
+        before.ranks() == 1 ? "samples" : "places in an epoch", with_thousands(saved.data_size), epoch);
     return loader.seek(epoch * size_now);
   }
   const std::int64_t samples = before.samples_before(saved.data_position % saved.data_size);

@@ -19,7 +19,9 @@
 #include "cloob/device/device_graph.h"
 #include "cloob/device/device_memory.h"
 #include "cloob/device/streams.h"
+#include "cloob/optim/learning_rates.h"
 #include "cloob/task/make_task.h"
+#include "cloob/task/protoclip_task.h"
 #include "cloob/text/padding.h"
 #include "cloob/train/train_step.h"
 #include "train/graphed_step.h"
@@ -70,6 +72,15 @@ Batch with_lengths(Batch batch, const StepBenchmark& benchmark, std::int64_t ste
   return batch;
 }
 
+// As after clustering: with prototypes for the batch, whose samples are at the first places of the episode.
+void begin_episode(TrainingTask& task, const ProtoClipConfig& config, Batch& batch) {
+  batch.places.resize(batch.indices.size());
+  std::iota(batch.places.begin(), batch.places.end(), 0);
+  NamedTensors state = random_episode(config, batch.epoch, batch.size());
+  state.merge(task.state());
+  task.load(task.weights(), state);
+}
+
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   const std::size_t middle = values.size() / 2;
@@ -86,6 +97,7 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collect
   Batch full_batch = make_batch(benchmark.config, collectives);
   const RunConfig& config = benchmark.config;
   const auto task = make_task(task_settings(config), {}, collectives, device);
+  if (config.task.kind == TaskKind::protoclip) begin_episode(*task, config.protoclip, full_batch);
   TrainStep train_step(config, *task, collectives, device);
   StepBenchmarkResult result;
   // Training copies the images while the device computes the previous step.
@@ -96,7 +108,7 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collect
     const Timer timer;
     const CommunicationTotals before = collectives.communication();
     train_step.forward_backward(batch, step);
-    result.loss = train_step.update(config.optimizer.lr).loss.item<double>();
+    result.loss = train_step.update(same_for_all(config.optimizer.lr)).loss.item<double>();
     const double seconds = timer.seconds();
     const CommunicationTotals after = collectives.communication();
     own_seconds = seconds - (after.seconds - before.seconds);

@@ -124,10 +124,19 @@ void TrainStep::forward_backward(const Batch& batch, std::int64_t step) {
   sum_over_ranks();
 }
 
-// What the backward pass has not summed. Includes every parameter in at least fp32, since all ranks must make the same call: on a
-// rank without rows some have no gradient, and gradient caching leaves those of bf16 weights in fp32.
+// A parameter that the loss did not reach has a gradient of zero on any number of ranks, so that its optimizer state is the same.
+void TrainStep::fill_missing_gradients() {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, parameter] : optimizer_.parameters()) {
+    at::Tensor& gradient = parameter.tensor.mutable_grad();
+    if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
+  }
+}
+
+// What the backward pass has not summed. Includes every parameter in at least fp32, since all ranks must make the same call: on
+// a rank without rows some have no gradient, and gradient caching leaves those of bf16 weights in fp32.
 void TrainStep::sum_over_ranks() {
-  if (collectives_.world_size() == 1) return;
+  if (collectives_.world_size() == 1) return fill_missing_gradients();
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> sums = {output_.loss};
   for (const auto& [name, term] : output_.terms) sums.push_back(term);
@@ -144,11 +153,12 @@ void TrainStep::sum_over_ranks() {
 // The references gather features without gradients, or divide them by the number of ranks; see docs/deviations.md.
 void TrainStep::divide_gradients_of_towers(std::int64_t divisor) {
   for (const auto& [name, parameter] : optimizer_.parameters()) {
-    if (parameter.tower != Tower::shared) parameter.tensor.mutable_grad().div_(divisor);
+    if (parameter.tower != Tower::shared || parameter.is_projection_head)
+      parameter.tensor.mutable_grad().div_(divisor);
   }
 }
 
-StepReport TrainStep::update(double lr) {
+StepReport TrainStep::update(const LearningRates& lr) {
   RECORD_USER_SCOPE("optimizer");
   settle();
   StepReport report{.loss = output_.loss, .terms = output_.terms, .norms = {}, .lr = lr};
@@ -173,8 +183,8 @@ StepReport TrainStep::update(double lr) {
   return report;
 }
 
-// Gradients are the same everywhere, but their norms are rounded differently with other numbers of threads, and what follows from
-// them, clipping and skipping, must not be.
+// Gradients are the same everywhere, but their norms are rounded differently with other numbers of threads, and what follows
+// from them, clipping and skipping, must not be.
 GradientNorms TrainStep::norms_of_rank_0(const GradientNorms& norms) const {
   if (collectives_.world_size() == 1) return norms;
   const at::Tensor all = at::stack({norms.image, norms.text, norms.all});
@@ -218,11 +228,7 @@ std::optional<double> TrainStep::loss_scale() const {
   return scaler_ ? std::optional(scaler_->current_scale()) : std::nullopt;
 }
 
-NamedTensors TrainStep::buffers() const {
-  NamedTensors buffers = task_.weights();
-  std::erase_if(buffers, [this](const auto& item) { return parameters_.contains(item.first); });
-  return buffers;
-}
+NamedTensors TrainStep::buffers() const { return task_.buffers(); }
 
 NamedTensors TrainStep::weights() const { return average_ ? average_->weights() : task_.weights(); }
 

@@ -5,7 +5,8 @@
 #include <fmt/core.h>
 
 #include <chrono>
-#include <cmath>
+#include <exception>
+#include <functional>
 #include <utility>
 
 #include "cloob/base/error.h"
@@ -50,6 +51,12 @@ std::unique_ptr<TrainingTask> with_weights_of_rank_0(std::unique_ptr<TrainingTas
   return task;
 }
 
+// A signal to any rank came before an epoch could begin.
+class EpochStopped : public std::exception {
+ public:
+  const char* what() const noexcept override { return "stopped"; }
+};
+
 std::string tokenizer_model_of(const TextConfig& text) {
   return text.tokenizer == TokenizerKind::sentencepiece ? read_file(text.model_file) : "";
 }
@@ -87,6 +94,7 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
   }
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
                                             total_steps(config.train, position()));
+  lr_schedule_ = lr_schedule(config, schedule_->total_steps(), state_.step, feed_->loader());
   if (directory_ != nullptr) claim_folder(start);
   if (writes_parts())
     require_shared_folder(directory_ != nullptr ? directory_->checkpoints() : "", collectives);
@@ -172,7 +180,7 @@ RunResult Trainer::train() {
 int Trainer::train_steps() {
   while (state_.step < schedule_->total_steps()) {
     if (profile_) profile_->begin_step();
-    begin_epoch_if_due();
+    if (!begin_epoch_if_due()) return static_cast<int>(collectives_.max(StopSignal::received()));
     const Timer timer;
     const double waited = collectives_.communication().seconds;
     std::exception_ptr error;
@@ -244,14 +252,74 @@ void Trainer::end_after_failure(const std::exception_ptr& own) {
   throw InternalError("a rank that has failed did not end");
 }
 
-void Trainer::begin_epoch_if_due() {
+// Does work that all ranks do together. If one fails, all save and end.
+template <class Work>
+auto Trainer::together(const Work& work) {
+  const TellingCollectives collectives(collectives_);
+  std::exception_ptr error;
+  try {
+    auto result = work(collectives);
+    collectives.ask();
+    return result;
+  } catch (const EvaluationStopped&) {
+    throw;
+  } catch (const EpochStopped&) {
+    throw;
+  } catch (const RankFailure&) {
+    throw;  // nothing more can be done together
+  } catch (const OtherRankFailed&) {
+  } catch (const std::exception&) {
+    error = std::current_exception();
+    collectives.tell();
+  }
+  end_after_failure(error);
+}
+
+// Returns false if a signal to any rank interrupted it; the resumed run begins the epoch again.
+bool Trainer::begin_epoch_if_due() {
   const Loader& loader = feed_->loader();
-  const double epochs_done = loader.epochs_done();
-  const auto epoch = static_cast<std::int64_t>(epochs_done);
-  if (epoch == begun_epoch_ || epochs_done != std::floor(epochs_done)) return;
-  begun_epoch_ = epoch;
+  const std::int64_t epoch = loader.epoch();
+  const bool is_ready = task_->has_begun(epoch);
+  if (is_ready && (epoch == begun_epoch_ || !loader.begins_epoch())) return true;
+  const Timer timer;
   const Activity activity(collectives_, RankActivity::data);  // a task may read all data here
-  task_->begin_epoch({.epoch = epoch, .source = loader.source(), .order = loader.order()});
+  train_step_.settle();
+  try {
+    const EpochReport report =
+        together([&](const Collectives& collectives) { return begin_epoch(epoch, collectives); });
+    state_.time_s += timer.seconds();
+    begun_epoch_ = epoch;
+    if (log_ && !report.metrics.empty()) log_->log_epoch(report);
+    return true;
+  } catch (const EpochStopped&) {
+    log_info("train", "stopped before epoch {}, which a resumed run begins again", epoch);
+    return false;
+  }
+}
+
+EpochReport Trainer::begin_epoch(std::int64_t epoch, const Collectives& collectives) {
+  const Loader& loader = feed_->loader();
+  const auto check_stop = [&] {
+    if (collectives.max(StopSignal::received()) != 0) throw EpochStopped();
+  };
+  const auto for_each_batch = [&](Purpose transform, const std::function<void(const Batch&)>& visit) {
+    const std::unique_ptr<Loader> pass =
+        make_extra_pass(config_, tokenizer_, loader, transform, collectives_);
+    pass->seek(epoch * pass->places_per_epoch());
+    const std::int64_t num_batches = pass->batches_per_epoch();
+    for (std::int64_t done = 0; done < num_batches; ++done) {
+      visit(pass->next());
+      if (log_) log_->show({.label = "episode", .step = done + 1, .num_steps = num_batches});
+      check_stop();
+    }
+  };
+  return task_->begin_epoch({.epoch = epoch,
+                             .num_epochs = num_epochs(schedule_->total_steps(), state_.step, loader),
+                             .source = loader.source(),
+                             .order = loader.order(),
+                             .collectives = collectives,
+                             .for_each_batch = for_each_batch,
+                             .check_stop = check_stop});
 }
 
 void Trainer::step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer) {
@@ -260,8 +328,8 @@ void Trainer::step(const DeliveredBatch& delivered, const StepDecision& decision
     shown.images_BCHW = delivered.images_on_host;
     log_->write_contact_sheet(shown);
   }
-  const double lr =
-      lr_at(config_.schedule, config_.optimizer.lr, config_.reference, state_.step, schedule_->total_steps());
+  const LearningRates lr = learning_rates_at(lr_schedule_, config_.optimizer.lr, config_.reference,
+                                             state_.step, schedule_->total_steps());
   train_step_.forward_backward(delivered.batch, state_.step);
   feed_->start_next_copy(train_step_.reads_images_on_host());
   const StepReport report = train_step_.update(lr);
@@ -332,9 +400,7 @@ bool Trainer::evaluate() {
 // A failing evaluation must not lose the training before it.
 std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntry*>& due) {
   train_step_.settle();
-  const TellingCollectives collectives(collectives_);
-  std::exception_ptr error;
-  try {
+  return together([&](const Collectives& collectives) {
     const auto averaged = train_step_.use_weights_to_evaluate();
     collectives.broadcast(train_step_.buffers());
     EncodeOptions options{.precision = precision_of(config_.train),
@@ -344,18 +410,8 @@ std::vector<EvaluationResult> Trainer::measure(const std::vector<const SuiteEntr
     if (log_) options.report = [this](const Progress& current) { log_->show(current); };
     std::vector<EvaluationResult> results;
     for (const SuiteEntry* entry : due) results.push_back(suite_.run(*entry, encoder_, options, collectives));
-    collectives.ask();
     return results;
-  } catch (const EvaluationStopped&) {
-    throw;
-  } catch (const RankFailure&) {
-    throw;  // nothing more can be done together
-  } catch (const OtherRankFailed&) {
-  } catch (const std::exception&) {
-    error = std::current_exception();
-    collectives.tell();
-  }
-  end_after_failure(error);
+  });
 }
 
 // Whether each rank writes its part of a checkpoint.
@@ -429,15 +485,22 @@ bool Trainer::save_is_due(bool by_clock) const {
   return by_clock || schedule_->save_is_due(progress(), may_be_best);
 }
 
-RunProgress Trainer::progress() const { return {state_.step, feed_->loader().epochs_done()}; }
+RunProgress Trainer::progress() const {
+  const Loader& loader = feed_->loader();
+  return {.step = state_.step,
+          .epochs_done = loader.epochs_done(),
+          .episode = loader.order().passes_per_epoch(),
+          .ends_episode = loader.begins_epoch()};
+}
 
 RunPosition Trainer::position() const {
   const Loader& loader = feed_->loader();
   return {.step = state_.step,
           .samples = state_.samples_seen + state_.bad_samples,
-          .epoch = static_cast<std::int64_t>(loader.epochs_done()),
+          .epoch = loader.epoch(),
           .batches_left = loader.batches_left(),
-          .batches_per_epoch = loader.batches_per_epoch()};
+          .batches_per_epoch = loader.batches_per_epoch(),
+          .passes_per_epoch = loader.order().passes_per_epoch()};
 }
 
 void Trainer::describe_device() const {
@@ -449,6 +512,8 @@ void Trainer::describe_device() const {
 void Trainer::warn_of_odd_settings() const {
   for (const std::string& warning : odd_settings(config_, state_.step, schedule_->total_steps(), device_))
     log_warning("train", "{}", warning);
+  const std::int64_t epochs = num_epochs(schedule_->total_steps(), state_.step, feed_->loader());
+  if (const auto warning = odd_episodes(config_, epochs)) log_warning("train", "{}", *warning);
 }
 
 }  // namespace cloob

@@ -1,5 +1,6 @@
 #include "train/training_parts.h"
 
+#include <ATen/ceil_div.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -10,11 +11,13 @@
 #include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/base/random.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/loader/preprocess.h"
 #include "cloob/data/source.h"
 #include "cloob/device/device.h"
+#include "cloob/optim/schedule.h"
 #include "cloob/report/progress.h"
 #include "cloob/run/import_model.h"
 #include "cloob/train/stop_signal.h"
@@ -80,6 +83,55 @@ void warn_of_short_batches(const Loader& loader, std::int64_t batch_size) {
       counted(shares.ranks(), "rank"), with_thousands(all - full), with_thousands(all));
 }
 
+Preprocess make_preprocess(const RunConfig& config, Purpose transform,
+                           const std::shared_ptr<const Tokenizer>& tokenizer) {
+  return with_text(make_image_preprocess(config.image, transform, config.model.image.image_size,
+                                         config.data.max_image_pixels),
+                   tokenizer, config.model.text.context_length);
+}
+
+LoaderOptions options_of(const RunConfig& config, const Collectives& collectives) {
+  LoaderOptions options = make_loader_options(config.data, Purpose::training, config.train.global_batch_size,
+                                              static_cast<std::uint64_t>(config.train.seed));
+  options.rank = collectives.rank();
+  options.world_size = collectives.world_size();
+  options.pin_memory = !select_device(config.train.device).is_cpu();
+  return options;
+}
+
+// Of the training data; a task may divide it into episodes.
+SampleOrder order_of_run(const RunConfig& config, const Source& source, const LoaderOptions& options) {
+  SampleOrder order = order_of(source, options);
+  if (config.task.kind != TaskKind::protoclip) return order;
+  if (source.is_stream()) {
+    throw_user_error(
+        "task.kind protoclip reads the samples of an episode twice, but streams can only be read from front to back: use "
+        "files for data.train");
+  }
+  const std::int64_t samples = config.protoclip.samples_of_episode(order.size());
+  const std::int64_t batch = config.train.global_batch_size;
+  if (samples < batch) {
+    throw_user_error(
+        "an episode has {} samples, fewer than train.global_batch_size {}: set protoclip.episode_samples to "
+        "more, or use smaller batches",
+        with_thousands(samples), with_thousands(batch));
+  }
+  if (const std::int64_t clusters = config.protoclip.prototypes_of(samples); clusters > samples) {
+    throw_user_error(
+        "protoclip.prototypes is {}, but an episode has {} samples: set it to fewer, or episode_samples to more",
+        with_thousands(clusters), with_thousands(samples));
+  }
+  constexpr std::int64_t kTolerated = 20;  // one in so many samples
+  if (config.data.last_batch == LastBatch::drop && samples % batch * kTolerated > samples) {
+    log_warning(
+        "data",
+        "{} of the {} samples of every episode are not trained on, as they fill no batch of {}: a multiple of it as "
+        "protoclip.episode_samples trains on all, as does data.last_batch wrap",
+        with_thousands(samples % batch), with_thousands(samples), with_thousands(batch));
+  }
+  return order.episodes(samples);
+}
+
 }  // namespace
 
 std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
@@ -95,19 +147,26 @@ std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
       make_source(config.data, config.data.train, Purpose::training, display.counter("index", "shard"),
                   counting_by_rank_0(collectives));
   display.finish();
-  Preprocess preprocess =
-      with_text(make_image_preprocess(config.image, Purpose::training, config.model.image.image_size,
-                                      config.data.max_image_pixels),
-                tokenizer, config.model.text.context_length);
-  LoaderOptions options = make_loader_options(config.data, Purpose::training, config.train.global_batch_size,
-                                              static_cast<std::uint64_t>(config.train.seed));
-  options.rank = collectives.rank();
-  options.world_size = collectives.world_size();
-  options.pin_memory = !select_device(config.train.device).is_cpu();
+  LoaderOptions options = options_of(config, collectives);
   options.stop_requested = [] { return StopSignal::received() != 0; };
-  auto loader = std::make_unique<Loader>(std::move(source), std::move(preprocess), options);
+  SampleOrder order = order_of_run(config, *source, options);
+  auto loader = std::make_unique<Loader>(
+      std::move(source), make_preprocess(config, Purpose::training, tokenizer), std::move(order), options);
   warn_of_short_batches(*loader, config.train.global_batch_size);
   return loader;
+}
+
+std::unique_ptr<Loader> make_extra_pass(const RunConfig& config,
+                                        const std::shared_ptr<const Tokenizer>& tokenizer,
+                                        const Loader& loader, Purpose transform,
+                                        const Collectives& collectives) {
+  constexpr std::uint64_t kExtraPass = 1;
+  LoaderOptions options = options_of(config, collectives);
+  options.seed = mix_bits({options.seed, kExtraPass});
+  options.last_batch = LastBatch::wrap;
+  options.logs_faults = false;
+  return std::make_unique<Loader>(loader.source(), make_preprocess(config, transform, tokenizer),
+                                  loader.order(), options);
 }
 
 void require_same_data(const Loader& loader, const Collectives& collectives) {
@@ -137,6 +196,42 @@ StartingWeights read_starting_weights(const RunConfig& config) {
   return {std::move(initial.tensors), config.train.initial_weights};
 }
 
+std::int64_t num_epochs(std::int64_t total_steps, std::int64_t step, const Loader& loader) {
+  const std::int64_t left_after_epoch = std::max<std::int64_t>(0, total_steps - step - loader.batches_left());
+  return loader.epoch() + 1 + at::ceil_div(left_after_epoch, loader.batches_per_epoch());
+}
+
+ScheduleConfig lr_schedule(const RunConfig& config, std::int64_t total_steps, std::int64_t step,
+                           const Loader& loader) {
+  const std::int64_t locked = config.protoclip.locked_image_episodes;
+  if (config.task.kind != TaskKind::protoclip || locked == 0) return config.schedule;
+  const std::int64_t episodes = num_epochs(total_steps, step, loader);
+  if (locked >= episodes) {
+    throw_user_error("protoclip.locked_image_episodes is {}, but the run has {} in all: set it to fewer",
+                     locked, counted(episodes, "episode"));
+  }
+  const std::int64_t trained_after_this = episodes - locked - loader.epoch() - 1;
+  if (trained_after_this < 0) return with_image_locked_from(step, config.schedule);
+  const std::int64_t end = step + loader.batches_left() + trained_after_this * loader.batches_per_epoch();
+  if (step == 0 && end <= config.schedule.warmup_steps) {
+    throw_user_error(
+        "protoclip.locked_image_episodes ({}) leaves the image tower {} steps, but schedule.warmup_steps is {}: set either lower",
+        locked, end, config.schedule.warmup_steps);
+  }
+  return with_image_locked_from(end, config.schedule);
+}
+
+std::optional<std::string> odd_episodes(const RunConfig& config, std::int64_t num_episodes) {
+  const ProtoClipConfig& protoclip = config.protoclip;
+  if (config.task.kind != TaskKind::protoclip ||
+      num_episodes > protoclip.warmup_episodes + protoclip.locked_image_episodes)
+    return std::nullopt;
+  return fmt::format(
+      "nothing is clustered, so that only the contrastive loss is trained: the run has {}, protoclip.warmup_episodes is {} and "
+      "locked_image_episodes {}. Train longer, or set protoclip.episode_samples or these to fewer",
+      counted(num_episodes, "episode"), protoclip.warmup_episodes, protoclip.locked_image_episodes);
+}
+
 EvaluationSuite make_run_suite(const RunConfig& config) {
   EvaluationSuite suite = make_suite(config.eval, config.data);
   const std::string& best = config.checkpoint.best_metric;
@@ -145,7 +240,8 @@ EvaluationSuite make_run_suite(const RunConfig& config) {
     throw_user_error(
         "checkpoint.best_metric is '{}', which is not a metric of this run{}; its metrics are {}", best,
         suggestion(best, names),
-        names.empty() ? "none: set data.val, eval.zero_shot or eval.linear_probe" : join(names, ", "));
+        names.empty() ? "none: set data.val, eval.zero_shot, eval.linear_probe or eval.clusters"
+                      : join(names, ", "));
   }
   return suite;
 }

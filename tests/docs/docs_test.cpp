@@ -35,6 +35,30 @@ TEST(Docs, EveryRecipeParses) {
   EXPECT_GE(num_files, 20);
 }
 
+// The settings of a ProtoCLIP recipe and of its CLIP counterpart differ in the task, and in the number of passes if a claim
+// does.
+TEST(Docs, EveryProtoClipRecipeHasAClipCounterpart) {
+  int num_pairs = 0;
+  for (const auto& entry : fs::directory_iterator(testing::source_dir() / "configs" / "run")) {
+    std::string name = entry.path().filename().string();
+    const std::size_t at = name.find("_protoclip_");
+    if (at == std::string::npos || name.find("_clip_for_protoclip_") != std::string::npos) continue;
+    const fs::path clip = entry.path().parent_path() / name.replace(at, 11, "_clip_for_protoclip_");
+    auto of_protoclip = setting_values(read_config<RunConfig>(ConfigSource::from_file(entry.path())));
+    auto of_clip = setting_values(read_config<RunConfig>(ConfigSource::from_file(clip)));
+    EXPECT_EQ(of_protoclip.at("task.kind"), "protoclip") << entry.path();
+    for (auto* settings : {&of_protoclip, &of_clip}) {
+      std::erase_if(*settings, [](const auto& setting) {
+        return setting.first.starts_with("task.") || setting.first.starts_with("protoclip.") ||
+               setting.first == "train.epochs";
+      });
+    }
+    EXPECT_EQ(of_protoclip, of_clip) << clip;
+    ++num_pairs;
+  }
+  EXPECT_EQ(num_pairs, 2);
+}
+
 // With the settings of every run; the data need not be here.
 TEST(Docs, EverySweepParses) {
   int num_files = 0;

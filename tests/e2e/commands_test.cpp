@@ -432,6 +432,36 @@ TEST_F(Commands, BenchLossPrintsItsMetrics) {
   EXPECT_THAT(whole.errors, HasSubstr("floating-point"));
 }
 
+TEST_F(Commands, BenchKMeansPrintsItsMetrics) {
+  const std::vector<std::string> small = {"bench", "kmeans", "--clusters", "20",           "--restarts",
+                                          "2",     "--json", "-",          "--iterations", "5"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = small;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const nlohmann::json random = json_of(with({"--samples", "500", "--dim", "16"}));
+  EXPECT_EQ(keys_of(random), (std::set<std::string>{"seconds", "objective", "samples_s", "iterations"}));
+  EXPECT_EQ(random["iterations"], 10);
+  EXPECT_GT(random["objective"], 0);
+  EXPECT_LT(random["objective"], 500);  // the sum of their squared lengths
+  at::Tensor features_ND = at::arange(60, at::kFloat).view({30, 2});
+  const auto error_of_file = [&](const NamedTensors& tensors) {
+    write_safetensors(tiny_project() / "rows.safetensors", tensors, {});
+    const ProgramResult result = run_cloob(tiny_project(), with({"--features", "rows.safetensors"}));
+    EXPECT_EQ(result.exit_status, 2);
+    return result.errors;
+  };
+  EXPECT_THAT(error_of_file({{"rows", features_ND}}), HasSubstr("has no tensor 'features'"));
+  EXPECT_THAT(error_of_file({{"features", features_ND.view({2, 15, 2})}}), HasSubstr("must be a matrix"));
+  EXPECT_THAT(error_of_file({{"features", features_ND.narrow(0, 0, 10)}}),
+              HasSubstr("10 samples into 20 clusters"));
+  EXPECT_THAT(error_of_file({{"features", features_ND.log() * 0}}), HasSubstr("NaN"));
+  write_safetensors(tiny_project() / "rows.safetensors", {{"features", features_ND}}, {});
+  EXPECT_GT(json_of(with({"--features", "rows.safetensors"}))["objective"], 0);
+  EXPECT_EQ(run_cloob(tiny_project(), with({"--features", "rows.safetensors", "--dim", "2"})).exit_status, 2);
+}
+
 TEST_F(Commands, HopfieldImagesShowsWhatBetaDoes) {
   std::vector<std::string> arguments = {"hopfield", "images"};
   for (const std::string& file : read_lines(tiny_project() / "images.txt")) arguments.push_back(file);

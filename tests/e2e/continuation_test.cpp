@@ -1,6 +1,9 @@
 // Runs that continue under changed conditions: other batch sizes, failing evaluations, moved weights and
 // tokenizers.
 
+#include <ATen/ops/equal.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cloob/base/files.h"
@@ -153,6 +156,34 @@ TEST(Continuation, AResumedRunWithEmaOrBf16WeightsEndsTheSame) {
   expect_same_after_resume("averaged", {"--optimizer.ema_decay", "0.9"});
   expect_same_after_resume("narrow", {"--train.precision", "pure_bf16", "--optimizer.ema_decay", "0.99",
                                       "--optimizer.spike_guard.enabled", "true"});
+}
+
+TEST(Continuation, ALockedImageTowerKeepsItsWeightsAndMovesItsStatistics) {
+  const Arguments locked = {"--schedule.image_end_step", "14", "--schedule.text_start_step", "3"};
+  expect_same_after_resume("locked", locked);
+  const fs::path run = tiny_project() / "locked_straight";
+  const auto weights = [&](const char* step) {
+    return read_safetensors(run / "checkpoints" / step / "weights.safetensors").tensors;
+  };
+  const NamedTensors before = weights("step_00000015"), after = weights("step_00000016");
+  const auto is_unchanged = [&](const char* name) { return at::equal(before.at(name), after.at(name)); };
+  EXPECT_TRUE(is_unchanged("visual.conv1.weight"));
+  EXPECT_TRUE(is_unchanged("visual.attnpool.c_proj.bias"));
+  EXPECT_FALSE(is_unchanged("visual.bn1.running_mean"));
+  EXPECT_FALSE(is_unchanged("text_projection"));
+  int num_lines = 0;
+  for (const std::string& line : split(std::string(trim(read_file(run / "metrics.jsonl"))), '\n')) {
+    const nlohmann::json metrics = nlohmann::json::parse(line);
+    if (!metrics.contains("train/lr")) continue;
+    const int step =
+        metrics["step"].get<int>() - 1;  // constant after 4 steps of warm-up; of the text tower from 3 to 6
+    const double image = step < 14 ? 1e-3 * std::min(step + 1, 4) / 4 : 0;
+    const double text = step >= 3 ? 1e-3 * std::min(step - 2, 4) / 4 : 0;
+    EXPECT_DOUBLE_EQ(metrics["train/lr"].get<double>(), text) << line;
+    EXPECT_DOUBLE_EQ(metrics.value("train/lr_image", text), image) << line;
+    ++num_lines;
+  }
+  EXPECT_EQ(num_lines, 16);
 }
 
 TEST(Continuation, EvaluationUsesTheEmaWeights) {

@@ -68,7 +68,7 @@ TEST(Errors, NameTheCommandThatIsWrong) {
   expect_usage_error({"-q", "tran"}, "unknown command 'tran', did you mean 'train'? commands: ");
   expect_usage_error(
       {"eval"},
-      "a command is missing; commands of 'eval': retrieval, features, loss, linear-probe, knn, few-shot, zero-shot, suite\n");
+      "a command is missing; commands of 'eval': retrieval, features, loss, linear-probe, knn, few-shot, clusters, zero-shot, suite\n");
   expect_usage_error({"eval", "foo"}, "unknown command 'foo'; commands of 'eval': retrieval, ");
   expect_usage_error({"--bogus"}, "unknown option '--bogus'; commands: ");
   expect_usage_error({"bench", "loss"}, "--objective is required (see cloob bench loss --help)\n");

@@ -86,6 +86,34 @@ TEST_F(Probe, IsNotTestedOnWhatItLearnedFrom) {
   EXPECT_THAT(command.errors, ::testing::HasSubstr("is both to learn from and to test on"));
 }
 
+TEST_F(Probe, ClustersDuringTrainingAreThoseOfTheCommand) {
+  const ProgramResult trained =
+      run_cloob(tiny_project(), {"train", "tiny.yaml", "--run-dir", "clustered", "--train.steps", "2",
+                                 "--train.precision", "fp32", "--eval.clusters.held.data", kImages});
+  ASSERT_EQ(trained.exit_status, 0) << trained.errors;
+  Json last;
+  for (const std::string& line : read_lines(tiny_project() / "clustered" / "metrics.jsonl")) {
+    Json json = Json::parse(line);
+    if (json.contains("val/held_clusters_ari")) last = std::move(json);
+  }
+  ASSERT_FALSE(last.is_null());
+  const Json alone = Json::parse(run({"eval", "clusters", "clustered", "--data", kImages, "--json", "-"}));
+  EXPECT_EQ(last["val/held_clusters_ari"], alone["clusters_ari"]);
+  EXPECT_EQ(last["val/held_clusters_ami"], alone["clusters_ami"]);
+  EXPECT_EQ(alone["num_clusters"], num_classes());
+  EXPECT_EQ(alone["num_samples"], 32);
+  EXPECT_EQ(alone["features"], "unit");
+  // A cluster for each image: what is left of the agreement is nothing.
+  EXPECT_EQ(Json::parse(run({"eval", "clusters", "clustered", "--data", kImages, "--clusters", "32", "--json",
+                             "-"}))["clusters_ari"],
+            0);
+  EXPECT_THAT(error_of({"eval", "clusters", "clustered", "--data", kImages, "--clusters", "33"}),
+              ::testing::HasSubstr("33 clusters of 32 images of 'data/held_out'"));
+  EXPECT_THAT(error_of({"train", "tiny.yaml", "--run-dir", "few", "--dry-run", "--eval.clusters.held.data",
+                        kImages, "--eval.max_samples", "2"}),
+              ::testing::HasSubstr("clusters of 2 images of 'data/held_out'"));
+}
+
 TEST_F(Probe, LinearProbesOnEveryStageOfFeatures) {
   const Json json = probe("linear-probe", {"--c", "1000"});
   EXPECT_EQ(json["features"], "tower");
@@ -141,11 +169,13 @@ TEST_F(Probe, FewShotAccuraciesHaveMeanAndSpread) {
 
 TEST_F(Probe, RanksGetTheNumbersOfOneProcess) {
   const Words both = {"--train", kImages, "--test", kImages, "--threads", "1", "--json", "-"};
-  for (const std::string command : {"linear-probe", "knn", "few-shot"}) {
+  const Words one = {"--data", kImages, "--threads", "1", "--json", "-"};
+  for (const std::string command : {"linear-probe", "knn", "few-shot", "clusters"}) {
     Words alone = {"eval", command, "model"},
           two = {"launch", "--nproc", "2", "--", "eval", command, "model"};
-    alone.insert(alone.end(), both.begin(), both.end());
-    two.insert(two.end(), both.begin(), both.end());
+    const Words& more = command == "clusters" ? one : both;
+    alone.insert(alone.end(), more.begin(), more.end());
+    two.insert(two.end(), more.begin(), more.end());
     EXPECT_EQ(Json::parse(run(two)), Json::parse(run(alone))) << command;
   }
 }

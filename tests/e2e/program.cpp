@@ -62,8 +62,9 @@ ProgramResult run_cloob(const std::filesystem::path& folder, const std::vector<s
 }
 
 BackgroundProgram::BackgroundProgram(const std::filesystem::path& folder,
-                                     const std::vector<std::string>& arguments)
-    : pid_(start(folder, arguments, {})) {}
+                                     const std::vector<std::string>& arguments,
+                                     const std::filesystem::path& errors)
+    : pid_(start(folder, arguments, {.errors = errors})) {}
 
 BackgroundProgram::~BackgroundProgram() {
   if (ended_) return;

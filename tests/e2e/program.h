@@ -21,10 +21,11 @@ struct ProgramResult {
 ProgramResult run_cloob(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
                         const std::string& input = "");
 
-/// A program that runs in the background. Its output is discarded.
+/// A program that runs in the background. Its output is discarded, but for its errors, if they have a file.
 class BackgroundProgram {
  public:
-  BackgroundProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
+  BackgroundProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                    const std::filesystem::path& errors = "/dev/null");
   ~BackgroundProgram();
   BackgroundProgram(const BackgroundProgram&) = delete;
   BackgroundProgram& operator=(const BackgroundProgram&) = delete;

@@ -36,9 +36,10 @@ std::vector<nlohmann::json> reproducible_metrics(const fs::path& run) {
     if (line.empty()) continue;
     nlohmann::json record = nlohmann::json::parse(line);
     for (const std::string& name : kMachineDependent) record.erase(name);
-    std::vector<std::string> times;  // of evaluations
+    std::vector<std::string> times;  // of evaluations and episodes
     for (const auto& [name, value] : record.items()) {
       if (name.starts_with("val/") && name.ends_with("_seconds")) times.push_back(name);
+      if (name.starts_with("episode/seconds_")) times.push_back(name);
     }
     for (const std::string& name : times) record.erase(name);
     records.push_back(std::move(record));
@@ -115,6 +116,82 @@ TEST_F(Resume, ARunStoppedBySigtermSavesAndExitsWith143) {
 TEST_F(Resume, AnotherNumberOfLoaderThreadsGivesTheSameRun) {
   ASSERT_EQ(run_cloob(tiny_project(), train_arguments("one_thread", {"--data.threads", "1"})).exit_status, 0);
   expect_same_run(tiny_project() / "one_thread", tiny_project() / "straight");
+}
+
+// Episodes of eight steps, two passes over the data, of which the first one clusters nothing. K-means is repeated, so that it takes
+// a while. The last checkpoint before the second episode is that of step 6.
+std::vector<std::string> protoclip_arguments(const std::string& run_dir,
+                                             const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"--task.kind",
+                                        "protoclip",
+                                        "--protoclip.episode_samples",
+                                        "192",
+                                        "--protoclip.prototypes",
+                                        "40",
+                                        "--protoclip.restarts",
+                                        "500",
+                                        "--protoclip.projection_hidden_dim",
+                                        "32"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return train_arguments(run_dir, arguments);
+}
+
+class ResumeProtoClip : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const ProgramResult straight = run_cloob(tiny_project(), protoclip_arguments("protoclip", {}));
+    ASSERT_EQ(straight.exit_status, 0) << straight.errors;
+  }
+
+  // Waits until the program logs this.
+  static void wait_for_log(BackgroundProgram& program, const fs::path& log, const std::string& text) {
+    const auto is_logged = [&] { return fs::exists(log) && read_file(log).find(text) != std::string::npos; };
+    while (program.is_running() && !is_logged()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_TRUE(program.is_running()) << "ended before it logged '" << text << "'";
+  }
+
+  // Sends the signal while the second episode begins, at this batch of the extraction, and expects that a resumed run ends like
+  // one that was not interrupted.
+  static void interrupt(const std::string& run, int signal, const std::string& batch) {
+    const fs::path log = tiny_project() / (run + ".log");
+    const std::vector<std::string> arguments = protoclip_arguments(run, {"--resume", "auto"});
+    {
+      BackgroundProgram program(tiny_project(), arguments, log);
+      wait_for_log(program, log, "[episode] step " + batch);
+      program.send_signal(signal);
+      EXPECT_EQ(program.wait(), 128 + signal);
+    }
+    EXPECT_EQ(read_file(tiny_project() / run / "metrics.jsonl").find("episode/"), std::string::npos)
+        << "the signal came after the clustering";
+    const ProgramResult last = run_cloob(tiny_project(), arguments);
+    ASSERT_EQ(last.exit_status, 0) << last.errors;
+    expect_same_run(tiny_project() / run, tiny_project() / "protoclip");
+  }
+};
+
+TEST_F(ResumeProtoClip, ARunKilledDuringAnExtractionEndsTheSame) {
+  interrupt("killed_in_extraction", SIGKILL, "2/8");
+}
+
+TEST_F(ResumeProtoClip, ARunKilledDuringAClusteringEndsTheSame) {
+  interrupt("killed_in_clustering", SIGKILL, "8/8");
+}
+
+TEST_F(ResumeProtoClip, ARunStoppedBeforeAnEpisodeSavesAndEndsTheSame) {
+  interrupt("stopped_in_extraction", SIGTERM, "2/8");
+}
+
+TEST_F(ResumeProtoClip, ARunKilledInTheMiddleOfEpisodesEndsTheSame) {
+  const std::vector<std::string> arguments = protoclip_arguments("killed_in_episode", {"--resume", "auto"});
+  for (const std::int64_t lines : {5, 11, 15}) {
+    BackgroundProgram program(tiny_project(), arguments);
+    wait_for_lines(program, tiny_project() / "killed_in_episode", lines);
+    program.send_signal(SIGKILL);
+    EXPECT_EQ(program.wait(), 128 + SIGKILL) << "the run ended before it was killed";
+  }
+  const ProgramResult last = run_cloob(tiny_project(), arguments);
+  ASSERT_EQ(last.exit_status, 0) << last.errors;
+  expect_same_run(tiny_project() / "killed_in_episode", tiny_project() / "protoclip");
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "cloob/base/error.h"
-#include "cloob/search/npy.h"
+#include "cloob/base/npy.h"
 #include "fuzz_support.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -6,57 +6,21 @@ that the files contain only results. Results are computed in float64 and stored 
 Usage: python tools/goldens/make_model.py   (torch 2.15, open_clip 3.3.0, safetensors 0.8)
 """
 import json
-import math
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
+from formula import BATCH, TEXT, center_and_scale, filled, in_float32, make_images, make_tokens, names_and_shapes
 from open_clip.model import CLIP, resize_pos_embed, resize_text_pos_embed
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "model"
-TEXT = dict(context_length=10, vocab_size=40, width=16, heads=2, layers=2)
 RESNET = dict(image_size=64, layers=[2, 1, 1, 1], width=2, head_width=16)
 VIT = dict(image_size=24, layers=2, width=16, patch_size=8, head_width=8)
 EMBED_DIM = 12
-BATCH = 4
-
-
-def filled(name, shape, center, scale):
-    """center + scale u, with u in [-1, 1) from the FNV-1a hash of the name and SplitMix64 of the index."""
-    seed = 0xCBF29CE484222325
-    for byte in name.encode():
-        seed = (seed ^ byte) * 0x100000001B3 % 2**64
-    with np.errstate(over="ignore"):
-        bits = np.uint64(seed) + np.arange(math.prod(shape), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        bits = bits ^ (bits >> np.uint64(31))
-    uniform = (bits >> np.uint64(40)).astype(np.float64) * 2.0**-23 - 1
-    return torch.from_numpy((center + scale * uniform).astype(np.float32)).reshape(shape)
-
-
-def center_and_scale(name, shape):
-    """Every tensor must affect the result: residual branches, biases and running statistics differ from 0 and 1."""
-    if name == "logit_scale":
-        return 2.0, 0.0
-    if name.endswith("running_var"):
-        return 1.0, 0.5
-    if name.endswith("running_mean"):
-        return 0.0, 0.3
-    if name.startswith("visual.layer") and name.endswith("bn3.weight"):
-        return 0.3, 0.2
-    if name.endswith("bias"):
-        return 0.0, 0.2
-    if len(shape) == 1 and name.endswith("weight"):
-        return 1.0, 0.3
-    if name.endswith("embedding") or name.endswith("embedding.weight"):
-        return 0.0, 0.5
-    return 0.0, 1.7 / math.sqrt(math.prod(shape) / shape[0])
 
 
 def make_clip(vision, quick_gelu):
@@ -66,24 +30,6 @@ def make_clip(vision, quick_gelu):
                for name, tensor in model.state_dict().items()}
     model.load_state_dict(weights)
     return model.double()
-
-
-def make_tokens():
-    """Texts of different lengths, of which the last fills the context; the largest id ends a text."""
-    tokens = torch.zeros(BATCH, TEXT["context_length"], dtype=torch.int64)
-    for row, length in enumerate((3, 5, 8, TEXT["context_length"])):
-        tokens[row, :length - 1] = torch.arange(length - 1) * (row + 3) % (TEXT["vocab_size"] - 1)
-        tokens[row, length - 1] = TEXT["vocab_size"] - 1
-    return tokens
-
-
-def make_images(size):
-    return filled("images", (BATCH, 3, size, size), 0.0, 1.0).double()
-
-
-def in_float32(results):
-    return {name: t.detach().to(torch.float32 if t.is_floating_point() else t.dtype).contiguous()
-            for name, t in results.items()}
 
 
 def features_and_gradients(model, image_size):
@@ -119,13 +65,6 @@ def resampled_positions():
         resize_text_pos_embed(state, SimpleNamespace(positional_embedding=torch.empty(length, 6)))
         results[f"text_length_{length}"] = state["positional_embedding"]
     return {name: tensor.contiguous().clone() for name, tensor in results.items()}
-
-
-def names_and_shapes(make_model):
-    with torch.device("meta"):
-        model = make_model()
-    return "".join(f"{name} {' '.join(map(str, tensor.shape))}".rstrip() + "\n"
-                   for name, tensor in sorted(model.state_dict().items()))
 
 
 def count_flops(function):

@@ -24,6 +24,7 @@
 #include "cloob/report/report_config.h"
 #include "cloob/retrieval/retrieval_config.h"
 #include "cloob/task/make_task.h"
+#include "cloob/task/protoclip_config.h"
 #include "cloob/text/text_config.h"
 
 namespace cloob {
@@ -121,6 +122,7 @@ struct RunConfig {
   ObjectiveSystem objective = ObjectiveSystem::clip;
   Reference reference = Reference::open_clip;
   TaskConfig task;
+  ProtoClipConfig protoclip;
   ModelConfig model;
   DataConfig data;
   ImageConfig image;
@@ -144,12 +146,15 @@ struct RunConfig {
             "fixed, Hopfield retrieval with beta 8; info_loob: as cloob, without retrieval; "
             "info_nce_hopfield: as clip, with cloob's retrieval; siglip: the sigmoid loss, inv_tau 10, learned, as is "
             "loss.logit_bias; sigmoid_hopfield: as siglip, with cloob's retrieval."),
-        field("reference", &RunConfig::reference,
-              "Whose parameter groups, warm-up and bounds of the inverse temperature to follow: open_clip "
-              "decays tensors with at least two dimensions and warms up with lr (t+1)/w; cloob follows the "
-              "CLOOB authors' code: parameter groups by name and warm-up with lr t/w, so that the first step "
-              "has a learning rate of zero."),
+        field(
+            "reference", &RunConfig::reference,
+            "Whose parameter groups, warm-up and bounds of the inverse temperature to follow: open_clip "
+            "decays tensors with at least two dimensions and warms up with lr (t+1)/w; protoclip follows the ProtoCLIP "
+            "authors' code: the same, but projection heads do not decay; cloob follows the "
+            "CLOOB authors' code: parameter groups by name and warm-up with lr t/w, so that the first step "
+            "has a learning rate of zero."),
         field("task", &RunConfig::task, "The training task."),
+        field("protoclip", &RunConfig::protoclip, "Prototypes and episodes of task.kind protoclip."),
         field("model", &RunConfig::model, "The two towers."),
         field("data", &RunConfig::data, "The training and validation data."),
         field("image", &RunConfig::image, "Preprocessing and augmentation of images."),
@@ -232,6 +237,7 @@ struct RunPosition {
   std::int64_t epoch = 0;         ///< of the next batch
   std::int64_t batches_left = 0;  ///< of that epoch
   std::int64_t batches_per_epoch = 0;
+  double passes_per_epoch = 1;  ///< passes over the data that an epoch is: other than 1 for episodes
 };
 
 /// Total optimizer steps of the run, including those already taken. A run that continues with a different

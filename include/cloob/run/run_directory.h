@@ -6,7 +6,7 @@
 namespace cloob {
 
 /// The files `config.yaml`, `metrics.jsonl`, `evaluations.jsonl`, `tensorboard/`, `data_report.json`,
-/// `first_batch.png`, `log.txt`, `trace.json` and `checkpoints/` of one run.
+/// `first_batch.png`, `episodes/`, `log.txt`, `trace.json` and `checkpoints/` of one run.
 ///
 /// Locks the folder for the lifetime of the object, so that two processes never write to the same run.
 class RunDirectory {
@@ -35,7 +35,7 @@ class RunDirectory {
   void require_present() const;
   /// Whether the folder contains anything written by a run.
   bool contains_run() const;
-  /// Removes measurements: `metrics.jsonl`, `evaluations.jsonl`, `tensorboard/`, `data_report.json` and
+  /// Removes measurements: `metrics.jsonl`, `evaluations.jsonl`, `tensorboard/`, `data_report.json`, `episodes/` and
   /// `trace.json`.
   void remove_measurements() const;
   /// Removes everything written by a run, including checkpoints.

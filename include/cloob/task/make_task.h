@@ -15,6 +15,7 @@
 #include "cloob/optim/optim_config.h"
 #include "cloob/optim/reference.h"
 #include "cloob/retrieval/retrieval_config.h"
+#include "cloob/task/protoclip_config.h"
 #include "cloob/task/task_config.h"
 #include "cloob/task/training_task.h"
 
@@ -29,6 +30,7 @@ struct StartingWeights {
 /// The settings of all kinds of tasks; each kind uses what it needs.
 struct TaskSettings {
   TaskConfig task;
+  ProtoClipConfig protoclip;
   ModelConfig model;
   LossConfig loss;
   RetrievalConfig retrieval;

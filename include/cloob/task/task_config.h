@@ -10,12 +10,12 @@
 namespace cloob {
 
 /// What is trained.
-enum class TaskKind { contrastive };
+enum class TaskKind { contrastive, protoclip };
 
 template <>
 struct EnumNames<TaskKind> {
-  static constexpr std::array<std::pair<std::string_view, TaskKind>, 1> names = {
-      {{"contrastive", TaskKind::contrastive}}};
+  static constexpr std::array<std::pair<std::string_view, TaskKind>, 2> names = {
+      {{"contrastive", TaskKind::contrastive}, {"protoclip", TaskKind::protoclip}}};
 };
 
 /// Section `task`.
@@ -23,11 +23,12 @@ struct TaskConfig {
   TaskKind kind = TaskKind::contrastive;
 
   static constexpr auto fields() {
-    return std::tuple(
-        field("kind", &TaskConfig::kind,
-              "What is trained. contrastive: two towers, whose features are pulled together within a pair "
-              "and pushed apart between pairs; loss.kind and retrieval.kind select CLIP, CLOOB, "
-              "SigLIP or one of the objectives in between."));
+    return std::tuple(field(
+        "kind", &TaskConfig::kind,
+        "What is trained. contrastive: two towers, whose features are pulled together within a pair "
+        "and pushed apart between pairs; loss.kind and retrieval.kind select CLIP, CLOOB, "
+        "SigLIP or one of the objectives in between. protoclip: that and a contrast of samples with the clusters of an "
+        "episode (section protoclip)."));
   }
 };
 static_assert(lists_every_member<TaskConfig>);

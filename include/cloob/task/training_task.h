@@ -7,18 +7,23 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cloob/base/collectives.h"
 #include "cloob/base/named_tensors.h"
 #include "cloob/base/trained_parameter.h"
+#include "cloob/data/data_config.h"
 #include "cloob/data/loader/batch.h"
 #include "cloob/data/order/sample_order.h"
 #include "cloob/data/source.h"
 #include "cloob/model/feature_model.h"
+#include "cloob/report/episode_picture.h"
+#include "cloob/report/named_numbers.h"
 
 namespace cloob {
 
@@ -50,11 +55,27 @@ struct LossOutput {
   NamedScalars terms = {};  ///< this rank's parts, like the loss; their sums are logged as train/NAME
 };
 
-/// The epoch about to start: its samples and their order. A task may read them itself with its own Loader.
+/// The epoch about to start: its samples and their order. A task may read them itself, before they are trained on.
 struct EpochData {
-  std::int64_t epoch = 0;
+  std::int64_t epoch = 0;       ///< of the order
+  std::int64_t num_epochs = 0;  ///< of the run, the last of which may be incomplete
   std::shared_ptr<const Source> source;
   const SampleOrder& order;
+  /// For what the task does together with the other ranks before the epoch; another object than that of the steps, so that
+  /// all learn of the failure of one.
+  const Collectives& collectives;
+  /// Passes over this rank's part of the epoch's samples, in batches, with the transform of images and the choice of
+  /// captions of training, but other random numbers, or with the transform of evaluation. A sample may be in two batches. A
+  /// collective operation.
+  std::function<void(Purpose transform, const std::function<void(const Batch& batch)>& visit)> for_each_batch;
+  /// Throws on all ranks if one was asked to stop: then the epoch begins again when the run resumes. A collective operation.
+  std::function<void()> check_stop;
+};
+
+/// What a task measured before an epoch.
+struct EpochReport {
+  NamedNumbers metrics = {};                   ///< with their complete names
+  std::optional<EpisodePicture> picture = {};  ///< on rank 0
 };
 
 class TrainingTask {
@@ -75,9 +96,12 @@ class TrainingTask {
   /// Minimum number of samples, over all ranks, for a training step.
   virtual std::int64_t min_samples() const = 0;
 
-  /// Called before the first batch of an epoch, and again if a run resumes there. Not called if a run resumes in
-  /// the middle of an epoch: `load` must restore the result.
-  virtual void begin_epoch(const EpochData&) {}
+  /// Called before the first batch of an epoch, and again if a run resumes there. Not called in the middle of an epoch, which
+  /// may be where a run resumes, unless `has_begun` denies it. A collective operation.
+  virtual EpochReport begin_epoch(const EpochData&) { return {}; }
+  /// Whether the task is ready to train in the middle of an epoch: `load` must restore what `begin_epoch` made, but may have
+  /// restored that of an earlier epoch, if a run was rolled back and its data continues.
+  virtual bool has_begun(std::int64_t /*epoch*/) const { return true; }
   /// Called after each optimizer step, also if the device found its gradients not finite and changed nothing:
   /// for clamping parameters.
   virtual void after_update() {}
@@ -97,6 +121,9 @@ class TrainingTask {
   /// The loss that `num_samples` samples would have at the current parameters if the model had learned nothing; unset
   /// if the task does not know it.
   virtual std::optional<double> chance_loss(std::int64_t /*num_samples*/) const { return std::nullopt; }
+
+  /// What encoding changes besides its outputs, such as running statistics: the weights that are not parameters.
+  virtual NamedTensors buffers() const;
 
   /// The tensors of a checkpoint's weights file, and the rest of the task's state ("OWNER.NAME"). Not copies.
   virtual NamedTensors weights() const = 0;

@@ -15,6 +15,7 @@
 #include "cloob/device/streams.h"
 #include "cloob/optim/adamw.h"
 #include "cloob/optim/gradients.h"
+#include "cloob/optim/learning_rates.h"
 #include "cloob/optim/loss_scaler.h"
 #include "cloob/optim/spike_guard.h"
 #include "cloob/optim/weight_ema.h"
@@ -30,7 +31,7 @@ struct StepReport {
   at::Tensor loss;     ///< over the batches of all ranks
   NamedScalars terms;  ///< of the loss
   GradientNorms norms;
-  double lr = 0;
+  LearningRates lr;
   bool is_skipped = false;  ///< by the spike guard: weights and running statistics are unchanged
 };
 
@@ -54,7 +55,7 @@ class TrainStep {
   void forward_backward(const Batch& batch, std::int64_t step);
   /// Updates the weights from the gradients. Without a spike guard, throws UserError if training has become
   /// unstable; the weights are then those before the step that the message names.
-  StepReport update(double lr);
+  StepReport update(const LearningRates& lr);
   /// Waits until the last update is known to be valid; throws like `update`. Call it before weights are saved
   /// or evaluated.
   void settle();
@@ -67,8 +68,8 @@ class TrainStep {
   /// Nullopt unless `optimizer.spike_guard.enabled`.
   const std::optional<SpikeGuard>& spike_guard() const { return spike_guard_; }
 
-  /// Tensors of the task that are saved but not trained, as running statistics of batch norms. Those differ between ranks, unless
-  /// they are synchronized.
+  /// Tensors of the task that are saved but not trained, as running statistics of batch norms. Those differ between ranks,
+  /// unless they are synchronized.
   NamedTensors buffers() const;
   /// The weights to evaluate and to publish: the weight average if there is one, otherwise the live weights.
   NamedTensors weights() const;
@@ -95,6 +96,7 @@ class TrainStep {
 
  private:
   enum class Verdict { take, overflow, skip };
+  void fill_missing_gradients();
   void sum_over_ranks();
   void divide_gradients_of_towers(std::int64_t divisor);
   GradientNorms norms_of_rank_0(const GradientNorms& norms) const;

@@ -79,7 +79,10 @@ class Trainer {
   RunResult train();
   int train_steps();
   std::optional<DeliveredBatch> next_batch(std::exception_ptr& error);
-  void begin_epoch_if_due();
+  bool begin_epoch_if_due();
+  EpochReport begin_epoch(std::int64_t epoch, const Collectives& collectives);
+  template <class Work>
+  auto together(const Work& work);
   void step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer);
   void skip(const StepDecision& decision);
   void count(const StepDecision& decision);
@@ -112,9 +115,10 @@ class Trainer {
   FeatureEncoder encoder_;
 
   TrainingState state_;
-  std::int64_t begun_epoch_ = -1;     ///< the last one that was announced to the task
+  std::int64_t begun_epoch_ = -1;     ///< the last one that this process began
   std::int64_t rolled_back_at_ = -1;  ///< the step at which the weights were last rolled back, -1 if never
   std::unique_ptr<RunSchedule> schedule_;
+  ScheduleConfig lr_schedule_;
   std::unique_ptr<CheckpointStore> checkpoints_;  ///< on rank 0
   std::unique_ptr<RunLog> log_;                   ///< on rank 0
   std::unique_ptr<StepProfile> profile_;          ///< null without profiling

@@ -122,8 +122,9 @@ void Loader::unread() {
 
 double Loader::epochs_done() const {
   const BatchPlaces next = sampler_.batch_at(position_);
-  return static_cast<double>(next.epoch) +
-         static_cast<double>(next.first) / static_cast<double>(sampler_.size());
+  const double in_order = static_cast<double>(next.epoch) +
+                          static_cast<double>(next.first) / static_cast<double>(sampler_.size());
+  return in_order * order_.passes_per_epoch();
 }
 
 std::int64_t Loader::ready_batches() const {
@@ -174,7 +175,7 @@ void Loader::count(const FilledBatch& filled) {
     const bool is_first = bad_.count(bad.kind) == 0;
     bad_.add(bad.kind, example);
     epoch_bad_.add(bad.kind, example);
-    if (is_first) {
+    if (is_first && options_.logs_faults) {
       log_warning("data", "unusable sample ({}): {}", bad_kind_name(bad.kind), bad_.examples(bad.kind)[0]);
     }
   }
@@ -193,7 +194,7 @@ void Loader::count(const FilledBatch& filled) {
 void Loader::report_truncated(bool at_end, std::int64_t seen_before) const {
   constexpr std::int64_t kEnough = 1000;
   const bool is_early = seen_before < kEnough && seen_ >= kEnough;
-  if (epoch_truncated_ == 0 || (!at_end && !is_early)) return;
+  if (epoch_truncated_ == 0 || (!at_end && !is_early) || !options_.logs_faults) return;
   log_warning("data",
               "{} of {} captions{} have more tokens than the context length of {}: their ends are cut off",
               with_thousands(epoch_truncated_), with_thousands(epoch_seen_ - epoch_bad_.total()),
@@ -227,7 +228,7 @@ void Loader::check_bad_share(bool at_end) const {
         with_thousands(num_bad), with_thousands(epoch_seen_), epoch_, shortest(options_.max_bad_share),
         bad_.by_kind(), bad_.first_examples());
   }
-  if (at_end) {
+  if (at_end && options_.logs_faults) {
     log_warning("data", "{} of {} samples of epoch {} were unusable: {}", with_thousands(num_bad),
                 with_thousands(epoch_seen_), epoch_, epoch_bad_.by_kind());
   }

@@ -221,13 +221,46 @@ class Slice final : public EpochOrder {
   std::int64_t first_;
 };
 
+/// Consecutive places of the epochs of another order.
+class Episode final : public EpochOrder {
+ public:
+  Episode(const SampleOrder& passes, std::int64_t episode, std::int64_t size)
+      : pass_size_(passes.size()), first_(episode * size), first_pass_(first_ / pass_size_) {
+    const std::int64_t last_pass = (first_ + size - 1) / pass_size_;
+    for (std::int64_t pass = first_pass_; pass <= last_pass; ++pass) passes_.push_back(passes.of_epoch(pass));
+  }
+
+  OrderedSample at(std::int64_t place) const override {
+    const auto [pass, place_in_pass] = find(place);
+    OrderedSample sample = passes_[pass]->at(place_in_pass);
+    sample.copy += static_cast<std::int64_t>(pass) << 32;  // another pass shows the sample again
+    return sample;
+  }
+  std::int64_t read_order(std::int64_t place) const override {
+    const auto [pass, place_in_pass] = find(place);
+    return static_cast<std::int64_t>(pass) * pass_size_ + passes_[pass]->read_order(place_in_pass);
+  }
+
+ private:
+  std::pair<std::size_t, std::int64_t> find(std::int64_t place) const {
+    const std::int64_t position = first_ + place - first_pass_ * pass_size_;
+    return {static_cast<std::size_t>(position / pass_size_), position % pass_size_};
+  }
+
+  std::int64_t pass_size_;
+  std::int64_t first_;  // of its places, counted from the first pass
+  std::int64_t first_pass_;
+  std::vector<std::shared_ptr<const EpochOrder>> passes_;
+};
+
 }  // namespace
 
 SampleOrder::SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions& options)
     : parts_(std::make_shared<const std::vector<SourcePart>>(std::move(parts))),
       options_(options),
-      shares_(shares_of(options.ranks)),
-      size_(shares_.num_places()) {
+      shares_(sizes_of(appearances_of(*parts_)), options.ranks),
+      size_(shares_.num_places()),
+      pass_size_(size_) {
   CLOOB_CHECK(options.window_parts >= 1, "windows of {} parts", options.window_parts);
   CLOOB_CHECK(!options.with_replacement || options.shuffle != Shuffle::none, "replacement without a shuffle");
   for (const SourcePart& part : *parts_) {
@@ -244,24 +277,43 @@ SampleOrder::SampleOrder(std::vector<SourcePart> parts, const SampleOrderOptions
   } else {
     size_ = options.max_samples;
   }
+  pass_size_ = size_;
 }
 
 std::int64_t SampleOrder::num_samples() const { return options_.ranks == 1 ? size_ : shares_.num_samples(); }
 
 RankShares SampleOrder::shares_of(std::int64_t ranks) const {
+  if (are_episodes_) return shares_;
   return {sizes_of(appearances_of(*parts_)), ranks};
 }
 
 SampleOrder SampleOrder::slice(std::int64_t first, std::int64_t count) const {
-  CLOOB_CHECK(first >= 0 && count >= 0 && first + count <= size_ && options_.ranks == 1,
+  CLOOB_CHECK(first >= 0 && count >= 0 && first + count <= size_ && options_.ranks == 1 && !are_episodes_,
               "{} places from {} of {}", count, first, size_);
   SampleOrder result = *this;
   result.first_ += first;
-  result.size_ = count;
+  result.size_ = result.pass_size_ = count;
+  return result;
+}
+
+SampleOrder SampleOrder::episodes(std::int64_t samples) const {
+  CLOOB_CHECK(samples >= 1 && size_ >= 1 && options_.ranks == 1 && first_ == 0 && !are_episodes_,
+              "episodes of {} of {} samples", samples, size_);
+  SampleOrder result = *this;
+  result.size_ = samples;
+  result.shares_ = RankShares({samples}, /*ranks=*/1);
+  result.are_episodes_ = true;
   return result;
 }
 
 std::shared_ptr<const EpochOrder> SampleOrder::of_epoch(std::int64_t epoch) const {
+  // Places drawn with replacement do not depend on each other, so that any number of them is an epoch.
+  if (are_episodes_ && !options_.with_replacement) {
+    SampleOrder passes = *this;
+    passes.size_ = pass_size_;
+    passes.are_episodes_ = false;
+    return std::make_shared<Episode>(passes, epoch, size_);
+  }
   std::shared_ptr<const EpochOrder> order;
   if (options_.max_samples > 0) {
     order = std::make_shared<Spread>(parts_, options_.max_samples);

@@ -2,6 +2,7 @@
 // images.
 #include <nlohmann/json.hpp>
 
+#include "cloob/image/blur.h"
 #include "cloob/image/color.h"
 #include "cloob/image/crop.h"
 #include "cloob/image/resize.h"
@@ -73,6 +74,30 @@ TEST_F(PreprocessParity, ColorAdjustmentsEqualTorchvision) {
   ImageU8 grey = image;
   to_grayscale(grey);
   EXPECT_EQ(level_difference(grey, expected.at("grey")), 0.0);
+}
+
+ImageU8 upper_left(const ImageU8& image, int width, int height) {
+  ResizePlan plan = resize_whole(image.size(), {height, width}, ResampleFilter::bicubic);
+  plan.crop = {0, 0, width, height};
+  return resize(image, plan);
+}
+
+// Rounding may differ where a sum of floats, which is added in another order, is next to a half.
+TEST_F(PreprocessParity, BlurEqualsTorchvision) {
+  const NamedTensors blurred = testing::golden_tensors("blurred.safetensors");
+  std::int64_t differing = 0, values = 0;
+  for (const json& test : cases["blur"]) {
+    ImageU8 image =
+        upper_left(golden_image(test["file"], /*as_stored=*/false), test["width"], test["height"]);
+    gaussian_blur(image, test["sigma"]);
+    const at::Tensor expected_HWC = blurred.at(test["expected"]);
+    EXPECT_LE(level_difference(image, expected_HWC), 1.0) << test.dump();
+    const auto* level = expected_HWC.data_ptr<std::uint8_t>();
+    for (const std::uint8_t value : image.pixels) differing += value != *level++;
+    values += expected_HWC.numel();
+  }
+  EXPECT_GT(values, 20'000);
+  EXPECT_LE(differing, values / 2000);
 }
 
 TEST_F(PreprocessParity, RandomBoxesEqualTorchvision) {

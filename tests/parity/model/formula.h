@@ -26,7 +26,7 @@ inline at::Tensor filled(std::string_view name, at::IntArrayRef shape, double ce
   return numbers;
 }
 
-/// The weight that tools/goldens/make_model.py gives a tensor of this name and shape.
+/// The weight that tools/goldens/formula.py gives a tensor of this name and shape.
 inline at::Tensor formula_weight(const std::string& name, at::IntArrayRef shape) {
   const auto with = [&](double center, double scale) { return filled(name, shape, center, scale); };
   if (name == "logit_scale") return with(2.0, 0.0);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cloob/image/blur.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -58,6 +59,62 @@ TEST(TrainTransform, GreyImagesHaveEqualChannels) {
     ASSERT_EQ(chw[i], chw[64 + i]);
     ASSERT_EQ(chw[i], chw[128 + i]);
   }
+}
+
+std::vector<float> unnormalized(ImageConfig config, const ImageU8& image, std::uint64_t seed) {
+  config.mean = {0.0, 0.0, 0.0};
+  config.std = {1.0, 1.0, 1.0};
+  return run(TrainTransform(config, 16), image, seed);
+}
+
+ImageU8 image_of(const std::vector<float>& chw) {
+  ImageU8 image = make_image({16, 16}, PixelMode::rgb);
+  for (std::size_t i = 0; i < chw.size(); ++i)
+    image.pixels[i % 256 * 3 + i / 256] = static_cast<std::uint8_t>(std::lround(255.0f * chw[i]));
+  return image;
+}
+
+// The blur's draws are the last ones: with and without it, an image has the same crop, flip and colours.
+TEST(TrainTransform, BlursTheResultOfAllElse) {
+  ImageConfig config;
+  config.horizontal_flip_probability = 0.5;
+  config.color_jitter = {0.8, 0.8, 0.8, 0.2};
+  config.color_jitter_probability = 0.5;
+  config.gray_scale_probability = 0.3;
+  ImageConfig with_blur = config;
+  with_blur.gaussian_blur_probability = 1.0;
+  with_blur.gaussian_blur_sigma = {1.5, 1.5};
+  const ImageU8 image = noise({40, 30});
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    ImageU8 expected = image_of(unnormalized(config, image, seed));
+    gaussian_blur(expected, 1.5);
+    EXPECT_EQ(image_of(unnormalized(with_blur, image, seed)).pixels, expected.pixels) << seed;
+  }
+}
+
+TEST(TrainTransform, BlursAsOftenAsToldByADrawnSigma) {
+  ImageConfig config;
+  const ImageU8 image = noise({40, 30});
+  ImageConfig with_blur = config;
+  with_blur.gaussian_blur_probability = 0.2;
+  with_blur.gaussian_blur_sigma = {0.5, 2.0};
+  int blurred = 0;
+  std::set<double> roughnesses;
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    const std::vector<float> plain = unnormalized(config, image, seed),
+                             result = unnormalized(with_blur, image, seed);
+    if (result == plain) continue;
+    ++blurred;
+    double before = 0.0, after = 0.0;
+    for (std::size_t i = 1; i < plain.size(); ++i) {
+      before += static_cast<double>(std::abs(plain[i] - plain[i - 1]));
+      after += static_cast<double>(std::abs(result[i] - result[i - 1]));
+    }
+    EXPECT_LT(after, before) << seed;
+    roughnesses.insert(std::round(20.0 * after / before));
+  }
+  EXPECT_NEAR(blurred, 100, 30);  // 3.4 deviations
+  EXPECT_GT(roughnesses.size(), 5u);
 }
 
 // squash_size 6 equals the image's size, so every result is one of the nine 4 x 4 windows of the image
@@ -144,6 +201,18 @@ TEST(ImageConfig, RejectsContradictingSettings) {
         c.decode = Decoding::scaled;
       },
       {"image.decode is scaled", "decodes exactly"});
+  expect_error(
+      [](ImageConfig& c) {
+        c.train_crop = TrainCrop::evaluation;
+        c.gaussian_blur_probability = 0.5;
+      },
+      {"image.gaussian_blur_probability is set", "evaluation is not random"});
+  expect_error([](ImageConfig& c) { c.gaussian_blur_sigma = {1.0}; },
+               {"image.gaussian_blur_sigma has 1 value, needs 2"});
+  expect_error([](ImageConfig& c) { c.gaussian_blur_sigma = {2.0, 0.1}; },
+               {"image.gaussian_blur_sigma", "smaller value must come first"});
+  expect_error([](ImageConfig& c) { c.gaussian_blur_sigma = {0.0, 0.1}; },
+               {"image.gaussian_blur_sigma begins with 0"});
   expect_error([](ImageConfig& c) { c.color_jitter_probability = 0.8; }, {"image.color_jitter is empty"});
   expect_error([](ImageConfig& c) { c.color_jitter = {0.1, 0.1, 0.1, 0.1}; },
                {"color_jitter_probability is 0"});

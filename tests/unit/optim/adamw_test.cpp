@@ -36,7 +36,7 @@ NamedTensors small_model() {
 void train(AdamW& optimizer, std::uint64_t first_step, std::uint64_t end_step) {
   for (std::uint64_t step = first_step; step < end_step; ++step) {
     set_gradients(optimizer.parameters(), step);
-    optimizer.step(1e-2);
+    optimizer.step(same_for_all(1e-2));
   }
 }
 
@@ -47,7 +47,7 @@ TEST(AdamW, FirstStepIsTheSignOfTheGradientAndDecay) {
   }
   AdamW optimizer(testing::trained({{"weight", weight}, {"gain", gain}}), {.weight_decay = 0.5},
                   Reference::open_clip);
-  optimizer.step(0.1);
+  optimizer.step(same_for_all(0.1));
   expect_close(gain, at::tensor({0.9F, 1.1F}), 1e-6, 0);
   // 1 - lr * weight_decay = 0.95 before the step itself
   expect_close(weight.flatten(), at::tensor({0.85F, 1.05F}), 1e-6, 0);
@@ -80,7 +80,7 @@ TEST(AdamW, LeavesParametersWithoutGradientUnchanged) {
   train(optimizer, 0, 1);
   const NamedTensors weights = copies_of(model), state = copies_of(optimizer.state());
   optimizer.zero_grad();
-  optimizer.step(1e-2);
+  optimizer.step(same_for_all(1e-2));
   expect_same_bits(model, weights);
   expect_same_bits(optimizer.state(), state);
 }
@@ -90,7 +90,7 @@ TEST(AdamW, WithALearningRateOfZeroOnlyUpdatesMoments) {
   const NamedTensors weights = copies_of(model);
   AdamW optimizer(testing::trained(model), {}, Reference::open_clip);
   set_gradients(testing::trained(model), 1);
-  optimizer.step(0.0);
+  optimizer.step(same_for_all(0.0));
   expect_same_bits(model, weights);
   EXPECT_EQ(optimizer.state().at("text_projection.step").item<float>(), 1);
   EXPECT_GT(optimizer.state().at("text_projection.exp_avg").norm().item<float>(), 0);
@@ -102,7 +102,7 @@ TEST(AdamW, AcceptsGradientsOfAnyMemoryLayout) {
   plain.mutable_grad() = gradient;
   other.mutable_grad() = gradient.t().contiguous().t();
   AdamW optimizer(testing::trained({{"plain", plain}, {"other", other}}), {}, Reference::open_clip);
-  optimizer.step(1e-2);
+  optimizer.step(same_for_all(1e-2));
   EXPECT_TRUE(at::equal(plain, other));
 }
 
@@ -115,9 +115,26 @@ TEST(AdamW, ScalesTheLearningRateByTowerAndLayer) {
   AdamW optimizer({{"text_projection", {near_output, Tower::text}},
                    {"token_embedding.weight", {far_from_output, Tower::text, 0}}},
                   config, Reference::open_clip);
-  optimizer.step(0.1);
+  optimizer.step(same_for_all(0.1));
   expect_close(near_output, at::full({2, 2}, 0.9), 1e-6, 0);
   expect_close(far_from_output, at::full({2, 2}, 0.95), 1e-6, 0);
+}
+
+TEST(AdamW, TheImageTowerHasALearningRateOfItsOwn) {
+  TrainedParameters parameters{{"visual.proj", {leaf({2}, 1.0), Tower::image}},
+                               {"text_projection", {leaf({2}, 1.0), Tower::text}},
+                               {"logit_scale", {leaf({}, 1.0), Tower::shared}}};
+  for (const auto& [name, parameter] : parameters)
+    parameter.tensor.mutable_grad() = at::ones(parameter.tensor.sizes());
+  AdamW optimizer(parameters, {.weight_decay = 0.5}, Reference::open_clip);
+  optimizer.step({.image = 0, .other = 0.1});
+  EXPECT_TRUE(at::equal(parameters.at("visual.proj").tensor.detach(), at::ones({2})));
+  EXPECT_EQ(optimizer.state().at("visual.proj.step").item<float>(), 1);
+  expect_close(parameters.at("text_projection").tensor, at::full({2}, 0.9), 1e-6, 0);
+  expect_close(parameters.at("logit_scale").tensor, at::full({}, 0.9), 1e-6, 0);
+  optimizer.step({.image = 0.1, .other = 0});
+  expect_close(parameters.at("visual.proj").tensor, at::full({2}, 0.9), 1e-6, 0);
+  expect_close(parameters.at("text_projection").tensor, at::full({2}, 0.9), 1e-6, 0);
 }
 
 TEST(AdamW, UpdatesAFloat32MasterCopyOfABf16Parameter) {
@@ -128,14 +145,14 @@ TEST(AdamW, UpdatesAFloat32MasterCopyOfABf16Parameter) {
   const double lr = 0.01 / 256;
   for (int step = 0; step < 40; ++step) {
     bf16.mutable_grad() = at::full({2, 2}, 0.25, at::kBFloat16);
-    optimizer.step(lr);
+    optimizer.step(same_for_all(lr));
   }
   EXPECT_TRUE(at::equal(bf16.detach(), at::ones({2, 2}, at::kBFloat16)));
   const NamedTensors saved = copies_of(optimizer.state());
   const auto train_more = [&](AdamW& adamw, const at::Tensor& parameter) {
     for (int step = 0; step < 40; ++step) {
       parameter.mutable_grad() = at::full({2, 2}, 0.25, at::kBFloat16);
-      adamw.step(lr);
+      adamw.step(same_for_all(lr));
     }
   };
   train_more(optimizer, bf16);
@@ -174,7 +191,7 @@ TEST(AdamW, SharedByRanksComputesTheSame) {
     for (std::size_t step = first; step < end; ++step) {
       for (const auto& [name, parameter] : optimizer.parameters())
         parameter.tensor.mutable_grad() = gradients[step].at(name).clone();
-      optimizer.step(1e-2);
+      optimizer.step(same_for_all(1e-2));
     }
   };
   train_with(plain, 0, 3);
@@ -182,8 +199,10 @@ TEST(AdamW, SharedByRanksComputesTheSame) {
   const NamedTensors weights_after_3 = copies_of(plain_model);
   train_with(plain, 3, 6);
   const NamedTensors expected = copies_of(plain_model), expected_state = copies_of(plain.state());
+  // Made before the ranks start, since their threads share one generator.
+  const std::vector<NamedTensors> models = {sharable_model(), sharable_model(), sharable_model()};
   testing::run_ranks(3, [&](const Collectives& collectives) {
-    const NamedTensors model = sharable_model();
+    const NamedTensors& model = models[static_cast<std::size_t>(collectives.rank())];
     AdamW optimizer(testing::trained(model), {}, Reference::open_clip, &collectives);
     train_with(optimizer, 0, 6);
     expect_same_bits(copies_of(model), expected);
@@ -213,9 +232,7 @@ TEST(AdamW, IgnoresFrozenParameters) {
 
 TEST(AdamW, WithNothingToTrainIsAUserError) {
   expect_user_error(
-      [] {
-        AdamW(testing::trained({{"visual.proj", at::ones({2})}}), {}, Reference::open_clip);
-      },
+      [] { AdamW(testing::trained({{"visual.proj", at::ones({2})}}), {}, Reference::open_clip); },
       {"nothing to train"});
   expect_user_error([] { AdamW(TrainedParameters{}, {}, Reference::open_clip); }, {"nothing to train"});
 }
@@ -245,7 +262,7 @@ TEST(AdamW, SkippedStepsChangeNothing) {
   const NamedTensors weights = copies_of(model), state = copies_of(optimizer.state());
   set_gradients(testing::trained(model), 7);
   model.at("text_projection").mutable_grad().fill_(INFINITY);
-  optimizer.step(1e-2, /*skip=*/at::ones({}));
+  optimizer.step(same_for_all(1e-2), /*skip=*/at::ones({}));
   testing::expect_same_bits(copies_of(model), weights);
   testing::expect_same_bits(copies_of(optimizer.state()), state);
   // A step with skip = 0 equals a step without `skip`.
@@ -254,8 +271,8 @@ TEST(AdamW, SkippedStepsChangeNothing) {
   AdamW plain(testing::trained(twin), {.weight_decay = 0.3}, Reference::open_clip);
   plain.load_state(state);
   for (const NamedTensors* each : {&model, &twin}) set_gradients(testing::trained(*each), 8);
-  optimizer.step(1e-2, /*skip=*/at::zeros({}));
-  plain.step(1e-2);
+  optimizer.step(same_for_all(1e-2), /*skip=*/at::zeros({}));
+  plain.step(same_for_all(1e-2));
   testing::expect_same_bits(copies_of(model), copies_of(twin));
   testing::expect_same_bits(copies_of(optimizer.state()), copies_of(plain.state()));
 }

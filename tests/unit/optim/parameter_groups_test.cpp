@@ -22,6 +22,7 @@ TEST(HasWeightDecay, FollowsEachReference) {
     std::size_t num_dimensions;
     bool open_clip, cloob;
     bool is_exempt = false;
+    bool is_head = false;
   };
   constexpr Row kRows[] = {
       {"visual.conv1.weight", 4, true, true},
@@ -34,12 +35,17 @@ TEST(HasWeightDecay, FollowsEachReference) {
       {"ln_final.weight", 1, false, false},
       {"logit_scale", 0, false, true},
       {"log_beta", 0, false, false, /*is_exempt=*/true},
+      {"protoclip.image_head.0.weight", 2, true, true, false, /*is_head=*/true},
+      {"protoclip.image_head.0.bias", 1, false, false, false, /*is_head=*/true},
   };
   for (const Row& row : kRows) {
     const TrainedParameter parameter{.tensor = at::ones(std::vector<std::int64_t>(row.num_dimensions, 1)),
-                                     .is_exempt_from_decay = row.is_exempt};
+                                     .is_exempt_from_decay = row.is_exempt,
+                                     .is_projection_head = row.is_head};
     EXPECT_EQ(has_weight_decay(row.name, parameter, Reference::open_clip), row.open_clip) << row.name;
     EXPECT_EQ(has_weight_decay(row.name, parameter, Reference::cloob), row.cloob) << row.name;
+    EXPECT_EQ(has_weight_decay(row.name, parameter, Reference::protoclip), row.open_clip && !row.is_head)
+        << row.name;
   }
 }
 
@@ -95,6 +101,16 @@ TEST(GroupParameters, AssignsEveryLayerItsLearningRate) {
   EXPECT_DOUBLE_EQ(scales.at("temperature"), 1);
 }
 
+TEST(GroupParameters, KeepsTheImageTowerApart) {
+  const auto groups = group_parameters(
+      {{"image", trained(Tower::image)}, {"text", trained(Tower::text)}, {"head", trained(Tower::shared)}},
+      {}, Reference::open_clip);
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_FALSE(groups[0].is_of_image_tower);
+  EXPECT_THAT(groups[0].names, ElementsAre("head", "text"));
+  EXPECT_THAT(groups[1].names, ElementsAre("image"));
+}
+
 TEST(LogitScaleBounds, MatchTheReferences) {
   const LogitScaleBounds open_clip = logit_scale_bounds(1, 100, Reference::open_clip);
   EXPECT_EQ(open_clip.low, 0.0);
@@ -102,6 +118,7 @@ TEST(LogitScaleBounds, MatchTheReferences) {
   const LogitScaleBounds cloob = logit_scale_bounds(1, 100, Reference::cloob);
   EXPECT_EQ(cloob.low, 0.0);
   EXPECT_EQ(cloob.high, 4.6052);
+  EXPECT_EQ(logit_scale_bounds(1, 100, Reference::protoclip).high, std::log(100.0));
 }
 
 TEST(ClampLogitScale, ClampsALearnedScaleToItsBounds) {

@@ -86,6 +86,59 @@ TEST(LrAt, CoolsDownToTheEndLr) {
   expect_rates(lr, 5, {1, 1, 0.65, 0.4, 0.25, 0.2, 0.2});
 }
 
+TEST(LearningRatesAt, WithoutWindowsAreThoseOfTheRun) {
+  for (const auto& [name, kind] : EnumNames<ScheduleKind>::names) {
+    const ScheduleConfig schedule{.kind = kind, .warmup_steps = 4, .cooldown_steps = 5};
+    for (std::int64_t step = 0; step < 23; ++step) {
+      const LearningRates lr = learning_rates_at(schedule, 2.0, Reference::cloob, step, 20);
+      EXPECT_EQ(lr.image, lr_at(schedule, 2.0, Reference::cloob, step, 20)) << name;
+      EXPECT_EQ(lr.other, lr.image) << name;
+    }
+  }
+}
+
+TEST(LearningRatesAt, AreThoseOfARunAsLongAsTheWindow) {
+  for (const auto& [name, kind] : EnumNames<ScheduleKind>::names) {
+    const ScheduleConfig whole{.kind = kind, .warmup_steps = 3, .restart_cycles = 2, .cooldown_steps = 4};
+    ScheduleConfig schedule = whole;
+    schedule.image_end_step = 12;
+    schedule.text_start_step = 5;
+    schedule.text_end_step = 18;
+    for (std::int64_t step = 0; step < 25; ++step) {
+      const LearningRates lr = learning_rates_at(schedule, 2.0, Reference::open_clip, step, 20);
+      EXPECT_EQ(lr.image, step < 12 ? lr_at(whole, 2.0, Reference::open_clip, step, 12) : 0) << name << step;
+      const bool text_learns = step >= 5 && step < 18;
+      EXPECT_EQ(lr.other, text_learns ? lr_at(whole, 2.0, Reference::open_clip, step - 5, 13) : 0)
+          << name << step;
+    }
+  }
+}
+
+TEST(WithImageLockedFrom, KeepsAnEarlierEnd) {
+  EXPECT_EQ(with_image_locked_from(8, {}).image_end_step, 8);
+  EXPECT_EQ(with_image_locked_from(8, {.image_end_step = 5}).image_end_step, 5);
+  EXPECT_EQ(with_image_locked_from(8, {.image_end_step = 9}).image_end_step, 8);
+  const ScheduleConfig never = with_image_locked_from(0, {.warmup_steps = 3});
+  EXPECT_EQ(learning_rates_at(never, 1.0, Reference::open_clip, 0, 20).image, 0);
+}
+
+TEST(ScheduleConfig, RejectsWindowsThatTrainNothing) {
+  const auto expect_error = [](const ScheduleConfig& schedule, std::initializer_list<std::string> parts) {
+    testing::expect_user_error([&] { schedule.validate(); }, parts);
+  };
+  expect_error({.warmup_steps = 10, .image_end_step = 10},
+               {"schedule.image_end_step is 10", "schedule.warmup_steps (10) last until step 10"});
+  expect_error({.warmup_steps = 10, .text_start_step = 7, .text_end_step = 17},
+               {"schedule.text_end_step is 17", "from schedule.text_start_step (7) last until step 17",
+                "set schedule.text_end_step to more than 17"});
+  expect_error({.warmup_steps = 0, .text_start_step = 7, .text_end_step = 6}, {"text_end_step is 6"});
+  expect_error({.warmup_steps = 2, .image_end_step = 10, .text_start_step = 11},
+               {"image_end_step is 10 and schedule.text_start_step is 11", "nothing would be trained"});
+  EXPECT_NO_THROW(
+      (ScheduleConfig{.warmup_steps = 2, .image_end_step = 10, .text_start_step = 10}.validate()));
+  EXPECT_NO_THROW((ScheduleConfig{.warmup_steps = 2, .text_start_step = 4, .text_end_step = 7}.validate()));
+}
+
 TEST(ScheduleConfig, RejectsACooldownOfZeroSteps) {
   testing::expect_user_error([] { ScheduleConfig{.kind = ScheduleKind::constant_cooldown}.validate(); },
                              {"schedule.cooldown_steps is 0"});

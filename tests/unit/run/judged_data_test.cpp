@@ -26,8 +26,10 @@ TEST(JudgedData, IsThatOfTheEvaluationOfTheMetric) {
   EXPECT_THAT(judged_data(config, "val/loss"), ElementsAre(root + "/a.tar", root + "/b.tar"));
   EXPECT_THAT(judged_data(config, "val/my_pets_acc1"), ElementsAre(root + "/pets"));
   EXPECT_THAT(judged_data(config, "val/color_lp_acc1"), ElementsAre(root + "/color/test"));
-  EXPECT_THAT(judged_data(config),
-              ElementsAre(root + "/a.tar", root + "/b.tar", root + "/pets", root + "/color/test"));
+  config.eval.clusters["groups"].data = root + "/pets";
+  EXPECT_THAT(judged_data(config, "val/groups_clusters_ari"), ElementsAre(root + "/pets"));
+  EXPECT_THAT(judged_data(config), ElementsAre(root + "/a.tar", root + "/b.tar", root + "/pets",
+                                               root + "/color/test", root + "/pets"));
   std::filesystem::create_directory_symlink(root + "/pets", root + "/link");
   config.eval.zero_shot = {"link=" + root + "/link"};
   EXPECT_THAT(judged_data(config, "val/link_acc1"), ElementsAre(root + "/pets"));

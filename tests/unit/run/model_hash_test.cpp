@@ -84,6 +84,8 @@ TEST_F(ModelHash, IgnoresWhatOnlyTrainingUses) {
               config.image.color_jitter = {0.4, 0.4, 0.4, 0.1};
               config.image.color_jitter_probability = 0.8;
               config.image.gray_scale_probability = 0.2;
+              config.image.gaussian_blur_probability = 0.2;
+              config.image.gaussian_blur_sigma = {0.5, 1.0};
               config.train.steps = 3;
             }),
             hash_with([](RunConfig&) {}));

@@ -158,6 +158,11 @@ TEST(RunConfig, RefusesToScaleGradientsOfTheSigmoidLoss) {
                     {"train.reference_gradient_scaling", "loss.kind sigmoid"});
 }
 
+TEST(RunConfig, RefusesALateTextTowerBesideAFrozenImageTower) {
+  expect_user_error([] { read("optimizer: {image: {frozen: true}}\nschedule: {text_start_step: 5}"); },
+                    {"optimizer.image.frozen", "schedule.text_start_step is 5", "nothing would be trained"});
+}
+
 TEST(Objective, IsTheOriginOfWhatItSets) {
   const ConfigSource source = ConfigSource::from_text("loss: {inv_tau: 20}\nobjective: cloob\n", "run.yaml");
   Origins origins;

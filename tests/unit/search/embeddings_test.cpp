@@ -9,7 +9,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/base/full_precision.h"
-#include "cloob/search/npy.h"
+#include "cloob/base/npy.h"
 #include "cloob/search/search_index.h"
 #include "search/line_reader.h"
 #include "support/support.h"

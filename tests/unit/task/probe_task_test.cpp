@@ -62,7 +62,10 @@ class ProbeTask final : public TrainingTask {
             .terms = {{"accuracy", hits}}};
   }
   std::int64_t min_samples() const override { return 1; }
-  void begin_epoch(const EpochData& data) override { begun_epochs_.push_back(data.epoch); }
+  EpochReport begin_epoch(const EpochData& data) override {
+    begun_epochs_.push_back(data.epoch);
+    return {};
+  }
   Batch to_static_shape(const Batch&) const override { throw_user_error("a probe cannot be captured"); }
   NamedTensors weights() const override {
     NamedTensors all = weights_of(model_);

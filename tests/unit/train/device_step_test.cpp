@@ -46,7 +46,7 @@ StepResults run_steps(const RunConfig& config, c10::Device device, at::ScalarTyp
     for (const auto& [name, parameter] : training.task.parameters())
       results.gradients[name] =
           parameter.tensor.grad().to(at::kCPU, at::kDouble, /*non_blocking=*/false, /*copy=*/true);
-    results.losses.push_back(training.step.update(kLr).loss.item<double>());
+    results.losses.push_back(training.step.update(same_for_all(kLr)).loss.item<double>());
   }
   return results;
 }

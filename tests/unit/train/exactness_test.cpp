@@ -97,7 +97,7 @@ Trained train(const Experiment& experiment, DualEncoder model, const std::vector
         testing::rows_of(batches[static_cast<std::size_t>(number)], begins[rank], begins[rank + 1]);
     step.forward_backward(batch, number);
     if (experiment.uses_adamw) {
-      trained.losses.push_back(step.update(/*lr=*/1e-3).loss.item<double>());
+      trained.losses.push_back(step.update(same_for_all(1e-3)).loss.item<double>());
       continue;
     }
     const at::NoGradGuard no_grad;
@@ -191,8 +191,8 @@ TEST(Exactness, InSinglePrecisionLossesAreTheSame) {
   }
 }
 
-// Compares with the distance that each tensor moved. The gradients of a ResNet jump where an input of a ReLU changes its sign, so
-// that rounding changes them by about its root, and by more in every step; with these biases no input is near zero.
+// Compares with the distance that each tensor moved. The gradients of a ResNet jump where an input of a ReLU changes its sign,
+// so that rounding changes them by about its root, and by more in every step; with these biases no input is near zero.
 TEST(Exactness, InSinglePrecisionGradientStepsDifferByRounding) {
   for (Experiment experiment : all_experiments()) {
     experiment.uses_adamw = false;

@@ -28,6 +28,18 @@ TEST(OddSettings, NameAWarmUpThatTheRunNeverLeaves) {
   EXPECT_THAT(warnings_of(config), Not(HasSubstr("retrieval.warmup_steps")));
 }
 
+TEST(OddSettings, NameWindowsThatDoNotFitTheRun) {
+  RunConfig config;
+  config.schedule = {.warmup_steps = 10, .image_end_step = 100, .text_start_step = 89, .text_end_step = 100};
+  EXPECT_THAT(warnings_of(config), Not(HasSubstr("schedule.")));
+  config.schedule.image_end_step = 101;
+  EXPECT_THAT(warnings_of(config), HasSubstr("schedule.image_end_step is 101 and the run has 100 steps"));
+  config.schedule = {.warmup_steps = 10, .text_start_step = 90};
+  EXPECT_THAT(warnings_of(config), HasSubstr("schedule.text_start_step (90) and warmup_steps (10)"));
+  config.schedule = {.warmup_steps = 10, .image_end_step = 70, .text_end_step = 60};
+  EXPECT_THAT(warnings_of(config), HasSubstr("nothing is trained in the last 30 steps"));
+}
+
 TEST(OddSettings, NameABiasThatTakesMostTextsForTheImagesOwn) {
   RunConfig config;
   config.train.global_batch_size = 1000;

@@ -95,7 +95,7 @@ struct TinyTraining {
 
   StepReport run(const Batch& batch, std::int64_t number, double lr) {
     step.forward_backward(batch, number);
-    return step.update(lr);
+    return step.update(same_for_all(lr));
   }
 
   SingleProcess collectives;

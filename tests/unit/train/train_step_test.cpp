@@ -83,7 +83,7 @@ TEST(TrainStep, ChangesTheWeightsOnlyInUpdate) {
   const NamedTensors before = copies_of(training.task.weights());
   training.step.forward_backward(batch_of(config, 16), 0);
   expect_same_bits(training.task.weights(), before);
-  training.step.update(/*lr=*/1e-3);
+  training.step.update(same_for_all(1e-3));
   EXPECT_FALSE(training.task.weights().at("text_projection").equal(before.at("text_projection")));
 }
 
@@ -402,7 +402,7 @@ std::vector<NamedTensors> train_on_ranks(const RunConfig& config, const std::vec
     for (std::size_t step = 0; step < batches.size(); ++step) {
       train_step.forward_backward(testing::rows_of(batches[step], begins[rank], begins[rank + 1]),
                                   static_cast<std::int64_t>(step));
-      train_step.update(/*lr=*/1e-3);
+      train_step.update(same_for_all(1e-3));
     }
     states[rank] = copies_of(train_step.state());
   });

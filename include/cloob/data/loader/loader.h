@@ -38,6 +38,8 @@ struct LoaderOptions {
   /// In evaluation: whether the end of the pass judges the unusable samples (judge_unusable). A rank that reads a slice of the
   /// data leaves that to whoever knows the counts of all ranks.
   bool judges_unusable = true;
+  /// Whether unusable samples and truncated captions are logged: not by a second pass over the same samples.
+  bool logs_faults = true;
   std::int64_t threads = 1;
   std::int64_t prefetch_batches = 1;
   /// Whether images are in pinned memory, which a GPU copies while the CPU continues: a batch must outlive
@@ -68,10 +70,9 @@ SampleOrder order_of(const Source& source, const LoaderOptions& options);
 ///
 /// Batches depend only on source, preprocessing, seed and position: any number of threads gives the same
 /// ones, bit for bit. An unusable sample is skipped and counted; the first of each kind is logged, and the
-/// counts at the end of every pass, with those of truncated captions. `next` throws UserError if more than `max_bad_share` of the samples, or
-/// all of them, are unusable, and rethrows any other exception of a thread; it then throws the same again
-/// until `seek`. A loader is used by one thread; its own threads start with the first `next`. It may be
-/// destroyed at any time.
+/// counts at the end of every pass, with those of truncated captions. `next` throws UserError if more than `max_bad_share` of
+/// the samples, or all of them, are unusable, and rethrows any other exception of a thread; it then throws the same again until
+/// `seek`. A loader is used by one thread; its own threads start with the first `next`. It may be destroyed at any time.
 class Loader {
  public:
   /// `order` is one that `order_of` makes for the source, or one of fewer samples; for a stream, only the
@@ -97,8 +98,12 @@ class Loader {
   std::int64_t position() const { return position_; }
   /// Continues from another position, and clears an earlier failure.
   void seek(std::int64_t position);
-  /// Passes over the data before the next batch; an integer if that batch begins an epoch.
+  /// Passes over the data before the next batch; without episodes an integer if that batch begins an epoch.
   double epochs_done() const;
+  /// The epoch of the next batch; of an order of episodes, the episode.
+  std::int64_t epoch() const { return sampler_.batch_at(position_).epoch; }
+  /// Whether the next batch is the first one of its epoch.
+  bool begins_epoch() const { return sampler_.batch_at(position_).first == 0; }
   std::int64_t batches_per_epoch() const { return sampler_.batches_per_epoch(); }
   /// Batches left in the epoch of the next batch.
   std::int64_t batches_left() const { return sampler_.batches_left(position_); }

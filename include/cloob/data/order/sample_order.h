@@ -77,8 +77,16 @@ class SampleOrder {
   /// The `count` places from `first` on, as an order of its own. Needs an order that is not divided.
   SampleOrder slice(std::int64_t first, std::int64_t count) const;
 
+  /// The same samples in epochs of `samples` places, called episodes, which need not be a complete pass over the data:
+  /// one goes on where the one before ended. With replacement, each is drawn anew. Needs an order that is neither divided
+  /// nor a slice.
+  SampleOrder episodes(std::int64_t samples) const;
+
   /// Places in an epoch, including empty ones.
   std::int64_t size() const { return size_; }
+  bool are_episodes() const { return are_episodes_; }
+  /// Passes over the data that an epoch is: 1, unless these are episodes.
+  double passes_per_epoch() const { return static_cast<double>(size_) / static_cast<double>(pass_size_); }
   std::int64_t num_samples() const;
   /// What the ranks have of every epoch; of an order that is not divided, all is that of one rank.
   const RankShares& shares() const { return shares_; }
@@ -89,9 +97,11 @@ class SampleOrder {
  private:
   std::shared_ptr<const std::vector<SourcePart>> parts_;
   SampleOrderOptions options_;
+  bool are_episodes_ = false;  ///< before `shares_`, which is made by asking for it
   RankShares shares_;
   std::int64_t first_ = 0;  ///< the place that a slice begins at
   std::int64_t size_;
+  std::int64_t pass_size_;  ///< `size_`, unless these are episodes
 };
 
 }  // namespace cloob

@@ -158,6 +158,23 @@ TEST(Loader, TrainsOnEverySampleOncePerEpoch) {
   }
 }
 
+TEST(Loader, DeliversEpisodesShorterAndLongerThanTheData) {
+  const auto source = std::make_shared<NumberSource>(48);
+  const LoaderOptions options = training_options(8);
+  const SampleOrder passes = order_of(*source, options);
+  for (const std::int64_t samples : {16, 96}) {
+    Loader loader(source, testing::number_preprocess(), passes.episodes(samples), options);
+    Loader plain = make_loader(source, options);
+    EXPECT_EQ(loader.batches_per_epoch(), samples / 8);
+    for (int k = 0; k < 24; ++k) {
+      EXPECT_EQ(loader.epoch(), k * 8 / samples);
+      EXPECT_EQ(loader.begins_epoch(), k * 8 % samples == 0);
+      EXPECT_DOUBLE_EQ(loader.epochs_done(), k / 6.0) << "in passes over the data";
+      EXPECT_EQ(loader.next().indices, plain.next().indices);
+    }
+  }
+}
+
 TEST(Loader, SplitsAGlobalBatchIntoSlicesOfTheRanks) {
   const auto source = std::make_shared<NumberSource>(50);
   source->bad[3] = BadKind::unreadable;

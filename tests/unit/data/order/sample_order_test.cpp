@@ -247,5 +247,46 @@ TEST(SampleOrder, SlicesAreConsecutivePlaces) {
   }
 }
 
+TEST(SampleOrder, EpisodesFollowEachOtherThroughThePasses) {
+  const SampleOrder passes(parts_of({7, 9, 4}), {.shuffle = Shuffle::windows, .window_parts = 2, .seed = 5});
+  Indices all;
+  for (std::int64_t epoch = 0; epoch < 6; ++epoch) {
+    for (const std::int64_t index : indices(passes, epoch)) all.push_back(index);
+  }
+  for (const std::int64_t samples : {6, 20, 50}) {
+    const SampleOrder episodes = passes.episodes(samples);
+    EXPECT_EQ(episodes.size(), samples);
+    EXPECT_EQ(episodes.num_samples(), samples);
+    EXPECT_DOUBLE_EQ(episodes.passes_per_epoch(), static_cast<double>(samples) / 20);
+    Indices joined;
+    for (std::int64_t episode = 0; (episode + 1) * samples <= std::ssize(all); ++episode) {
+      for (const std::int64_t index : indices(episodes, episode)) joined.push_back(index);
+    }
+    EXPECT_EQ(episodes.shares().num_places(), samples) << "a loader reads the places of the ranks' shares";
+    EXPECT_EQ(joined, Indices(all.begin(), all.begin() + std::ssize(joined))) << "episodes of " << samples;
+  }
+  EXPECT_EQ(passes.passes_per_epoch(), 1);
+}
+
+TEST(SampleOrder, TellsTheAppearancesOfASampleInAnEpisodeApart) {
+  const SampleOrder episodes = SampleOrder(parts_of({5}), {.shuffle = Shuffle::full, .seed = 1}).episodes(15);
+  const auto episode = episodes.of_epoch(2);
+  std::set<std::pair<std::int64_t, std::int64_t>> appearances;
+  for (std::int64_t place = 0; place < 15; ++place)
+    appearances.emplace(episode->at(place).index, episode->at(place).copy);
+  EXPECT_EQ(appearances.size(), 15u);
+}
+
+TEST(SampleOrder, DrawsEveryEpisodeAnewWithReplacement) {
+  const SampleOrder passes(parts_of({1000}), {.shuffle = Shuffle::full, .with_replacement = true, .seed = 3});
+  const SampleOrder episodes = passes.episodes(400);
+  const Indices first = indices(episodes, 0);
+  const std::set<std::int64_t> distinct(first.begin(), first.end());
+  EXPECT_NE(first, indices(episodes, 1));
+  EXPECT_EQ(first, indices(episodes, 0));
+  // 1000 (1 - (1 - 1/1000)^400) = 329.8 are expected, with a standard deviation of 6.7.
+  EXPECT_NEAR(static_cast<double>(distinct.size()), 329.8, 35);
+}
+
 }  // namespace
 }  // namespace cloob
