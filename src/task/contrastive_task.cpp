@@ -101,13 +101,14 @@ RowOutputs ContrastiveTask::encode(const Batch& batch, RowRange rows, EncodePass
     return pass == EncodePass::first || output.is_trained;
   };
   const auto cut = [&](const at::Tensor& inputs) { return inputs.narrow(0, rows.first, rows.count); };
+  const std::int64_t dim = model_->config().embed_dim;
   if (is_needed(outputs[0]))
-    outputs[0].rows = rows.count == 0 && !encodes_collectively() ? no_rows(outputs[0].is_trained)
+    outputs[0].rows = rows.count == 0 && !encodes_collectively() ? no_rows(dim, outputs[0].is_trained)
                                                                  : encode_images(cut(batch.images_BCHW));
   if (!is_needed(outputs[1])) return outputs;
   const at::Tensor tokens_BL = cut(batch.tokens_BL), end_positions_B = cut(batch.end_positions_B);
   if (rows.count == 0) {
-    outputs[1].rows = no_rows(outputs[1].is_trained);
+    outputs[1].rows = no_rows(dim, outputs[1].is_trained);
   } else if (batch.has_static_shape) {
     RECORD_USER_SCOPE("encode texts");
     outputs[1].rows = model_->encode_padded_text(tokens_BL, end_positions_B);
@@ -117,10 +118,8 @@ RowOutputs ContrastiveTask::encode(const Batch& batch, RowRange rows, EncodePass
   return outputs;
 }
 
-// Requires a gradient where rows would, so that the backward pass of this rank makes the same collective calls
-// as the others.
-at::Tensor ContrastiveTask::no_rows(bool is_trained) const {
-  return at::zeros({0, model_->config().embed_dim}, model_->logit_scale().options())
+at::Tensor ContrastiveTask::no_rows(std::int64_t dim, bool is_trained) const {
+  return at::zeros({0, dim}, model_->logit_scale().options())
       .requires_grad_(is_trained && c10::GradMode::is_enabled());
 }
 

@@ -13,7 +13,6 @@
 #include <ATen/ops/randperm.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
 
@@ -267,7 +266,7 @@ std::pair<at::Tensor, at::Tensor> ProtoClipTask::encode_texts(const at::Tensor& 
   // Without rows the towers have nothing to compute, but the heads may take part in the statistics of other ranks.
   const at::Tensor raw_BD = tokens_BL.size(0) > 0
                                 ? model_->encode_text_raw(tokens_BL, end_positions_B)
-                                : no_features(model_->config().embed_dim, !options_.text_is_frozen);
+                                : contrastive_->no_rows(model_->config().embed_dim, !options_.text_is_frozen);
   return {unit_rows(raw_BD), project(heads_.text, raw_BD)};
 }
 
@@ -293,19 +292,13 @@ RowOutputs ProtoClipTask::no_rows() const {
   const std::int64_t dim = model_->config().embed_dim, projected = options_.config.projection_dim;
   RowOutputs outputs;
   const auto add = [&](std::int64_t width, bool is_trained) {
-    outputs.push_back({no_features(width, is_trained), is_trained});
+    outputs.push_back({contrastive_->no_rows(width, is_trained), is_trained});
   };
   add(dim, !options_.image_is_frozen);
   add(dim, !options_.text_is_frozen);
   add(projected, heads_learn);
   add(projected, heads_learn);
   return outputs;
-}
-
-// Require gradients where rows would, so that the backward pass of this rank makes the same collective calls as the others.
-at::Tensor ProtoClipTask::no_features(std::int64_t dim, bool is_trained) const {
-  return at::zeros({0, dim}, model_->logit_scale().options())
-      .requires_grad_(is_trained && c10::GradMode::is_enabled());
 }
 
 LossOutput ProtoClipTask::loss(const RowOutputs& outputs, const Batch& batch, std::int64_t step) const {

@@ -69,10 +69,13 @@ class ContrastiveTask final : public TrainingTask {
   void load(const NamedTensors& weights, const NamedTensors& state) override;
   FeatureModel& feature_model() override { return features_; }
 
+  /// (0, dim): an output of `encode` for a rank without samples. Requires a gradient where rows would, so that the backward pass of
+  /// this rank makes the same collective calls as the others.
+  at::Tensor no_rows(std::int64_t dim, bool is_trained) const;
+
  private:
   at::Tensor encode_images(const at::Tensor& images_BCHW);
   at::Tensor encode_texts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B);
-  at::Tensor no_rows(bool is_trained) const;
 
   DualEncoder model_;
   ContrastiveObjective objective_;

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 #include "cloob/config/field.h"
 

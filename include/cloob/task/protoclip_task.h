@@ -72,7 +72,6 @@ class ProtoClipTask final : public TrainingTask {
                                                  const at::Tensor& end_positions_B);
   at::Tensor project(ProjectionHead& head, const at::Tensor& raw_BD) const;
   RowOutputs no_rows() const;
-  at::Tensor no_features(std::int64_t dim, bool is_trained) const;
   bool is_clustered(const EpochData& data) const;
   EpisodeFeatures extract(const EpochData& data, const TeacherFeatures* teacher);
 
