@@ -1,107 +1,24 @@
-#include "cloob/task/protoclip_task.h"
-
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
 #include <memory>
 #include <mutex>
-#include <numeric>
 
 #include "cloob/base/error.h"
 #include "cloob/base/tensor_copies.h"
+#include "protoclip_fixture.h"
 #include "support/simulated_ranks.h"
 #include "support/support.h"
-#include "unit/train/tiny_training.h"
 
 namespace cloob {
 namespace {
 
-using testing::batch_of;
-using testing::config_of;
-using testing::model_of;
 using testing::run_ranks;
 
-constexpr std::int64_t kEpisode = 24;
-
-ProtoClipConfig small_config() {
-  ProtoClipConfig config;
-  config.prototypes = 5;
-  config.projection_dim = 6;
-  config.projection_hidden_dim = 16;
-  config.warmup_episodes = 1;
-  config.target_temperature = 0.1;
-  return config;
-}
-
-/// A task in fp64, and an episode of one batch.
-struct Fixture {
-  explicit Fixture(const Collectives& all_ranks, ProtoClipConfig protoclip = small_config(),
-                   ImageEncoderKind kind = ImageEncoderKind::vit)
-      : collectives(all_ranks), config(config_of(kind)), model(model_of(config)) {
-    config.retrieval.learn_beta = false;  // a parameter in fp32
-    ProjectionHeads heads(protoclip, config.model.embed_dim, /*seed=*/4);
-    heads.image->to(at::kDouble);
-    heads.text->to(at::kDouble);
-    heads.logit_scale = heads.logit_scale.detach().to(at::kDouble).requires_grad_();
-    const bool syncs = all_ranks.world_size() > 1;
-    auto contrastive = std::make_unique<ContrastiveTask>(
-        model, ContrastiveObjective(config.loss, config.retrieval, at::kCPU),
-        ContrastiveTaskOptions{.logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
-                               .fixed_inv_tau = std::nullopt,
-                               .syncs_batch_norms = syncs},
-        all_ranks, at::kCPU);
-    task = std::make_unique<ProtoClipTask>(
-        std::move(contrastive), model, std::move(heads),
-        ProtoClipOptions{.config = protoclip,
-                         .logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
-                         .syncs_batch_norms = syncs},
-        all_ranks, at::kCPU);
-  }
-
-  // Each rank visits its part of the batch; the last rows are visited twice, as in a batch that wraps around.
-  EpochReport begin(std::int64_t episode, const Batch& all, std::int64_t first, std::int64_t end,
-                    std::int64_t num_episodes = 9) {
-    const SampleOrder order = SampleOrder(kEpisode).episodes(kEpisode);
-    return task->begin_epoch({.epoch = episode,
-                              .num_epochs = num_episodes,
-                              .source = nullptr,
-                              .order = order,
-                              .collectives = collectives,
-                              .for_each_batch =
-                                  [&](Purpose, const std::function<void(const Batch&)>& visit) {
-                                    visit(cut(all, first, end));
-                                    if (first < end) visit(cut(all, first, first + 1));
-                                  },
-                              .check_stop = [] {}});
-  }
-
-  static Batch episode_of(const RunConfig& config, std::int64_t episode) {
-    Batch batch = batch_of(config, kEpisode, /*seed=*/17);
-    batch.epoch = episode;
-    batch.places.resize(static_cast<std::size_t>(kEpisode));
-    std::iota(batch.places.begin(), batch.places.end(), 0);
-    return batch;
-  }
-
-  static Batch cut(const Batch& batch, std::int64_t first, std::int64_t end) {
-    Batch rows = testing::rows_of(batch, first, end);
-    rows.places.assign(batch.places.begin() + first, batch.places.begin() + end);
-    return rows;
-  }
-
-  LossOutput backward(const Batch& batch, std::int64_t step = 0) {
-    const RowOutputs outputs = task->encode(batch, {0, batch.size()}, EncodePass::first);
-    LossOutput output = task->loss(outputs, batch, step);
-    output.loss.backward();
-    return output;
-  }
-
-  const Collectives& collectives;
-  RunConfig config;
-  DualEncoder model;
-  std::unique_ptr<ProtoClipTask> task;
-};
+using testing::kEpisode;
+using testing::small_protoclip;
+using Fixture = testing::ProtoClipFixture;
 
 double term(const LossOutput& output, const std::string& name) {
   for (const auto& [found, value] : output.terms) {
@@ -138,7 +55,7 @@ Gradients gradients_of(Fixture& fixture, const Batch& batch) {
 TEST(ProtoClipTask, RanksHaveTheGradientsOfOneProcess) {
   for (const ImageEncoderKind kind : {ImageEncoderKind::vit, ImageEncoderKind::resnet}) {
     const SingleProcess single;
-    Fixture alone(single, small_config(), kind);
+    Fixture alone(single, small_protoclip(), kind);
     const Batch all = Fixture::episode_of(alone.config, 1);
     alone.begin(1, all, 0, kEpisode);
     const NamedTensors prototypes = copies_of(alone.task->state());
@@ -153,7 +70,7 @@ TEST(ProtoClipTask, RanksHaveTheGradientsOfOneProcess) {
       std::unique_ptr<Fixture> fixture;
       {
         const std::lock_guard lock(mutex);
-        fixture = std::make_unique<Fixture>(collectives, small_config(), kind);
+        fixture = std::make_unique<Fixture>(collectives, small_protoclip(), kind);
       }
       const std::vector<std::int64_t> begins = {0, 5, 5, 14, kEpisode};  // the second rank has no rows
       const auto rank = static_cast<std::size_t>(collectives.rank());
@@ -181,7 +98,7 @@ TEST(ProtoClipTask, RanksHaveTheGradientsOfOneProcess) {
 
 TEST(ProtoClipTask, IsTheContrastiveTaskWhileNothingIsClustered) {
   const SingleProcess single;
-  ProtoClipConfig protoclip = small_config();
+  ProtoClipConfig protoclip = small_protoclip();
   protoclip.locked_image_episodes = 2;
   protoclip.w_clip = 0.5;
   Fixture fixture(single, protoclip);
@@ -205,7 +122,7 @@ TEST(ProtoClipTask, IsTheContrastiveTaskWhileNothingIsClustered) {
 
 TEST(ProtoClipTask, ClustersNothingForLossesWithoutWeight) {
   const SingleProcess single;
-  ProtoClipConfig protoclip = small_config();
+  ProtoClipConfig protoclip = small_protoclip();
   protoclip.w_proto = 0;
   Fixture fixture(single, protoclip);
   const Batch batch = Fixture::episode_of(fixture.config, 1);
@@ -255,7 +172,7 @@ TEST(ProtoClipTask, DoesNotLoadACheckpointWithoutHeads) {
 
 TEST(ProtoClipTask, RefusesMorePrototypesThanSamples) {
   const SingleProcess single;
-  ProtoClipConfig protoclip = small_config();
+  ProtoClipConfig protoclip = small_protoclip();
   protoclip.prototypes = 25;
   Fixture fixture(single, protoclip);
   const Batch batch = Fixture::episode_of(fixture.config, 1);
