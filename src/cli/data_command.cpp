@@ -18,6 +18,7 @@
 #include "cloob/base/text.h"
 #include "cloob/data/loader/loader.h"
 #include "cloob/data/tar/index_shards.h"
+#include "cloob/prepare/rare_shapes.h"
 #include "cloob/prepare/shapes_dataset.h"
 #include "cloob/report/progress.h"
 
@@ -38,14 +39,22 @@ int render_shapes(const ShapesArguments& arguments) {
         "--attributes is {}, must be 0 or at least {}: the number of combinations of color and shape",
         arguments.size.num_probe, kNumClasses);
   }
+  const RareShapesSize& rare = arguments.size.rare;
+  if (rare.num_names % 2 != 0) {
+    throw_user_error(
+        "--rare-names is {}, must be even: one half of the names is for training, the other for testing",
+        rare.num_names);
+  }
   write_shapes_dataset(arguments.folder, arguments.shapes, arguments.size, threads);
   const ShapesDatasetSize& size = arguments.size;
   const std::string probes = size.num_probe > 0 ? fmt::format(", and {} for probes of each attribute",
                                                               with_thousands(2 * size.num_probe))
                                                 : "";
-  log_info("data", "{} training, {} validation and {} held-out images{} of {} pixels written to {}",
+  const std::string names =
+      rare.num_names > 0 ? fmt::format(", and those of {} rare names", rare.num_names) : "";
+  log_info("data", "{} training, {} validation and {} held-out images{}{} of {} pixels written to {}",
            with_thousands(size.num_train), with_thousands(size.num_validation),
-           with_thousands(size.num_held_out), probes, arguments.shapes.image_size, arguments.folder);
+           with_thousands(size.num_held_out), probes, names, arguments.shapes.image_size, arguments.folder);
   return 0;
 }
 
@@ -204,6 +213,25 @@ void add_data_commands(CLI::App& app, Action& action) {
                    "Images of all colors with all shapes in attributes/{color,shape}/train, and as many in "
                    ".../test, to probe what features tell of each (default: none)")
       ->check(at_least_0);
+  RareShapesSize& rare = arguments->size.rare;
+  command
+      ->add_option("--rare-names", rare.num_names,
+                   "Made-up names for kinds of shapes, an even number: pairs of all of them for a memory in "
+                   "rare/memory, of one half for training in rare/train, and images to test on in rare/test "
+                   "(default: none)")
+      ->check(CLI::Range(std::int64_t{0}, kMaxRareNames));
+  const CLI::Range at_least_1(1, 1'000'000);
+  command->add_option("--rare-memory", rare.num_memory, "Pairs of each name in rare/memory")
+      ->capture_default_str()
+      ->check(at_least_1);
+  command->add_option("--rare-train", rare.num_train, "Pairs of each name in rare/train")
+      ->capture_default_str()
+      ->check(at_least_1);
+  command
+      ->add_option("--rare-test", rare.num_test,
+                   "Images of each name in rare/test, and pairs in rare/validation")
+      ->capture_default_str()
+      ->check(at_least_1);
   command->add_option("--samples-per-shard", arguments->size.samples_per_shard, "Images per shard")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000'000));

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "cloob/base/error.h"
 #include "cloob/base/files.h"
@@ -17,6 +19,7 @@
 #include "cloob/base/text.h"
 #include "cloob/data/tar/tar_writer.h"
 #include "cloob/image/encode.h"
+#include "cloob/prepare/rare_shapes.h"
 
 namespace cloob {
 namespace {
@@ -31,11 +34,12 @@ void write_text(const fs::path& path, std::string_view text) {
   if (!file) throw_user_error("cannot write '{}': {}", path.string(), describe_errno(errno));
 }
 
-void write_shard(const fs::path& path, const ShapesConfig& config, ShapesSplit split, std::int64_t first,
-                 std::int64_t last) {
+using Render = std::function<ShapeSample(std::int64_t index)>;
+
+void write_shard(const fs::path& path, const Render& render, std::int64_t first, std::int64_t last) {
   TarWriter writer(path);
   for (std::int64_t index = first; index < last; ++index) {
-    const ShapeSample sample = render_shape_sample(config, split, index);
+    const ShapeSample sample = render(index);
     const std::string key = fmt::format("{:09}", index);
     writer.add(key + ".png", encode_png(sample.image));
     writer.add(key + ".txt", sample.captions.at(0));
@@ -44,13 +48,12 @@ void write_shard(const fs::path& path, const ShapesConfig& config, ShapesSplit s
   writer.finish();
 }
 
-void write_shards(const fs::path& folder, const ShapesConfig& config, ShapesSplit split, std::int64_t count,
-                  const ShapesDatasetSize& size, std::int64_t threads) {
+void write_shards(const fs::path& folder, const Render& render, std::int64_t count, std::int64_t per_shard,
+                  std::int64_t threads) {
   if (count == 0) return;
   make_directories(folder);
-  const std::int64_t per_shard = size.samples_per_shard;
   parallel_for(at::ceil_div(count, per_shard), threads, [&](std::int64_t shard) {
-    write_shard(folder / fmt::format("{:05}.tar", shard), config, split, shard * per_shard,
+    write_shard(folder / fmt::format("{:05}.tar", shard), render, shard * per_shard,
                 std::min(count, (shard + 1) * per_shard));
   });
 }
@@ -98,11 +101,78 @@ void write_probe_images(const fs::path& folder, const ShapesConfig& config, Shap
   });
 }
 
+using Entities = std::vector<RareEntity>;
+
+// Pairs of all entities in turn.
+void write_rare_shards(const fs::path& folder, const ShapesConfig& config, RareSplit split,
+                       const Entities& entities, std::int64_t num_each, std::int64_t per_shard,
+                       std::int64_t threads) {
+  const std::int64_t num_entities = std::ssize(entities);
+  const Render render = [&](std::int64_t index) {
+    const RareEntity& entity = entities[static_cast<std::size_t>(index % num_entities)];
+    return render_rare_sample(config, split, entity, index / num_entities);
+  };
+  write_shards(folder, render, num_entities * num_each, per_shard, threads);
+}
+
+std::string lines_of_names(const Entities& entities) {
+  std::string lines;
+  for (const RareEntity& entity : entities) lines += entity.name + "\n";
+  return lines;
+}
+
+void write_rare_classes(const fs::path& folder, const ShapesConfig& config, Entities entities,
+                        std::int64_t num_each, std::int64_t threads) {
+  // The order of the folders.
+  std::ranges::sort(entities, {}, &RareEntity::name);
+  make_directories(folder);
+  write_text(folder / "classnames.txt", lines_of_names(entities));
+  write_text(folder / "templates.txt", join(shape_templates(), "\n") + "\n");
+  parallel_for(std::ssize(entities), threads, [&](std::int64_t number) {
+    const RareEntity& entity = entities[static_cast<std::size_t>(number)];
+    make_directories(folder / entity.name);
+    for (std::int64_t index = 0; index < num_each; ++index) {
+      const ShapeSample sample = render_rare_sample(config, RareSplit::test, entity, index);
+      write_text(folder / entity.name / fmt::format("{:06}.png", index), encode_png(sample.image));
+    }
+  });
+}
+
+void write_rare(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
+                std::int64_t threads) {
+  const Entities all = rare_entities(config.seed, size.rare.num_names);
+  Entities seen, unseen;
+  std::string table = "name\tseen\tshows\n";
+  for (const RareEntity& entity : all) {
+    (entity.seen ? seen : unseen).push_back(entity);
+    table += fmt::format("{}\t{}\t{}\n", entity.name, entity.seen ? "yes" : "no", describe(entity));
+  }
+  make_directories(folder);
+  write_text(folder / "entities.tsv", table);
+  write_text(folder / "seen_names.txt", lines_of_names(seen));
+  const RareShapesSize& rare = size.rare;
+  const auto write_pairs = [&](const char* name, RareSplit split, const Entities& entities,
+                               std::int64_t num_each) {
+    write_rare_shards(folder / name, config, split, entities, num_each, size.samples_per_shard, threads);
+  };
+  write_pairs("memory", RareSplit::memory, all, rare.num_memory);
+  write_pairs("train", RareSplit::train, seen, rare.num_train);
+  write_pairs("validation", RareSplit::validation, seen, rare.num_test);
+  write_rare_classes(folder / "test" / "all", config, all, rare.num_test, threads);
+  write_rare_classes(folder / "test" / "seen", config, seen, rare.num_test, threads);
+  write_rare_classes(folder / "test" / "unseen", config, unseen, rare.num_test, threads);
+}
+
 void write_all(const fs::path& folder, const ShapesConfig& config, const ShapesDatasetSize& size,
                std::int64_t threads) {
-  write_shards(folder / "train", config, ShapesSplit::train, size.num_train, size, threads);
-  write_shards(folder / "validation", config, ShapesSplit::validation, size.num_validation, size, threads);
+  const auto write_pairs = [&](const char* name, ShapesSplit split, std::int64_t count) {
+    const Render render = [&](std::int64_t index) { return render_shape_sample(config, split, index); };
+    write_shards(folder / name, render, count, size.samples_per_shard, threads);
+  };
+  write_pairs("train", ShapesSplit::train, size.num_train);
+  write_pairs("validation", ShapesSplit::validation, size.num_validation);
   if (size.num_held_out > 0) write_class_folders(folder / "held_out", config, size.num_held_out, threads);
+  if (size.rare.num_names > 0) write_rare(folder / "rare", config, size, threads);
   if (size.num_probe == 0) return;
   const fs::path attributes = folder / "attributes";
   write_probe_images(attributes, config, ShapesSplit::probe_train, "train", size.num_probe, threads);
