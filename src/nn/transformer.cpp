@@ -60,11 +60,11 @@ torch::Tensor SelfAttentionImpl::forward_pooled(const torch::Tensor& x_TD, const
 
 MlpImpl::MlpImpl(const BlockShape& shape, Initializer& initializer)
     : activation_(shape.activation),
-      expand_(register_module("c_fc", Linear(shape.width, kMlpRatio * shape.width,
+      expand_(register_module("c_fc", Linear(shape.width, shape.mlp_width(),
                                              LinearInit{.weight_std = shape.weight_stds.c_fc}, initializer))),
-      contract_(register_module("c_proj",
-                                Linear(kMlpRatio * shape.width, shape.width,
-                                       LinearInit{.weight_std = shape.weight_stds.c_proj}, initializer))) {}
+      contract_(register_module(
+          "c_proj", Linear(shape.mlp_width(), shape.width, LinearInit{.weight_std = shape.weight_stds.c_proj},
+                           initializer))) {}
 
 torch::Tensor MlpImpl::forward(const torch::Tensor& x) const {
   return contract_->forward(activate(expand_->forward(x), activation_));

@@ -1,5 +1,5 @@
-// The transformer of both towers: pre-norm residual blocks of self-attention and an MLP of four times the
-// width.
+// The transformer of both towers and of RECO's fusion: pre-norm residual blocks of self-attention and an MLP, in the towers of
+// four times the width.
 //
 // Shapes: T tokens of all sequences, N sequences, D features (the width).
 #pragma once
@@ -18,7 +18,7 @@
 
 namespace cloob {
 
-/// Ratio of the MLP's width to the width of the residual stream.
+/// Ratio of the MLP's width to the width of the residual stream, in the towers.
 inline constexpr std::int64_t kMlpRatio = 4;
 
 /// Initial standard deviations of a block's weight matrices; unset means LibTorch's default distribution.
@@ -36,6 +36,9 @@ struct BlockShape {
   bool causal;
   BlockStds weight_stds;
   double norm_eps = kLayerNormEps;
+  double mlp_ratio = kMlpRatio;
+
+  std::int64_t mlp_width() const { return static_cast<std::int64_t>(mlp_ratio * static_cast<double>(width)); }
 };
 
 /// Self-attention; the weights of queries, keys and values are packed into one matrix, in that order.
