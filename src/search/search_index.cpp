@@ -104,7 +104,7 @@ std::optional<std::string> SearchIndex::thumbnail(std::int64_t row) const {
 }
 
 std::vector<std::int64_t> SearchIndex::find_key(std::string_view key) const {
-  const std::uint64_t hash = hash_text(key, 0);
+  const std::uint64_t hash = hash_of_key(key);
   const auto hashes = key_hashes_.as<std::uint64_t>();
   std::vector<std::int64_t> rows;
   for (auto found = std::ranges::find(hashes, hash); found != hashes.end();
@@ -113,6 +113,13 @@ std::vector<std::int64_t> SearchIndex::find_key(std::string_view key) const {
   }
   return rows;
 }
+
+std::uint64_t SearchIndex::key_hash(std::int64_t row) const {
+  CLOOB_CHECK(row >= 0 && row < size(), "entry {} of {}", row, size());
+  return key_hashes_.as<std::uint64_t>()[static_cast<std::size_t>(row)];
+}
+
+std::uint64_t SearchIndex::hash_of_key(std::string_view key) { return hash_text(key, 0); }
 
 std::uint64_t SearchIndex::content_hash(std::int64_t row) const {
   CLOOB_CHECK(row >= 0 && row < size(), "entry {} of {}", row, size());

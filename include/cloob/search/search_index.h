@@ -56,6 +56,9 @@ class SearchIndex {
   std::optional<std::string> thumbnail(std::int64_t row) const;
   /// The entries with this key.
   std::vector<std::int64_t> find_key(std::string_view key) const;
+  /// Of its key; equal to that of another key in no case that is to be expected.
+  std::uint64_t key_hash(std::int64_t row) const;
+  static std::uint64_t hash_of_key(std::string_view key);
   /// Equal hashes: the image files are the same.
   std::uint64_t content_hash(std::int64_t row) const;
   /// For each row, all entries with its content, in order; itself included.

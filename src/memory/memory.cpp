@@ -1,0 +1,137 @@
+#include "cloob/memory/memory.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/base/text.h"
+
+namespace cloob {
+namespace {
+
+Side side_of(Modality modality) { return modality == Modality::image ? Side::image : Side::text; }
+
+const SearchIndex& require_pairs(const SearchIndex& index) {
+  const std::string folder = index.folder().string();
+  if (!index.has(Side::image) || !index.has(Side::text)) {
+    throw_user_error(
+        "'{}' has features of {} only, but a memory needs both: make it with 'cloob memory build'", folder,
+        index.has(Side::image) ? "images" : "texts");
+  }
+  if (!index.header().model) {
+    throw_user_error(
+        "'{}' does not say which model its features are of: make it with 'cloob memory build', which names the checkpoint",
+        folder);
+  }
+  return index;
+}
+
+// Rows of a result, as many as `columns`, and -1 where there are fewer.
+at::Tensor to_rows(const std::vector<Neighbor>& neighbors, std::int64_t columns) {
+  const at::Tensor rows_W = at::full({columns}, -1, at::kLong);
+  auto* const rows = rows_W.mutable_data_ptr<std::int64_t>();
+  for (std::size_t i = 0; i < neighbors.size(); ++i) rows[i] = neighbors[i].row;
+  return rows_W;
+}
+
+// Which of the retrieved pairs a query must not find.
+class LeftOut {
+ public:
+  LeftOut(const Memory& memory, const LeftOutPairs& pairs) : memory_(memory), pairs_(pairs) {
+    for (const std::string& key : pairs.keys) key_hashes_.push_back(SearchIndex::hash_of_key(key));
+  }
+
+  // The rows of one query, in their order, without those that are left out.
+  std::vector<std::int64_t> kept(std::int64_t query, const std::vector<Neighbor>& neighbors) const {
+    const at::Tensor rows_W = to_rows(neighbors, std::ssize(neighbors));
+    const at::Tensor is_similar_W =
+        is_similar(Modality::image, pairs_.image_QD[query], rows_W)
+            .logical_or_(is_similar(Modality::text, pairs_.text_QD[query], rows_W));
+    const bool* const similar = is_similar_W.const_data_ptr<bool>();
+    std::vector<std::int64_t> kept;
+    for (std::size_t i = 0; i < neighbors.size(); ++i) {
+      const std::int64_t row = neighbors[i].row;
+      const bool is_same = !key_hashes_.empty() &&
+                           memory_.index().key_hash(row) == key_hashes_[static_cast<std::size_t>(query)];
+      if (!similar[i] && !is_same) kept.push_back(row);
+    }
+    return kept;
+  }
+
+ private:
+  at::Tensor is_similar(Modality modality, const at::Tensor& own_D, const at::Tensor& rows_W) const {
+    // The rows are rounded to 11 bits, and so is the inner product of a pair with itself.
+    constexpr double kRounding = 1e-3;
+    return memory_.features(modality, rows_W).matmul(own_D.to(at::kFloat)).ge(pairs_.similarity - kRounding);
+  }
+
+  const Memory& memory_;
+  const LeftOutPairs& pairs_;
+  std::vector<std::uint64_t> key_hashes_;
+};
+
+}  // namespace
+
+Memory::Memory(const std::filesystem::path& folder) : index_(folder) { require_pairs(index_); }
+
+std::string Memory::describe() const { return fmt::format("'{}'", index_.folder().string()); }
+
+at::Tensor Memory::nearest(Modality searched, const at::Tensor& query_QD, std::int64_t k,
+                           const LeftOutPairs* left_out) const {
+  const Side side = side_of(searched);
+  const std::int64_t num_queries = query_QD.size(0);
+  const at::Tensor rows_QK = at::full({num_queries, k}, -1, at::kLong);
+  if (num_queries == 0) return rows_QK;
+  if (left_out == nullptr) {
+    const auto results = index_.search(PaddedQueries(query_QD), side, k);
+    for (std::int64_t query = 0; query < num_queries; ++query)
+      rows_QK[query].copy_(to_rows(results[static_cast<std::size_t>(query)], k));
+    return rows_QK;
+  }
+  // More are asked for than are needed, and again for those queries that lost too many.
+  const LeftOut excluded(*this, *left_out);
+  const auto all = at::arange(num_queries, at::kLong);
+  std::vector<std::int64_t> open(all.const_data_ptr<std::int64_t>(),
+                                 all.const_data_ptr<std::int64_t>() + num_queries);
+  constexpr std::int64_t kSpare = 2, kMore = 4;
+  for (std::int64_t wanted = kSpare * k; !open.empty(); wanted *= kMore) {
+    wanted = std::min(wanted, size());
+    const at::Tensor open_n = at::tensor(open, at::kLong);
+    const auto results = index_.search(PaddedQueries(query_QD.index_select(0, open_n)), side, wanted);
+    std::vector<std::int64_t> still_open;
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      std::vector<std::int64_t> kept = excluded.kept(open[i], results[i]);
+      if (std::ssize(kept) < k && std::ssize(results[i]) == wanted && wanted < size()) {
+        still_open.push_back(open[i]);
+        continue;
+      }
+      kept.resize(static_cast<std::size_t>(std::min(k, std::ssize(kept))));
+      if (!kept.empty()) rows_QK[open[i]].narrow(0, 0, std::ssize(kept)).copy_(at::tensor(kept, at::kLong));
+    }
+    open = std::move(still_open);
+  }
+  return rows_QK;
+}
+
+at::Tensor Memory::features(Modality modality, const at::Tensor& rows) const {
+  const HalfRows all = index_.features(side_of(modality));
+  // Only read: the pages are mapped so.
+  const at::Tensor all_ND = at::from_blob(const_cast<std::uint16_t*>(all.data), {all.count, all.dims},
+                                          at::TensorOptions(at::kHalf));
+  const at::Tensor flat_R = rows.reshape({-1});
+  std::vector<std::int64_t> shape = rows.sizes().vec();
+  shape.push_back(all.dims);
+  const at::Tensor features_RD = all_ND.index_select(0, flat_R.clamp_min(0)).to(at::kFloat);
+  return (features_RD * flat_R.ge(0).unsqueeze(1).to(at::kFloat)).reshape(shape);
+}
+
+}  // namespace cloob

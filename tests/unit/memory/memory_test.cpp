@@ -1,0 +1,123 @@
+#include "cloob/memory/memory.h"
+
+#include <ATen/ATen.h>
+
+#include "cloob/base/full_precision.h"
+#include "cloob/search/index_writer.h"
+#include "support/support.h"
+
+namespace cloob {
+namespace {
+
+constexpr std::int64_t kPairs = 40, kDims = 16;
+
+class MemoryTest : public ::testing::Test {
+ protected:
+  // Entries 20 to 39 have the images, or the texts, of the first twenty: in pairs of one in two.
+  MemoryTest() {
+    at::manual_seed(5);
+    image_ND_ = unit_rows(at::randn({kPairs, kDims}));
+    text_ND_ = unit_rows(at::randn({kPairs, kDims}));
+    for (std::int64_t i = 0; i < 20; ++i) {
+      at::Tensor& copied = i % 2 == 0 ? image_ND_ : text_ND_;
+      copied[20 + i].copy_(copied[i]);
+    }
+  }
+
+  std::filesystem::path write(const std::string& name, bool with_texts = true, bool with_model = true) {
+    const std::filesystem::path folder = folder_ / name;
+    IndexWriter writer(folder, kDims, /*has_thumbnails=*/false);
+    IndexRows rows;
+    rows.features_ND[Side::image] = image_ND_;
+    if (with_texts) rows.features_ND[Side::text] = text_ND_;
+    for (std::int64_t i = 0; i < kPairs; ++i) {
+      rows.entries.push_back({.key = key(i), .captions = {"caption"}});
+      rows.content_hashes.push_back(static_cast<std::uint64_t>(i));
+    }
+    writer.add(rows);
+    IndexHeader header;
+    if (with_model) header.model = IndexModel{.hash = "1", .name = "m", .checkpoint = "c"};
+    writer.finish(header, {});
+    return folder;
+  }
+
+  static std::string key(std::int64_t i) { return "key" + std::to_string(i); }
+
+  testing::TempDir folder_;
+  at::Tensor image_ND_, text_ND_;
+};
+
+TEST_F(MemoryTest, FindsTheNearestAndGivesTheirFeatures) {
+  const Memory memory(write("memory"));
+  EXPECT_EQ(memory.size(), kPairs);
+  const at::Tensor rows_QK = memory.nearest(Modality::image, image_ND_, 3, nullptr);
+  const at::Tensor scores = image_ND_.to(at::kHalf).to(at::kFloat).matmul(image_ND_.t());
+  for (std::int64_t query = 0; query < kPairs; ++query) {
+    // Of copies the first one is first.
+    const bool has_copy = query % 2 == 0;
+    EXPECT_EQ(rows_QK[query][0].item<std::int64_t>(), has_copy ? query % 20 : query);
+    if (has_copy) {
+      EXPECT_EQ(rows_QK[query][1].item<std::int64_t>(), query % 20 + 20);
+    }
+  }
+  const at::Tensor features = memory.features(Modality::text, rows_QK);
+  EXPECT_EQ(features.sizes(), (std::vector<std::int64_t>{kPairs, 3, kDims}));
+  EXPECT_TRUE(at::equal(features[7][0], text_ND_[7].to(at::kHalf).to(at::kFloat)));
+}
+
+TEST_F(MemoryTest, PadsWhenThereAreFewer) {
+  const Memory memory(write("memory"));
+  const at::Tensor rows_QK = memory.nearest(Modality::text, text_ND_.narrow(0, 0, 2), kPairs + 5, nullptr);
+  EXPECT_TRUE(rows_QK.narrow(1, kPairs, 5).eq(-1).all().item<bool>());
+  EXPECT_TRUE(rows_QK.narrow(1, 0, kPairs).ge(0).all().item<bool>());
+  const at::Tensor features = memory.features(Modality::image, rows_QK);
+  EXPECT_TRUE(features.narrow(1, kPairs, 5).eq(0).all().item<bool>());
+}
+
+// Every query is in the memory, and so are copies of its image or of its text.
+TEST_F(MemoryTest, LeavesOutTheOwnPairAndNearDuplicatesOfEitherModality) {
+  const Memory memory(write("memory"));
+  std::vector<std::string> keys;
+  for (std::int64_t i = 0; i < kPairs; ++i) keys.push_back(key(i));
+  const LeftOutPairs left_out{.keys = keys, .image_QD = image_ND_, .text_QD = text_ND_, .similarity = 0.99};
+  for (const Modality searched : {Modality::image, Modality::text}) {
+    const at::Tensor& queries = searched == Modality::image ? image_ND_ : text_ND_;
+    const at::Tensor all_QK = memory.nearest(searched, queries, kPairs, nullptr);
+    const at::Tensor rows_QK = memory.nearest(searched, queries, kPairs, &left_out);
+    for (std::int64_t query = 0; query < kPairs; ++query) {
+      const std::int64_t copy = (query + 20) % kPairs;
+      std::vector<std::int64_t> expected;
+      for (std::int64_t i = 0; i < kPairs; ++i) {
+        const auto row = all_QK[query][i].item<std::int64_t>();
+        if (row != query && row != copy) expected.push_back(row);
+      }
+      ASSERT_EQ(std::ssize(expected), kPairs - 2);
+      EXPECT_TRUE(at::equal(rows_QK[query].narrow(0, 0, kPairs - 2), at::tensor(expected, at::kLong)));
+      EXPECT_TRUE(rows_QK[query].narrow(0, kPairs - 2, 2).eq(-1).all().item<bool>());
+    }
+    const at::Tensor few_QK = memory.nearest(searched, queries, 2, &left_out);
+    EXPECT_TRUE(at::equal(few_QK, rows_QK.narrow(1, 0, 2))) << "as many as asked for, if there are";
+  }
+}
+
+TEST_F(MemoryTest, LeavesOutByKeyAlone) {
+  const Memory memory(write("memory"));
+  const LeftOutPairs left_out{.keys = {key(5)},
+                              .image_QD = image_ND_.narrow(0, 4, 1),
+                              .text_QD = text_ND_.narrow(0, 5, 1),
+                              .similarity = 1.5};
+  const at::Tensor rows_QK = memory.nearest(Modality::image, image_ND_.narrow(0, 5, 1), kPairs, &left_out);
+  EXPECT_EQ(rows_QK.ge(0).sum().item<std::int64_t>(), kPairs - 1);
+  EXPECT_FALSE(rows_QK.eq(5).any().item<bool>());
+}
+
+TEST_F(MemoryTest, NeedsBothSidesAndAModel) {
+  testing::expect_user_error([&] { Memory memory(write("images", false)); },
+                             {"images only", "cloob memory build"});
+  testing::expect_user_error([&] { Memory memory(write("nobody", true, false)); },
+                             {"does not say which model", "cloob memory build"});
+  testing::expect_user_error([&] { Memory memory(folder_ / "missing"); }, {"missing"});
+}
+
+}  // namespace
+}  // namespace cloob
