@@ -70,6 +70,7 @@ void add_eval_clusters(CLI::App& group, Action& action, Ranks& ranks) {
       "clusters", "Clusters of images by K-means of their features: how far they agree with classes");
   const auto arguments = std::make_shared<ClustersArguments>();
   add_model_arguments(*command, arguments->model);
+  add_refinement_options(*command, arguments->model);
   command
       ->add_option("--data", arguments->data,
                    "Images: a folder with one subfolder per class, or a clip-benchmark folder")

@@ -192,6 +192,7 @@ int eval_zero_shot(const ZeroShotArguments& arguments, Ranks& ranks) {
 
 void add_pair_options(CLI::App& command, PairArguments& arguments) {
   add_model_arguments(command, arguments.model);
+  add_refinement_options(command, arguments.model);
   command.add_option("--data", arguments.data, "Table (.csv, .tsv) or tar shards")->required();
   command.add_option("--image-root", arguments.image_root, "Folder that image paths of a table start from");
   add_json_option(command, arguments.json);
@@ -257,6 +258,7 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
   CLI::App* const zero_shot = group->add_subcommand("zero-shot", "Zero-shot classification");
   const auto classes = std::make_shared<ZeroShotArguments>();
   add_model_arguments(*zero_shot, classes->model);
+  add_refinement_options(*zero_shot, classes->model);
   zero_shot
       ->add_option(
           "--data", classes->data,

@@ -232,6 +232,7 @@ int eval_few_shot(const FewShotArguments& arguments, Ranks& ranks) {
 
 void add_probe_options(CLI::App& command, ProbeArguments& arguments) {
   add_model_arguments(command, arguments.model);
+  add_refinement_options(command, arguments.model);
   command
       .add_option("--train", arguments.train,
                   "Images to learn from: a folder with one subfolder per class, or a clip-benchmark folder")

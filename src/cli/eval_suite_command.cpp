@@ -207,6 +207,7 @@ void add_eval_suite(CLI::App& group, Action& action, Ranks& ranks) {
                    "Checkpoint folders, run folders or weights files, as PATH or NAME=PATH")
       ->required();
   add_model_options(*command, arguments->model);
+  add_refinement_options(*command, arguments->model);
   command
       ->add_option(
           "--out", arguments->out,

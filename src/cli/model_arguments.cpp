@@ -84,6 +84,35 @@ void add_model_options(CLI::App& command, ModelArguments& arguments) {
       ->check(CLI::Range(1, 1'000'000));
 }
 
+void add_refinement_options(CLI::App& command, ModelArguments& arguments) {
+  RefinementOptions& options = arguments.refinement;
+  const char* const group = "Refinement of features with a memory (RECO)";
+  command
+      .add_option(
+          "--memory", options.memory,
+          "Folder of a memory ('cloob memory build'); of a run with task.kind reco: another one than in training")
+      ->group(group);
+  command.add_option("--memory-k", options.k, "Pairs that are retrieved (reco.k)")
+      ->check(CLI::Range(1, 1024))
+      ->group(group);
+  add_enum_option<RefinedSides>(command, "--refine", options.refine,
+                                "Which features are refined (reco.refine)")
+      ->group(group);
+  add_enum_option<PromptRefinement>(command, "--refine-prompts", options.refine_prompts,
+                                    "Whether each prompt is refined, or their mean (reco.refine_prompts)")
+      ->group(group);
+  add_enum_option<RelativeModality>(command, "--memory-search", options.search,
+                                    "What queries are compared with (reco.search)")
+      ->group(group);
+  add_enum_option<RelativeModality>(command, "--memory-fuse", options.fuse, "What is fused (reco.fuse)")
+      ->group(group);
+  command
+      .add_option("--mean-weight", options.mean_weight,
+                  "Weight of what is retrieved, for a model that was not trained with a memory")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(group);
+}
+
 void add_compute_options(CLI::App& command, ModelArguments& arguments) {
   add_enum_option<DeviceChoice>(command, "--device", arguments.device, "Where to compute");
   add_enum_option<Precision>(command, "--precision", arguments.precision, "Compute precision of the towers");
@@ -98,8 +127,8 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
                        const Collectives& collectives) {
   if (arguments.threads > 0) set_num_threads(arguments.threads);
   const c10::Device device = select_device(arguments.device);
-  LoadedModel loaded =
-      load_model(checkpoint_of_all(arguments, collectives), collectives, device, arguments.activation);
+  LoadedModel loaded = load_model(checkpoint_of_all(arguments, collectives), collectives, device,
+                                  arguments.activation, arguments.refinement);
   require_same_weights(*loaded.task, arguments, collectives);
   const auto display = std::make_shared<ProgressDisplay>(ProgressStyle::auto_);
   EncodeOptions options{.precision = arguments.precision, .batch_size = arguments.batch_size, .data = {}};

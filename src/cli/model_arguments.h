@@ -30,12 +30,15 @@ struct ModelArguments {
   std::optional<Activation> activation;
   std::int64_t batch_size = 64;
   std::int64_t threads = 0;
+  RefinementOptions refinement = {};
 };
 
 /// Adds the checkpoint as a positional argument, and the options.
 void add_model_arguments(CLI::App& command, ModelArguments& arguments);
 /// Adds only the options.
 void add_model_options(CLI::App& command, ModelArguments& arguments);
+/// Options to refine features with a memory.
+void add_refinement_options(CLI::App& command, ModelArguments& arguments);
 /// Of these, all but the size of batches.
 void add_compute_options(CLI::App& command, ModelArguments& arguments);
 

@@ -8,7 +8,9 @@
 namespace cloob {
 
 /// What an index remembers of the model that its features are of. The checkpoint is an absolute path, of a run folder that of its
-/// newest checkpoint.
+/// newest checkpoint. Throws UserError if features of the model are refined with a memory: they are not those of the model alone.
 IndexModel identity_of(const OpenedModel& opened, const std::string& checkpoint);
+/// The same of the model alone.
+IndexModel identity_of_towers(const OpenedModel& opened, const std::string& checkpoint);
 
 }  // namespace cloob

@@ -79,7 +79,7 @@ OpenedModel open_model_of(const SearchIndex& index, const SearchArguments& argum
                      index.folder().string(), describe(*made_by));
   }
   OpenedModel opened = open_model(model, "search", ranks.single("search"));
-  if (const IndexModel asked = identity_of(opened, model.checkpoint); asked.hash != made_by->hash) {
+  if (const IndexModel asked = identity_of_towers(opened, model.checkpoint); asked.hash != made_by->hash) {
     throw_user_error(
         "'{}' was made with {}, but the query is of {}: features of different models cannot be compared; search "
         "with the model of the index, or index again",
@@ -161,7 +161,10 @@ Json result_to_json(const SearchIndex& index, const SearchResult& result, std::s
   const IndexEntry entry = index.entry(result.row);
   Json json = {{"rank", rank}, {"score", result.score}, {"entry", result.row}, {"key", entry.key}};
   if (!entry.path.empty()) json["path"] = entry.path;
-  if (!entry.captions.empty()) json["captions"] = entry.captions;
+  if (!entry.captions.empty()) {
+    json["caption"] = entry.captions.front();
+    json["captions"] = entry.captions;
+  }
   if (!entry.metadata.empty()) json["metadata"] = parse_json<Json>(entry.metadata);
   json["num_copies"] = result.copies.size();
   json["copies"] = Json::array();
@@ -254,9 +257,10 @@ int search(const SearchArguments& arguments, Ranks& ranks) {
 
 void add_query_model_options(CLI::App& command, ModelArguments& model) {
   command.add_option(
-      "--checkpoint", model.checkpoint,
+      "--checkpoint,--model", model.checkpoint,
       "The model for the query, if it is not where it was: that of the index is the only one allowed");
   add_compute_options(command, model);
+  add_refinement_options(command, model);
 }
 
 }  // namespace
@@ -273,7 +277,8 @@ void add_search_command(CLI::App& app, Action& action, Ranks& ranks) {
   add_enum_option<Side>(
       *command, "--in", arguments->side,
       "Features to search: those of images or of captions; default: images, if the index has them");
-  command->add_option("-k,--results", arguments->k, "Results; entries with the same content count as one")
+  command
+      ->add_option("-k,--results,--top", arguments->k, "Results; entries with the same content count as one")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
   command

@@ -57,9 +57,14 @@ at::Tensor encode_classes(const FeatureEncoder& encoder, const ZeroShotPrompts& 
         texts.push_back(fill_template(prompt_template, prompts.class_names[static_cast<std::size_t>(label)]));
     }
   }
+  EncodeOptions of_prompts = options;
+  of_prompts.texts_are_prompts = true;
   std::vector<at::Tensor> classifiers = {at::empty({0, encoder.model().config().embed_dim})};
-  for (const at::Tensor& features_MD : encoder.encode_texts(blocks, options, collectives))
-    classifiers.push_back(zero_shot_classifier(features_MD.view({-1, num_templates, features_MD.size(1)})));
+  for (const at::Tensor& features_MD : encoder.encode_texts(blocks, of_prompts, collectives)) {
+    const at::Tensor classes_CD =
+        zero_shot_classifier(features_MD.view({-1, num_templates, features_MD.size(1)}));
+    classifiers.push_back(encoder.model().refine_classes(classes_CD).to(at::kCPU));
+  }
   return collectives.gather_rows(at::cat(classifiers)).rows_ND;
 }
 

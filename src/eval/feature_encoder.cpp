@@ -139,7 +139,7 @@ std::vector<at::Tensor> FeatureEncoder::encode_texts(const std::vector<std::vect
   run_rounds({"text", std::ssize(batches), num_texts}, options, collectives, [&](std::int64_t number) {
     const TextBatch& batch = batches[static_cast<std::size_t>(number)];
     const auto texts = std::span(blocks[batch.block]).subspan(batch.first, batch.count);
-    features[batch.block].push_back(encode_batch_of_texts(texts, options.precision));
+    features[batch.block].push_back(encode_batch_of_texts(texts, options));
     return static_cast<std::int64_t>(batch.count);
   });
   std::vector<at::Tensor> joined;
@@ -154,10 +154,11 @@ at::Tensor FeatureEncoder::encode_texts(const std::vector<std::string>& texts,
 }
 
 at::Tensor FeatureEncoder::encode_batch_of_texts(std::span<const std::string> texts,
-                                                 Precision precision) const {
+                                                 const EncodeOptions& options) const {
   const TokenBatch tokens = encode_batch(*tokenizer_, texts, model_.config().text.context_length);
-  const Autocast autocast(model_.device().type(), precision);
-  return to_host(model_.encode_text(tokens.tokens_BL, tokens.end_positions_B));
+  const Autocast autocast(model_.device().type(), options.precision);
+  return to_host(options.texts_are_prompts ? model_.encode_prompts(tokens.tokens_BL, tokens.end_positions_B)
+                                           : model_.encode_text(tokens.tokens_BL, tokens.end_positions_B));
 }
 
 void require_finite_features(const at::Tensor& features_ND, std::string_view what) {

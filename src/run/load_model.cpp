@@ -6,6 +6,8 @@
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/device/device.h"
 #include "cloob/run/import_model.h"
+#include "cloob/run/open_memory.h"
+#include "cloob/task/refined_features.h"
 
 namespace cloob {
 namespace {
@@ -39,21 +41,49 @@ TaskSettings settings_to_evaluate(const RunConfig& config) {
   return settings;
 }
 
+// A model that was trained with a memory has its own; another one gets one for this evaluation.
+void apply(const RefinementOptions& options, RunConfig& config, const std::string& path) {
+  RecoConfig& reco = config.reco;
+  if (config.task.kind != TaskKind::reco) {
+    if (options.are_set() && !options.memory)
+      throw_user_error("'{}' was not trained with a memory: name one with --memory", path);
+    reco = {};
+    reco.fusion = FusionKind::mean;
+  }
+  const auto set = [](const auto& option, auto& setting) {
+    if (option) setting = *option;
+  };
+  set(options.memory, reco.memory);
+  set(options.k, reco.k);
+  set(options.search, reco.search);
+  set(options.fuse, reco.fuse);
+  set(options.refine, reco.refine);
+  set(options.refine_prompts, reco.refine_prompts);
+  set(options.mean_weight, reco.mean_weight);
+}
+
 }  // namespace
 
 LoadedModel load_model(const std::string& path, const Collectives& collectives, c10::Device device,
-                       std::optional<Activation> activation) {
+                       std::optional<Activation> activation, const RefinementOptions& refinement) {
   const CheckpointLocation location = resolve_checkpoint(path);
   SavedModel saved = read_saved_model(location, activation, path);
   allow_tf32(saved.imported.config.train.tf32);  // as in the evaluations of the run
+  apply(refinement, saved.imported.config, path);
   LoadedModel loaded{.config = std::move(saved.imported.config),
                      .task = nullptr,
                      .has_tokenizer = saved.imported.has_tokenizer};
+  const std::shared_ptr<const Memory> memory = open_memory(loaded.config);
   loaded.task = make_task(settings_to_evaluate(loaded.config), {std::move(saved.imported.weights), path},
-                          collectives, device);
+                          collectives, device, memory);
   loaded.has_task_state = !saved.state.empty();
   loaded.knows_objective = location.kind != CheckpointLocation::Kind::weights_file;
   if (loaded.has_task_state) loaded.task->load(loaded.task->weights(), saved.state);
+  if (memory) {
+    require_memory_of(*memory, loaded.task->weights(), loaded.config, loaded.has_tokenizer);
+    if (loaded.config.task.kind != TaskKind::reco)
+      loaded.refined = make_refined_features(loaded.task->feature_model(), loaded.config.reco, memory);
+  }
   return loaded;
 }
 

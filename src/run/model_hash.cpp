@@ -66,9 +66,12 @@ TextConfig settings_of_features(TextConfig text) {
 }  // namespace
 
 std::string model_hash(const LoadedModel& loaded) {
-  const RunConfig& config = loaded.config;
+  return model_hash(loaded.task->weights(), loaded.config, loaded.has_tokenizer);
+}
+
+std::string model_hash(const NamedTensors& tensors, const RunConfig& config, bool has_tokenizer) {
   Hasher hasher;
-  for (const auto& [name, tensor] : loaded.task->weights()) {
+  for (const auto& [name, tensor] : tensors) {
     const at::Tensor weights = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
     hasher.add(fmt::format("{} {}\n", name, fmt::join(weights.sizes(), " ")));
     hasher.add({static_cast<const char*>(weights.const_data_ptr()), weights.nbytes()});
@@ -76,7 +79,7 @@ std::string model_hash(const LoadedModel& loaded) {
   hasher.add(print_config(settings_of_features(config.model)) +
              print_config(settings_of_features(config.image)) +
              print_config(settings_of_features(config.text)));
-  hasher.add(loaded.has_tokenizer ? read_file(tokenizer_file(config.text)) : "images only");
+  hasher.add(has_tokenizer ? read_file(tokenizer_file(config.text)) : "images only");
   return hasher.digits();
 }
 

@@ -58,9 +58,13 @@ void RunConfig::validate() const {
         "train.reference_gradient_scaling is not for loss.kind sigmoid: open_clip exchanges its features with gradients, "
         "which do not depend on the number of ranks");
   }
-  if (task.kind == TaskKind::protoclip && (train.cache_frozen_features || train.cuda_graph)) {
-    throw_user_error("train.{} is not available with task.kind protoclip: set it to false",
-                     train.cuda_graph ? "cuda_graph" : "cache_frozen_features");
+  if (task.kind != TaskKind::contrastive && (train.cache_frozen_features || train.cuda_graph)) {
+    throw_user_error("train.{} is not available with task.kind {}: set it to false",
+                     train.cuda_graph ? "cuda_graph" : "cache_frozen_features", enum_name(task.kind));
+  }
+  if (task.kind == TaskKind::reco && loss.kind == LossKind::sigmoid) {
+    throw_user_error(
+        "loss.kind sigmoid is not available with task.kind reco: set objective to clip or info_loob, for example");
   }
   if (task.kind == TaskKind::protoclip &&
       (protoclip.inv_tau < loss.inv_tau_min || protoclip.inv_tau > loss.inv_tau_max)) {
@@ -116,6 +120,7 @@ Precision precision_of(const TrainConfig& config) {
 TaskSettings task_settings(const RunConfig& config) {
   return {.task = config.task,
           .protoclip = config.protoclip,
+          .reco = config.reco,
           .model = config.model,
           .loss = config.loss,
           .retrieval = config.retrieval,

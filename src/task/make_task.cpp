@@ -9,6 +9,7 @@
 #include "cloob/model/weights.h"
 #include "cloob/task/contrastive_task.h"
 #include "cloob/task/protoclip_task.h"
+#include "cloob/task/reco_task.h"
 
 namespace cloob {
 namespace {
@@ -55,12 +56,14 @@ std::unique_ptr<ContrastiveTask> make_contrastive_task(const TaskSettings& setti
 }
 
 std::unique_ptr<TrainingTask> make_contrastive(const TaskSettings& settings, const StartingWeights& start,
-                                               const Collectives& collectives, c10::Device device) {
+                                               const Collectives& collectives, c10::Device device,
+                                               const std::shared_ptr<const PairMemory>&) {
   return make_contrastive_task(settings, make_dual_encoder(settings, start, device), collectives, device);
 }
 
 std::unique_ptr<TrainingTask> make_protoclip(const TaskSettings& settings, const StartingWeights& start,
-                                             const Collectives& collectives, c10::Device device) {
+                                             const Collectives& collectives, c10::Device device,
+                                             const std::shared_ptr<const PairMemory>&) {
   DualEncoder model = make_dual_encoder(settings, start, device);
   ProjectionHeads heads(settings.protoclip, settings.model.embed_dim, settings.seed);
   heads.to(device);
@@ -74,20 +77,38 @@ std::unique_ptr<TrainingTask> make_protoclip(const TaskSettings& settings, const
                                          std::move(heads), options, collectives, device);
 }
 
+std::unique_ptr<TrainingTask> make_reco(const TaskSettings& settings, const StartingWeights& start,
+                                        const Collectives& collectives, c10::Device device,
+                                        const std::shared_ptr<const PairMemory>& memory) {
+  const LossConfig& loss = settings.loss;
+  const RecoTaskOptions options{
+      .config = settings.reco,
+      .logit_scale_bounds = bounds_of(settings),
+      .fixed_inv_tau = loss.learn_inv_tau ? std::nullopt : std::optional(loss.inv_tau),
+      .seed = settings.seed,
+      .precision = settings.precision};
+  return std::make_unique<RecoTask>(make_dual_encoder(settings, start, device),
+                                    ContrastiveObjective(loss, settings.retrieval, device), memory, options,
+                                    collectives, device);
+}
+
 using MakeTask = std::unique_ptr<TrainingTask> (*)(const TaskSettings& settings, const StartingWeights& start,
-                                                   const Collectives& collectives, c10::Device device);
+                                                   const Collectives& collectives, c10::Device device,
+                                                   const std::shared_ptr<const PairMemory>& memory);
 
 // One row per kind.
-constexpr std::array<std::pair<TaskKind, MakeTask>, 2> kTasks = {
-    {{TaskKind::contrastive, make_contrastive}, {TaskKind::protoclip, make_protoclip}}};
+constexpr std::array<std::pair<TaskKind, MakeTask>, 3> kTasks = {{{TaskKind::contrastive, make_contrastive},
+                                                                  {TaskKind::protoclip, make_protoclip},
+                                                                  {TaskKind::reco, make_reco}}};
 static_assert(kTasks.size() == EnumNames<TaskKind>::names.size());
 
 }  // namespace
 
 std::unique_ptr<TrainingTask> make_task(const TaskSettings& settings, const StartingWeights& start,
-                                        const Collectives& collectives, c10::Device device) {
+                                        const Collectives& collectives, c10::Device device,
+                                        std::shared_ptr<const PairMemory> memory) {
   for (const auto& [kind, make] : kTasks) {
-    if (kind == settings.task.kind) return make(settings, start, collectives, device);
+    if (kind == settings.task.kind) return make(settings, start, collectives, device, memory);
   }
   CLOOB_CHECK(false, "no factory for task kind '{}'", enum_name(settings.task.kind));
   return nullptr;

@@ -370,7 +370,7 @@ EpisodeFeatures ProtoClipTask::extract(const EpochData& data, const TeacherFeatu
   ExtractedRows rows;
   const Purpose transform =
       options_.config.extraction == ExtractionTransform::training ? Purpose::training : Purpose::evaluation;
-  data.for_each_batch(transform, [&](const Batch& batch) {
+  data.for_each_batch(PassOver::epoch, transform, [&](const Batch& batch) {
     if (batch.size() == 0) return;
     const Autocast autocast(device_.type(), options_.precision);
     const at::Tensor image_BD = encode_images(batch.images_BCHW).second;

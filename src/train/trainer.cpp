@@ -20,6 +20,7 @@
 #include "cloob/device/device.h"
 #include "cloob/optim/schedule.h"
 #include "cloob/run/import_model.h"
+#include "cloob/run/open_memory.h"
 #include "cloob/train/stop_signal.h"
 #include "train/activity.h"
 #include "train/batch_feed.h"
@@ -76,11 +77,12 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
       tokenizer_(make_tokenizer(config.text)),
       tokenizer_model_(tokenizer_model_of(config.text)),
       feed_(std::make_unique<BatchFeed>(make_train_loader(config, tokenizer_, collectives), device_)),
+      memory_(config.task.kind == TaskKind::reco ? open_memory(config) : nullptr),
       task_(with_weights_of_rank_0(
           task ? std::move(task)
                : make_task(task_settings(config),
                            start.resumed ? StartingWeights() : read_starting_weights(config), collectives,
-                           device_),
+                           device_, memory_),
           collectives)),
       train_step_(config, *task_, collectives, device_),
       suite_(make_run_suite(config)),
@@ -92,6 +94,7 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
   } else {
     seed_random_numbers(/*step=*/0);
   }
+  if (memory_) require_memory_of(*memory_, task_->weights(), config, /*has_tokenizer=*/true);
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
                                             total_steps(config.train, position()));
   lr_schedule_ = lr_schedule(config, schedule_->total_steps(), state_.step, feed_->loader());
@@ -302,14 +305,18 @@ EpochReport Trainer::begin_epoch(std::int64_t epoch, const Collectives& collecti
   const auto check_stop = [&] {
     if (collectives.max(StopSignal::received()) != 0) throw EpochStopped();
   };
-  const auto for_each_batch = [&](Purpose transform, const std::function<void(const Batch&)>& visit) {
+  const auto for_each_batch = [&](PassOver samples, Purpose transform,
+                                  const std::function<void(const Batch&)>& visit) {
     const std::unique_ptr<Loader> pass =
-        make_extra_pass(config_, tokenizer_, loader, transform, collectives_);
-    pass->seek(epoch * pass->places_per_epoch());
+        make_extra_pass(config_, tokenizer_, loader, samples, transform, collectives_);
+    if (samples == PassOver::epoch) pass->seek(epoch * pass->places_per_epoch());
     const std::int64_t num_batches = pass->batches_per_epoch();
     for (std::int64_t done = 0; done < num_batches; ++done) {
       visit(pass->next());
-      if (log_) log_->show({.label = "episode", .step = done + 1, .num_steps = num_batches});
+      if (log_)
+        log_->show({.label = samples == PassOver::epoch ? "episode" : "samples",
+                    .step = done + 1,
+                    .num_steps = num_batches});
       check_stop();
     }
   };
@@ -323,7 +330,7 @@ EpochReport Trainer::begin_epoch(std::int64_t epoch, const Collectives& collecti
 }
 
 void Trainer::step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer) {
-  if (state_.step == 0 && delivered.batch.size() > 0 && log_) {
+  if (state_.step == 0 && delivered.batch.size() > 0 && log_ && task_->reads_samples()) {
     Batch shown = delivered.batch;
     shown.images_BCHW = delivered.images_on_host;
     log_->write_contact_sheet(shown);

@@ -102,12 +102,14 @@ LoaderOptions options_of(const RunConfig& config, const Collectives& collectives
 // Of the training data; a task may divide it into episodes.
 SampleOrder order_of_run(const RunConfig& config, const Source& source, const LoaderOptions& options) {
   SampleOrder order = order_of(source, options);
-  if (config.task.kind != TaskKind::protoclip) return order;
+  if (config.task.kind == TaskKind::contrastive) return order;
   if (source.is_stream()) {
     throw_user_error(
-        "task.kind protoclip reads the samples of an episode twice, but streams can only be read from front to back: use "
-        "files for data.train");
+        "task.kind {} reads samples before they are trained on, but streams can only be read from front to back: use files "
+        "for data.train",
+        enum_name(config.task.kind));
   }
+  if (config.task.kind != TaskKind::protoclip) return order;
   const std::int64_t samples = config.protoclip.samples_of_episode(order.size());
   const std::int64_t batch = config.train.global_batch_size;
   if (samples < batch) {
@@ -150,23 +152,26 @@ std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
   LoaderOptions options = options_of(config, collectives);
   options.stop_requested = [] { return StopSignal::received() != 0; };
   SampleOrder order = order_of_run(config, *source, options);
+  const bool reads_samples = config.task.kind != TaskKind::reco;  // it has encoded all of them before
   auto loader = std::make_unique<Loader>(
-      std::move(source), make_preprocess(config, Purpose::training, tokenizer), std::move(order), options);
+      std::move(source), reads_samples ? make_preprocess(config, Purpose::training, tokenizer) : Preprocess{},
+      std::move(order), options);
   warn_of_short_batches(*loader, config.train.global_batch_size);
   return loader;
 }
 
 std::unique_ptr<Loader> make_extra_pass(const RunConfig& config,
                                         const std::shared_ptr<const Tokenizer>& tokenizer,
-                                        const Loader& loader, Purpose transform,
+                                        const Loader& loader, PassOver samples, Purpose transform,
                                         const Collectives& collectives) {
   constexpr std::uint64_t kExtraPass = 1;
   LoaderOptions options = options_of(config, collectives);
   options.seed = mix_bits({options.seed, kExtraPass});
   options.last_batch = LastBatch::wrap;
   options.logs_faults = false;
-  return std::make_unique<Loader>(loader.source(), make_preprocess(config, transform, tokenizer),
-                                  loader.order(), options);
+  return std::make_unique<Loader>(
+      loader.source(), make_preprocess(config, transform, tokenizer),
+      samples == PassOver::epoch ? loader.order() : SampleOrder(loader.source()->size()), options);
 }
 
 void require_same_data(const Loader& loader, const Collectives& collectives) {

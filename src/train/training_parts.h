@@ -19,11 +19,12 @@ std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
                                           const std::shared_ptr<const Tokenizer>& tokenizer,
                                           const Collectives& collectives);
 
-/// A loader of one more pass over each epoch of `loader`, which has every sample of the epoch: the last batch is filled up with
-/// its first ones. Augmentation and choice of captions draw other random numbers than in `loader`. `transform`: of images.
+/// A loader of one more pass over each epoch of `loader`, or over all samples in the order in which they are stored. It has every
+/// one of these samples: the last batch is filled up with the first ones. Augmentation and choice of captions draw other random
+/// numbers than in `loader`. `transform`: of images.
 std::unique_ptr<Loader> make_extra_pass(const RunConfig& config,
                                         const std::shared_ptr<const Tokenizer>& tokenizer,
-                                        const Loader& loader, Purpose transform,
+                                        const Loader& loader, PassOver samples, Purpose transform,
                                         const Collectives& collectives);
 
 /// Reads the weights that `train.initial_weights` names, if it is set. Throws UserError.

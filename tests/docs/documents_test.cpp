@@ -148,7 +148,7 @@ const Help& help_of(const std::string& command) {
       section = line;
     } else if (section == "Subcommands:") {
       help.subcommands.insert(shell_words(line).front());
-    } else if (section == "Options:" && line.starts_with("  -")) {
+    } else if (line.starts_with("  -")) {
       const Words words = shell_words(line.substr(0, line.find("  ", 2)));
       for (const std::string& name : split(words.front(), ',')) help.options.insert(name);
       if (words.back() == "REQUIRED") help.required.insert(words.front());

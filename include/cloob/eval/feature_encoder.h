@@ -34,6 +34,7 @@ struct EncodeOptions {
   /// At most this many images, evenly spaced over the source; unset: all.
   std::optional<std::int64_t> max_samples = std::nullopt;
   FeatureStages more_stages = {};  ///< of images, besides unit features
+  bool texts_are_prompts = false;  ///< see FeatureModel::encode_prompts
   /// Called after every batch, with the progress of all ranks together.
   std::function<void(const Progress& progress)> report = {};
   /// Polled after every batch: if it returns true on any rank, all of them throw EvaluationStopped.
@@ -85,7 +86,7 @@ class FeatureEncoder {
   FeatureModel& model() const { return model_; }
 
  private:
-  at::Tensor encode_batch_of_texts(std::span<const std::string> texts, Precision precision) const;
+  at::Tensor encode_batch_of_texts(std::span<const std::string> texts, const EncodeOptions& options) const;
 
   FeatureModel& model_;
   ImageConfig image_;

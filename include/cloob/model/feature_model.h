@@ -32,6 +32,12 @@ class FeatureModel {
   /// L2-normalized rows.
   virtual at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) = 0;
 
+  /// The same for prompts, whose mean over the templates of a class `refine_classes` gets: unit rows (C, D), and returns such.
+  virtual at::Tensor encode_prompts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) {
+    return encode_text(tokens_BL, end_positions_B);
+  }
+  virtual at::Tensor refine_classes(const at::Tensor& classes_CD) { return classes_CD; }
+
   /// The loss of paired rows of features, at least `min_pairs` of them, and what the model knows besides: the same for
   /// every call. Anything with a warm-up in training counts fully.
   virtual PairMeasures measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) = 0;

@@ -13,6 +13,20 @@
 
 namespace cloob {
 
+/// Settings of the section `reco` that replace those of the run. A model that was not trained with a memory is refined with
+/// the mean of what it retrieves.
+struct RefinementOptions {
+  std::optional<std::string> memory = std::nullopt;  ///< without one, such a model is not refined
+  std::optional<std::int64_t> k = std::nullopt;
+  std::optional<RelativeModality> search = std::nullopt;
+  std::optional<RelativeModality> fuse = std::nullopt;
+  std::optional<RefinedSides> refine = std::nullopt;
+  std::optional<PromptRefinement> refine_prompts = std::nullopt;
+  std::optional<double> mean_weight = std::nullopt;
+
+  bool are_set() const { return memory || k || search || fuse || refine || refine_prompts || mean_weight; }
+};
+
 /// A model loaded from a file or folder, with the settings that it was trained with.
 struct LoadedModel {
   RunConfig config;  ///< of the run; for a plain weights file, defaults with the inferred architecture
@@ -21,7 +35,11 @@ struct LoadedModel {
   bool knows_objective = true;  ///< a plain weights file does not say what it was trained with
   bool has_tokenizer = true;    ///< false: a weights file whose tokenizer is another file, see ImportedModel
 
-  FeatureModel& features() const { return task->feature_model(); }
+  std::unique_ptr<FeatureModel> refined = nullptr;  ///< of a model that was not trained with a memory
+
+  FeatureModel& features() const { return refined ? *refined : task->feature_model(); }
+  /// Whether features depend on a memory.
+  bool is_refined() const { return refined != nullptr || config.task.kind == TaskKind::reco; }
 };
 
 /// Loads a checkpoint folder, the newest checkpoint of a run folder, or a weights file of cloob, open_clip,
@@ -30,7 +48,7 @@ struct LoadedModel {
 /// specifies its own, and a different one is an error. `collectives` must outlive the model. Throws
 /// UserError.
 LoadedModel load_model(const std::string& path, const Collectives& collectives, c10::Device device,
-                       std::optional<Activation> activation);
+                       std::optional<Activation> activation, const RefinementOptions& refinement = {});
 
 /// Throws UserError if the model's loss needs task state (such as a learned beta) that was not loaded.
 void require_task_state(const LoadedModel& loaded);

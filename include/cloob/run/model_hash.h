@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "cloob/base/named_tensors.h"
 #include "cloob/run/load_model.h"
+#include "cloob/run/run_config.h"
 
 namespace cloob {
 
@@ -11,5 +13,7 @@ namespace cloob {
 /// uses, and where files lie, does not count: it is the same for a checkpoint and what was exported of it, unless the export lacks
 /// its tokenizer. Features of models with different hashes cannot be compared. Throws UserError.
 std::string model_hash(const LoadedModel& loaded);
+/// The same of the towers' weights and the settings that belong to them.
+std::string model_hash(const NamedTensors& weights, const RunConfig& config, bool has_tokenizer);
 
 }  // namespace cloob

@@ -25,6 +25,7 @@
 #include "cloob/retrieval/retrieval_config.h"
 #include "cloob/task/make_task.h"
 #include "cloob/task/protoclip_config.h"
+#include "cloob/task/reco_config.h"
 #include "cloob/text/text_config.h"
 
 namespace cloob {
@@ -123,6 +124,7 @@ struct RunConfig {
   Reference reference = Reference::open_clip;
   TaskConfig task;
   ProtoClipConfig protoclip;
+  RecoConfig reco;
   ModelConfig model;
   DataConfig data;
   ImageConfig image;
@@ -155,6 +157,7 @@ struct RunConfig {
             "has a learning rate of zero."),
         field("task", &RunConfig::task, "The training task."),
         field("protoclip", &RunConfig::protoclip, "Prototypes and episodes of task.kind protoclip."),
+        field("reco", &RunConfig::reco, "The memory and the fusion of task.kind reco."),
         field("model", &RunConfig::model, "The two towers."),
         field("data", &RunConfig::data, "The training and validation data."),
         field("image", &RunConfig::image, "Preprocessing and augmentation of images."),

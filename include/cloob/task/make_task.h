@@ -11,11 +11,13 @@
 #include "cloob/base/named_tensors.h"
 #include "cloob/device/autocast.h"
 #include "cloob/model/model_config.h"
+#include "cloob/model/pair_memory.h"
 #include "cloob/objective/objective_config.h"
 #include "cloob/optim/optim_config.h"
 #include "cloob/optim/reference.h"
 #include "cloob/retrieval/retrieval_config.h"
 #include "cloob/task/protoclip_config.h"
+#include "cloob/task/reco_config.h"
 #include "cloob/task/task_config.h"
 #include "cloob/task/training_task.h"
 
@@ -31,6 +33,7 @@ struct StartingWeights {
 struct TaskSettings {
   TaskConfig task;
   ProtoClipConfig protoclip;
+  RecoConfig reco;
   ModelConfig model;
   LossConfig loss;
   RetrievalConfig retrieval;
@@ -45,8 +48,9 @@ struct TaskSettings {
 
 /// Creates the task that `task.kind` names, with its model on `device`. A fixed inverse temperature is always
 /// `loss.inv_tau`; a learned one starts from `start` if that has weights. `collectives` must outlive the
-/// task. Throws UserError.
+/// task. `memory`: of the model, for a task that retrieves from one. Throws UserError.
 std::unique_ptr<TrainingTask> make_task(const TaskSettings& settings, const StartingWeights& start,
-                                        const Collectives& collectives, c10::Device device);
+                                        const Collectives& collectives, c10::Device device,
+                                        std::shared_ptr<const PairMemory> memory = nullptr);
 
 }  // namespace cloob

@@ -10,12 +10,12 @@
 namespace cloob {
 
 /// What is trained.
-enum class TaskKind { contrastive, protoclip };
+enum class TaskKind { contrastive, protoclip, reco };
 
 template <>
 struct EnumNames<TaskKind> {
-  static constexpr std::array<std::pair<std::string_view, TaskKind>, 2> names = {
-      {{"contrastive", TaskKind::contrastive}, {"protoclip", TaskKind::protoclip}}};
+  static constexpr std::array<std::pair<std::string_view, TaskKind>, 3> names = {
+      {{"contrastive", TaskKind::contrastive}, {"protoclip", TaskKind::protoclip}, {"reco", TaskKind::reco}}};
 };
 
 /// Section `task`.
@@ -28,7 +28,8 @@ struct TaskConfig {
         "What is trained. contrastive: two towers, whose features are pulled together within a pair "
         "and pushed apart between pairs; loss.kind and retrieval.kind select CLIP, CLOOB, "
         "SigLIP or one of the objectives in between. protoclip: that and a contrast of samples with the clusters of an "
-        "episode (section protoclip)."));
+        "episode (section protoclip). reco: a fusion of the features of frozen towers with pairs from a memory (section "
+        "reco)."));
   }
 };
 static_assert(lists_every_member<TaskConfig>);

@@ -55,6 +55,9 @@ struct LossOutput {
   NamedScalars terms = {};  ///< this rank's parts, like the loss; their sums are logged as train/NAME
 };
 
+/// What an extra pass over the data visits.
+enum class PassOver { epoch, all_samples };
+
 /// The epoch about to start: its samples and their order. A task may read them itself, before they are trained on.
 struct EpochData {
   std::int64_t epoch = 0;       ///< of the order
@@ -64,10 +67,12 @@ struct EpochData {
   /// For what the task does together with the other ranks before the epoch; another object than that of the steps, so that
   /// all learn of the failure of one.
   const Collectives& collectives;
-  /// Passes over this rank's part of the epoch's samples, in batches, with the transform of images and the choice of
-  /// captions of training, but other random numbers, or with the transform of evaluation. A sample may be in two batches. A
-  /// collective operation.
-  std::function<void(Purpose transform, const std::function<void(const Batch& batch)>& visit)> for_each_batch;
+  /// Passes over this rank's part of some samples, in batches, with the transform of images and the choice of captions of
+  /// training, but other random numbers, or with the transform of evaluation. A sample may be in two batches. A collective
+  /// operation.
+  std::function<void(PassOver samples, Purpose transform,
+                     const std::function<void(const Batch& batch)>& visit)>
+      for_each_batch;
   /// Throws on all ranks if one was asked to stop: then the epoch begins again when the run resumes. A collective operation.
   std::function<void()> check_stop;
 };
@@ -106,6 +111,8 @@ class TrainingTask {
   /// for clamping parameters.
   virtual void after_update() {}
 
+  /// Whether `encode` needs images and texts. If not, batches of training have neither, and say only which samples they are of.
+  virtual bool reads_samples() const { return true; }
   /// Whether `encode` needs the images of a batch on the host.
   virtual bool reads_images_on_host() const { return false; }
   /// The batch with all inputs on the device and with few distinct shapes, so that the work on it, which must

@@ -25,6 +25,8 @@
 
 namespace cloob {
 
+class Memory;
+
 class BatchFeed;
 class RunLog;
 class RunSchedule;
@@ -109,6 +111,7 @@ class Trainer {
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string tokenizer_model_;  ///< the file's bytes, for checkpoints; empty with CLIP's tokenizer
   std::unique_ptr<BatchFeed> feed_;
+  std::shared_ptr<const Memory> memory_;  ///< that the task retrieves from, or null
   std::unique_ptr<TrainingTask> task_;
   TrainStep train_step_;
   EvaluationSuite suite_;

@@ -124,6 +124,7 @@ void Prefetcher::work() {
 }
 
 void Prefetcher::read_ahead(const Slot& slot) const {
+  if (!preprocess_.reads_samples()) return;
   for (const PlannedRow& row : slot.plan.rows) source_.read_ahead(slot.plan.order->at(row.place).index);
 }
 
@@ -140,6 +141,7 @@ void Prefetcher::fill_row(Slot& slot, std::size_t row) const {
 }
 
 void Prefetcher::write_row(Slot& slot, std::size_t row) const {
+  if (!preprocess_.reads_samples()) return;
   const OrderedSample ordered = slot.rows[row].sample;
   RawSample sample = reader_->read(slot.plan.first_number + static_cast<std::int64_t>(row), ordered.index);
   slot.rows[row].key = std::move(sample.key);

@@ -59,7 +59,7 @@ struct ProtoClipFixture {
                               .order = order,
                               .collectives = collectives,
                               .for_each_batch =
-                                  [&](Purpose, const std::function<void(const Batch&)>& visit) {
+                                  [&](PassOver, Purpose, const std::function<void(const Batch&)>& visit) {
                                     visit(cut(all, first, end));
                                     if (first < end) visit(cut(all, first, first + 1));
                                   },

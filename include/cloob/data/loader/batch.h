@@ -10,7 +10,8 @@ namespace cloob {
 
 /// Collated samples, ready for the towers. Row r of every member belongs to the same sample.
 struct Batch {
-  at::Tensor images_BCHW;      ///< float32, normalized; the usable samples only
+  at::Tensor
+      images_BCHW;  ///< float32, normalized; the usable samples only; (B, 3, 0, 0) if samples are not read
   at::Tensor tokens_BL;        ///< int64, padded to the longest of the batch; undefined in an image-only pass
   at::Tensor end_positions_B;  ///< int64, where each text is pooled; undefined in an image-only pass
   std::int64_t epoch = 0;

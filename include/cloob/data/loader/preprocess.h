@@ -15,7 +15,7 @@
 
 namespace cloob {
 
-/// Both functions are pure and thread-safe.
+/// Both functions are pure and thread-safe. Without either, samples are not read: batches say only which they are.
 struct Preprocess {
   std::int64_t image_size = 0;
   /// Turns an encoded image into 3 x image_size x image_size floats (CHW). Throws BadSample.
@@ -25,6 +25,8 @@ struct Preprocess {
   std::function<EncodedText(std::string_view caption)> text;
   std::int64_t context_length = 0;
   std::int64_t pad_id = 0;
+
+  bool reads_samples() const { return image != nullptr || text != nullptr; }
 };
 
 /// Decoding and the image transform of training or evaluation, without text.

@@ -1,0 +1,263 @@
+#include "cloob/task/reco_task.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/diff.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/record_function.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cloob/base/error.h"
+#include "cloob/base/full_precision.h"
+#include "cloob/base/log.h"
+#include "cloob/base/prefixed_tensors.h"
+#include "cloob/base/random.h"
+#include "cloob/base/text.h"
+#include "cloob/base/timer.h"
+#include "cloob/device/streams.h"
+#include "cloob/model/weights.h"
+#include "task/refined_model.h"
+#include "task/refiner.h"
+
+namespace cloob {
+namespace {
+
+const std::string kPrefix = "reco.";
+const std::string kLogitScaleName = "logit_scale";
+const std::string kObjectivePrefix = "objective.";
+
+DualEncoder frozen(DualEncoder model) {
+  for (at::Tensor& parameter : model->parameters()) parameter.set_requires_grad(false);
+  model->eval();
+  return model;
+}
+
+Initializer fusion_initializer(std::uint64_t seed) {
+  constexpr std::uint64_t kFusion = 3;  // others than the numbers of towers and projection heads
+  return Initializer::random(mix_bits({seed, kFusion}));
+}
+
+std::shared_ptr<Refiner> make_refiner(const RecoTaskOptions& options, std::int64_t dims,
+                                      std::shared_ptr<const PairMemory> memory, c10::Device device) {
+  Initializer initializer = fusion_initializer(options.seed);
+  auto refiner = std::make_shared<Refiner>(options.config, dims, std::move(memory), initializer);
+  refiner->to(device);
+  return refiner;
+}
+
+// The rows of the features that were kept of each index of the source.
+at::Tensor first_rows_of(const at::Tensor& indices_m) {
+  const auto [sorted_m, rows_m] = indices_m.sort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
+  if (sorted_m.numel() == 0) return rows_m;
+  const at::Tensor is_first_m = at::cat({at::full({1}, true, at::kBool), at::diff(sorted_m).ne(0)});
+  return rows_m.masked_select(is_first_m);
+}
+
+}  // namespace
+
+/// Shapes: n usable samples, S samples of the source, K neighbors, D features; all on the CPU.
+struct RecoTask::TrainingFeatures {
+  at::Tensor row_of_index_S;  ///< int64; -1 for unusable samples
+  at::Tensor image_nD, text_nD;
+  at::Tensor image_rows_nK, text_rows_nK;  ///< of the memory, see Refiner::nearest
+
+  struct Rows {
+    at::Tensor image_BD, text_BD, image_rows_BK, text_rows_BK;
+  };
+  at::Tensor rows_of(const Batch& batch) const {
+    return row_of_index_S.index_select(0, at::tensor(batch.indices, at::kLong));
+  }
+};
+
+RecoTask::RecoTask(DualEncoder model, ContrastiveObjective objective,
+                   std::shared_ptr<const PairMemory> memory, const RecoTaskOptions& options,
+                   const Collectives& collectives, c10::Device device)
+    : model_(frozen(std::move(model))),
+      objective_(std::move(objective)),
+      options_(options),
+      collectives_(collectives),
+      device_(device),
+      refiner_(make_refiner(options, model_->config().embed_dim, std::move(memory), device)),
+      logit_scale_((options.fixed_inv_tau
+                        ? at::full_like(model_->logit_scale().detach(), std::log(*options.fixed_inv_tau))
+                        : model_->logit_scale().detach().clone())
+                       .requires_grad_(!options.fixed_inv_tau)),
+      towers_(model_, objective_, device),
+      refined_(std::make_unique<RefinedModel>(towers_, refiner_)) {}
+
+RecoTask::~RecoTask() = default;
+
+TrainedParameters RecoTask::parameters() const {
+  TrainedParameters parameters = model_->trained_parameters();
+  for (const auto& [name, tensor] : objective_.parameters())
+    parameters.emplace(name, TrainedParameter{.tensor = tensor, .is_exempt_from_decay = true});
+  for (const auto& [name, parameter] : refiner_->parameters()) parameters.emplace(kPrefix + name, parameter);
+  parameters.emplace(kPrefix + kLogitScaleName,
+                     TrainedParameter{.tensor = logit_scale_, .is_exempt_from_decay = true});
+  return parameters;
+}
+
+bool RecoTask::has_begun(std::int64_t /*epoch*/) const { return training_ != nullptr; }
+
+EpochReport RecoTask::begin_epoch(const EpochData& data) {
+  if (training_ != nullptr) return {};
+  const at::NoGradGuard no_grad;
+  const Timer timer;
+  std::vector<at::Tensor> indices, images, texts, image_rows, text_rows;
+  double seconds_retrieve = 0;
+  data.for_each_batch(PassOver::all_samples, Purpose::evaluation, [&](const Batch& batch) {
+    if (batch.size() == 0) return;
+    const auto [image_BD, text_BD] = [&] {
+      const Autocast autocast(device_.type(), options_.precision);
+      return std::pair(towers_.encode_image(copy_to_device(batch.images_BCHW, device_), {}).unit_BD,
+                       towers_.encode_text(batch.tokens_BL, batch.end_positions_B));
+    }();
+    const LeftOutPairs left_out{.keys = batch.keys,
+                                .image_QD = image_BD.to(at::kCPU, at::kFloat),
+                                .text_QD = text_BD.to(at::kCPU, at::kFloat),
+                                .similarity = options_.config.exclude_similarity};
+    const Timer retrieval;
+    image_rows.push_back(refiner_->nearest(Modality::image, image_BD, &left_out));
+    text_rows.push_back(refiner_->nearest(Modality::text, text_BD, &left_out));
+    seconds_retrieve += retrieval.seconds();
+    indices.push_back(at::tensor(batch.indices, at::kLong));
+    images.push_back(image_BD.to(at::kCPU));
+    texts.push_back(text_BD.to(at::kCPU));
+  });
+  const std::int64_t k = image_rows.empty() ? 0 : image_rows.front().size(1);
+  const auto all = [&](std::vector<at::Tensor>& parts, const at::Tensor& none) {
+    const at::Tensor own = parts.empty() ? none : at::cat(parts);
+    parts.clear();
+    return data.collectives.gather_rows(own.to(device_)).rows_ND.to(at::kCPU);
+  };
+  const auto columns = static_cast<std::int64_t>(data.collectives.max(static_cast<double>(k)));
+  const at::Tensor no_rows = at::empty({0, columns}, at::kLong);
+  const at::Tensor no_features = at::empty({0, model_->config().embed_dim}, logit_scale_.scalar_type());
+  const at::Tensor indices_m = all(indices, at::empty({0}, at::kLong)), first_n = first_rows_of(indices_m);
+  auto training = std::make_unique<TrainingFeatures>();
+  const at::Tensor usable_n = indices_m.index_select(0, first_n);
+  training->row_of_index_S = at::full({data.source->size()}, -1, at::kLong);
+  training->row_of_index_S.index_copy_(0, usable_n, at::arange(usable_n.numel(), at::kLong));
+  const auto keep = [&](std::vector<at::Tensor>& parts, const at::Tensor& none) {
+    return all(parts, none).index_select(0, first_n);
+  };
+  training->image_nD = keep(images, no_features);
+  training->text_nD = keep(texts, no_features);
+  training->image_rows_nK = keep(image_rows, no_rows);
+  training->text_rows_nK = keep(text_rows, no_rows);
+  training_ = std::move(training);
+  return {.metrics = {{"reco/samples", static_cast<double>(usable_n.numel())},
+                      {"reco/seconds_encode", timer.seconds() - seconds_retrieve},
+                      {"reco/seconds_retrieve", seconds_retrieve}}};
+}
+
+// Unusable samples have rows of zeros, which the loss leaves out.
+RowOutputs RecoTask::encode(const Batch& batch, RowRange rows, EncodePass pass) {
+  CLOOB_CHECK(training_ != nullptr, "no epoch has begun");
+  const at::Tensor own_B = training_->rows_of(batch).narrow(0, rows.first, rows.count).clamp_min(0);
+  const bool has_any = training_->image_nD.size(0) > 0;
+  RowOutputs outputs;
+  std::vector<RowOutput> frozen_outputs;
+  const auto add = [&](Modality modality, const at::Tensor& features_nD, const at::Tensor& neighbors_nK) {
+    const at::Tensor chosen_B = has_any ? own_B : own_B.narrow(0, 0, 0);
+    const at::Tensor features_BD = copy_to_device(features_nD.index_select(0, chosen_B), device_);
+    // A rank without samples has a gradient as well, so that its backward pass makes the same collective calls.
+    outputs.push_back({chosen_B.numel() > 0
+                           ? refiner_->fuse(modality, features_BD, neighbors_nK.index_select(0, chosen_B))
+                           : features_BD.clone().requires_grad_(c10::GradMode::is_enabled()),
+                       true});
+    frozen_outputs.push_back({pass == EncodePass::first ? features_BD : at::Tensor(), false});
+  };
+  RECORD_USER_SCOPE("fuse");
+  add(Modality::image, training_->image_nD, training_->image_rows_nK);
+  add(Modality::text, training_->text_nD, training_->text_rows_nK);
+  outputs.insert(outputs.end(), frozen_outputs.begin(), frozen_outputs.end());
+  return outputs;
+}
+
+LossOutput RecoTask::loss(const RowOutputs& outputs, const Batch& batch, std::int64_t step) const {
+  RECORD_USER_SCOPE("objective");
+  const at::Tensor rows_B = training_->rows_of(batch);
+  const at::Tensor is_usable_B = rows_B.ge(0);
+  const at::Tensor usable_n = is_usable_B.nonzero().squeeze(1).to(device_);
+  const bool are_all_usable = usable_n.numel() == rows_B.numel();
+  const auto usable = [&](std::size_t output) {
+    const at::Tensor& rows = outputs[output].rows;
+    return are_all_usable ? rows : rows.index_select(0, usable_n);
+  };
+  const at::Tensor refined_image = usable(0), refined_text = usable(1), image = usable(2), text = usable(3);
+  const double fraction = objective_.retrieved_fraction_at(step);
+  const at::Tensor inv_tau = this->inv_tau();
+  const auto compare = [&](const at::Tensor& image_BD, const at::Tensor& text_BD) {
+    return objective_.evaluate(image_BD, text_BD, inv_tau, collectives_, fraction);
+  };
+  const at::Tensor both = compare(refined_image, refined_text), image_only = compare(refined_image, text),
+                   text_only = compare(image, refined_text);
+  return {.loss = both + image_only + text_only,
+          .terms = {{"loss_refined", both.detach()},
+                    {"loss_refined_image", image_only.detach()},
+                    {"loss_refined_text", text_only.detach()}}};
+}
+
+// Has no effect if the update was skipped on the device: the scale was within its bounds before.
+void RecoTask::after_update() {
+  if (logit_scale_.requires_grad()) clamp_logit_scale(logit_scale_, options_.logit_scale_bounds);
+}
+
+Batch RecoTask::to_static_shape(const Batch&) const {
+  throw_user_error("train.cuda_graph is not available with task.kind reco: set it to false");
+}
+
+NamedScalars RecoTask::scalars() const {
+  NamedScalars scalars = {{"logit_scale", inv_tau().detach()}};
+  if (!objective_.parameters().empty()) scalars.emplace_back("beta", objective_.beta().detach());
+  return scalars;
+}
+
+std::optional<double> RecoTask::chance_loss(std::int64_t num_samples) const {
+  constexpr double kTerms = 3;
+  return kTerms * objective_.chance_loss(num_samples, inv_tau().item<double>());
+}
+
+NamedTensors RecoTask::weights() const { return weights_of(model_); }
+
+NamedTensors RecoTask::own_tensors() const {
+  NamedTensors tensors = refiner_->weights();
+  tensors.emplace(kLogitScaleName, logit_scale_.detach());
+  return tensors;
+}
+
+NamedTensors RecoTask::state() const {
+  NamedTensors state;
+  add_with_prefix(state, kObjectivePrefix, objective_.parameters());
+  add_with_prefix(state, kPrefix, own_tensors());
+  return state;
+}
+
+void RecoTask::load(const NamedTensors& weights, const NamedTensors& state) {
+  NamedTensors own = with_prefix_removed(state, kPrefix);
+  const auto scale = own.find(kLogitScaleName);
+  if (scale == own.end() || scale->second.numel() != 1) {
+    throw_user_error(
+        "the checkpoint has no fusion: it was not written by task.kind reco; start from its weights (train.initial_weights)");
+  }
+  load_weights(model_, weights, "the checkpoint");
+  const at::NoGradGuard no_grad;
+  if (!options_.fixed_inv_tau) logit_scale_.detach().copy_(scale->second.reshape(logit_scale_.sizes()));
+  own.erase(scale);
+  refiner_->load(own);
+  objective_.load_state(with_prefix_removed(state, kObjectivePrefix));
+}
+
+FeatureModel& RecoTask::feature_model() { return *refined_; }
+
+}  // namespace cloob

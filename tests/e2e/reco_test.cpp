@@ -1,0 +1,126 @@
+// A memory, a run that is refined with it, and evaluations, as a user runs them.
+
+#include <ATen/ops/equal.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cloob/base/files.h"
+#include "cloob/base/text.h"
+#include "e2e/fixture.h"
+#include "e2e/program.h"
+#include "support/support.h"
+
+namespace cloob::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using Words = std::vector<std::string>;
+using Json = nlohmann::json;
+
+ProgramResult run(const Words& arguments) { return run_cloob(tiny_project(), arguments); }
+
+void expect_success(const Words& arguments) {
+  const ProgramResult result = run(arguments);
+  ASSERT_EQ(result.exit_status, 0) << result.errors;
+}
+
+void expect_error(const Words& arguments, const Words& parts) {
+  const ProgramResult result = run(arguments);
+  EXPECT_EQ(result.exit_status, 2) << result.output << result.errors;
+  for (const std::string& part : parts) EXPECT_THAT(result.errors, HasSubstr(part));
+}
+
+Words reco_arguments(const std::string& run_dir, const Words& more = {}) {
+  Words words = {"--task.kind", "reco", "--reco.memory", "memory", "--train.initial_weights", "clip"};
+  words.insert(words.end(), more.begin(), more.end());
+  return train_arguments(run_dir, words);
+}
+
+double accuracy(const Words& arguments) {
+  Words words = {"eval", "zero-shot"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  words.insert(words.end(), {"--data", "data/held_out", "--json", "-"});
+  const ProgramResult result = run(words);
+  EXPECT_EQ(result.exit_status, 0) << result.errors;
+  return Json::parse(result.output).at("acc1").get<double>();
+}
+
+class Reco : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    expect_success(train_arguments("clip", {"--objective", "clip"}));
+    expect_success({"index", "clip", "--images", "data/train/*.tar", "--texts", "--out", "memory"});
+    expect_success(reco_arguments("refined", {"--checkpoint.keep_last", "10"}));
+  }
+};
+
+TEST_F(Reco, TrainsWithoutChangingTheTowers) {
+  const NamedTensors before = final_tensors(tiny_project() / "clip");
+  const NamedTensors after = final_tensors(tiny_project() / "refined");
+  std::int64_t compared = 0, fusions = 0;
+  for (const auto& [name, tensor] : after) {
+    if (name.starts_with("weights.safetensors:")) {
+      EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
+      ++compared;
+    }
+    fusions += name.find("reco.image_fusion.") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_GT(compared, 20);
+  EXPECT_GT(fusions, 10);
+}
+
+TEST_F(Reco, MetricsSayWhatIsCompared) {
+  const std::string metrics = read_file(tiny_project() / "refined" / "metrics.jsonl");
+  for (const char* name : {"train/loss_refined\"", "train/loss_refined_image", "train/loss_refined_text",
+                           "reco/samples", "reco/seconds_retrieve"})
+    EXPECT_THAT(metrics, HasSubstr(name));
+}
+
+TEST_F(Reco, ResumesToTheSameWeights) {
+  expect_success(reco_arguments("half", {"--resume", "refined/checkpoints/step_00000006"}));
+  const NamedTensors whole = final_tensors(tiny_project() / "refined");
+  const NamedTensors resumed = final_tensors(tiny_project() / "half");
+  ASSERT_EQ(resumed.size(), whole.size());
+  for (const auto& [name, tensor] : whole) {
+    if (name.find("fusion") == std::string::npos) continue;
+    EXPECT_TRUE(at::equal(resumed.at(name), tensor)) << name;
+  }
+}
+
+TEST_F(Reco, EvaluatesRefinedOrNot) {
+  const double plain = accuracy({"clip"});
+  EXPECT_EQ(accuracy({"refined", "--refine", "none"}), plain);
+  for (const char* refine : {"both", "images", "texts"}) accuracy({"refined", "--refine", refine});
+  accuracy({"clip", "--memory", "memory", "--memory-k", "3", "--refine-prompts", "mean"});
+  EXPECT_EQ(accuracy({"clip", "--memory", "memory", "--mean-weight", "0"}), plain);
+}
+
+TEST_F(Reco, SearchesARefinedQuery) {
+  const ProgramResult result =
+      run({"search", "memory", "a red circle", "--top", "5", "--memory", "memory", "--json", "-"});
+  ASSERT_EQ(result.exit_status, 0) << result.errors;
+  const Json results = Json::parse(result.output).at("results");
+  ASSERT_EQ(results.size(), 5U);
+  EXPECT_TRUE(results[0].contains("key") && results[0].contains("score") && results[0].contains("caption"));
+}
+
+TEST_F(Reco, RefusesWhatDoesNotFit) {
+  expect_error(train_arguments("x", {"--task.kind", "reco"}),
+               {"reco.memory is not set", "cloob memory build"});
+  expect_error(train_arguments("x", {"--task.kind", "reco", "--reco.memory", "memory"}),
+               {"this model is another one"});
+  expect_error(reco_arguments("x", {"--reco.memory", "nothing"}), {"nothing"});
+  expect_error(reco_arguments("x", {"--loss.kind", "sigmoid", "--retrieval.kind", "none"}),
+               {"loss.kind sigmoid is not available"});
+  expect_error({"index", "refined", "--images", "data/train/*.tar", "--out", "y"}, {"refined with a memory"});
+  expect_error({"eval", "zero-shot", "clip", "--data", "data/held_out", "--refine", "both"}, {"--memory"});
+  expect_success({"index", "clip", "--images", "data/train/*.tar", "--out", "images"});
+  expect_error({"eval", "zero-shot", "refined", "--data", "data/held_out", "--memory", "images"},
+               {"images only"});
+}
+
+}  // namespace
+}  // namespace cloob::testing
