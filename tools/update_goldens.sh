@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Regenerates tests/golden by running the reference implementations. Usage: tools/update_goldens.sh [library...]
 # The Python packages are installed into .venv, unless PYTHON names an interpreter that has them.
-# The repositories of the authors of CLOOB, SLIP and ProtoCLIP are cloned into .deps/references, unless REFERENCES names a folder
-# that has them as `cloob`, `hopfield-layers`, `SLIP` and `protoclip`. They are only run: none of their code is copied into this
+# The repositories of the authors of CLOOB, SLIP, ProtoCLIP and OVEN are cloned into .deps/references, unless REFERENCES names a folder
+# that has them as `cloob`, `hopfield-layers`, `SLIP`, `protoclip` and `oven_eval`. They are only run: none of their code is copied into this
 # repository.
 set -euo pipefail
 REFERENCES=${REFERENCES:+$(realpath "$REFERENCES")}
@@ -18,6 +18,7 @@ if [ -z "$REFERENCES" ]; then
   clone ml-jku hopfield-layers f56f929c95b77a070ae675ea4f56b6d54d36e730
   clone facebookresearch SLIP c6faf5d03cbfa7d529d210779f859cd3dddec09a
   clone megvii-research protoclip fde193381369380bd6ffe278d644d85717e01a80
+  clone edchengg oven_eval e92f2aac61e2cc9e2040e151cab0a1379aa4f92b
 fi
 
 if [ -z "${PYTHON:-}" ]; then
@@ -32,6 +33,7 @@ for script in tools/goldens/make_*.py; do
     echo "$script" >&2
     path=$REFERENCES/cloob/src:$REFERENCES/hopfield-layers
     [ "$library" != slip ] || path=$REFERENCES/SLIP  # alone: its modules have names like utils and datasets
+    [ "$library" != fine_grained ] || path=$REFERENCES/oven_eval
     [[ $library != protoclip* ]] || path=$REFERENCES/protoclip/src  # alone: its modules are named open_clip and training
     PYTHONPATH=$path "$PYTHON" "$script"
   fi

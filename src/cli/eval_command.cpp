@@ -118,6 +118,7 @@ struct ZeroShotArguments {
   std::string split = "test";
   std::string class_names;
   std::string templates;
+  std::string seen;
   std::string json;
   std::vector<std::string> settings;  // --data.max_bad_share VALUE ...
   std::string agreement;              // of the ranks
@@ -137,7 +138,8 @@ std::vector<NamedPath> sets_of(const ZeroShotArguments& arguments) {
 }
 
 void require_output_of(const ZeroShotArguments& arguments, const std::vector<NamedPath>& sets) {
-  std::vector<std::string> inputs = {arguments.model.checkpoint, arguments.class_names, arguments.templates};
+  std::vector<std::string> inputs = {arguments.model.checkpoint, arguments.class_names, arguments.templates,
+                                     arguments.seen};
   for (const NamedPath& set : sets)
     inputs.insert(inputs.end(), {set.path + "/*.txt", set.path + "/*.json", set.path + "/*/*"});
   require_output(arguments.json, OutputKind::json, inputs);
@@ -153,6 +155,7 @@ OpenedSet open_set(const NamedPath& set, const ZeroShotArguments& arguments, std
   const auto source = open_labeled_source(set.path, arguments.split, threads);
   ZeroShotPrompts prompts =
       zero_shot_prompts(*source, if_set(arguments.class_names), if_set(arguments.templates));
+  if (!arguments.seen.empty()) set_seen_classes(prompts, arguments.seen);
   log_info("eval", "{}: {}", set.name, describe(prompts));
   return {set.name, source, std::move(prompts)};
 }
@@ -167,6 +170,7 @@ nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened,
   json["class_names_from"] = set.prompts.names_from;
   json["class_names"] = set.prompts.class_names;
   if (!set.prompts.class_folders.empty()) json["class_folders"] = set.prompts.class_folders;
+  if (!set.prompts.seen_from.empty()) json["seen_from"] = set.prompts.seen_from;
   json["templates_from"] = set.prompts.templates_from;
   json["templates"] = set.prompts.templates;
   return json;
@@ -260,16 +264,22 @@ void add_eval_commands(CLI::App& app, Action& action, Ranks& ranks) {
   add_model_arguments(*zero_shot, classes->model);
   add_refinement_options(*zero_shot, classes->model);
   zero_shot
-      ->add_option(
-          "--data", classes->data,
-          "Folders with one subfolder of images per class, or clip-benchmark folders, as PATH or NAME=PATH")
+      ->add_option("--data", classes->data,
+                   "Folders with one subfolder of images per class, clip-benchmark folders, CUB_200_2011 or "
+                   "stanford_cars, as PATH or NAME=PATH")
       ->required();
-  zero_shot->add_option("--split", classes->split, "Split of a clip-benchmark folder")->capture_default_str();
+  zero_shot->add_option("--split", classes->split, "Split of a folder that has splits")
+      ->capture_default_str();
   zero_shot->add_option(
       "--classnames", classes->class_names,
       "File with one name per line, JSON file, or name of a clip-benchmark data set such as imagenet1k");
   zero_shot->add_option("--templates", classes->templates,
                         "Prompt templates with {c}, given like the class names");
+  zero_shot->add_option(
+      "--seen", classes->seen,
+      "Names of the classes that training had, given like the class names: measures the accuracy "
+      "of these, of the others, and the harmonic mean (default: seen_names.txt of the data, if there "
+      "is one)");
   add_json_option(*zero_shot, classes->json);
   zero_shot->allow_extras();
   zero_shot->footer(

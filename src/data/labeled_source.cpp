@@ -17,6 +17,7 @@
 #include "cloob/data/image_files.h"
 #include "cloob/data/image_suffixes.h"
 #include "cloob/data/source_names.h"
+#include "data/published_sets.h"
 #include "data/tar/shard_reader.h"
 
 namespace cloob {
@@ -89,6 +90,7 @@ class FolderSource final : public LabeledSource {
   const std::vector<std::string>& class_folders() const override { return class_folders_; }
   std::optional<fs::path> names_file() const override { return if_exists(root_ / "classnames.txt"); }
   std::optional<fs::path> templates_file() const override { return if_exists(root_ / "templates.txt"); }
+  std::optional<fs::path> seen_names_file() const override { return if_exists(root_ / "seen_names.txt"); }
 
  private:
   struct File {
@@ -246,7 +248,15 @@ std::vector<fs::path> numbered_shards(const fs::path& folder) {
   return shards;
 }
 
+bool is_published_set(const fs::path& root) { return find_published_layout(root).has_value(); }
+
+bool lists_splits(const fs::path& root) {
+  const auto layout = find_published_layout(root);
+  return layout && layout->kind == PublishedLayout::Kind::cub;
+}
+
 fs::path images_of_split(const fs::path& root, const std::string& split) {
+  if (const auto layout = find_published_layout(root)) return images_of_published(*layout, split);
   std::error_code ignored;
   return fs::exists(root / split / "nshards.txt", ignored) ? root / split : root;
 }
@@ -263,6 +273,8 @@ std::shared_ptr<const LabeledSource> open_labeled_source(const fs::path& root, c
     }
     throw_user_error("'{}' is not a folder", root.string());
   }
+  if (const auto layout = find_published_layout(root)) return open_published_set(*layout, split);
+  reject_part_of_published(root);
   if (images_of_split(root, split) != root) {
     return std::make_shared<ClipBenchmarkSource>(root, split, resolve_threads(threads));
   }

@@ -69,7 +69,9 @@ ZeroShotMetrics evaluate_zero_shot(const FeatureEncoder& encoder,
     meter.add_images(batch.features.unit_BD, classifier_KD, labels);
   });
   meter.add_other_ranks(collectives);
-  return meter.metrics();
+  ZeroShotMetrics metrics = meter.metrics();
+  if (!prompts.is_seen.empty()) metrics.seen_unseen = meter.seen_unseen(prompts.is_seen);
+  return metrics;
 }
 
 }  // namespace cloob

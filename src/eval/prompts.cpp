@@ -194,17 +194,38 @@ void require_valid_template(const Entry& entry) {
 
 }  // namespace
 
+namespace {
+
+constexpr const char* kDefaultTemplate = "a photo of a {c}.";
+
+// Of a data set with a layout of its own: the prompts of clip-benchmark, or those that CLIP's authors have for birds.
+void set_published_templates(ZeroShotPrompts& prompts, const std::string& set) {
+  if (set == "cub") {
+    prompts.templates_from = "CLIP's prompt for birds";
+    prompts.templates = {"a photo of a {c}, a type of bird."};
+  } else {
+    prompts.templates_from = set;
+    prompts.templates = load_templates(set);
+  }
+}
+
+}  // namespace
+
 ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::optional<std::string>& class_names,
                                   const std::optional<std::string>& templates) {
   const std::vector<std::string>& folders = source.class_folders();
   const auto names_file = source.names_file();
-  const bool uses_imagenet = !class_names && !names_file && are_wordnet_ids(folders);
+  const auto published = source.published_set();
+  const bool uses_imagenet = !class_names && !names_file && !published && are_wordnet_ids(folders);
   ZeroShotPrompts prompts;
   prompts.class_folders = folders;
   if (class_names || names_file) {
     prompts.names_from = class_names ? *class_names : names_file->string();
     prompts.class_names = load_class_names(prompts.names_from);
     match_to_folders(prompts);
+  } else if (published) {
+    prompts.names_from = published->names_from;
+    prompts.class_names = published->class_names;
   } else if (uses_imagenet) {
     prompts.names_from = "the WordNet ids of ImageNet";
     prompts.class_names = imagenet_names(folders);
@@ -215,11 +236,32 @@ ZeroShotPrompts zero_shot_prompts(const LabeledSource& source, const std::option
   if (const auto file = source.templates_file(); templates || file || uses_imagenet) {
     prompts.templates_from = templates ? *templates : file ? file->string() : kImageNet;
     prompts.templates = load_templates(prompts.templates_from);
+  } else if (published) {
+    set_published_templates(prompts, published->name);
   } else {
     prompts.templates_from = "the default";
-    prompts.templates = {"a photo of a {c}."};
+    prompts.templates = {kDefaultTemplate};
   }
+  if (const auto file = source.seen_names_file()) set_seen_classes(prompts, file->string());
   return prompts;
+}
+
+void set_seen_classes(ZeroShotPrompts& prompts, const std::string& file) {
+  const std::vector<std::string> seen = load_class_names(file);
+  prompts.seen_from = file;
+  prompts.is_seen.assign(prompts.class_names.size(), false);
+  for (const std::string& name : seen) {
+    bool found = false;
+    for (std::size_t label = 0; label < prompts.class_names.size(); ++label) {
+      if (prompts.class_names[label] == name) prompts.is_seen[label] = found = true;
+    }
+    if (!found)
+      throw_user_error(
+          "'{}' has the name '{}', which no class has{}: it lists those of the classes that training had",
+          file, name, suggestion(name, prompts.class_names));
+  }
+  if (std::ranges::find(prompts.is_seen, false) == prompts.is_seen.end())
+    throw_user_error("'{}' has the names of all classes: then none is unseen", file);
 }
 
 std::string describe(const ZeroShotPrompts& prompts) {

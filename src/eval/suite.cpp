@@ -74,7 +74,11 @@ class ZeroShotEvaluation final : public Evaluation {
   ZeroShotEvaluation(std::shared_ptr<const LabeledSource> source, ZeroShotPrompts prompts)
       : source_(std::move(source)), prompts_(std::move(prompts)) {}
 
-  std::vector<std::string> metric_names() const override { return names_of(named(ZeroShotMetrics{})); }
+  std::vector<std::string> metric_names() const override {
+    ZeroShotMetrics metrics;
+    if (!prompts_.is_seen.empty()) metrics.seen_unseen.emplace();
+    return names_of(named(metrics));
+  }
   NamedNumbers run(const FeatureEncoder& encoder, const EncodeOptions& options,
                    const Collectives& collectives) const override {
     return named(evaluate_zero_shot(encoder, source_, prompts_, options, collectives));

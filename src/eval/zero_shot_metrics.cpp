@@ -93,16 +93,45 @@ ZeroShotMetrics ZeroShotMeter::metrics() const {
           .num_samples = num_samples};
 }
 
+SeenUnseenMetrics ZeroShotMeter::seen_unseen(const std::vector<bool>& is_seen) const {
+  CLOOB_CHECK(is_seen.size() == classes_.size(), "{} classes are seen or not, of {}", is_seen.size(),
+              classes_.size());
+  SeenUnseenMetrics metrics;
+  std::int64_t num_correct_seen = 0, num_correct_unseen = 0;
+  for (std::size_t label = 0; label < classes_.size(); ++label) {
+    const Counts& counts = classes_[label];
+    (is_seen[label] ? metrics.num_seen : metrics.num_unseen) += counts.num_samples;
+    (is_seen[label] ? num_correct_seen : num_correct_unseen) += counts.num_correct;
+  }
+  const auto fraction = [](std::int64_t part, std::int64_t whole) {
+    return whole == 0 ? std::numeric_limits<double>::quiet_NaN()
+                      : static_cast<double>(part) / static_cast<double>(whole);
+  };
+  const double seen = metrics.acc1_seen = fraction(num_correct_seen, metrics.num_seen);
+  const double unseen = metrics.acc1_unseen = fraction(num_correct_unseen, metrics.num_unseen);
+  metrics.harmonic_mean =
+      seen == 0 || unseen == 0 ? 0 * (seen + unseen) : 2 * seen * unseen / (seen + unseen);
+  return metrics;
+}
+
 at::Tensor zero_shot_classifier(const at::Tensor& prompt_features_KTD) {
   const OutsideAutocast full_precision;
   return unit_rows(unit_rows(prompt_features_KTD).mean(1));
 }
 
 NamedNumbers named_numbers(const ZeroShotMetrics& metrics) {
-  return {{"acc1", metrics.acc1},
-          {"acc5", metrics.acc5.value_or(std::numeric_limits<double>::quiet_NaN())},
-          {"mean_per_class_recall", metrics.mean_per_class_recall},
-          {"num_samples", static_cast<double>(metrics.num_samples)}};
+  NamedNumbers numbers = {{"acc1", metrics.acc1},
+                          {"acc5", metrics.acc5.value_or(std::numeric_limits<double>::quiet_NaN())},
+                          {"mean_per_class_recall", metrics.mean_per_class_recall},
+                          {"num_samples", static_cast<double>(metrics.num_samples)}};
+  if (const auto& split = metrics.seen_unseen) {
+    numbers.insert(numbers.end(), {{"acc1_seen", split->acc1_seen},
+                                   {"acc1_unseen", split->acc1_unseen},
+                                   {"acc1_harmonic_mean", split->harmonic_mean},
+                                   {"num_seen", static_cast<double>(split->num_seen)},
+                                   {"num_unseen", static_cast<double>(split->num_unseen)}});
+  }
+  return numbers;
 }
 
 }  // namespace cloob

@@ -36,11 +36,12 @@ void write_text(const fs::path& path, std::string_view text) {
 
 using Render = std::function<ShapeSample(std::int64_t index)>;
 
-void write_shard(const fs::path& path, const Render& render, std::int64_t first, std::int64_t last) {
+void write_shard(const fs::path& path, const std::string& prefix, const Render& render, std::int64_t first,
+                 std::int64_t last) {
   TarWriter writer(path);
   for (std::int64_t index = first; index < last; ++index) {
     const ShapeSample sample = render(index);
-    const std::string key = fmt::format("{:09}", index);
+    const std::string key = fmt::format("{}{:09}", prefix, index);
     writer.add(key + ".png", encode_png(sample.image));
     writer.add(key + ".txt", sample.captions.at(0));
     writer.add(key + ".json", nlohmann::json{{"captions", sample.captions}}.dump());
@@ -48,12 +49,12 @@ void write_shard(const fs::path& path, const Render& render, std::int64_t first,
   writer.finish();
 }
 
-void write_shards(const fs::path& folder, const Render& render, std::int64_t count, std::int64_t per_shard,
-                  std::int64_t threads) {
+void write_shards(const fs::path& folder, const std::string& prefix, const Render& render, std::int64_t count,
+                  std::int64_t per_shard, std::int64_t threads) {
   if (count == 0) return;
   make_directories(folder);
   parallel_for(at::ceil_div(count, per_shard), threads, [&](std::int64_t shard) {
-    write_shard(folder / fmt::format("{:05}.tar", shard), render, shard * per_shard,
+    write_shard(folder / fmt::format("{:05}.tar", shard), prefix, render, shard * per_shard,
                 std::min(count, (shard + 1) * per_shard));
   });
 }
@@ -103,7 +104,7 @@ void write_probe_images(const fs::path& folder, const ShapesConfig& config, Shap
 
 using Entities = std::vector<RareEntity>;
 
-// Pairs of all entities in turn.
+// Pairs of all entities in turn. Pairs of different folders have different keys: by its key a pair is recognised in a memory.
 void write_rare_shards(const fs::path& folder, const ShapesConfig& config, RareSplit split,
                        const Entities& entities, std::int64_t num_each, std::int64_t per_shard,
                        std::int64_t threads) {
@@ -112,7 +113,7 @@ void write_rare_shards(const fs::path& folder, const ShapesConfig& config, RareS
     const RareEntity& entity = entities[static_cast<std::size_t>(index % num_entities)];
     return render_rare_sample(config, split, entity, index / num_entities);
   };
-  write_shards(folder, render, num_entities * num_each, per_shard, threads);
+  write_shards(folder, folder.filename().string() + "_", render, num_entities * num_each, per_shard, threads);
 }
 
 std::string lines_of_names(const Entities& entities) {
@@ -149,7 +150,6 @@ void write_rare(const fs::path& folder, const ShapesConfig& config, const Shapes
   }
   make_directories(folder);
   write_text(folder / "entities.tsv", table);
-  write_text(folder / "seen_names.txt", lines_of_names(seen));
   const RareShapesSize& rare = size.rare;
   const auto write_pairs = [&](const char* name, RareSplit split, const Entities& entities,
                                std::int64_t num_each) {
@@ -159,6 +159,7 @@ void write_rare(const fs::path& folder, const ShapesConfig& config, const Shapes
   write_pairs("train", RareSplit::train, seen, rare.num_train);
   write_pairs("validation", RareSplit::validation, seen, rare.num_test);
   write_rare_classes(folder / "test" / "all", config, all, rare.num_test, threads);
+  write_text(folder / "test" / "all" / "seen_names.txt", lines_of_names(seen));
   write_rare_classes(folder / "test" / "seen", config, seen, rare.num_test, threads);
   write_rare_classes(folder / "test" / "unseen", config, unseen, rare.num_test, threads);
 }
@@ -167,7 +168,7 @@ void write_all(const fs::path& folder, const ShapesConfig& config, const ShapesD
                std::int64_t threads) {
   const auto write_pairs = [&](const char* name, ShapesSplit split, std::int64_t count) {
     const Render render = [&](std::int64_t index) { return render_shape_sample(config, split, index); };
-    write_shards(folder / name, render, count, size.samples_per_shard, threads);
+    write_shards(folder / name, "", render, count, size.samples_per_shard, threads);
   };
   write_pairs("train", ShapesSplit::train, size.num_train);
   write_pairs("validation", ShapesSplit::validation, size.num_validation);

@@ -80,6 +80,9 @@ constexpr Suffix kSuffixes[] = {
     {"knn_acc1", "k-NN, top-1 accuracy", probe},
     {"acc1", "zero-shot, top-1 accuracy", zero_shot},
     {"acc5", "zero-shot, top-5 accuracy", zero_shot},
+    {"acc1_seen", "zero-shot, top-1 accuracy of seen classes", zero_shot},
+    {"acc1_unseen", "zero-shot, top-1 accuracy of unseen classes", zero_shot},
+    {"acc1_harmonic_mean", "zero-shot, harmonic mean of seen and unseen accuracy", zero_shot},
     {"mean_per_class_recall", "zero-shot, mean recall of classes", zero_shot},
 };
 

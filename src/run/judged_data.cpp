@@ -43,7 +43,8 @@ std::optional<std::string_view> measure_of(std::string_view metric, const std::s
 }  // namespace
 
 std::vector<std::string> judged_data(const RunConfig& config, const std::string& metric) {
-  constexpr std::array<std::string_view, 3> kZeroShot = {"acc1", "acc5", "mean_per_class_recall"};
+  constexpr std::array<std::string_view, 6> kZeroShot = {"acc1",      "acc5",        "mean_per_class_recall",
+                                                         "acc1_seen", "acc1_unseen", "acc1_harmonic_mean"};
   for (const std::string& text : config.eval.zero_shot) {
     const NamedPath set = named_path(text);
     const auto measure = measure_of(metric, set.name);

@@ -12,12 +12,21 @@
 
 namespace cloob {
 
+/// Of images whose class occurred in training ("seen") and of the others, each classified among all classes, as in OVEN: the
+/// accuracy of a model that knows only what it has seen has a harmonic mean of 0. Fractions, 0 to 1; NaN without images.
+struct SeenUnseenMetrics {
+  double acc1_seen = 0, acc1_unseen = 0;
+  double harmonic_mean = 0;
+  std::int64_t num_seen = 0, num_unseen = 0;  ///< images
+};
+
 /// Fractions, 0 to 1.
 struct ZeroShotMetrics {
   double acc1 = 0;
   std::optional<double> acc5;        ///< Nullopt with fewer than 5 classes.
   double mean_per_class_recall = 0;  ///< Over the classes that occur in the labels.
   std::int64_t num_samples = 0;
+  std::optional<SeenUnseenMetrics> seen_unseen = std::nullopt;  ///< Nullopt if it is not asked for.
 };
 
 /// How one image was classified.
@@ -46,6 +55,8 @@ class ZeroShotMeter {
 
   /// Throws UserError if nothing was added.
   ZeroShotMetrics metrics() const;
+  /// `is_seen` is by class.
+  SeenUnseenMetrics seen_unseen(const std::vector<bool>& is_seen) const;
 
  private:
   struct Counts {
@@ -62,7 +73,8 @@ class ZeroShotMeter {
 at::Tensor zero_shot_classifier(const at::Tensor& prompt_features_KTD);
 
 /// {"acc1", ...}, {"acc5", ...}, {"mean_per_class_recall", ...}, {"num_samples", ...}; a missing acc5 is NaN,
-/// which is null in JSON.
+/// which is null in JSON. With `seen_unseen` also {"acc1_seen", ...}, {"acc1_unseen", ...}, {"acc1_harmonic_mean", ...},
+/// {"num_seen", ...}, {"num_unseen", ...}.
 NamedNumbers named_numbers(const ZeroShotMetrics& metrics);
 
 }  // namespace cloob

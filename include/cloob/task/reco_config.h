@@ -99,8 +99,9 @@ struct RecoConfig {
         field(
             "exclude_similarity", &C::exclude_similarity,
             "In training a pair does not retrieve itself (the same key), nor pairs whose image has at least this cosine "
-            "similarity with its image or whose text has with its text: they would tell the answer.",
-            Range{0.0, 1.0}),
+            "similarity with its image or whose text has with its text: they would tell the answer. Above 1: all but itself, "
+            "for a memory that shares no images with the training data.",
+            Range{0.0, 2.0}),
         field("refine", &C::refine, "Which features are refined when the model is evaluated."),
         field("refine_prompts", &C::refine_prompts,
               "Whether each prompt of a class is refined, or only the mean of them."));

@@ -74,7 +74,8 @@ std::vector<std::int64_t> match_classes(const std::vector<std::string>& train,
 bool are_same_images(const fs::path& root, const std::string& split, const fs::path& other_root,
                      const std::string& other_split) {
   std::error_code ignored;
-  return fs::equivalent(images_of_split(root, split), images_of_split(other_root, other_split), ignored);
+  return fs::equivalent(images_of_split(root, split), images_of_split(other_root, other_split), ignored) &&
+         (split == other_split || !lists_splits(root));
 }
 
 std::vector<LabeledPart> encode_labeled(const FeatureEncoder& encoder,

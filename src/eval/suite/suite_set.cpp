@@ -84,7 +84,7 @@ struct SplitSetting {
 // A folder may have a folder of classes for each split, or shards of each, or neither if no split is asked for.
 std::string folder_of_classes(const std::string& root, const SplitSetting& setting) {
   const fs::path folder = fs::path(root) / setting.value.value_or(setting.usual);
-  if (is_there(folder / "nshards.txt")) return root;
+  if (is_there(folder / "nshards.txt") || is_published_set(root)) return root;
   if (is_split(folder)) return folder.string();
   const std::vector<std::string> splits = splits_of(root);
   if (!setting.value && splits.empty()) return root;

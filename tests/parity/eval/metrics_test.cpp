@@ -82,5 +82,24 @@ TEST(ZeroShotClassifier, EqualsClipBenchmarks) {
                         tensor_of(test_case.at("expected")), 0, 1e-12);
 }
 
+// OVEN's program rounds the accuracies to hundredths of a percent.
+TEST(SeenUnseenParity, EqualsTheEvaluationOfOven) {
+  for (const Json& test_case : Json::parse(read_file(testing::golden_path("fine_grained/oven.json")))) {
+    const auto num_classes = test_case["num_classes"].get<std::int64_t>();
+    const auto labels = test_case["labels"].get<std::vector<std::int64_t>>();
+    const auto predictions = test_case["predictions"].get<std::vector<std::int64_t>>();
+    std::vector<bool> is_seen(static_cast<std::size_t>(num_classes));
+    for (const std::size_t label : test_case["seen"]) is_seen[label] = true;
+    ZeroShotMeter meter(num_classes);
+    meter.add(at::eye(num_classes).index_select(0, at::tensor(predictions)), labels);
+    const SeenUnseenMetrics metrics = meter.seen_unseen(is_seen);
+    const Json& expected = test_case["percent"];
+    EXPECT_NEAR(100 * metrics.acc1_seen, expected["seen"].get<double>(), 5.01e-3) << test_case["name"];
+    EXPECT_NEAR(100 * metrics.acc1_unseen, expected["unseen"].get<double>(), 5.01e-3) << test_case["name"];
+    EXPECT_NEAR(100 * metrics.harmonic_mean, expected["harmonic_mean"].get<double>(), 1e-2)
+        << test_case["name"];
+  }
+}
+
 }  // namespace
 }  // namespace cloob

@@ -201,6 +201,14 @@ TEST(AreSameImages, ComparesFoldersByWhateverPathAndSplitsOfShards) {
   EXPECT_TRUE(are_same("shards", "link", "train"));
 }
 
+TEST(AreSameImages, TellsTheSplitsOfAListApart) {
+  const testing::TempDir folder;
+  testing::write_text(folder / "train_test_split.txt", "1 0");
+  std::filesystem::create_directory(folder / "images");
+  EXPECT_FALSE(are_same_images(folder.path(), "train", folder.path(), "test"));
+  EXPECT_TRUE(are_same_images(folder.path(), "test", folder.path(), "test"));
+}
+
 TEST(ClassPlaces, CountRowsOfAClassOverAllRanks) {
   const std::vector<LabeledPart> all = {{at::eye(3, kDim), {2, 0, 2}}, {at::eye(2, kDim), {2, 0}}};
   run_ranks(2, [&](const Collectives& collectives) {

@@ -165,5 +165,42 @@ TEST_F(ZeroShotPromptsTest, TakeNamesAndPromptsOfImageNetForItsWordNetIds) {
   testing::expect_user_error([&] { prompts(); }, {"'n00000001'", "none of ImageNet's 1,000", "in a file"});
 }
 
+TEST_F(ZeroShotPromptsTest, SayWhichClassesWereSeen) {
+  add_classes({"cat", "dog", "fox"});
+  EXPECT_TRUE(prompts().is_seen.empty());
+  const std::string of_data = file("data/seen_names.txt", "fox\n");
+  EXPECT_EQ(prompts().is_seen, (std::vector<bool>{false, false, true}));
+  EXPECT_EQ(prompts().seen_from, of_data);
+  ZeroShotPrompts made = prompts();
+  set_seen_classes(made, file("seen.txt", "dog\ncat\n"));
+  EXPECT_EQ(made.is_seen, (std::vector<bool>{true, true, false}));
+  testing::expect_user_error([&] { set_seen_classes(made, file("seen.txt", "cat\nfix\n")); },
+                             {"seen.txt' has the name 'fix', which no class has, did you mean 'fox'?"});
+  testing::expect_user_error([&] { set_seen_classes(made, file("seen.txt", "cat\ndog\nfox\n")); },
+                             {"the names of all classes: then none is unseen"});
+}
+
+// The layouts are tested with the sources.
+TEST_F(ZeroShotPromptsTest, OfPublishedSetsAreTheirNamesAndTemplates) {
+  std::filesystem::create_directories(folder_ / "data/images");
+  file("data/classes.txt", "1 001.Black_footed_Albatross\n2 002.Blue_Jay\n");
+  file("data/images.txt", "1 001.Black_footed_Albatross/a.jpg\n");
+  file("data/image_class_labels.txt", "1 1\n");
+  file("data/train_test_split.txt", "1 0\n");
+  const ZeroShotPrompts birds = prompts();
+  EXPECT_THAT(birds.class_names, ElementsAre("Black footed Albatross", "Blue Jay"));
+  EXPECT_THAT(birds.templates, ElementsAre("a photo of a {c}, a type of bird."));
+  EXPECT_EQ(prompts(std::nullopt, "cars").templates.front(), "a photo of a {c}.");
+  std::filesystem::remove_all(folder_ / "data");
+  std::filesystem::copy(testing::golden_path("fine_grained/scipy/stanford_cars"), folder_ / "data",
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::create_directories(folder_ / "data/cars_test");
+  const ZeroShotPrompts cars = prompts();
+  EXPECT_THAT(cars.class_names, ElementsAre("AM General Hummer SUV 2000", "Acura RL Sedan 2012",
+                                            "Ram C/V Cargo Van Minivan 2012"));
+  EXPECT_EQ(cars.templates, load_templates("cars"));
+  EXPECT_EQ(cars.templates.size(), 8U);
+}
+
 }  // namespace
 }  // namespace cloob

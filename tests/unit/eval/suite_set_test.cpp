@@ -125,5 +125,20 @@ TEST(SuiteConfig, RefusesANumberOfShotsTwice) {
   EXPECT_EQ(read("[2, 1]").eval.shots.size(), 2U);
 }
 
+TEST(SuiteSet, OpensTheSplitsOfAPublishedSet) {
+  const TempDir root;
+  write_text(root / "cub/classes.txt", "1 001.A\n2 002.B\n");
+  write_text(root / "cub/images.txt", "1 001.A/1.jpg\n2 002.B/1.jpg\n3 001.A/2.jpg\n4 002.B/2.jpg\n");
+  write_text(root / "cub/image_class_labels.txt", "1 1\n2 2\n3 1\n4 2\n");
+  write_text(root / "cub/train_test_split.txt", "1 1\n2 1\n3 1\n4 0\n");
+  std::filesystem::create_directory(root / "cub/images");
+  const SuiteSet set = open(root, set_at("cub", {SuiteTask::zero_shot, SuiteTask::knn}));
+  EXPECT_EQ(set.source().size(), 1);
+  EXPECT_EQ(set.train->size(), 3);
+  EXPECT_EQ(open(root, split_of("cub", "train")).source().size(), 3);
+  expect_user_error([&] { open(root, split_of("cub", "val")); },
+                    {"has no split 'val': it has train and test"});
+}
+
 }  // namespace
 }  // namespace cloob

@@ -81,5 +81,41 @@ TEST(ZeroShotClassifier, AveragesDirectionsIgnoringNorms) {
   testing::expect_close(zero_shot_classifier(prompts), at::tensor({half, half}).reshape({1, 2}), 0, 1e-12);
 }
 
+TEST(SeenUnseen, AreApartAmongAllClasses) {
+  ZeroShotMeter meter(/*num_classes=*/3);
+  const at::Tensor scores = at::eye(3);
+  meter.add(scores, Labels{0, 1, 1});                                // of class 1, one right, one taken for 2
+  meter.add(scores.slice(0, 0, 1).expand({3, 3}), Labels{0, 0, 2});  // class 2 is taken for 0
+  const SeenUnseenMetrics metrics = meter.seen_unseen({true, false, false});
+  EXPECT_DOUBLE_EQ(metrics.acc1_seen, 1);
+  EXPECT_DOUBLE_EQ(metrics.acc1_unseen, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(metrics.harmonic_mean, 0.5);
+  EXPECT_EQ(metrics.num_seen, 3);
+  EXPECT_EQ(metrics.num_unseen, 3);
+  EXPECT_DOUBLE_EQ(meter.seen_unseen({false, false, true}).harmonic_mean, 0) << "class 2 is never right";
+}
+
+TEST(SeenUnseen, AreUnknownWithoutImages) {
+  ZeroShotMeter meter(/*num_classes=*/2);
+  meter.add(at::eye(2), Labels{0, 0});
+  const SeenUnseenMetrics metrics = meter.seen_unseen({true, false});
+  EXPECT_DOUBLE_EQ(metrics.acc1_seen, 0.5);
+  EXPECT_TRUE(std::isnan(metrics.acc1_unseen));
+  EXPECT_TRUE(std::isnan(metrics.harmonic_mean));
+}
+
+TEST(SeenUnseen, AreAmongTheNumbersIfAskedFor) {
+  ZeroShotMetrics metrics;
+  EXPECT_EQ(named_numbers(metrics).size(), 4U);
+  metrics.seen_unseen = {
+      .acc1_seen = 0.5, .acc1_unseen = 0.25, .harmonic_mean = 1.0 / 3, .num_seen = 4, .num_unseen = 8};
+  const NamedNumbers numbers = named_numbers(metrics);
+  EXPECT_EQ(NamedNumbers(numbers.begin() + 4, numbers.end()), (NamedNumbers{{"acc1_seen", 0.5},
+                                                                            {"acc1_unseen", 0.25},
+                                                                            {"acc1_harmonic_mean", 1.0 / 3},
+                                                                            {"num_seen", 4},
+                                                                            {"num_unseen", 8}}));
+}
+
 }  // namespace
 }  // namespace cloob

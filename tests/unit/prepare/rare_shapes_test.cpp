@@ -138,7 +138,7 @@ TEST(RareShapes, AreWrittenForMemoryTrainingAndTest) {
   EXPECT_EQ(images_by_name(rare / "test" / "all"), times(all, 4));
   EXPECT_EQ(images_by_name(rare / "test" / "seen"), times(seen, 4));
   EXPECT_EQ(images_by_name(rare / "test" / "unseen"), times(unseen, 4));
-  const auto seen_names = read_nonempty_lines(rare / "seen_names.txt");
+  const auto seen_names = read_nonempty_lines(rare / "test" / "all" / "seen_names.txt");
   EXPECT_EQ(std::set<std::string>(seen_names.begin(), seen_names.end()).size(), seen.size());
   for (const std::string& name : seen_names) EXPECT_TRUE(seen.contains(name)) << name;
   const auto table = read_nonempty_lines(rare / "entities.tsv");

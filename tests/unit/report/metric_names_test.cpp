@@ -22,6 +22,8 @@ TEST(MetricName, SaysWhatAMetricIsAndWhichValuesAreBetter) {
   EXPECT_EQ(metric_name("val/text_to_image_median_rank").better, Better::lower);
   EXPECT_EQ(metric_name("val/loss").better, Better::lower);
   EXPECT_EQ(metric_name("val/my_set_acc1").label, "my_set: zero-shot, top-1 accuracy");
+  EXPECT_EQ(metric_name("val/all_acc1_harmonic_mean").label,
+            "all: zero-shot, harmonic mean of seen and unseen accuracy");
   EXPECT_EQ(metric_name("val/cifar10_lp_acc1").label, "cifar10: linear probe, top-1 accuracy");
   EXPECT_EQ(metric_name("val/knn_acc1").group, MetricGroup::probe);
   EXPECT_EQ(metric_name("val/cifar10_clusters_ari").label,
