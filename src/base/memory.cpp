@@ -24,6 +24,8 @@ std::uint64_t proc_bytes(const char* path, std::string_view key) {
 
 std::uint64_t current_rss_bytes() { return proc_bytes("/proc/self/status", "VmRSS:"); }
 
+std::uint64_t current_anonymous_bytes() { return proc_bytes("/proc/self/status", "RssAnon:"); }
+
 std::uint64_t peak_rss_bytes() { return proc_bytes("/proc/self/status", "VmHWM:"); }
 
 std::uint64_t available_memory_bytes() { return proc_bytes("/proc/meminfo", "MemAvailable:"); }

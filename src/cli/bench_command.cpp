@@ -127,6 +127,7 @@ void add_bench_commands(CLI::App& app, Action& action, Ranks& ranks) {
   add_bench_saturation(*group, action);
   add_bench_recall(*group, action);
   add_bench_kmeans(*group, action);
+  add_bench_index(*group, action);
   add_bench_data(*group, action);
   add_bench_tokenize(*group, action);
   add_bench_inputs(*group, action);

@@ -22,6 +22,10 @@ void add_eval_clusters(CLI::App& group, Action& action, Ranks& ranks);
 void add_encode_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_index_command(CLI::App& app, Action& action, Ranks& ranks);
 void add_search_command(CLI::App& app, Action& action, Ranks& ranks);
+void add_memory_commands(CLI::App& app, Action& action, Ranks& ranks);
+/// Adds build and add to the group `memory`.
+void add_memory_build(CLI::App& group, Action& action, Ranks& ranks);
+void add_memory_dedup(CLI::App& group, Action& action, Ranks& ranks);
 void add_tokenize_command(CLI::App& app, Action& action);
 void add_tokenizer_commands(CLI::App& app, Action& action);
 void add_weights_commands(CLI::App& app, Action& action);
@@ -38,6 +42,7 @@ void add_bench_loss(CLI::App& group, Action& action);
 void add_bench_saturation(CLI::App& group, Action& action);
 void add_bench_recall(CLI::App& group, Action& action);
 void add_bench_kmeans(CLI::App& group, Action& action);
+void add_bench_index(CLI::App& group, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 /// `command_line` is kept in the file that is built.
 void add_teacher_commands(CLI::App& app, Action& action, const std::string& command_line);

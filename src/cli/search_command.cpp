@@ -137,6 +137,8 @@ std::int64_t find_entry(const SearchIndex& index, const std::string& entry) {
     throw_user_error("'{}' has no entry {}: its {} are numbered from 0 to {}", index.folder().string(),
                      *number, entries(index.size()), index.size() - 1);
   }
+  if (index.is_removed(*number))
+    throw_user_error("entry {} of '{}' was removed", *number, index.folder().string());
   return *number;
 }
 
@@ -180,7 +182,7 @@ Json to_json(const SearchIndex& index, const SearchArguments& arguments, Side si
                {"kind", enum_name(index.header().kind)},
                {"in", enum_name(side)},
                {"k", arguments.k},
-               {"num_entries", index.size()},
+               {"num_entries", index.alive()},
                {"num_results", answer.results.size()},
                {"results", Json::array()}};
   for (std::size_t i = 0; i < answer.results.size(); ++i)
@@ -206,7 +208,7 @@ void print_results(const SearchIndex& index, const SearchAnswer& answer) {
 
 std::string summary_of(const SearchIndex& index, const SearchAnswer& answer, Side side) {
   const std::int64_t shown = std::ssize(answer.results);
-  const std::string what = fmt::format("{} of {}, {} search among {}s", shown, entries(index.size()),
+  const std::string what = fmt::format("{} of {}, {} search among {}s", shown, entries(index.alive()),
                                        enum_name(index.header().kind), enum_name(side));
   return index.header().model ? fmt::format("{}. Model: {}.", what, describe(*index.header().model))
                               : what + ".";
@@ -283,8 +285,14 @@ void add_search_command(CLI::App& app, Action& action, Ranks& ranks) {
       ->check(CLI::Range(1, 1'000'000));
   command
       ->add_option("--probes", arguments->options.probes,
-                   "Lists of an ivf index to look into; default: as said in the index")
+                   "Lists of an ivf or ivfpq index to look into; default: as said in the index")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
+  command
+      ->add_option(
+          "--rerank", arguments->options.rerank,
+          "Entries of an ivfpq index whose features are compared after their codes; default: four for each result, at "
+          "least 200")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 36));
   command->add_option("--effort", arguments->effort, "Candidates that are kept in a search of an hnsw index")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));

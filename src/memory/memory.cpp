@@ -123,10 +123,10 @@ at::Tensor Memory::nearest(Modality searched, const at::Tensor& query_QD, std::i
 }
 
 at::Tensor Memory::features(Modality modality, const at::Tensor& rows) const {
-  const HalfRows all = index_.features(side_of(modality));
+  const FeatureRows all = index_.features(side_of(modality));
   // Only read: the pages are mapped so.
-  const at::Tensor all_ND = at::from_blob(const_cast<std::uint16_t*>(all.data), {all.count, all.dims},
-                                          at::TensorOptions(at::kHalf));
+  const at::Tensor all_ND = at::from_blob(const_cast<std::byte*>(all.data), {all.count, all.dims},
+                                          all.type == FeatureType::fp16 ? at::kHalf : at::kFloat);
   const at::Tensor flat_R = rows.reshape({-1});
   std::vector<std::int64_t> shape = rows.sizes().vec();
   shape.push_back(all.dims);

@@ -1,6 +1,7 @@
 #include "cloob/search/embeddings.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/where.h>
@@ -19,7 +20,7 @@
 #include "cloob/base/random.h"
 #include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
-#include "cloob/search/half_rows.h"
+#include "cloob/search/feature_rows.h"
 #include "search/line_reader.h"
 
 namespace cloob {
@@ -162,15 +163,23 @@ class PartReader {
     IndexRows rows;
     for (const auto& [side, matrix] : matrices_)
       rows.features_ND[side] = read_rows(matrix, part_.features.at(side), first, count, rescaled);
-    const std::vector<std::uint16_t> halves = to_half(rows.features_ND.begin()->second);
-    const std::size_t row_bytes = halves.size() / static_cast<std::size_t>(count) * sizeof(std::uint16_t);
+    const std::vector<std::byte> halves = to_bytes(rows.features_ND.begin()->second, FeatureType::fp16);
+    const std::size_t row_bytes = halves.size() / static_cast<std::size_t>(count);
     for (std::int64_t i = 0; i < count; ++i) {
       rows.entries.push_back(entry(first + i));
       const auto* const bytes =
           reinterpret_cast<const char*>(halves.data()) + static_cast<std::size_t>(i) * row_bytes;
       rows.content_hashes.push_back(hash_text({bytes, row_bytes}, 0));
     }
+    next_row_ = first + count;
     return rows;
+  }
+
+  // Passes over the lines of rows before it; rows have to be asked for in order.
+  IndexRows read_one(std::int64_t row) {
+    std::int64_t ignored = 0;
+    for (; lines_ && next_row_ < row; ++next_row_) lines_->next();
+    return read(row, 1, ignored);
   }
 
   void require_end() {
@@ -200,6 +209,7 @@ class PartReader {
   const EmbeddingsPart& part_;
   std::map<Side, NpyMatrix> matrices_;
   std::optional<LineReader> lines_;
+  std::int64_t next_row_ = 0;
 };
 
 }  // namespace
@@ -242,6 +252,27 @@ std::int64_t index_embeddings(const EmbeddingsFolder& embeddings, IndexWriter& w
   return rescaled;
 }
 
+IndexRows sample_of(const EmbeddingsFolder& embeddings, std::int64_t count) {
+  const std::int64_t wanted = std::min(count, embeddings.rows);
+  IndexRows sample;
+  std::map<Side, std::vector<at::Tensor>> features;
+  std::int64_t first_row = 0, taken = 0;
+  for (const EmbeddingsPart& part : embeddings.parts) {
+    PartReader reader(part);
+    for (; taken < wanted; ++taken) {
+      const std::int64_t row = taken * embeddings.rows / wanted;
+      if (row >= first_row + part.rows) break;
+      IndexRows one = reader.read_one(row - first_row);
+      for (auto& [side, features_1D] : one.features_ND) features[side].push_back(std::move(features_1D));
+      sample.entries.push_back(std::move(one.entries.front()));
+      sample.content_hashes.push_back(one.content_hashes.front());
+    }
+    first_row += part.rows;
+  }
+  for (const auto& [side, rows] : features) sample.features_ND[side] = at::cat(rows);
+  return sample;
+}
+
 struct EmbeddingsWriter::Part {
   std::int64_t rows_left = 0;
   std::map<Side, std::unique_ptr<OutputFile>> features = {};
@@ -280,8 +311,7 @@ void EmbeddingsWriter::add(const std::map<Side, at::Tensor>& features_ND,
     const std::int64_t rows = std::min(count - done, part_->rows_left);
     CLOOB_CHECK(rows > 0, "more than {} rows", total_);
     for (const auto& [side, rows_ND] : features_ND) {
-      const std::vector<std::uint16_t> numbers = to_half(rows_ND.narrow(0, done, rows));
-      part_->features.at(side)->write(std::as_bytes(std::span(numbers)));
+      part_->features.at(side)->write(to_bytes(rows_ND.narrow(0, done, rows), FeatureType::fp16));
     }
     for (std::int64_t i = 0; i < rows; ++i)
       part_->metadata->write(metadata_lines[static_cast<std::size_t>(done + i)] + "\n");

@@ -1,5 +1,8 @@
 #include "cloob/search/index_images.h"
 
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/tensor.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -63,6 +66,17 @@ std::string image_path(const Source& source, std::int64_t index, const std::stri
   return "";
 }
 
+// One for each caption, or one for all.
+std::vector<IndexEntry> rows_of(const IndexEntry& image, const IndexImagesOptions& what) {
+  if (!what.with_texts || !what.every_caption) return {image};
+  std::vector<IndexEntry> rows;
+  for (const std::string& caption : image.captions) {
+    rows.push_back(image);
+    rows.back().captions = {caption};
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::shared_ptr<const Source> open_index_source(const DataConfig& config,
@@ -81,39 +95,51 @@ std::shared_ptr<const Source> open_index_source(const DataConfig& config,
   return make_image_file_source(std::move(files));
 }
 
-IndexHeader index_images(const FeatureEncoder& encoder, const EncodeOptions& options,
-                         const std::shared_ptr<const Source>& source, const fs::path& folder,
-                         IndexHeader header, const IndexImagesOptions& what) {
+std::int64_t add_image_rows(const FeatureEncoder& encoder, const EncodeOptions& options,
+                            const std::shared_ptr<const Source>& source, IndexWriter& writer,
+                            const IndexImagesOptions& what) {
   if (what.with_texts) encoder.require_texts();
   const auto observed = std::make_shared<const ObservedSource>(source, what.with_thumbnails);
-  IndexWriter writer(folder, encoder.model().config().embed_dim, what.with_thumbnails);
   EncodeOptions quiet = options;
   quiet.report = {};
+  std::int64_t num_images = 0;
   encoder.encode_images(observed, options, SingleProcess(), [&](ImageFeatures batch, std::int64_t) {
     require_finite_features(batch.features.unit_BD, "image");
+    num_images += std::ssize(batch.indices);
     IndexRows rows;
-    rows.features_ND[Side::image] = batch.features.unit_BD;
-    std::vector<std::string> first_captions;
+    std::vector<std::int64_t> image_of_row;
+    std::vector<std::string> captions;
     for (std::size_t i = 0; i < batch.indices.size(); ++i) {
-      ObservedImage image = observed->take(batch.indices[i]);
-      const std::string path = image_path(*source, batch.indices[i], image.key, what.image_roots);
-      if (what.with_texts) {
-        if (batch.captions[i].empty())
-          throw_user_error("'{}' has no caption: leave out --texts", source->describe(batch.indices[i]));
-        first_captions.push_back(batch.captions[i].front());
+      const ObservedImage image = observed->take(batch.indices[i]);
+      if (what.with_texts && batch.captions[i].empty())
+        throw_user_error("'{}' has no caption to encode (with cloob index, leave out --texts)",
+                         source->describe(batch.indices[i]));
+      const IndexEntry entry{.key = image.key,
+                             .path = image_path(*source, batch.indices[i], image.key, what.image_roots),
+                             .captions = batch.captions[i]};
+      for (IndexEntry& row : rows_of(entry, what)) {
+        if (what.with_texts) captions.push_back(row.captions.front());
+        rows.entries.push_back(std::move(row));
+        rows.content_hashes.push_back(image.content_hash);
+        if (what.with_thumbnails) rows.thumbnails.push_back(image.thumbnail);
+        image_of_row.push_back(static_cast<std::int64_t>(i));
       }
-      rows.entries.push_back(
-          {.key = std::move(image.key), .path = path, .captions = std::move(batch.captions[i])});
-      rows.content_hashes.push_back(image.content_hash);
-      if (what.with_thumbnails) rows.thumbnails.push_back(std::move(image.thumbnail));
     }
+    rows.features_ND[Side::image] = batch.features.unit_BD.index_select(0, at::tensor(image_of_row));
     if (what.with_texts) {
-      rows.features_ND[Side::text] = encoder.encode_texts(first_captions, quiet);
+      rows.features_ND[Side::text] = encoder.encode_texts(captions, quiet);
       require_finite_features(rows.features_ND[Side::text], "text");
     }
     writer.add(rows);
   });
-  header.skipped = source->size() - writer.count();
+  return num_images;
+}
+
+IndexHeader index_images(const FeatureEncoder& encoder, const EncodeOptions& options,
+                         const std::shared_ptr<const Source>& source, const fs::path& folder,
+                         IndexHeader header, const IndexImagesOptions& what) {
+  IndexWriter writer(folder, encoder.model().config().embed_dim, what.with_thumbnails, what.type);
+  header.skipped = source->size() - add_image_rows(encoder, options, source, writer, what);
   return writer.finish(std::move(header), what.layout, what.stop_requested);
 }
 

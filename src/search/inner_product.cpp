@@ -21,36 +21,37 @@ float sum_of_lanes(const std::array<float, kLanes>& lanes) {
   return (half[0] + half[2]) + (half[1] + half[3]);
 }
 
-float portable_inner_product(const float* query, const std::uint16_t* row, std::int64_t dims) {
-  std::array<float, kLanes> lanes{};
-  for (std::int64_t i = 0; i < dims; ++i)
-    lanes[static_cast<std::size_t>(i % kLanes)] += query[i] * c10::detail::fp16_ieee_to_fp32_value(row[i]);
-  return sum_of_lanes(lanes);
-}
+float as_float(std::uint16_t number) { return c10::detail::fp16_ieee_to_fp32_value(number); }
+float as_float(float number) { return number; }
 
-}  // namespace
-
-void inner_product_block_portable(const float* queries, std::int64_t query_stride, int num_queries,
-                                  const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
-                                  float* scores, std::int64_t score_stride) {
+template <class Number>
+void inner_products_portable(const float* queries, std::int64_t query_stride, int num_queries,
+                             const std::byte* rows, std::int64_t num_rows, std::int64_t dims, float* scores,
+                             std::int64_t score_stride) {
   for (int q = 0; q < num_queries; ++q) {
-    for (std::int64_t r = 0; r < num_rows; ++r)
-      scores[q * score_stride + r] =
-          portable_inner_product(queries + q * query_stride, rows + r * dims, dims);
+    for (std::int64_t r = 0; r < num_rows; ++r) {
+      const auto* const row = reinterpret_cast<const Number*>(rows) + r * dims;
+      std::array<float, kLanes> lanes{};
+      for (std::int64_t i = 0; i < dims; ++i)
+        lanes[static_cast<std::size_t>(i % kLanes)] += queries[q * query_stride + i] * as_float(row[i]);
+      scores[q * score_stride + r] = sum_of_lanes(lanes);
+    }
   }
 }
 
 #if CLOOB_HAS_F16C_KERNELS
-namespace {
-
 [[gnu::target("avx2,fma,f16c")]] inline __m256 load_row(const std::uint16_t* numbers) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers)));
 }
+[[gnu::target("avx2,fma,f16c")]] inline __m256 load_row(const float* numbers) {
+  return _mm256_loadu_ps(numbers);
+}
 
 // Reads nothing after the end of the row, which may be the end of the mapped file.
-[[gnu::target("avx2,fma,f16c")]] inline __m256 load_tail(const std::uint16_t* numbers, std::int64_t count) {
-  std::array<std::uint16_t, kLanes> padded{};
-  std::memcpy(padded.data(), numbers, static_cast<std::size_t>(count) * sizeof(std::uint16_t));
+template <class Number>
+[[gnu::target("avx2,fma,f16c")]] inline __m256 load_tail(const Number* numbers, std::int64_t count) {
+  std::array<Number, kLanes> padded{};
+  std::memcpy(padded.data(), numbers, static_cast<std::size_t>(count) * sizeof(Number));
   return load_row(padded.data());
 }
 
@@ -60,10 +61,10 @@ namespace {
   return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
 }
 
-template <int kQueries, int kRows>
+template <int kQueries, int kRows, class Number>
 [[gnu::target("avx2,fma,f16c")]] inline void block(const float* queries, std::int64_t query_stride,
-                                                   const std::uint16_t* rows, std::int64_t dims,
-                                                   float* scores, std::int64_t score_stride) {
+                                                   const Number* rows, std::int64_t dims, float* scores,
+                                                   std::int64_t score_stride) {
   __m256 sums[kQueries][kRows];
   for (int q = 0; q < kQueries; ++q) {
     for (int r = 0; r < kRows; ++r) sums[q][r] = _mm256_setzero_ps();
@@ -89,10 +90,10 @@ template <int kQueries, int kRows>
   }
 }
 
-template <int kQueries, int kRows>
+template <int kQueries, int kRows, class Number>
 [[gnu::target("avx2,fma,f16c")]] void all_rows(const float* queries, std::int64_t query_stride,
-                                               const std::uint16_t* rows, std::int64_t num_rows,
-                                               std::int64_t dims, float* scores, std::int64_t score_stride) {
+                                               const Number* rows, std::int64_t num_rows, std::int64_t dims,
+                                               float* scores, std::int64_t score_stride) {
   std::int64_t r = 0;
   for (; r + kRows <= num_rows; r += kRows)
     block<kQueries, kRows>(queries, query_stride, rows + r * dims, dims, scores + r, score_stride);
@@ -100,12 +101,12 @@ template <int kQueries, int kRows>
     block<kQueries, 1>(queries, query_stride, rows + r * dims, dims, scores + r, score_stride);
 }
 
-}  // namespace
-
-void inner_product_block_f16c(const float* queries, std::int64_t query_stride, int num_queries,
-                              const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
-                              float* scores, std::int64_t score_stride) {
+template <class Number>
+void inner_products_f16c(const float* queries, std::int64_t query_stride, int num_queries,
+                         const std::byte* bytes, std::int64_t num_rows, std::int64_t dims, float* scores,
+                         std::int64_t score_stride) {
   constexpr int kRowsOfOneQuery = 8;
+  const auto* const rows = reinterpret_cast<const Number*>(bytes);
   switch (num_queries) {
     case 1:
       return all_rows<1, kRowsOfOneQuery>(queries, query_stride, rows, num_rows, dims, scores, score_stride);
@@ -119,13 +120,20 @@ void inner_product_block_f16c(const float* queries, std::int64_t query_stride, i
 }
 #endif
 
-InnerProductKernel inner_product_kernel() {
+}  // namespace
+
+InnerProductKernel portable_inner_product_kernel(FeatureType type) {
+  return type == FeatureType::fp16 ? inner_products_portable<std::uint16_t> : inner_products_portable<float>;
+}
+
+InnerProductKernel inner_product_kernel(FeatureType type) {
 #if CLOOB_HAS_F16C_KERNELS
   static const bool has_f16c = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
                                __builtin_cpu_supports("f16c") != 0;
-  if (has_f16c) return inner_product_block_f16c;
+  if (has_f16c)
+    return type == FeatureType::fp16 ? inner_products_f16c<std::uint16_t> : inner_products_f16c<float>;
 #endif
-  return inner_product_block_portable;
+  return portable_inner_product_kernel(type);
 }
 
 }  // namespace cloob

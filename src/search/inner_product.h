@@ -1,7 +1,10 @@
-// The kernel: inner products of fp32 queries with fp16 rows.
+// The kernel: inner products of fp32 queries with fp16 or fp32 rows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "cloob/search/feature_rows.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CLOOB_HAS_F16C_KERNELS 1
@@ -22,19 +25,12 @@ inline constexpr int kBlockRows = 2;
 /// Each inner product is eight sums, number i being added to sum i % 8, which are then added in pairs: so that its value does not
 /// depend on the block that it is computed in.
 using InnerProductKernel = void (*)(const float* queries, std::int64_t query_stride, int num_queries,
-                                    const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
+                                    const std::byte* rows, std::int64_t num_rows, std::int64_t dims,
                                     float* scores, std::int64_t score_stride);
 
-void inner_product_block_portable(const float* queries, std::int64_t query_stride, int num_queries,
-                                  const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
-                                  float* scores, std::int64_t score_stride);
-#if CLOOB_HAS_F16C_KERNELS
-void inner_product_block_f16c(const float* queries, std::int64_t query_stride, int num_queries,
-                              const std::uint16_t* rows, std::int64_t num_rows, std::int64_t dims,
-                              float* scores, std::int64_t score_stride);
-#endif
-
+// For any processor.
+InnerProductKernel portable_inner_product_kernel(FeatureType type);
 /// The fastest one that this processor has.
-InnerProductKernel inner_product_kernel();
+InnerProductKernel inner_product_kernel(FeatureType type);
 
 }  // namespace cloob

@@ -1,5 +1,5 @@
-"""Writes tests/golden/search: .npy files as numpy writes them, in each format version, a folder in clip-retrieval's layout, and the
-nearest neighbors that faiss finds among its rows."""
+"""Writes tests/golden/search: .npy files as numpy writes them, in each format version, a folder in clip-retrieval's layout, the
+nearest neighbors that faiss finds among its rows, and an inverted file of codes that faiss made, with what it finds by the codes."""
 import json
 import pathlib
 
@@ -21,7 +21,37 @@ def write_npy(path, array, version):
         np.lib.format.write_array(file, array, version=version)
 
 
+def write_ivfpq():
+    """An IndexIVFPQ by inner product: its centroids (of fp16 numbers, as an index of cloob has them), codebooks, lists and codes."""
+    count, dims, lists, code_bytes, probes = 320, 8, 4, 2, 2
+    rng = np.random.default_rng(5)
+    rows = (rng.standard_normal((count, dims)) + 2 * rng.standard_normal((8, dims))[rng.integers(8, size=count)]).astype(np.float32)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
+    queries = rows[:6] + 0.3 * rng.standard_normal((6, dims)).astype(np.float32)
+    kmeans = faiss.Kmeans(dims, lists, spherical=True, seed=1)
+    kmeans.train(rows)
+    centroids = kmeans.centroids.astype(np.float16).astype(np.float32)
+    quantizer = faiss.IndexFlatIP(dims)
+    quantizer.add(centroids)
+    index = faiss.IndexIVFPQ(quantizer, dims, lists, code_bytes, 8, faiss.METRIC_INNER_PRODUCT)
+    index.train(rows)
+    index.add(rows)
+    index.nprobe = probes
+    assert index.by_residual
+    scores, found = index.search(queries, K)
+    ids = [faiss.rev_swig_ptr(index.invlists.get_ids(i), index.invlists.list_size(i)).copy() for i in range(lists)]
+    codes = [faiss.rev_swig_ptr(index.invlists.get_codes(i), index.invlists.list_size(i) * code_bytes).copy() for i in range(lists)]
+    codebooks = faiss.vector_to_array(index.pq.centroids).reshape(code_bytes, 256, dims // code_bytes)
+    short = lambda numbers: [float(f"{number:.8g}") for number in np.asarray(numbers, dtype=np.float64).ravel()]
+    (OUT / "ivfpq.json").write_text(json.dumps({
+        "probes": probes, "rows": short(rows), "queries": short(queries), "centroids": short(centroids),
+        "codebooks": short(codebooks.transpose(0, 2, 1)), "offsets": [0, *np.cumsum([len(i) for i in ids]).tolist()],
+        "ids": np.concatenate(ids).tolist(), "codes": np.concatenate(codes).tolist(),
+        "found": found.tolist(), "scores": [short(row) for row in scores]}, separators=(",", ":")) + "\n")
+
+
 def main():
+    write_ivfpq()
     numbers = np.arange(12, dtype=np.float32).reshape(3, 4) / 8 - 0.5
     for version in (1, 2, 3):
         write_npy(OUT / f"version_{version}.npy", numbers.astype(np.float16), (version, 0))

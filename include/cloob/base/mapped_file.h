@@ -32,4 +32,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+/// Asks the system to read the pages of some mapped bytes, without waiting for them: many such pages are then read at a time,
+/// instead of one after the other as they are looked at.
+void read_ahead(std::span<const std::byte> mapped);
+
 }  // namespace cloob

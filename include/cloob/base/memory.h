@@ -10,6 +10,9 @@ inline constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 /// Current resident set size. Throws InternalError when /proc/self/status cannot be read.
 std::uint64_t current_rss_bytes();
 
+/// The part of it that is no page of a file: what the system cannot get back by forgetting it.
+std::uint64_t current_anonymous_bytes();
+
 /// Peak resident set size since the process started or since the last successful `reset_peak_rss`.
 std::uint64_t peak_rss_bytes();
 

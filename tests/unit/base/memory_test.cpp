@@ -32,6 +32,13 @@ TEST(RssBytes, GrowWithAllocationsAndKeepThePeak) {
   EXPECT_GT(peak_rss_bytes(), before + 60 * kMebibyte);
 }
 
+TEST(AnonymousBytes, GrowWithAllocationsAndAreAPartOfTheRest) {
+  const std::uint64_t before = current_anonymous_bytes();
+  const std::vector<std::byte> held = occupy(64 * kMebibyte);
+  EXPECT_GT(current_anonymous_bytes(), before + 60 * kMebibyte);
+  EXPECT_LE(current_anonymous_bytes(), current_rss_bytes());
+}
+
 TEST(ResetPeakRss, DiscardsAnEarlierPeak) {
   occupy(64 * kMebibyte);
   const std::uint64_t peak = peak_rss_bytes();

@@ -1,8 +1,10 @@
 // Indexes as they are written, searched and damaged.
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/randn.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstring>
@@ -50,8 +52,9 @@ IndexRows make_rows(const at::Tensor& features_ND) {
 
 const IndexModel kModel{"0123456789abcdef", "RN50", "/runs/a"};
 
-IndexHeader write_index(const fs::path& folder, const at::Tensor& features_ND, const IndexLayout& layout) {
-  IndexWriter writer(folder, kDims, /*has_thumbnails=*/true);
+IndexHeader write_index(const fs::path& folder, const at::Tensor& features_ND, const IndexLayout& layout,
+                        FeatureType type = FeatureType::fp16) {
+  IndexWriter writer(folder, kDims, /*has_thumbnails=*/true, type);
   const std::int64_t half = features_ND.size(0) / 2;
   writer.add(make_rows(features_ND.narrow(0, 0, half)));
   IndexRows rest = make_rows(features_ND);
@@ -70,7 +73,7 @@ double recall_at_10(const SearchIndex& index, const PaddedQueries& queries, cons
   for (std::size_t q = 0; q < exact.size(); ++q) {
     for (const Neighbor& neighbor : found[q]) {
       EXPECT_EQ(neighbor.score, inner_product(queries.query(static_cast<std::int64_t>(q)),
-                                              index.features(Side::image).row(neighbor.row), kDims));
+                                              index.features(Side::image), neighbor.row));
       hits += std::ranges::find(exact[q], neighbor) != exact[q].end() ? 1 : 0;
     }
   }
@@ -105,7 +108,7 @@ TEST(SearchIndex, OfEveryKindFindsNearlyAll) {
   // Around other centers than the rows, as texts are apart from images: the harder case for lists and graphs.
   const PaddedQueries queries(clustered(40)), own(features_ND.narrow(0, 0, 40));
   for (const auto& [kind, least] : std::vector<std::pair<IndexKind, double>>{
-           {IndexKind::exact, 1}, {IndexKind::ivf, 0.8}, {IndexKind::hnsw, 0.95}}) {
+           {IndexKind::exact, 1}, {IndexKind::ivf, 0.8}, {IndexKind::ivfpq, 0.8}, {IndexKind::hnsw, 0.95}}) {
     write_index(folder / "index", features_ND, {.kind = kind, .threads = 2});
     const SearchIndex index(folder / "index");
     EXPECT_GE(recall_at_10(index, queries, {}), least) << enum_name(kind);
@@ -114,6 +117,11 @@ TEST(SearchIndex, OfEveryKindFindsNearlyAll) {
     if (kind == IndexKind::ivf) {
       EXPECT_EQ(recall_at_10(index, queries, {.probes = 1 << 20}), 1);
       EXPECT_LT(recall_at_10(index, queries, {.probes = 1}), 1);
+    }
+    if (kind == IndexKind::ivfpq) {
+      EXPECT_EQ(recall_at_10(index, queries, {.probes = 1 << 20, .rerank = 5000}), 1);
+      EXPECT_LT(recall_at_10(index, queries, {.probes = 1}), 1);
+      EXPECT_LT(recall_at_10(index, queries, {.probes = 1 << 20, .rerank = 1}), 1);
     }
     if (kind == IndexKind::hnsw) {
       EXPECT_LT(recall_at_10(SearchIndex(folder / "index", 10), queries, {}), 0.9);
@@ -125,6 +133,40 @@ TEST(SearchIndex, OfEveryKindFindsNearlyAll) {
   }
 }
 
+TEST(SearchIndex, OfEveryKindStoresFp32) {
+  const TempDir folder;
+  const at::Tensor features_ND = clustered(3000);
+  const PaddedQueries queries(clustered(20));
+  for (const auto& [word, kind] : EnumNames<IndexKind>::names) {
+    EXPECT_EQ(write_index(folder / "index", features_ND, {.kind = kind}, FeatureType::fp32).type,
+              FeatureType::fp32);
+    const SearchIndex index(folder / "index", 3000);
+    EXPECT_EQ(index.header().type, FeatureType::fp32);
+    testing::expect_close(to_float(index.features(Side::image)), features_ND, 0, 0);
+    EXPECT_EQ(recall_at_10(index, queries, {.probes = 1 << 20, .rerank = 3000}), 1) << word;
+  }
+}
+
+// All files, byte for byte.
+TEST(SearchIndex, DoesNotDependOnThreads) {
+  const TempDir folder;
+  const at::Tensor features_ND = clustered(3000);
+  for (const IndexKind kind : {IndexKind::ivf, IndexKind::ivfpq}) {
+    const int threads = at::get_num_threads();
+    for (const int number : {1, 3}) {
+      at::set_num_threads(number);
+      write_index(folder / std::to_string(number), features_ND, {.kind = kind, .threads = number});
+    }
+    at::set_num_threads(threads);
+    for (const auto& entry : fs::directory_iterator(folder / "1"))
+      EXPECT_EQ(read_file(entry.path()), read_file(folder / "3" / entry.path().filename())) << entry.path();
+    const PaddedQueries queries(clustered(40));
+    const SearchIndex index(folder / "1");
+    EXPECT_EQ(index.search(queries, Side::image, 9, {.threads = 1}),
+              index.search(queries, Side::image, 9, {.threads = 3}));
+  }
+}
+
 TEST(SearchIndex, IsExactBelowASize) {
   const TempDir folder;
   const at::Tensor features_ND = clustered(64);
@@ -133,10 +175,21 @@ TEST(SearchIndex, IsExactBelowASize) {
   EXPECT_EQ(IndexLayout().exact_below, 1'000'000);
 }
 
+TEST(SearchIndex, HasDefaultsThatGrowWithIt) {
+  EXPECT_EQ(default_lists(10), 1);
+  EXPECT_EQ(default_lists(1'000'000), 4000);
+  EXPECT_EQ(default_probes(IndexKind::ivf, 4000), 62);
+  EXPECT_EQ(default_probes(IndexKind::ivfpq, 4000), 125);
+  EXPECT_EQ(default_probes(IndexKind::ivf, 100), 16);
+  EXPECT_EQ(default_probes(IndexKind::ivf, 7), 7);
+  EXPECT_EQ(default_rerank(10), 200);
+  EXPECT_EQ(default_rerank(100), 400);
+}
+
 TEST(SearchIndex, OfFewEntriesCanBeOfAnyKind) {
   const TempDir folder;
   for (const std::int64_t count : {2, 3, 5}) {
-    for (const IndexKind kind : {IndexKind::exact, IndexKind::ivf, IndexKind::hnsw}) {
+    for (const IndexKind kind : {IndexKind::exact, IndexKind::ivf, IndexKind::ivfpq, IndexKind::hnsw}) {
       const at::Tensor features_ND = clustered(count);
       write_index(folder / "index", features_ND, {.kind = kind, .lists = 2, .links = 2});
       const SearchIndex index(folder / "index");
@@ -260,8 +313,8 @@ TEST_P(DamagedIndex, IsRejectedIfItsHeaderIsWrong) {
     expect_rejected(parts);
     testing::write_text(path() / kIndexFile, whole);
   };
-  expect_wrong([](auto& json) { json["format_version"] = 2; },
-               {"format version 2", "reads version 1", "newer program"});
+  expect_wrong([](auto& json) { json["format_version"] = 3; },
+               {"format version 3", "reads versions 1 to 2", "newer program"});
   expect_wrong([](auto& json) { json["format_version"] = 0; }, {"format version 0"});
   expect_wrong([](auto& json) { json["count"] = 61; }, {"bytes", "expected"});
   expect_wrong([](auto& json) { json["count"] = 1'000'000'000; }, {"truncated"});
@@ -270,7 +323,9 @@ TEST_P(DamagedIndex, IsRejectedIfItsHeaderIsWrong) {
   expect_wrong([](auto& json) { json["count"] = "60"; }, {"count"});
   expect_wrong([](auto& json) { json["dims"] = 12; }, {"does not belong"});
   expect_wrong([](auto& json) { json["dims"] = -1; }, {"dims"});
-  expect_wrong([](auto& json) { json["dtype"] = "float32"; }, {"float32"});
+  expect_wrong([](auto& json) { json["dtype"] = "float64"; }, {"float64"});
+  expect_wrong([](auto& json) { json["dtype"] = json["dtype"] == "float16" ? "float32" : "float16"; },
+               {"bytes"});
   expect_wrong([](auto& json) { json["kind"] = "pq"; }, {"kind", "pq"});
   expect_wrong([](auto& json) { json.erase("features"); }, {"features"});
   expect_wrong([](auto& json) { json["features"] = 3; }, {"features"});
@@ -278,6 +333,10 @@ TEST_P(DamagedIndex, IsRejectedIfItsHeaderIsWrong) {
                {"text.features", "not complete"});
   expect_wrong([](auto& json) { json["model"] = "RN50"; }, {"hash"});
   expect_wrong([](auto& json) { json["files"] = 3; }, {"entries.jsonl"});
+  expect_wrong([](auto& json) { json["removed"] = 61; }, {"removed"});
+  expect_wrong([](auto& json) { json["removed"] = 2; }, {"removed.2.rows", "not complete"});
+  expect_wrong([](auto& json) { json["verified"] = 1; }, {"verified"});
+  expect_wrong([](auto& json) { json["deduplicated"] = 1; }, {"deduplicated"});
   expect_wrong([](auto& json) { json["written_by"] = "me"; }, {"was not written by cloob index"});
   expect_wrong([](auto& json) { json = nlohmann::json::array(); }, {"written_by"});
   for (const char* text : {"", "{", "null", "\x89PNG"}) {
@@ -301,16 +360,25 @@ TEST_P(DamagedIndex, DoesNotReadOutsideItsFiles) {
 
 TEST_P(DamagedIndex, HasNoListsOrLinksThatLeadOutside) {
   const PaddedQueries query(clustered(1));
-  if (GetParam() == IndexKind::ivf) {
-    const std::string rows = read_file(path() / "image.ivf.rows");
-    overwrite("image.ivf.rows", 0, 60, 8);
-    expect_user_error([&] { SearchIndex(path()).search(query, Side::image, 60); },
-                      {"image.ivf.rows", "entry 60 of 60"});
-    testing::write_text(path() / "image.ivf.rows", rows);
-    for (const std::int64_t offset : {-1, 1000}) {
-      overwrite("image.ivf.offsets", 8, offset, 8);
-      expect_rejected({"image.ivf.offsets", "damaged"});
+  if (GetParam() == IndexKind::ivf || GetParam() == IndexKind::ivfpq) {
+    const std::string lists = fmt::format("image.{}", enum_name(GetParam()));
+    const std::string rows = read_file(path() / (lists + ".rows"));
+    for (const std::int64_t row : {-1, 60}) {
+      overwrite(lists + ".rows", 0, row, 8);
+      expect_user_error([&] { SearchIndex(path()).search(query, Side::image, 15, {.probes = 4}); },
+                        {lists + ".rows", fmt::format("entry {} of 60", row)});
     }
+    testing::write_text(path() / (lists + ".rows"), rows);
+    for (const std::int64_t offset : {-1, 1000}) {
+      overwrite(lists + ".offsets", 8, offset, 8);
+      expect_rejected({lists + ".offsets", "damaged"});
+    }
+  }
+  if (GetParam() == IndexKind::ivfpq) {
+    edit_header([](auto& json) { json["features"]["image"]["ivfpq"]["code_bytes"] = 25; });
+    expect_rejected({"code_bytes"});
+    edit_header([](auto& json) { json["features"]["image"]["ivfpq"]["code_bytes"] = 23; });
+    expect_rejected({"23 bytes for 24 numbers"});
   }
   if (GetParam() == IndexKind::hnsw) {
     const std::string links = read_file(path() / "image.hnsw.links"),
@@ -333,7 +401,8 @@ TEST_P(DamagedIndex, HasNoListsOrLinksThatLeadOutside) {
 }
 
 INSTANTIATE_TEST_SUITE_P(OfEveryKind, DamagedIndex,
-                         ::testing::Values(IndexKind::exact, IndexKind::ivf, IndexKind::hnsw),
+                         ::testing::Values(IndexKind::exact, IndexKind::ivf, IndexKind::ivfpq,
+                                           IndexKind::hnsw),
                          [](const auto& tested) { return std::string(enum_name(tested.param)); });
 
 }  // namespace
