@@ -9,6 +9,7 @@ void add_all_commands(CLI::App& app, Action& action, const std::string& command_
   add_encode_command(app, action, ranks);
   add_index_command(app, action, ranks);
   add_search_command(app, action, ranks);
+  add_memory_commands(app, action, ranks);
   add_tokenize_command(app, action);
   add_tokenizer_commands(app, action);
   add_weights_commands(app, action);

@@ -109,8 +109,12 @@ void FeatureEncoder::encode_images(std::shared_ptr<const Source> source, const E
   };
   run_rounds({"image", at::ceil_div(own.count, options.batch_size), own.count}, options, collectives,
              encode_next);
-  judge_unusable(sum_over_ranks(loader ? loader->bad_samples() : BadSampleCounts(), collectives),
-                 order.size(), options.data.max_bad_share);
+  const BadSampleCounts unusable =
+      sum_over_ranks(loader ? loader->bad_samples() : BadSampleCounts(), collectives);
+  if (options.take_unusable)
+    options.take_unusable(unusable, order.size());
+  else
+    judge_unusable(unusable, order.size(), options.data.max_bad_share);
 }
 
 ImageFeatures FeatureEncoder::encode_images(std::shared_ptr<const Source> source,

@@ -31,18 +31,18 @@ fs::path beside(const fs::path& prefix, const char* suffix) { return prefix.stri
 // faiss looks for small distances. For rows of length 1 the order is that of the Euclidean distance.
 class NegativeInnerProduct final : public faiss::DistanceComputer {
  public:
-  explicit NegativeInnerProduct(const HalfRows& rows) : rows_(rows) {}
+  explicit NegativeInnerProduct(const FeatureRows& rows) : rows_(rows) {}
   void set_query(const float* padded_query) override { query_ = padded_query; }
-  float operator()(idx_t row) override { return -inner_product(query_, rows_.row(row), rows_.dims); }
+  float operator()(idx_t row) override { return -inner_product(query_, rows_, row); }
   // faiss compares many rows with one before it comes to the next.
   float symmetric_dis(idx_t i, idx_t j) override {
     if (j != kept_row_) kept_.emplace(rows_.part(j, 1));
     kept_row_ = j;
-    return -inner_product(kept_->query(0), rows_.row(i), rows_.dims);
+    return -inner_product(kept_->query(0), rows_, i);
   }
 
  private:
-  HalfRows rows_;
+  FeatureRows rows_;
   const float* query_ = nullptr;
   idx_t kept_row_ = -1;
   std::optional<PaddedQueries> kept_ = std::nullopt;
@@ -79,7 +79,7 @@ std::vector<std::int64_t> insertion_order(const std::vector<int>& levels) {
 // Inserts rows, in one thread.
 class Inserter {
  public:
-  Inserter(faiss::HNSW& hnsw, const HalfRows& rows, Locks& locks)
+  Inserter(faiss::HNSW& hnsw, const FeatureRows& rows, Locks& locks)
       : hnsw_(hnsw), rows_(rows), locks_(locks), distance_(rows), visited_(static_cast<int>(rows.count)) {}
 
   void insert(std::int64_t row) {
@@ -91,13 +91,13 @@ class Inserter {
 
  private:
   faiss::HNSW& hnsw_;
-  HalfRows rows_;
+  FeatureRows rows_;
   Locks& locks_;
   NegativeInnerProduct distance_;
   faiss::VisitedTable visited_;
 };
 
-void insert_all(faiss::HNSW& hnsw, const HalfRows& rows, std::int64_t threads,
+void insert_all(faiss::HNSW& hnsw, const FeatureRows& rows, std::int64_t threads,
                 const StopRequested& stop_requested) {
   constexpr std::int64_t kBatch = 512;
   Locks locks(rows.count);
@@ -124,9 +124,10 @@ void write_numbers(const fs::path& path, const std::vector<Number>& numbers) {
 
 }  // namespace
 
-HnswShape write_hnsw(const fs::path& prefix, const HalfRows& rows, const IndexLayout& layout,
+HnswShape write_hnsw(const fs::path& prefix, const FeatureRows& rows, const IndexLayout& layout,
                      const StopRequested& stop_requested) {
   log_info("search", "{}: graph of {} entries", prefix.filename().string(), rows.count);
+  begin_stage(layout, "graph");
   faiss::HNSW hnsw(static_cast<int>(layout.links));
   hnsw.efConstruction = static_cast<int>(layout.construction_effort);
   hnsw.prepare_level_tab(static_cast<std::size_t>(rows.count));
@@ -173,7 +174,7 @@ void require_graph(const faiss::HNSW& hnsw, const HnswShape& shape, std::int64_t
 
 }  // namespace
 
-Hnsw::Hnsw(const fs::path& prefix, const HnswShape& shape, const HalfRows& rows, std::int64_t effort)
+Hnsw::Hnsw(const fs::path& prefix, const HnswShape& shape, const FeatureRows& rows, std::int64_t effort)
     : rows_(rows), graph_(std::make_unique<Graph>()) {
   const std::string name = prefix.string();
   const MappedFile levels(beside(prefix, ".levels")), links(beside(prefix, ".links"));
@@ -207,7 +208,19 @@ Hnsw::Hnsw(const fs::path& prefix, const HnswShape& shape, const HalfRows& rows,
 Hnsw::~Hnsw() = default;
 Hnsw::Hnsw(Hnsw&&) noexcept = default;
 
-std::vector<Neighbor> Hnsw::search(const float* query, std::int64_t k) const {
+// Removed rows are still ways to others, so that they are left out of what was found.
+std::vector<Neighbor> Hnsw::search(const float* query, std::int64_t k, const RemovedRows& removed) const {
+  constexpr std::int64_t kMore = 4;
+  for (std::int64_t candidates = k;; candidates = std::min(candidates * kMore, rows_.count)) {
+    std::vector<Neighbor> found = search_all(query, candidates);
+    std::erase_if(found, [&](const Neighbor& neighbor) { return removed.contains(neighbor.row); });
+    if (std::ssize(found) < k && candidates < rows_.count && !removed.rows().empty()) continue;
+    found.resize(std::min(found.size(), static_cast<std::size_t>(k)));
+    return found;
+  }
+}
+
+std::vector<Neighbor> Hnsw::search_all(const float* query, std::int64_t k) const {
   const auto size = static_cast<std::size_t>(k);
   std::vector<faiss::Index::idx_t> rows(size, -1);
   std::vector<float> distances(size);

@@ -10,6 +10,7 @@
 #include "cloob/base/files.h"
 #include "cloob/base/json.h"
 #include "cloob/base/text.h"
+#include "search/product_quantizer.h"
 
 namespace cloob {
 namespace {
@@ -45,9 +46,24 @@ Enum enum_in(const Json& json, const std::string& name) {
   throw JsonError(fmt::format("has the unknown {} '{}'", name, text));
 }
 
+// As NumPy calls them.
+const char* dtype_of(FeatureType type) { return type == FeatureType::fp16 ? "float16" : "float32"; }
+
+FeatureType type_in(const Json& json) {
+  const std::string dtype = text_in(json, "dtype");
+  for (const auto& [word, type] : EnumNames<FeatureType>::names) {
+    if (dtype == dtype_of(type)) return type;
+  }
+  throw JsonError(fmt::format("has features of type {}, not float16 or float32", dtype));
+}
+
 Json side_to_json(const IndexSide& side) {
   Json json = Json::object();
   if (side.ivf) json["ivf"] = {{"lists", side.ivf->lists}, {"probes", side.ivf->probes}};
+  if (side.ivfpq) {
+    json["ivfpq"] = {
+        {"lists", side.ivfpq->lists}, {"probes", side.ivfpq->probes}, {"code_bytes", side.ivfpq->code_bytes}};
+  }
   if (side.hnsw) {
     json["hnsw"] = {{"links", side.hnsw->links},
                     {"max_layer", side.hnsw->max_layer},
@@ -64,6 +80,15 @@ IndexSide side_from_json(const Json& json, const IndexHeader& header) {
     const std::int64_t lists = number_in(json["ivf"], "lists", 1, header.count);
     side.ivf = {lists, number_in(json["ivf"], "probes", 1, lists)};
   }
+  if (header.kind == IndexKind::ivfpq) {
+    if (!json.contains("ivfpq")) throw JsonError("has no 'ivfpq'");
+    const std::int64_t lists = number_in(json["ivfpq"], "lists", 1, header.count);
+    side.ivfpq = {lists, number_in(json["ivfpq"], "probes", 1, lists),
+                  number_in(json["ivfpq"], "code_bytes", 1, header.dims)};
+    if (code_shape(header.dims, side.ivfpq->code_bytes).bytes != side.ivfpq->code_bytes)
+      throw JsonError(fmt::format("has codes of {} bytes for {} numbers, which leave some empty",
+                                  side.ivfpq->code_bytes, header.dims));
+  }
   if (header.kind == IndexKind::hnsw) {
     if (!json.contains("hnsw")) throw JsonError("has no 'hnsw'");
     const Json& hnsw = json["hnsw"];
@@ -74,11 +99,61 @@ IndexSide side_from_json(const Json& json, const IndexHeader& header) {
   return side;
 }
 
+Json check_to_json(const FeatureCheck& check) {
+  return {{"images", check.images}, {"captions", check.captions}, {"lowest_cosine", check.lowest_cosine}};
+}
+
+Json deduplications_to_json(const std::vector<Deduplication>& deduplications) {
+  Json json = Json::array();
+  for (const Deduplication& each : deduplications) {
+    json.push_back({{"data", each.data},
+                    {"threshold", each.threshold},
+                    {"images", each.images},
+                    {"removed", each.removed},
+                    {"added_since", each.added_since}});
+  }
+  return json;
+}
+
+double cosine_in(const Json& json, const std::string& name) {
+  if (!json.is_object() || !json.contains(name) || !json[name].is_number())
+    throw JsonError(fmt::format("has no number '{}'", name));
+  return json[name].get<double>();
+}
+
+Deduplication deduplication_from_json(const Json& json) {
+  return {.data = text_in(json, "data"),
+          .threshold = cosine_in(json, "threshold"),
+          .images = number_in(json, "images", 0, kMaxCount),
+          .removed = number_in(json, "removed", 0, kMaxCount),
+          .added_since = number_in(json, "added_since", 0, kMaxCount)};
+}
+
+// What version 1 did not have.
+void read_history(const Json& json, IndexHeader& header) {
+  if (json.contains("removed")) header.removed = number_in(json, "removed", 0, header.count);
+  if (json.contains("verified")) {
+    if (!json["verified"].is_boolean()) throw JsonError("has no truth value 'verified'");
+    header.is_verified = json["verified"].get<bool>();
+  }
+  if (json.contains("check")) {
+    const Json& check = json["check"];
+    header.check = {.images = number_in(check, "images", 0, kMaxCount),
+                    .captions = number_in(check, "captions", 0, kMaxCount),
+                    .lowest_cosine = cosine_in(check, "lowest_cosine")};
+  }
+  if (json.contains("deduplicated")) {
+    if (!json["deduplicated"].is_array()) throw JsonError("has no list 'deduplicated'");
+    for (const Json& each : json["deduplicated"])
+      header.deduplicated.push_back(deduplication_from_json(each));
+  }
+  if (json.contains("build")) header.build = text_in(json, "build");
+}
+
 IndexHeader header_from_json(const Json& json) {
   IndexHeader header;
   header.kind = enum_in<IndexKind>(json, "kind");
-  if (const std::string dtype = text_in(json, "dtype"); dtype != "float16")
-    throw JsonError(fmt::format("has features of type {}, not float16", dtype));
+  header.type = type_in(json);
   header.dims = number_in(json, "dims", 1, kMaxDims);
   header.count = number_in(json, "count", 1, header.kind == IndexKind::hnsw ? kMaxGraph : kMaxCount);
   header.skipped = number_in(json, "skipped", 0, kMaxCount);
@@ -98,6 +173,7 @@ IndexHeader header_from_json(const Json& json) {
       if (source.is_string()) header.sources.push_back(source.get<std::string>());
     }
   }
+  read_history(json, header);
   return header;
 }
 
@@ -107,20 +183,30 @@ std::uint64_t bytes_of(std::int64_t count, std::int64_t columns, std::size_t siz
 
 // What follows from the counts; the two files of any size are not part of it.
 std::map<std::string, std::uint64_t> expected_sizes(const IndexHeader& header) {
-  constexpr std::size_t kHalf = 2, kInt = 4, kLong = 8;
+  constexpr std::size_t kHalf = 2, kInt = 4, kFloat = 4, kLong = 8;
+  const auto number = static_cast<std::size_t>(size_of(header.type));
   const std::int64_t count = header.count;
   std::map<std::string, std::uint64_t> sizes = {{"entries.offsets", bytes_of(count + 1, 1, kLong)},
                                                 {"keys.hashes", bytes_of(count, 1, kLong)},
                                                 {"contents.hashes", bytes_of(count, 1, kLong)}};
   if (header.has_thumbnails) sizes["thumbnails.offsets"] = bytes_of(count + 1, 1, kLong);
+  if (header.removed > 0) sizes[removed_file(header)] = bytes_of(header.removed, 1, kLong);
   for (const auto& [side, shape] : header.sides) {
     const std::string name(enum_name(side));
-    sizes[name + ".features"] = bytes_of(count, header.dims, kHalf);
+    sizes[name + ".features"] = bytes_of(count, header.dims, number);
     if (shape.ivf) {
       sizes[name + ".ivf.centroids"] = bytes_of(shape.ivf->lists, header.dims, kHalf);
       sizes[name + ".ivf.offsets"] = bytes_of(shape.ivf->lists + 1, 1, kLong);
       sizes[name + ".ivf.rows"] = bytes_of(count, 1, kLong);
-      sizes[name + ".ivf.features"] = bytes_of(count, header.dims, kHalf);
+      sizes[name + ".ivf.features"] = bytes_of(count, header.dims, number);
+    }
+    if (shape.ivfpq) {
+      const CodeShape code = code_shape(header.dims, shape.ivfpq->code_bytes);
+      sizes[name + ".ivfpq.centroids"] = bytes_of(shape.ivfpq->lists, header.dims, kHalf);
+      sizes[name + ".ivfpq.offsets"] = bytes_of(shape.ivfpq->lists + 1, 1, kLong);
+      sizes[name + ".ivfpq.rows"] = bytes_of(count, 1, kLong);
+      sizes[name + ".ivfpq.codebooks"] = bytes_of(code.bytes * code.numbers, kCodeWords, kFloat);
+      sizes[name + ".ivfpq.codes"] = bytes_of(count, code.bytes, 1);
     }
     if (shape.hnsw) {
       sizes[name + ".hnsw.levels"] = bytes_of(count, 1, kInt);
@@ -163,6 +249,8 @@ Json parse_header(const fs::path& folder) {
 
 }  // namespace
 
+std::string removed_file(const IndexHeader& header) { return fmt::format("removed.{}.rows", header.removed); }
+
 std::string describe(const IndexModel& model) {
   constexpr std::size_t kShownDigits = 12;
   return fmt::format("{} (hash {}, from '{}')", model.name, model.hash.substr(0, kShownDigits),
@@ -172,7 +260,7 @@ std::string describe(const IndexModel& model) {
 void write_index_header(const fs::path& folder, const IndexHeader& header) {
   nlohmann::ordered_json json = {{"written_by", kWrittenBy},       {"format_version", kIndexFormat},
                                  {"kind", enum_name(header.kind)}, {"dims", header.dims},
-                                 {"count", header.count},          {"dtype", "float16"},
+                                 {"count", header.count},          {"dtype", dtype_of(header.type)},
                                  {"skipped", header.skipped},      {"thumbnails", header.has_thumbnails}};
   json["model"] = nullptr;
   if (header.model) {
@@ -182,9 +270,16 @@ void write_index_header(const fs::path& folder, const IndexHeader& header) {
   for (const auto& [side, shape] : header.sides)
     json["features"][std::string(enum_name(side))] = side_to_json(shape);
   json["sources"] = header.sources;
+  json["removed"] = header.removed;
+  json["verified"] = header.is_verified;
+  if (header.check) json["check"] = check_to_json(*header.check);
+  if (!header.deduplicated.empty()) json["deduplicated"] = deduplications_to_json(header.deduplicated);
+  if (!header.build.empty()) json["build"] = header.build;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
-    json["files"][entry.path().filename().string()] = entry.file_size(error);
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (const std::string name = entry.path().filename().string(); name != kIndexFile)
+      json["files"][name] = entry.file_size(error);
+  }
   if (error) throw_user_error("cannot list '{}': {}", folder.string(), error.message());
   const std::string text =
       json.dump(2, ' ', /*ensure_ascii=*/false, nlohmann::ordered_json::error_handler_t::replace);
@@ -198,8 +293,8 @@ IndexHeader read_index_header(const fs::path& folder) {
     if (text_in(json, "written_by") != kWrittenBy) throw JsonError("was not written by cloob index");
     const std::int64_t format =
         number_in(json, "format_version", 0, std::numeric_limits<std::int64_t>::max());
-    if (format != kIndexFormat) {
-      throw_user_error("'{}' has format version {}, this program reads version {}: index again{}", name,
+    if (format < 1 || format > kIndexFormat) {
+      throw_user_error("'{}' has format version {}, this program reads versions 1 to {}: index again{}", name,
                        format, kIndexFormat, format > kIndexFormat ? ", or use a newer program" : "");
     }
     IndexHeader header = header_from_json(json);

@@ -9,9 +9,11 @@
 #include "cloob/base/error.h"
 #include "cloob/base/mapped_file.h"
 #include "cloob/base/random.h"
-#include "cloob/search/half_rows.h"
+#include "cloob/search/feature_rows.h"
 #include "search/hnsw.h"
 #include "search/ivf.h"
+#include "search/ivfpq.h"
+#include "search/row_reader.h"
 
 namespace cloob {
 namespace {
@@ -36,15 +38,25 @@ IndexKind kind_of(const IndexLayout& layout, std::int64_t count) {
 
 }  // namespace
 
+void begin_stage(const IndexLayout& layout, const char* stage) {
+  if (layout.begin_stage) layout.begin_stage(stage);
+}
+
 std::int64_t default_lists(std::int64_t count) {
   constexpr std::int64_t kMinEntries = 16;  // of a list, on average
   const auto lists = static_cast<std::int64_t>(4 * std::sqrt(static_cast<double>(count)));
   return std::max<std::int64_t>(1, std::min(lists, count / kMinEntries));
 }
 
-std::int64_t default_probes(std::int64_t lists) {
-  constexpr std::int64_t kMin = 16, kPart = 64;
-  return std::min(lists, std::max(kMin, lists / kPart));
+std::int64_t default_probes(IndexKind kind, std::int64_t lists) {
+  constexpr std::int64_t kMin = 16;
+  const std::int64_t part = kind == IndexKind::ivfpq ? 32 : 64;
+  return std::min(lists, std::max(kMin, lists / part));
+}
+
+std::int64_t default_code_bytes(std::int64_t dims) {
+  constexpr std::int64_t kNumbersPerByte = 8;
+  return (dims + kNumbersPerByte - 1) / kNumbersPerByte;
 }
 
 void require_index_output(const fs::path& folder) {
@@ -58,8 +70,8 @@ void require_index_output(const fs::path& folder) {
   require_new_or_empty(target);
 }
 
-IndexWriter::IndexWriter(const fs::path& folder, std::int64_t dims, bool has_thumbnails)
-    : staged_(normalized(checked(folder))), dims_(dims), has_thumbnails_(has_thumbnails) {}
+IndexWriter::IndexWriter(const fs::path& folder, std::int64_t dims, bool has_thumbnails, FeatureType type)
+    : staged_(normalized(checked(folder))), dims_(dims), has_thumbnails_(has_thumbnails), type_(type) {}
 
 IndexWriter::~IndexWriter() = default;
 
@@ -84,7 +96,7 @@ void IndexWriter::add(const IndexRows& rows) {
     CLOOB_CHECK(features_ND.size(0) == std::ssize(rows.entries) && features_ND.size(1) == dims_,
                 "{} x {} features for {} entries", features_ND.size(0), features_ND.size(1), num_rows);
     CLOOB_CHECK(count_ == 0 || sides_.contains(side), "features of one side only");
-    append(std::string(enum_name(side)) + ".features", to_half(features_ND));
+    append(std::string(enum_name(side)) + ".features", to_bytes(features_ND, type_));
     sides_[side] = true;
   }
   std::string lines;
@@ -120,16 +132,22 @@ IndexHeader IndexWriter::finish(IndexHeader header, const IndexLayout& layout,
   files_.clear();
   header.kind = kind_of(layout, count_);
   header.dims = dims_;
+  header.type = type_;
   header.count = count_;
+  header.removed = 0;
   header.has_thumbnails = has_thumbnails_;
   header.sides.clear();
   for (const auto& [side, unused] : sides_) {
     const std::string name(enum_name(side));
-    const MappedFile mapped(staged_.path() / (name + ".features"));
-    const HalfRows rows{mapped.as<std::uint16_t>().data(), count_, dims_};
+    const fs::path file = staged_.path() / (name + ".features");
+    const MappedFile mapped(file);
+    const FeatureRows rows{mapped.bytes().data(), count_, dims_, type_};
+    const RowReader reader(file, count_, dims_, type_);
     IndexSide& shape = header.sides[side];
     if (header.kind == IndexKind::ivf)
-      shape.ivf = write_ivf(staged_.path() / (name + ".ivf"), rows, layout, stop_requested);
+      shape.ivf = write_ivf(staged_.path() / (name + ".ivf"), reader, rows, layout, stop_requested);
+    if (header.kind == IndexKind::ivfpq)
+      shape.ivfpq = write_ivfpq(staged_.path() / (name + ".ivfpq"), reader, layout, stop_requested);
     if (header.kind == IndexKind::hnsw)
       shape.hnsw = write_hnsw(staged_.path() / (name + ".hnsw"), rows, layout, stop_requested);
   }

@@ -2,36 +2,37 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
 #include <vector>
 
 #include "cloob/base/mapped_file.h"
-#include "cloob/search/half_rows.h"
+#include "cloob/search/feature_rows.h"
 #include "cloob/search/index_format.h"
 #include "cloob/search/index_writer.h"
+#include "search/inverted_lists.h"
 
 namespace cloob {
 
-/// Writes the files PREFIX.centroids, .offsets, .rows and .features. The centroids are those of spherical k-means (faiss) on a
-/// sample of the rows: memory is that of the sample, of the centroids and of 24 bytes a row.
-IvfShape write_ivf(const std::filesystem::path& prefix, const HalfRows& rows, const IndexLayout& layout,
-                   const StopRequested& stop_requested);
+/// Writes the files PREFIX.centroids, .offsets, .rows and .features. The centroids are those of spherical k-means on a sample of
+/// the rows: memory is that of the sample, of the centroids and of 20 bytes a row. The same bits for any number of threads.
+/// `reader` and `rows` are of one file.
+IvfShape write_ivf(const std::filesystem::path& prefix, const RowReader& reader, const FeatureRows& rows,
+                   const IndexLayout& layout, const StopRequested& stop_requested);
 
 /// The mapped lists.
 class Ivf {
  public:
   /// Throws UserError if the lists do not cover the rows. `shape` is checked against the sizes of the files before.
-  Ivf(const std::filesystem::path& prefix, const IvfShape& shape, std::int64_t count, std::int64_t dims);
+  /// `rows`: those that were indexed; only their sizes count.
+  Ivf(const std::filesystem::path& prefix, const IvfShape& shape, const FeatureRows& rows);
 
-  /// The k best rows of the `probes` nearest lists, and of more lists if those have fewer than k.
+  /// The k best rows of the `probes` nearest lists, and of more lists if those have fewer than k; without those of `removed`.
   std::vector<Neighbor> search(const PaddedQueries& queries, std::int64_t query, std::int64_t k,
-                               std::int64_t probes) const;
+                               std::int64_t probes, const RemovedRows& removed) const;
 
  private:
-  std::string name_;
-  IvfShape shape_;
-  std::int64_t count_, dims_;
-  MappedFile centroids_, offsets_, rows_, features_;
+  InvertedLists lists_;
+  MappedFile mapped_;
+  FeatureRows features_;  // in the order of the lists
 };
 
 }  // namespace cloob

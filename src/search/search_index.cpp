@@ -1,24 +1,49 @@
 #include "cloob/search/search_index.h"
 
 #include <algorithm>
-#include <iterator>
 #include <unordered_map>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/json.h"
+#include "cloob/base/log.h"
 #include "cloob/base/parallel.h"
 #include "cloob/base/random.h"
 #include "search/hnsw.h"
 #include "search/ivf.h"
+#include "search/ivfpq.h"
 
 namespace cloob {
+namespace {
+
+// Here, so that no use goes without.
+void warn_unless_verified(const IndexHeader& header, const std::filesystem::path& folder) {
+  if (header.is_verified || !header.model) return;
+  log_warning("search", "'{}' is unverified: its features, or some of them, are only said to be of {}",
+              folder.string(), describe(*header.model));
+}
+
+}  // namespace
+
+std::int64_t default_rerank(std::int64_t k) {
+  constexpr std::int64_t kLeast = 200, kPerResult = 4;
+  return std::max(kLeast, kPerResult * k);
+}
 
 struct SearchIndex::SideFiles {
   MappedFile features;
   std::optional<Ivf> ivf = std::nullopt;
+  std::optional<Ivfpq> ivfpq = std::nullopt;
   std::optional<Hnsw> hnsw = std::nullopt;
 };
+
+namespace {
+
+FeatureRows features_in(const MappedFile& file, const IndexHeader& header) {
+  return {file.bytes().data(), header.count, header.dims, header.type};
+}
+
+}  // namespace
 
 SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort)
     : folder_(std::move(folder)),
@@ -27,6 +52,8 @@ SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort)
       entry_offsets_(folder_ / "entries.offsets"),
       key_hashes_(folder_ / "keys.hashes"),
       content_hashes_(folder_ / "contents.hashes") {
+  if (header_.removed > 0) removed_ = RemovedRows(folder_ / removed_file(header_), header_.count);
+  warn_unless_verified(header_, folder_);
   if (header_.has_thumbnails) {
     thumbnails_ = MappedFile(folder_ / "thumbnails.jpg");
     thumbnail_offsets_ = MappedFile(folder_ / "thumbnails.offsets");
@@ -34,8 +61,9 @@ SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort)
   for (const auto& [side, shape] : header_.sides) {
     const std::string name(enum_name(side));
     auto files = std::make_unique<SideFiles>(MappedFile(folder_ / (name + ".features")));
-    const HalfRows rows{files->features.as<std::uint16_t>().data(), header_.count, header_.dims};
-    if (shape.ivf) files->ivf.emplace(folder_ / (name + ".ivf"), *shape.ivf, header_.count, header_.dims);
+    const FeatureRows rows = features_in(files->features, header_);
+    if (shape.ivf) files->ivf.emplace(folder_ / (name + ".ivf"), *shape.ivf, rows);
+    if (shape.ivfpq) files->ivfpq.emplace(folder_ / (name + ".ivfpq"), *shape.ivfpq, rows);
     if (shape.hnsw) files->hnsw.emplace(folder_ / (name + ".hnsw"), *shape.hnsw, rows, effort);
     sides_[side] = std::move(files);
   }
@@ -43,32 +71,38 @@ SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort)
 
 SearchIndex::~SearchIndex() = default;
 
-HalfRows SearchIndex::features(Side side) const {
+FeatureRows SearchIndex::features(Side side) const {
   if (!has(side)) {
     throw_user_error("'{}' has no features of {}s{}", folder_.string(), enum_name(side),
                      side == Side::text ? ": index with --texts, from data that has captions" : "");
   }
-  return {sides_.at(side)->features.as<std::uint16_t>().data(), header_.count, header_.dims};
+  return features_in(sides_.at(side)->features, header_);
 }
 
 std::vector<std::vector<Neighbor>> SearchIndex::search(const PaddedQueries& queries, Side side,
                                                        std::int64_t k, const SearchOptions& options) const {
-  const HalfRows rows = features(side);
+  const FeatureRows rows = features(side);
   const SideFiles& files = *sides_.at(side);
-  const std::int64_t wanted = std::min(k, rows.count);
-  // A graph gives up when it has no more candidates; what asks for much of an index is searched in full.
-  constexpr std::int64_t kMostOfGraph = 4;
-  const bool asks_for_much = wanted > rows.count / kMostOfGraph;
-  if (!files.ivf && (!files.hnsw || asks_for_much))
-    return exact_search(queries, rows, wanted, options.threads);
+  const std::int64_t wanted = std::min(k, alive());
+  if (wanted == 0) return std::vector<std::vector<Neighbor>>(static_cast<std::size_t>(queries.count()));
+  // A graph gives up when it has no more candidates, and codes save nothing when most rows are read anyway; what asks for much of
+  // an index is searched in full.
+  constexpr std::int64_t kLargestPart = 4;
+  const bool asks_for_much = wanted > rows.count / kLargestPart;
+  if (!files.ivf && ((!files.hnsw && !files.ivfpq) || asks_for_much))
+    return exact_search(queries, rows, wanted, options.threads, removed_);
   std::vector<std::vector<Neighbor>> results(static_cast<std::size_t>(queries.count()));
   parallel_for(queries.count(), resolve_threads(options.threads), [&](std::int64_t q) {
     std::vector<Neighbor>& result = results[static_cast<std::size_t>(q)];
     if (files.ivf) {
       const std::int64_t probes = options.probes.value_or(header_.sides.at(side).ivf->probes);
-      result = files.ivf->search(queries, q, wanted, probes);
+      result = files.ivf->search(queries, q, wanted, probes, removed_);
+    } else if (files.ivfpq) {
+      const std::int64_t probes = options.probes.value_or(header_.sides.at(side).ivfpq->probes);
+      result = files.ivfpq->search(queries, q, wanted, probes,
+                                   options.rerank.value_or(default_rerank(wanted)), removed_);
     } else {
-      result = files.hnsw->search(queries.query(q), wanted);
+      result = files.hnsw->search(queries.query(q), wanted, removed_);
     }
   });
   return results;
@@ -104,12 +138,21 @@ std::optional<std::string> SearchIndex::thumbnail(std::int64_t row) const {
 }
 
 std::vector<std::int64_t> SearchIndex::find_key(std::string_view key) const {
-  const std::uint64_t hash = hash_of_key(key);
+  return find_keys({std::string(key)}).front();
+}
+
+std::vector<std::vector<std::int64_t>> SearchIndex::find_keys(const std::vector<std::string>& keys) const {
+  std::unordered_multimap<std::uint64_t, std::size_t> wanted;
+  for (std::size_t i = 0; i < keys.size(); ++i) wanted.emplace(hash_of_key(keys[i]), i);
+  std::vector<std::vector<std::int64_t>> rows(keys.size());
   const auto hashes = key_hashes_.as<std::uint64_t>();
-  std::vector<std::int64_t> rows;
-  for (auto found = std::ranges::find(hashes, hash); found != hashes.end();
-       found = std::find(std::next(found), hashes.end(), hash)) {
-    if (const std::int64_t row = found - hashes.begin(); entry(row).key == key) rows.push_back(row);
+  for (std::int64_t row = 0; row < size(); ++row) {
+    const auto [first, last] = wanted.equal_range(hashes[static_cast<std::size_t>(row)]);
+    if (first == last || is_removed(row)) continue;
+    const std::string key = entry(row).key;
+    for (auto found = first; found != last; ++found) {
+      if (keys[found->second] == key) rows[found->second].push_back(row);
+    }
   }
   return rows;
 }
@@ -131,7 +174,8 @@ std::vector<std::vector<std::int64_t>> SearchIndex::copies_of(const std::vector<
   for (const std::int64_t row : rows) copies[content_hash(row)];
   const auto hashes = content_hashes_.as<std::uint64_t>();
   for (std::size_t row = 0; row < hashes.size(); ++row) {
-    if (const auto found = copies.find(hashes[row]); found != copies.end())
+    if (const auto found = copies.find(hashes[row]);
+        found != copies.end() && !is_removed(static_cast<std::int64_t>(row)))
       found->second.push_back(static_cast<std::int64_t>(row));
   }
   std::vector<std::vector<std::int64_t>> result;
@@ -160,10 +204,10 @@ SearchAnswer search_distinct(const SearchIndex& index, const PaddedQueries& quer
                              std::optional<std::int64_t> leave_out, const SearchOptions& options) {
   constexpr std::int64_t kMore = 4;
   SearchAnswer answer;
-  std::int64_t wanted = std::min(index.size(), k + (leave_out ? 1 : 0));
-  for (;; wanted = std::min(index.size(), wanted * kMore)) {
+  std::int64_t wanted = std::min(index.alive(), k + (leave_out ? 1 : 0));
+  for (;; wanted = std::min(index.alive(), wanted * kMore)) {
     answer.results = distinct(index, index.search(query, side, wanted, options).front(), leave_out);
-    if (std::ssize(answer.results) >= k || wanted == index.size()) break;
+    if (std::ssize(answer.results) >= k || wanted == index.alive()) break;
   }
   answer.is_all = std::ssize(answer.results) < k;
   answer.results.resize(std::min(answer.results.size(), static_cast<std::size_t>(k)));

@@ -63,7 +63,7 @@ TEST(Errors, NameTheCommandThatIsWrong) {
   expect_usage_error({"-q"}, "a command is missing; commands: train, ablate, eval, ");
   expect_usage_error(
       {"inspect"},
-      "unknown command 'inspect', did you mean 'cloob weights inspect' or 'cloob data inspect'? ");
+      "unknown command 'inspect', did you mean 'cloob memory inspect' or 'cloob weights inspect' or 'cloob data inspect'? ");
   expect_usage_error({"bogus", "x"}, "unknown command 'bogus'; commands: train, ablate, eval, ");
   expect_usage_error({"-q", "tran"}, "unknown command 'tran', did you mean 'train'? commands: ");
   expect_usage_error(

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <thread>
 
@@ -63,11 +65,10 @@ NamedTensors final_tensors(const std::filesystem::path& run) {
 }
 
 void wait_for_lines(BackgroundProgram& program, const std::filesystem::path& run, std::int64_t lines) {
+  // A run that starts anew removes the file of an earlier one, at any moment.
   const auto num_lines = [&]() -> std::int64_t {
-    std::error_code error;
-    if (!std::filesystem::exists(run / "metrics.jsonl", error)) return 0;
-    const std::string text = read_file(run / "metrics.jsonl");
-    return std::count(text.begin(), text.end(), '\n');
+    std::ifstream metrics(run / "metrics.jsonl");
+    return std::count(std::istreambuf_iterator<char>(metrics), {}, '\n');
   };
   while (program.is_running() && num_lines() < lines) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -202,7 +202,7 @@ TEST_F(Search, GalleryIsOnePageWithAllThatItShows) {
 
 TEST_F(Search, OfEveryKindAnswersAlike) {
   const auto exact = search({"folder.index", kQuery});
-  for (const char* kind : {"ivf", "hnsw"}) {
+  for (const char* kind : {"ivf", "ivfpq", "hnsw"}) {
     const ProgramResult result = run_well({"index", "runs/a", "--images", "images", "--out", "kind.index",
                                            "--kind", kind, "--data.max_bad_share", "0.1"});
     EXPECT_THAT(result.errors, HasSubstr(kind));
@@ -210,6 +210,32 @@ TEST_F(Search, OfEveryKindAnswersAlike) {
     EXPECT_EQ(answer["kind"], kind);
     EXPECT_EQ(rows_of(answer), rows_of(exact));
   }
+}
+
+TEST_F(Search, StoresFp32) {
+  run_well({"index", "runs/a", "--images", "images", "--out", "fp32.index", "--dtype", "fp32",
+            "--data.max_bad_share", "0.1"});
+  const auto header = parse_json(read_file(tiny_project() / "fp32.index/index.json"));
+  EXPECT_EQ(header["dtype"], "float32");
+  EXPECT_EQ(fs::file_size(tiny_project() / "fp32.index/image.features"),
+            2 * fs::file_size(tiny_project() / "folder.index/image.features"));
+  const auto exact = search({"folder.index", kQuery}), answer = search({"fp32.index", kQuery});
+  EXPECT_NEAR(answer["results"][0]["score"].get<double>(), exact["results"][0]["score"].get<double>(), 5e-4);
+}
+
+TEST_F(Search, BenchmarkMeasuresAnIndex) {
+  const ProgramResult built =
+      run_well({"bench", "index", "--kind", "ivfpq", "--count", "3000", "--dim", "32", "--queries", "20",
+                "--probes", "4", "1000", "--rerank", "3000", "--out", "bench.index", "--json", "-"});
+  const auto numbers = parse_json(built.output);
+  EXPECT_EQ(numbers["kind"], "ivfpq");
+  EXPECT_GT(numbers["build_rows_s"], 0);
+  ASSERT_EQ(numbers["searches"].size(), 2u);
+  EXPECT_EQ(numbers["searches"][1]["recall_at_10"], 1);
+  const ProgramResult again =
+      run_well({"bench", "index", "--index", "bench.index", "--queries", "20", "--json", "-"});
+  EXPECT_EQ(parse_json(again.output)["count"], 3000);
+  EXPECT_FALSE(parse_json(again.output).contains("build_rows_s"));
 }
 
 TEST_F(Search, IndexCountsUnusableImagesAndKeepsAnOlderIndex) {

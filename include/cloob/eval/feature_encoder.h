@@ -26,6 +26,8 @@
 
 namespace cloob {
 
+class BadSampleCounts;
+
 /// How evaluation computes; except for max_samples and rounding this does not affect the results.
 struct EncodeOptions {
   Precision precision = Precision::fp32;
@@ -37,6 +39,8 @@ struct EncodeOptions {
   bool texts_are_prompts = false;  ///< see FeatureModel::encode_prompts
   /// Called after every batch, with the progress of all ranks together.
   std::function<void(const Progress& progress)> report = {};
+  /// Takes the unusable images of all ranks, out of `num_images`, in place of a judgement by data.max_bad_share.
+  std::function<void(const BadSampleCounts& unusable, std::int64_t num_images)> take_unusable = {};
   /// Polled after every batch: if it returns true on any rank, all of them throw EvaluationStopped.
   std::function<bool()> stop_requested = {};
 };

@@ -42,6 +42,9 @@ EmbeddingsFolder open_embeddings(const std::filesystem::path& folder);
 std::int64_t index_embeddings(const EmbeddingsFolder& embeddings, IndexWriter& writer,
                               const std::function<void(std::int64_t rows_done)>& poll = {});
 
+/// At most `count` of the rows, spread evenly, without the others being read; features of length 1. Throws UserError.
+IndexRows sample_of(const EmbeddingsFolder& embeddings, std::int64_t count);
+
 /// Writes such a folder, with JSON lines, fp16 as clip-retrieval writes it, and at most a million rows per part.
 class EmbeddingsWriter {
  public:

@@ -1,7 +1,7 @@
 // The folder that `cloob index` writes: one format for search and for a memory of features.
 //
 //   index.json           format version, model, dims, count, dtype, kind; the size of every other file
-//   image.features       a row for each entry: fp16, little endian, L2-normalized
+//   image.features       a row for each entry: fp16 or fp32, little endian, L2-normalized
 //   text.features        the same of the first captions, if they were encoded
 //   entries.jsonl        a line for each entry: key, path, captions, metadata
 //   entries.offsets      where each line begins, and the end: int64
@@ -9,10 +9,14 @@
 //   contents.hashes      of the image files (of the features, if there are none): uint64; equal ones are copies
 //   thumbnails.jpg       small JPEG files, one after another, if they were asked for
 //   thumbnails.offsets   where each begins, and the end: int64
+//   removed.N.rows       the N entries that were removed, in order: int64; N is in index.json, there is no file if it is 0
 //   SIDE.ivf.centroids   fp16, a row for each list        } inverted file
 //   SIDE.ivf.offsets     where each list begins, int64    }
 //   SIDE.ivf.rows        the entries of the lists, int64  }
 //   SIDE.ivf.features    their features in that order     }
+//   SIDE.ivfpq.centroids, .offsets, .rows   as of an inverted file    } inverted file
+//   SIDE.ivfpq.codebooks   fp32: the words of each byte of a code   } of codes
+//   SIDE.ivfpq.codes       a code for each entry, in that order     }
 //   SIDE.hnsw.levels     layers of each entry, int32      } graph
 //   SIDE.hnsw.links      neighbors of each, int32         }
 #pragma once
@@ -28,17 +32,22 @@
 #include <vector>
 
 #include "cloob/config/field.h"
+#include "cloob/search/feature_rows.h"
 
 namespace cloob {
 
-inline constexpr std::int64_t kIndexFormat = 1;
+/// Written; what a program writes that knows nothing of removed entries, version 1, is read, too.
+inline constexpr std::int64_t kIndexFormat = 2;
 inline constexpr const char* kIndexFile = "index.json";
 
-enum class IndexKind { exact, ivf, hnsw };
+enum class IndexKind { exact, ivf, ivfpq, hnsw };
 template <>
 struct EnumNames<IndexKind> {
-  static constexpr std::array<std::pair<std::string_view, IndexKind>, 3> names = {
-      {{"exact", IndexKind::exact}, {"ivf", IndexKind::ivf}, {"hnsw", IndexKind::hnsw}}};
+  static constexpr std::array<std::pair<std::string_view, IndexKind>, 4> names = {
+      {{"exact", IndexKind::exact},
+       {"ivf", IndexKind::ivf},
+       {"ivfpq", IndexKind::ivfpq},
+       {"hnsw", IndexKind::hnsw}}};
 };
 
 /// Which features of an entry.
@@ -66,6 +75,13 @@ struct IvfShape {
   std::int64_t probes = 0;  ///< lists that a search looks into, unless it is told otherwise
 };
 
+/// Sizes of an inverted file of codes.
+struct IvfpqShape {
+  std::int64_t lists = 0;
+  std::int64_t probes = 0;      ///< as of an inverted file
+  std::int64_t code_bytes = 0;  ///< of an entry
+};
+
 /// Sizes and entry point of a graph.
 struct HnswShape {
   std::int64_t links = 0;        ///< of an entry per layer; twice as many in the lowest
@@ -76,20 +92,45 @@ struct HnswShape {
 
 struct IndexSide {
   std::optional<IvfShape> ivf = std::nullopt;
+  std::optional<IvfpqShape> ivfpq = std::nullopt;
   std::optional<HnswShape> hnsw = std::nullopt;
+};
+
+/// How features that another program computed were compared with those of the model.
+struct FeatureCheck {
+  std::int64_t images = 0, captions = 0;  ///< that were encoded again
+  double lowest_cosine = 0;
+};
+
+/// A removal of what is like the images of an evaluation.
+struct Deduplication {
+  std::string data;              ///< whose images entries were compared with
+  double threshold = 0;          ///< cosine from which on an image is the same
+  std::int64_t images = 0;       ///< of the data
+  std::int64_t removed = 0;      ///< entries that were removed for it
+  std::int64_t added_since = 0;  ///< entries that were not compared
 };
 
 /// The content of index.json.
 struct IndexHeader {
   IndexKind kind = IndexKind::exact;
   std::optional<IndexModel> model = std::nullopt;  ///< unset: embeddings of unknown origin
+  FeatureType type = FeatureType::fp16;
   std::int64_t dims = 0;
   std::int64_t count = 0;
   std::int64_t skipped = 0;  ///< unusable images, which are no entries
   bool has_thumbnails = false;
   std::map<Side, IndexSide> sides = {};   ///< at least one
   std::vector<std::string> sources = {};  ///< what was indexed
+  std::int64_t removed = 0;               ///< entries that are not found any more
+  bool is_verified = true;                ///< false: someone said that the features are of `model`
+  std::optional<FeatureCheck> check = std::nullopt;
+  std::vector<Deduplication> deduplicated = {};
+  std::string build = {};  ///< identity of the command that built it; empty if it cannot be continued
 };
+
+/// The file of the removed entries, if there are some.
+std::string removed_file(const IndexHeader& header);
 
 void write_index_header(const std::filesystem::path& folder, const IndexHeader& header);
 

@@ -14,6 +14,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/base/staged_folder.h"
+#include "cloob/search/feature_rows.h"
 #include "cloob/search/index_entry.h"
 #include "cloob/search/index_format.h"
 
@@ -23,16 +24,25 @@ namespace cloob {
 struct IndexLayout {
   std::optional<IndexKind> kind = std::nullopt;
   std::int64_t exact_below = 1'000'000;
-  std::optional<std::int64_t> lists = std::nullopt;  ///< of an inverted file; unset: default_lists
-  std::int64_t links = 32;                           ///< of a graph
-  std::int64_t construction_effort = 100;            ///< candidates for the links of an entry
-  std::int64_t threads = 0;                          ///< 0: all processors
+  std::optional<std::int64_t> lists = std::nullopt;       ///< of an inverted file; unset: default_lists
+  std::optional<std::int64_t> code_bytes = std::nullopt;  ///< at most, of an entry; unset: default_code_bytes
+  std::int64_t links = 32;                                ///< of a graph
+  std::int64_t construction_effort = 100;                 ///< candidates for the links of an entry
+  std::int64_t threads = 0;                               ///< 0: all processors
+  /// Called when a stage of the work begins: "centroids", "codebooks", "assignment", "lists" or "graph".
+  std::function<void(const char* stage)> begin_stage = {};
 };
+
+/// Calls layout.begin_stage, if there is one.
+void begin_stage(const IndexLayout& layout, const char* stage);
 
 /// Lists of an inverted file: about four times the root of the count, and few for few entries.
 std::int64_t default_lists(std::int64_t count);
-/// Lists that a search looks into.
-std::int64_t default_probes(std::int64_t lists);
+/// Lists that a search looks into: more of codes, which are looked through faster than features.
+std::int64_t default_probes(IndexKind kind, std::int64_t lists);
+
+/// Bytes of a code: one for each eight numbers.
+std::int64_t default_code_bytes(std::int64_t dims);
 
 /// Polled now and then; `true` stops the work.
 using StopRequested = std::function<bool()>;
@@ -56,8 +66,9 @@ void require_index_output(const std::filesystem::path& folder);
 /// A folder that appears when it is complete; until then an older index under its name stays as it is.
 class IndexWriter {
  public:
-  /// Throws UserError like require_index_output.
-  IndexWriter(const std::filesystem::path& folder, std::int64_t dims, bool has_thumbnails);
+  /// Throws UserError like require_index_output. `type`: how features are stored.
+  IndexWriter(const std::filesystem::path& folder, std::int64_t dims, bool has_thumbnails,
+              FeatureType type = FeatureType::fp16);
   ~IndexWriter();
   IndexWriter(const IndexWriter&) = delete;
   IndexWriter& operator=(const IndexWriter&) = delete;
@@ -76,6 +87,7 @@ class IndexWriter {
   StagedFolder staged_;
   std::int64_t dims_;
   bool has_thumbnails_;
+  FeatureType type_;
   std::int64_t count_ = 0;
   std::int64_t entries_end_ = 0, thumbnails_end_ = 0;
   std::map<Side, bool> sides_;

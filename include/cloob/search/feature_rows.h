@@ -1,25 +1,47 @@
-// Exact search among rows of fp16 numbers, as they lie in a mapped file.
+// Exact search among rows of fp16 or fp32 numbers, as they lie in a mapped file.
 //
 // Shapes: N rows, Q queries, D features.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
+#include <utility>
 #include <vector>
+
+#include "cloob/config/field.h"
+#include "cloob/search/removed_rows.h"
 
 namespace cloob {
 
-/// N rows of D fp16 numbers, one after another, in memory of someone else.
-struct HalfRows {
-  const std::uint16_t* data = nullptr;
+/// How numbers of features are stored.
+enum class FeatureType { fp16, fp32 };
+template <>
+struct EnumNames<FeatureType> {
+  static constexpr std::array<std::pair<std::string_view, FeatureType>, 2> names = {
+      {{"fp16", FeatureType::fp16}, {"fp32", FeatureType::fp32}}};
+};
+
+/// Bytes of a number.
+inline constexpr std::int64_t size_of(FeatureType type) {
+  return type == FeatureType::fp16 ? sizeof(std::uint16_t) : sizeof(float);
+}
+
+/// N rows of D numbers, one after another, in memory of someone else.
+struct FeatureRows {
+  const std::byte* data = nullptr;
   std::int64_t count = 0;
   std::int64_t dims = 0;
+  FeatureType type = FeatureType::fp16;
 
-  const std::uint16_t* row(std::int64_t index) const { return data + index * dims; }
-  HalfRows part(std::int64_t first, std::int64_t rows) const { return {row(first), rows, dims}; }
+  std::int64_t row_bytes() const { return dims * size_of(type); }
+  const std::byte* row(std::int64_t index) const { return data + index * row_bytes(); }
+  FeatureRows part(std::int64_t first, std::int64_t rows) const { return {row(first), rows, dims, type}; }
 };
 
 /// A row and its inner product with a query.
@@ -54,7 +76,7 @@ class PaddedQueries {
   /// (Q, D), any floating type, on the CPU.
   explicit PaddedQueries(const at::Tensor& queries_QD);
   /// The rows themselves as queries.
-  explicit PaddedQueries(const HalfRows& rows);
+  explicit PaddedQueries(const FeatureRows& rows);
 
   std::int64_t count() const { return count_; }
   std::int64_t dims() const { return dims_; }
@@ -69,20 +91,21 @@ class PaddedQueries {
 
 /// The inner product of a padded query and a row, in fp32. A pure function of the two: the same, to the bit, in any
 /// function of this header, whatever else is computed with it.
-float inner_product(const float* query, const std::uint16_t* row, std::int64_t dims);
+float inner_product(const float* query, const FeatureRows& rows, std::int64_t row);
 
 /// Inner products of `count` queries, from `first` on, with all rows: row-major, a row of `scores` for each query.
 void inner_products(const PaddedQueries& queries, std::int64_t first, std::int64_t count,
-                    const HalfRows& rows, std::span<float> scores);
+                    const FeatureRows& rows, std::span<float> scores);
 
-/// The k best rows for each query, all if there are fewer; the best first. The matrix of all inner products is never held:
-/// memory is proportional to Q k. The result does not depend on `threads` (0: all processors).
-std::vector<std::vector<Neighbor>> exact_search(const PaddedQueries& queries, const HalfRows& rows,
-                                                std::int64_t k, std::int64_t threads = 0);
+/// The k best rows for each query, all if there are fewer; the best first. Those of `removed` are left out. The matrix of all
+/// inner products is never held: memory is proportional to Q k. The result does not depend on `threads` (0: all processors).
+std::vector<std::vector<Neighbor>> exact_search(const PaddedQueries& queries, const FeatureRows& rows,
+                                                std::int64_t k, std::int64_t threads = 0,
+                                                const RemovedRows& removed = {});
 
-/// Rounds rows of fp32 numbers to fp16, to nearest even.
-std::vector<std::uint16_t> to_half(const at::Tensor& rows_ND);
+/// The numbers of rows as they are stored; rounded to fp16 to nearest even.
+std::vector<std::byte> to_bytes(const at::Tensor& rows_ND, FeatureType type);
 /// The inverse: (N, D) fp32.
-at::Tensor to_float(const HalfRows& rows);
+at::Tensor to_float(const FeatureRows& rows);
 
 }  // namespace cloob

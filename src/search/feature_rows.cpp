@@ -1,4 +1,4 @@
-#include "cloob/search/half_rows.h"
+#include "cloob/search/feature_rows.h"
 
 #include <ATen/ops/empty.h>
 #include <c10/util/Half.h>
@@ -14,6 +14,8 @@
 namespace cloob {
 namespace {
 
+at::ScalarType scalar_type(FeatureType type) { return type == FeatureType::fp16 ? at::kHalf : at::kFloat; }
+
 constexpr std::int64_t kLanes = 8;
 // A tile of rows stays in the second cache while all queries of a block meet it.
 constexpr std::int64_t kTileRows = 64;
@@ -23,17 +25,20 @@ std::int64_t padded(std::int64_t dims) { return (dims + kLanes - 1) / kLanes * k
 
 // The best of the rows from `first` on for `num_queries` queries.
 std::vector<BestNeighbors> search_part(const PaddedQueries& queries, std::int64_t first_query,
-                                       std::int64_t num_queries, const HalfRows& rows, std::int64_t first_row,
-                                       std::int64_t num_rows, std::int64_t k) {
+                                       std::int64_t num_queries, const FeatureRows& rows,
+                                       std::int64_t first_row, std::int64_t num_rows, std::int64_t k,
+                                       const RemovedRows& removed) {
   std::vector<BestNeighbors> best(static_cast<std::size_t>(num_queries),
                                   BestNeighbors(std::min(k, num_rows)));
   std::vector<float> scores(static_cast<std::size_t>(num_queries * kTileRows));
   for_each_piece(num_rows, kTileRows, [&](std::int64_t begin, std::int64_t count) {
     inner_products(queries, first_query, num_queries, rows.part(first_row + begin, count), scores);
     for (std::int64_t q = 0; q < num_queries; ++q) {
-      for (std::int64_t r = 0; r < count; ++r)
+      for (std::int64_t r = 0; r < count; ++r) {
+        if (removed.contains(first_row + begin + r)) continue;
         best[static_cast<std::size_t>(q)].add(
             {first_row + begin + r, scores[static_cast<std::size_t>(q * count + r)]});
+      }
     }
   });
   return best;
@@ -71,22 +76,27 @@ PaddedQueries::PaddedQueries(const at::Tensor& queries_QD)
     std::copy_n(rows_QD.const_data_ptr<float>() + q * dims_, dims_, numbers_.data() + q * stride_);
 }
 
-PaddedQueries::PaddedQueries(const HalfRows& rows) : PaddedQueries(rows.count, rows.dims) {
+PaddedQueries::PaddedQueries(const FeatureRows& rows) : PaddedQueries(rows.count, rows.dims) {
   for (std::int64_t q = 0; q < count_; ++q) {
-    std::transform(rows.row(q), rows.row(q) + dims_, numbers_.data() + q * stride_,
-                   c10::detail::fp16_ieee_to_fp32_value);
+    float* const to = numbers_.data() + q * stride_;
+    if (rows.type == FeatureType::fp16) {
+      const auto* const numbers = reinterpret_cast<const std::uint16_t*>(rows.row(q));
+      std::transform(numbers, numbers + dims_, to, c10::detail::fp16_ieee_to_fp32_value);
+    } else {
+      std::memcpy(to, rows.row(q), static_cast<std::size_t>(rows.row_bytes()));
+    }
   }
 }
 
-float inner_product(const float* query, const std::uint16_t* row, std::int64_t dims) {
+float inner_product(const float* query, const FeatureRows& rows, std::int64_t row) {
   float score = 0;
-  inner_product_kernel()(query, 0, 1, row, 1, dims, &score, 0);
+  inner_product_kernel(rows.type)(query, 0, 1, rows.row(row), 1, rows.dims, &score, 0);
   return score;
 }
 
 void inner_products(const PaddedQueries& queries, std::int64_t first, std::int64_t count,
-                    const HalfRows& rows, std::span<float> scores) {
-  const InnerProductKernel kernel = inner_product_kernel();
+                    const FeatureRows& rows, std::span<float> scores) {
+  const InnerProductKernel kernel = inner_product_kernel(rows.type);
   const std::int64_t stride = padded(rows.dims);
   for (std::int64_t q = 0; q < count; q += kMaxBlockQueries) {
     const std::int64_t num_queries = std::min<std::int64_t>(kMaxBlockQueries, count - q);
@@ -95,8 +105,9 @@ void inner_products(const PaddedQueries& queries, std::int64_t first, std::int64
   }
 }
 
-std::vector<std::vector<Neighbor>> exact_search(const PaddedQueries& queries, const HalfRows& rows,
-                                                std::int64_t k, std::int64_t threads) {
+std::vector<std::vector<Neighbor>> exact_search(const PaddedQueries& queries, const FeatureRows& rows,
+                                                std::int64_t k, std::int64_t threads,
+                                                const RemovedRows& removed) {
   CLOOB_CHECK(queries.dims() == rows.dims, "queries of {} numbers, rows of {}", queries.dims(), rows.dims);
   constexpr std::int64_t kPartsPerThread = 4, kMinPart = 1024;
   const std::int64_t num_threads = resolve_threads(threads);
@@ -108,7 +119,7 @@ std::vector<std::vector<Neighbor>> exact_search(const PaddedQueries& queries, co
     parallel_for(num_parts, num_threads, [&](std::int64_t number) {
       const std::int64_t begin = number * part;
       parts[static_cast<std::size_t>(number)] =
-          search_part(queries, first, count, rows, begin, std::min(part, rows.count - begin), k);
+          search_part(queries, first, count, rows, begin, std::min(part, rows.count - begin), k, removed);
     });
     for (std::int64_t q = 0; q < count; ++q) {
       BestNeighbors best(std::min(k, rows.count));
@@ -122,19 +133,17 @@ std::vector<std::vector<Neighbor>> exact_search(const PaddedQueries& queries, co
   return results;
 }
 
-std::vector<std::uint16_t> to_half(const at::Tensor& rows_ND) {
-  const at::Tensor half_ND = rows_ND.to(at::kCPU, at::kHalf).contiguous();
-  std::vector<std::uint16_t> numbers(static_cast<std::size_t>(half_ND.numel()));
-  if (!numbers.empty())
-    std::memcpy(numbers.data(), half_ND.const_data_ptr(), numbers.size() * sizeof(std::uint16_t));
-  return numbers;
+std::vector<std::byte> to_bytes(const at::Tensor& rows_ND, FeatureType type) {
+  const at::Tensor numbers_ND = rows_ND.to(at::kCPU, scalar_type(type)).contiguous();
+  std::vector<std::byte> bytes(numbers_ND.nbytes());
+  if (!bytes.empty()) std::memcpy(bytes.data(), numbers_ND.const_data_ptr(), bytes.size());
+  return bytes;
 }
 
-at::Tensor to_float(const HalfRows& rows) {
-  at::Tensor rows_ND = at::empty({rows.count, rows.dims}, at::kFloat);
-  std::transform(rows.data, rows.data + rows.count * rows.dims, rows_ND.data_ptr<float>(),
-                 c10::detail::fp16_ieee_to_fp32_value);
-  return rows_ND;
+at::Tensor to_float(const FeatureRows& rows) {
+  const at::Tensor numbers_ND = at::empty({rows.count, rows.dims}, scalar_type(rows.type));
+  if (numbers_ND.nbytes() > 0) std::memcpy(numbers_ND.mutable_data_ptr(), rows.data, numbers_ND.nbytes());
+  return numbers_ND.to(at::kFloat);
 }
 
 }  // namespace cloob
