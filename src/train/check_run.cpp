@@ -3,6 +3,7 @@
 #include "cloob/base/error.h"
 #include "cloob/device/device.h"
 #include "cloob/run/dry_run.h"
+#include "cloob/run/open_memory.h"
 #include "cloob/text/tokenizer.h"
 #include "train/odd_settings.h"
 #include "train/training_parts.h"
@@ -23,6 +24,7 @@ RunCheck check_run(const RunConfig& config, const Collectives& collectives) {
     if (const auto warning = odd_episodes(config, num_epochs(*check.steps, /*step=*/0, *loader)))
       check.warnings.push_back(*warning);
     check.metrics = make_run_suite(config).metric_names();
+    if (config.task.kind == TaskKind::reco) open_memory(config);
   } catch (const UserError& error) {
     check.errors.emplace_back(error.what());
   }

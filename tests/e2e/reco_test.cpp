@@ -113,6 +113,8 @@ TEST_F(Reco, RefusesWhatDoesNotFit) {
   expect_error(train_arguments("x", {"--task.kind", "reco", "--reco.memory", "memory"}),
                {"this model is another one"});
   expect_error(reco_arguments("x", {"--reco.memory", "nothing"}), {"nothing"});
+  expect_error(reco_arguments("x", {"--reco.memory", "nothing", "--dry-run"}), {"nothing"});
+  expect_success(reco_arguments("x", {"--dry-run"}));
   expect_error(reco_arguments("x", {"--loss.kind", "sigmoid", "--retrieval.kind", "none"}),
                {"loss.kind sigmoid is not available"});
   expect_error({"index", "refined", "--images", "data/train/*.tar", "--out", "y"}, {"refined with a memory"});

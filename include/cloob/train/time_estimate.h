@@ -21,7 +21,7 @@ struct StepTime {
   double seconds(const RunConfig& config) const;
 };
 
-/// Times steps of the run on this machine; nothing if memory is too small for the run.
+/// Times steps of the run on this machine; nothing if memory is too small for the run, or if its steps read no pairs.
 std::optional<StepTime> measure_step(const RunConfig& config, const Collectives& collectives);
 
 /// Times steps of a few synthetic pairs, takes their time to grow linearly with the batch, and says in lines that begin
