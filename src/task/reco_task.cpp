@@ -18,10 +18,8 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
-#include "cloob/base/log.h"
 #include "cloob/base/prefixed_tensors.h"
 #include "cloob/base/random.h"
-#include "cloob/base/text.h"
 #include "cloob/base/timer.h"
 #include "cloob/device/streams.h"
 #include "cloob/model/weights.h"
@@ -70,9 +68,6 @@ struct RecoTask::TrainingFeatures {
   at::Tensor image_nD, text_nD;
   at::Tensor image_rows_nK, text_rows_nK;  ///< of the memory, see Refiner::nearest
 
-  struct Rows {
-    at::Tensor image_BD, text_BD, image_rows_BK, text_rows_BK;
-  };
   at::Tensor rows_of(const Batch& batch) const {
     return row_of_index_S.index_select(0, at::tensor(batch.indices, at::kLong));
   }
