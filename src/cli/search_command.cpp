@@ -13,6 +13,7 @@
 
 #include "cli/commands.h"
 #include "cli/enum_option.h"
+#include "cli/memory_effect.h"
 #include "cli/model_arguments.h"
 #include "cli/model_identity.h"
 #include "cli/output_file.h"
@@ -50,6 +51,7 @@ struct Query {
   std::optional<std::int64_t> entry;  // that it is
   ShownQuery shown;
   Json json;
+  std::optional<RefinedQuery> refined = std::nullopt;
 };
 
 std::string entries(std::int64_t count) {
@@ -88,14 +90,37 @@ OpenedModel open_model_of(const SearchIndex& index, const SearchArguments& argum
   return opened;
 }
 
+struct EncodedQuery {
+  at::Tensor features_1D;
+  std::optional<RefinedQuery> refined;
+};
+
+// `encode` encodes a text or an image with an encoder.
+template <typename Encode>
+EncodedQuery encode_query(const OpenedModel& opened, Modality modality, const Encode& encode) {
+  const at::Tensor tower_1D = encode(opened.encoder.of_towers());
+  std::optional<Refinement> refinement = opened.encoder.model().refine(modality, tower_1D);
+  EncodedQuery query{
+      .features_1D = refinement ? refinement->refined_1D.to(at::kCPU, at::kFloat) : encode(opened.encoder),
+      .refined = std::nullopt};
+  opened.display->finish();
+  require_finite_features(query.features_1D, modality == Modality::text ? "text" : "image");
+  if (refinement) query.refined = {tower_1D, *std::move(refinement), opened.loaded.memory};
+  return query;
+}
+
 Query text_query(const SearchIndex& index, const SearchArguments& arguments, Ranks& ranks) {
   if (trim(arguments.text).empty()) throw_user_error("the text to search for is empty");
   if (!is_valid_utf8(arguments.text)) throw_user_error("the text to search for is not UTF-8");
   const OpenedModel opened = open_model_of(index, arguments, ranks);
-  const at::Tensor features_1D = opened.encoder.encode_texts(std::vector{arguments.text}, opened.options);
-  opened.display->finish();
-  require_finite_features(features_1D, "text");
-  return {PaddedQueries(features_1D), std::nullopt, {.text = arguments.text}, {{"text", arguments.text}}};
+  EncodedQuery query = encode_query(opened, Modality::text, [&](const FeatureEncoder& encoder) {
+    return encoder.encode_texts(std::vector{arguments.text}, opened.options);
+  });
+  return {PaddedQueries(query.features_1D),
+          std::nullopt,
+          {.text = arguments.text},
+          {{"text", arguments.text}},
+          std::move(query.refined)};
 }
 
 Query image_query(const SearchIndex& index, const SearchArguments& arguments, Ranks& ranks) {
@@ -110,13 +135,14 @@ Query image_query(const SearchIndex& index, const SearchArguments& arguments, Ra
     throw_user_error("'{}' cannot be searched for: {}", arguments.image, error.what());
   }
   const OpenedModel opened = open_model_of(index, arguments, ranks);
-  const at::Tensor features_1D =
-      opened.encoder.encode_images(make_image_file_source({arguments.image}), opened.options)
-          .features.unit_BD;
-  opened.display->finish();
-  require_finite_features(features_1D, "image");
-  return {
-      PaddedQueries(features_1D), std::nullopt, {arguments.image, thumbnail}, {{"image", arguments.image}}};
+  EncodedQuery query = encode_query(opened, Modality::image, [&](const FeatureEncoder& encoder) {
+    return encoder.encode_images(make_image_file_source({arguments.image}), opened.options).features.unit_BD;
+  });
+  return {PaddedQueries(query.features_1D),
+          std::nullopt,
+          {arguments.image, thumbnail},
+          {{"image", arguments.image}},
+          std::move(query.refined)};
 }
 
 // A number, unless some key is like it.
@@ -154,7 +180,13 @@ Query entry_query(const SearchIndex& index, const SearchArguments& arguments, Si
 }
 
 Query make_query(const SearchIndex& index, const SearchArguments& arguments, Side side, Ranks& ranks) {
-  if (!arguments.entry.empty()) return entry_query(index, arguments, side);
+  if (!arguments.entry.empty()) {
+    if (arguments.model.refinement.are_set())
+      throw_user_error(
+          "--entry searches with features as they are stored, which nothing refines: leave out --memory and the options that "
+          "belong to it, or search for a text or --image");
+    return entry_query(index, arguments, side);
+  }
   return arguments.image.empty() ? text_query(index, arguments, ranks) : image_query(index, arguments, ranks);
 }
 
@@ -175,8 +207,31 @@ Json result_to_json(const SearchIndex& index, const SearchResult& result, std::s
   return json;
 }
 
+// The pairs that refined the query, and what each changed.
+Json effect_to_json(const SearchIndex& index, const SearchIndex& memory, const MemoryEffect& effect) {
+  Json json = {{"folder", memory.folder().string()}, {"pairs", Json::array()}, {"without", Json::array()}};
+  for (const RetrievedPair& pair : effect.pairs) {
+    const IndexEntry entry = memory.entry(pair.row);
+    Json shown = {{"entry", pair.row},
+                  {"key", entry.key},
+                  {"similarity", pair.similarity},
+                  {"brought", pair.brought},
+                  {"changed_order", pair.changed_order}};
+    if (!entry.captions.empty()) shown["caption"] = entry.captions.front();
+    json["pairs"].push_back(std::move(shown));
+  }
+  for (std::size_t i = 0; i < effect.without_memory.results.size(); ++i) {
+    const SearchResult& result = effect.without_memory.results[i];
+    json["without"].push_back({{"rank", i + 1},
+                               {"score", result.score},
+                               {"entry", result.row},
+                               {"key", index.entry(result.row).key}});
+  }
+  return json;
+}
+
 Json to_json(const SearchIndex& index, const SearchArguments& arguments, Side side, const Query& query,
-             const SearchAnswer& answer) {
+             const SearchAnswer& answer, const MemoryEffect* effect) {
   Json json = {{"query", query.json},
                {"index", index.folder().string()},
                {"kind", enum_name(index.header().kind)},
@@ -187,11 +242,24 @@ Json to_json(const SearchIndex& index, const SearchArguments& arguments, Side si
                {"results", Json::array()}};
   for (std::size_t i = 0; i < answer.results.size(); ++i)
     json["results"].push_back(result_to_json(index, answer.results[i], i + 1));
+  if (effect != nullptr) {
+    for (Json& result : json["results"]) {
+      const auto rank = rank_in(index, effect->without_memory, result["entry"].get<std::int64_t>());
+      result["rank_without_memory"] = rank ? Json(*rank) : Json(nullptr);
+    }
+    json["memory"] = effect_to_json(index, query.refined->memory->index(), *effect);
+  }
   return json;
 }
 
-void print_results(const SearchIndex& index, const SearchAnswer& answer) {
-  fmt::print("{:>4}  {:>7}  {:>7}  {}\n", "", "score", "entry", "key");
+// A column for the ranks without the memory, if there is one.
+std::string rank_column(const MemoryEffect* effect, const std::string& text) {
+  return effect == nullptr ? "" : fmt::format("{:>14}  ", text);
+}
+
+void print_results(const SearchIndex& index, const SearchAnswer& answer, const MemoryEffect* effect) {
+  fmt::print("{:>4}  {}{:>7}  {:>7}  {}\n", "", rank_column(effect, "without memory"), "score", "entry",
+             "key");
   for (std::size_t i = 0; i < answer.results.size(); ++i) {
     const SearchResult& result = answer.results[i];
     const IndexEntry entry = index.entry(result.row);
@@ -202,7 +270,27 @@ void print_results(const SearchIndex& index, const SearchAnswer& answer) {
       line += fmt::format("  (and {} with the same content)",
                           result.copies.size() == 1 ? "another entry"
                                                     : with_thousands(std::ssize(result.copies)) + " others");
-    fmt::print("{:>4}  {:>7.4f}  {:>7}  {}\n", i + 1, result.score, result.row, without_controls(line));
+    std::string before;
+    if (effect != nullptr) {
+      const auto rank = rank_in(index, effect->without_memory, result.row);
+      before = rank_column(effect, rank ? std::to_string(*rank) : "-");
+    }
+    fmt::print("{:>4}  {}{:>7.4f}  {:>7}  {}\n", i + 1, before, result.score, result.row,
+               without_controls(line));
+  }
+}
+
+void print_effect(const SearchIndex& index, const SearchIndex& memory, const MemoryEffect& effect) {
+  fmt::print("\nRetrieved from '{}':\n{:>4}  {:>10}  {:>7}  {}\n", memory.folder().string(), "", "similarity",
+             "entry", "key");
+  for (std::size_t i = 0; i < effect.pairs.size(); ++i) {
+    const RetrievedPair& pair = effect.pairs[i];
+    const IndexEntry entry = memory.entry(pair.row);
+    std::string line = entry.key;
+    if (!entry.captions.empty()) line += "  " + entry.captions.front();
+    std::ranges::replace(line, '\n', ' ');
+    fmt::print("{:>4}  {:>10.4f}  {:>7}  {}  ({})\n", i + 1, pair.similarity, pair.row,
+               without_controls(line), without_controls(describe_effect(index, pair)));
   }
 }
 
@@ -239,21 +327,28 @@ int search(const SearchArguments& arguments, Ranks& ranks) {
   SearchOptions options = arguments.options;
   options.threads = arguments.model.threads;
   const SearchAnswer answer = search_distinct(index, query.features, side, arguments.k, query.entry, options);
+  std::optional<MemoryEffect> effect;
+  if (query.refined) effect = effect_of_memory(index, *query.refined, answer, side, arguments.k, options);
   if (answer.is_all) {
     log_info("search", "{} asked for, but the index has only {} different ones{}: these are all",
              with_thousands(arguments.k), with_thousands(std::ssize(answer.results)),
              query.entry ? " besides the one that is asked with" : "");
   }
   if (!arguments.html.empty()) {
-    write_gallery(arguments.html, index, query.shown, answer, summary_of(index, answer, side));
+    write_gallery(
+        arguments.html, index, query.shown, answer, summary_of(index, answer, side),
+        effect ? std::optional(ShownEffect{query.refined->memory->index(), *effect}) : std::nullopt);
     log_info("search", "{} written", arguments.html);
   }
-  if (arguments.json.empty())
-    print_results(index, answer);
-  else
+  const MemoryEffect* const changes = effect ? &*effect : nullptr;
+  if (!arguments.json.empty()) {
     write_json_line(arguments.json,
-                    to_json(index, arguments, side, query, answer)
+                    to_json(index, arguments, side, query, answer, changes)
                         .dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
+    return 0;
+  }
+  print_results(index, answer, changes);
+  if (effect) print_effect(index, query.refined->memory->index(), *effect);
   return 0;
 }
 

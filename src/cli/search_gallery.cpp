@@ -26,6 +26,32 @@ ReportGallery::Item item_of(const SearchIndex& index, const SearchResult& result
           .note = note};
 }
 
+ReportGallery results_of(const SearchIndex& index, const SearchAnswer& answer, const std::string& title) {
+  ReportGallery results{.title = title, .note = "", .items = {}};
+  for (std::size_t i = 0; i < answer.results.size(); ++i)
+    results.items.push_back(item_of(index, answer.results[i], i + 1));
+  return results;
+}
+
+// What the query retrieved, and what each pair changed.
+ReportGallery retrieved_of(const SearchIndex& index, const ShownEffect& shown) {
+  ReportGallery pairs{
+      .title = fmt::format("Retrieved from {}", shown.memory.folder().string()),
+      .note =
+          "Pairs of the memory that refined the query. A pair brought a result if that would be none without "
+          "it, and changed the order if the same results would come in another one.",
+      .items = {}};
+  for (const RetrievedPair& pair : shown.effect.pairs) {
+    const IndexEntry entry = shown.memory.entry(pair.row);
+    pairs.items.push_back(
+        {.jpeg = thumbnail_of(shown.memory, pair.row),
+         .caption = entry.captions.empty() ? entry.key : entry.captions.front(),
+         .note = fmt::format("{} | similarity {:.4f} | entry {} | {}", pairs.items.size() + 1,
+                             pair.similarity, pair.row, describe_effect(index, pair))});
+  }
+  return pairs;
+}
+
 }  // namespace
 
 std::string thumbnail_of(const SearchIndex& index, std::int64_t row) {
@@ -43,17 +69,26 @@ std::string thumbnail_of(const SearchIndex& index, std::int64_t row) {
 }
 
 void write_gallery(const std::filesystem::path& file, const SearchIndex& index, const ShownQuery& query,
-                   const SearchAnswer& answer, const std::string& summary) {
+                   const SearchAnswer& answer, const std::string& summary,
+                   const std::optional<ShownEffect>& shown_effect) {
   HtmlReport page{.title = query.text, .summary = summary, .tables = {}, .charts = {}, .pictures = {}};
   if (!query.thumbnail.empty()) {
     page.galleries.push_back({.title = "Query",
                               .note = "",
                               .items = {{.jpeg = query.thumbnail, .caption = query.text, .note = ""}}});
   }
-  ReportGallery results{.title = "Results", .note = "", .items = {}};
-  for (std::size_t i = 0; i < answer.results.size(); ++i)
-    results.items.push_back(item_of(index, answer.results[i], i + 1));
-  page.galleries.push_back(std::move(results));
+  page.galleries.push_back(results_of(index, answer, "Results"));
+  if (shown_effect) {
+    ReportGallery& results = page.galleries.back();
+    const SearchAnswer& before = shown_effect->effect.without_memory;
+    for (std::size_t i = 0; i < answer.results.size(); ++i) {
+      const auto rank = rank_in(index, before, answer.results[i].row);
+      results.items[i].note += rank ? fmt::format(" | rank {} without the memory", *rank)
+                                    : " | not among the results without the memory";
+    }
+    page.galleries.push_back(retrieved_of(index, *shown_effect));
+    page.galleries.push_back(results_of(index, before, "Results without the memory"));
+  }
   write_html_report(file, page);
 }
 

@@ -27,7 +27,7 @@ constexpr std::string_view kStyle = R"(
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1120px;margin:0 auto;padding:40px 20px 60px}
 h1{font-size:28px;line-height:1.2;margin:0 0 14px;overflow-wrap:anywhere}h2{font-size:16px;margin:0 0 12px}
-.summary{color:var(--muted);margin:0 0 28px;max-width:75ch;white-space:pre-line}
+.summary{color:var(--muted);margin:0 0 28px;max-width:75ch;white-space:pre-line;overflow-wrap:anywhere}
 .card{background:var(--card);border:1px solid var(--grid);border-radius:10px;padding:18px 20px;margin:0 0 20px}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(440px,100%),1fr));gap:20px;margin:0 0 20px}
 .charts .card{margin:0}

@@ -53,6 +53,7 @@ void apply(const RefinementOptions& options, RunConfig& config, const std::strin
   const auto set = [](const auto& option, auto& setting) {
     if (option) setting = *option;
   };
+  set(reco.evaluation_memory, reco.memory);
   set(options.memory, reco.memory);
   set(options.k, reco.k);
   set(options.search, reco.search);
@@ -73,16 +74,16 @@ LoadedModel load_model(const std::string& path, const Collectives& collectives, 
   LoadedModel loaded{.config = std::move(saved.imported.config),
                      .task = nullptr,
                      .has_tokenizer = saved.imported.has_tokenizer};
-  const std::shared_ptr<const Memory> memory = open_memory(loaded.config);
+  loaded.memory = open_memory(loaded.config.reco.memory);
   loaded.task = make_task(settings_to_evaluate(loaded.config), {std::move(saved.imported.weights), path},
-                          collectives, device, memory);
+                          collectives, device, {.training = loaded.memory});
   loaded.has_task_state = !saved.state.empty();
   loaded.knows_objective = location.kind != CheckpointLocation::Kind::weights_file;
   if (loaded.has_task_state) loaded.task->load(loaded.task->weights(), saved.state);
-  if (memory) {
-    require_memory_of(*memory, loaded.task->weights(), loaded.config, loaded.has_tokenizer);
+  if (loaded.memory) {
+    require_memory_of(*loaded.memory, loaded.task->weights(), loaded.config, loaded.has_tokenizer);
     if (loaded.config.task.kind != TaskKind::reco)
-      loaded.refined = make_refined_features(loaded.task->feature_model(), loaded.config.reco, memory);
+      loaded.refined = make_refined_features(loaded.task->feature_model(), loaded.config.reco, loaded.memory);
   }
   return loaded;
 }

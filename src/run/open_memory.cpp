@@ -6,9 +6,8 @@
 
 namespace cloob {
 
-std::shared_ptr<const Memory> open_memory(const RunConfig& config) {
-  if (!config.reco.memory) return nullptr;
-  return std::make_shared<const Memory>(*config.reco.memory);
+std::shared_ptr<const Memory> open_memory(const std::optional<std::string>& folder) {
+  return folder ? std::make_shared<const Memory>(*folder) : nullptr;
 }
 
 void require_memory_of(const Memory& memory, const NamedTensors& weights, const RunConfig& config,

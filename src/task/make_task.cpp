@@ -57,13 +57,13 @@ std::unique_ptr<ContrastiveTask> make_contrastive_task(const TaskSettings& setti
 
 std::unique_ptr<TrainingTask> make_contrastive(const TaskSettings& settings, const StartingWeights& start,
                                                const Collectives& collectives, c10::Device device,
-                                               const std::shared_ptr<const PairMemory>&) {
+                                               const PairMemories&) {
   return make_contrastive_task(settings, make_dual_encoder(settings, start, device), collectives, device);
 }
 
 std::unique_ptr<TrainingTask> make_protoclip(const TaskSettings& settings, const StartingWeights& start,
                                              const Collectives& collectives, c10::Device device,
-                                             const std::shared_ptr<const PairMemory>&) {
+                                             const PairMemories&) {
   DualEncoder model = make_dual_encoder(settings, start, device);
   ProjectionHeads heads(settings.protoclip, settings.model.embed_dim, settings.seed);
   heads.to(device);
@@ -79,7 +79,7 @@ std::unique_ptr<TrainingTask> make_protoclip(const TaskSettings& settings, const
 
 std::unique_ptr<TrainingTask> make_reco(const TaskSettings& settings, const StartingWeights& start,
                                         const Collectives& collectives, c10::Device device,
-                                        const std::shared_ptr<const PairMemory>& memory) {
+                                        const PairMemories& memories) {
   const LossConfig& loss = settings.loss;
   const RecoTaskOptions options{
       .config = settings.reco,
@@ -88,13 +88,13 @@ std::unique_ptr<TrainingTask> make_reco(const TaskSettings& settings, const Star
       .seed = settings.seed,
       .precision = settings.precision};
   return std::make_unique<RecoTask>(make_dual_encoder(settings, start, device),
-                                    ContrastiveObjective(loss, settings.retrieval, device), memory, options,
+                                    ContrastiveObjective(loss, settings.retrieval, device), memories, options,
                                     collectives, device);
 }
 
 using MakeTask = std::unique_ptr<TrainingTask> (*)(const TaskSettings& settings, const StartingWeights& start,
                                                    const Collectives& collectives, c10::Device device,
-                                                   const std::shared_ptr<const PairMemory>& memory);
+                                                   const PairMemories& memories);
 
 // One row per kind.
 constexpr std::array<std::pair<TaskKind, MakeTask>, 3> kTasks = {{{TaskKind::contrastive, make_contrastive},
@@ -106,9 +106,9 @@ static_assert(kTasks.size() == EnumNames<TaskKind>::names.size());
 
 std::unique_ptr<TrainingTask> make_task(const TaskSettings& settings, const StartingWeights& start,
                                         const Collectives& collectives, c10::Device device,
-                                        std::shared_ptr<const PairMemory> memory) {
+                                        const PairMemories& memories) {
   for (const auto& [kind, make] : kTasks) {
-    if (kind == settings.task.kind) return make(settings, start, collectives, device, memory);
+    if (kind == settings.task.kind) return make(settings, start, collectives, device, memories);
   }
   CLOOB_CHECK(false, "no factory for task kind '{}'", enum_name(settings.task.kind));
   return nullptr;

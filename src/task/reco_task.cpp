@@ -73,21 +73,21 @@ struct RecoTask::TrainingFeatures {
   }
 };
 
-RecoTask::RecoTask(DualEncoder model, ContrastiveObjective objective,
-                   std::shared_ptr<const PairMemory> memory, const RecoTaskOptions& options,
-                   const Collectives& collectives, c10::Device device)
+RecoTask::RecoTask(DualEncoder model, ContrastiveObjective objective, const PairMemories& memories,
+                   const RecoTaskOptions& options, const Collectives& collectives, c10::Device device)
     : model_(frozen(std::move(model))),
       objective_(std::move(objective)),
       options_(options),
       collectives_(collectives),
       device_(device),
-      refiner_(make_refiner(options, model_->config().embed_dim, std::move(memory), device)),
+      refiner_(make_refiner(options, model_->config().embed_dim, memories.training, device)),
       logit_scale_((options.fixed_inv_tau
                         ? at::full_like(model_->logit_scale().detach(), std::log(*options.fixed_inv_tau))
                         : model_->logit_scale().detach().clone())
                        .requires_grad_(!options.fixed_inv_tau)),
       towers_(model_, objective_, device),
-      refined_(std::make_unique<RefinedModel>(towers_, refiner_)) {}
+      refined_(std::make_unique<RefinedModel>(
+          towers_, memories.evaluation ? refiner_->with_memory(memories.evaluation) : refiner_)) {}
 
 RecoTask::~RecoTask() = default;
 

@@ -43,6 +43,12 @@ at::Tensor RefinedModel::refine_classes(const at::Tensor& classes_CD) {
              : classes_CD;
 }
 
+std::optional<Refinement> RefinedModel::refine(Modality modality, const at::Tensor& tower_1D) {
+  if (!refines(modality) || !refiner_->uses_memory()) return std::nullopt;
+  const at::NoGradGuard no_grad;
+  return refiner_->explain(modality, tower_1D.to(device()));
+}
+
 std::unique_ptr<FeatureModel> make_refined_features(FeatureModel& model, const RecoConfig& config,
                                                     std::shared_ptr<const PairMemory> memory) {
   CLOOB_CHECK(config.fusion == FusionKind::mean, "a fusion of kind {}", enum_name(config.fusion));

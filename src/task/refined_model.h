@@ -24,6 +24,8 @@ class RefinedModel final : public FeatureModel {
   at::Tensor encode_text(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) override;
   at::Tensor encode_prompts(const at::Tensor& tokens_BL, const at::Tensor& end_positions_B) override;
   at::Tensor refine_classes(const at::Tensor& classes_CD) override;
+  FeatureModel& towers() override { return towers_; }
+  std::optional<Refinement> refine(Modality modality, const at::Tensor& tower_1D) override;
   PairMeasures measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) override {
     return towers_.measure_pairs(image_ND, text_ND);
   }

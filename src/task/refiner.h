@@ -11,6 +11,7 @@
 #include "cloob/base/trained_parameter.h"
 #include "cloob/model/fusion.h"
 #include "cloob/model/pair_memory.h"
+#include "cloob/model/refinement.h"
 #include "cloob/task/reco_config.h"
 
 namespace cloob {
@@ -28,8 +29,14 @@ class Refiner {
   at::Tensor refine(Modality modality, const at::Tensor& query_BD) const {
     return fuse(modality, query_BD, nearest(modality, query_BD, nullptr));
   }
+  /// The same for one query (1, D), with what each pair contributes. Only with a memory.
+  Refinement explain(Modality modality, const at::Tensor& query_1D) const;
+
+  /// With the same fusions and another memory. Throws UserError if it does not fit.
+  std::shared_ptr<Refiner> with_memory(std::shared_ptr<const PairMemory> memory) const;
 
   const RecoConfig& config() const { return config_; }
+  bool uses_memory() const { return config_.fusion != FusionKind::mlp; }
   void to(c10::Device device);
   /// Of the fusions, by name.
   TrainedParameters parameters() const;
@@ -37,13 +44,13 @@ class Refiner {
   void load(const NamedTensors& weights);
 
  private:
+  void set_memory(std::shared_ptr<const PairMemory> memory, std::int64_t dims);
   Modality searched_for(Modality modality) const {
     return config_.search == RelativeModality::same ? modality : other(modality);
   }
   Modality fused_for(Modality modality) const {
     return config_.fuse == RelativeModality::same ? modality : other(modality);
   }
-  bool uses_memory() const { return config_.fusion != FusionKind::mlp; }
 
   RecoConfig config_;
   std::shared_ptr<const PairMemory> memory_;

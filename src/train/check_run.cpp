@@ -24,7 +24,10 @@ RunCheck check_run(const RunConfig& config, const Collectives& collectives) {
     if (const auto warning = odd_episodes(config, num_epochs(*check.steps, /*step=*/0, *loader)))
       check.warnings.push_back(*warning);
     check.metrics = make_run_suite(config).metric_names();
-    if (config.task.kind == TaskKind::reco) open_memory(config);
+    if (config.task.kind == TaskKind::reco) {
+      open_memory(config.reco.memory);
+      open_memory(config.reco.evaluation_memory);
+    }
   } catch (const UserError& error) {
     check.errors.emplace_back(error.what());
   }

@@ -77,12 +77,14 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
       tokenizer_(make_tokenizer(config.text)),
       tokenizer_model_(tokenizer_model_of(config.text)),
       feed_(std::make_unique<BatchFeed>(make_train_loader(config, tokenizer_, collectives), device_)),
-      memory_(config.task.kind == TaskKind::reco ? open_memory(config) : nullptr),
+      memory_(config.task.kind == TaskKind::reco ? open_memory(config.reco.memory) : nullptr),
+      evaluation_memory_(config.task.kind == TaskKind::reco ? open_memory(config.reco.evaluation_memory)
+                                                            : nullptr),
       task_(with_weights_of_rank_0(
           task ? std::move(task)
                : make_task(task_settings(config),
                            start.resumed ? StartingWeights() : read_starting_weights(config), collectives,
-                           device_, memory_),
+                           device_, {.training = memory_, .evaluation = evaluation_memory_}),
           collectives)),
       train_step_(config, *task_, collectives, device_),
       suite_(make_run_suite(config)),
@@ -94,7 +96,9 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
   } else {
     seed_random_numbers(/*step=*/0);
   }
-  if (memory_) require_memory_of(*memory_, task_->weights(), config, /*has_tokenizer=*/true);
+  for (const auto& memory : {memory_, evaluation_memory_}) {
+    if (memory) require_memory_of(*memory, task_->weights(), config, /*has_tokenizer=*/true);
+  }
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,
                                             total_steps(config.train, position()));
   lr_schedule_ = lr_schedule(config, schedule_->total_steps(), state_.step, feed_->loader());

@@ -107,6 +107,43 @@ TEST_F(Reco, SearchesARefinedQuery) {
   EXPECT_TRUE(results[0].contains("key") && results[0].contains("score") && results[0].contains("caption"));
 }
 
+TEST_F(Reco, SearchShowsWhichPairsChangedTheAnswer) {
+  const Words words = {"search",     "memory", "a red circle", "--top",   "4",      "--memory",  "memory",
+                       "--memory-k", "3",      "--model",      "refined", "--json", "found.json"};
+  Words with_page = words;
+  with_page.insert(with_page.end(), {"--html", "found.html"});
+  expect_success(with_page);
+  const Json found = Json::parse(read_file(tiny_project() / "found.json"));
+  const Json& pairs = found.at("memory").at("pairs");
+  ASSERT_EQ(pairs.size(), 3U);
+  EXPECT_GE(pairs[0].at("similarity").get<double>(), pairs[1].at("similarity").get<double>());
+  EXPECT_TRUE(pairs[0].contains("brought") && pairs[0].contains("changed_order"));
+  ASSERT_EQ(found.at("memory").at("without").size(), 4U);
+  // The answer of the towers is that of the model from which the run started.
+  const ProgramResult plain = run({"search", "memory", "a red circle", "--top", "4", "--json", "-"});
+  ASSERT_EQ(plain.exit_status, 0) << plain.errors;
+  const Json plain_results = Json::parse(plain.output).at("results");
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(found["memory"]["without"][i]["entry"], plain_results[i]["entry"]);
+    EXPECT_EQ(found["memory"]["without"][i]["score"], plain_results[i]["score"]);
+    EXPECT_TRUE(found["results"][i].contains("rank_without_memory"));
+  }
+  const std::string page = read_file(tiny_project() / "found.html");
+  for (const char* part :
+       {"Retrieved from memory", "Results without the memory", " | similarity ", " without the memory<"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  expect_error({"search", "memory", "--entry", "0", "--memory", "memory"},
+               {"--entry searches with features as they are stored"});
+}
+
+TEST_F(Reco, EvaluatesWithAnotherMemoryThanInTraining) {
+  expect_success({"index", "clip", "--images", "data/validation/*.tar", "--texts", "--out", "other"});
+  expect_success(reco_arguments("swapped", {"--reco.evaluation_memory", "other"}));
+  EXPECT_EQ(accuracy({"swapped", "--memory", "memory"}), accuracy({"refined"}));
+  EXPECT_EQ(accuracy({"swapped"}), accuracy({"refined", "--memory", "other"}));
+  expect_error(reco_arguments("x", {"--reco.evaluation_memory", "nothing", "--dry-run"}), {"nothing"});
+}
+
 TEST_F(Reco, RefusesWhatDoesNotFit) {
   expect_error(train_arguments("x", {"--task.kind", "reco"}),
                {"reco.memory is not set", "cloob memory build"});

@@ -88,6 +88,8 @@ class FeatureEncoder {
   at::Tensor encode_texts(const std::vector<std::string>& texts, const EncodeOptions& options) const;
 
   FeatureModel& model() const { return model_; }
+  /// For the same images and texts, with the towers alone: the same unless features are refined with a memory.
+  FeatureEncoder of_towers() const { return {model_.towers(), image_, tokenizer_}; }
 
  private:
   at::Tensor encode_batch_of_texts(std::span<const std::string> texts, const EncodeOptions& options) const;

@@ -14,6 +14,8 @@
 #include "cloob/base/pair_measures.h"
 #include "cloob/model/feature_stage.h"
 #include "cloob/model/model_config.h"
+#include "cloob/model/pair_memory.h"
+#include "cloob/model/refinement.h"
 
 namespace cloob {
 
@@ -37,6 +39,13 @@ class FeatureModel {
     return encode_text(tokens_BL, end_positions_B);
   }
   virtual at::Tensor refine_classes(const at::Tensor& classes_CD) { return classes_CD; }
+
+  /// The model without its memory: itself, unless features are refined.
+  virtual FeatureModel& towers() { return *this; }
+  /// What the memory makes of unit features (1, D) of the towers; nullopt if those of this modality are not refined with one.
+  virtual std::optional<Refinement> refine(Modality /*modality*/, const at::Tensor& /*tower_1D*/) {
+    return std::nullopt;
+  }
 
   /// The loss of paired rows of features, at least `min_pairs` of them, and what the model knows besides: the same for
   /// every call. Anything with a warm-up in training counts fully.

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,12 @@ class PairMemory {
                              const LeftOutPairs* left_out) const = 0;
   /// Rows, int64 on the CPU, of any shape (...) -> their features (..., D), float32 on the CPU; zeros for -1.
   virtual at::Tensor features(Modality modality, const at::Tensor& rows) const = 0;
+};
+
+/// The memories of a model.
+struct PairMemories {
+  std::shared_ptr<const PairMemory> training = nullptr;
+  std::shared_ptr<const PairMemory> evaluation = nullptr;  ///< null: that of training
 };
 
 }  // namespace cloob

@@ -13,6 +13,8 @@
 
 namespace cloob {
 
+class Memory;
+
 /// Settings of the section `reco` that replace those of the run. A model that was not trained with a memory is refined with
 /// the mean of what it retrieves.
 struct RefinementOptions {
@@ -35,6 +37,7 @@ struct LoadedModel {
   bool knows_objective = true;  ///< a plain weights file does not say what it was trained with
   bool has_tokenizer = true;    ///< false: a weights file whose tokenizer is another file, see ImportedModel
 
+  std::shared_ptr<const Memory> memory = nullptr;   ///< that features are refined with; null: none
   std::unique_ptr<FeatureModel> refined = nullptr;  ///< of a model that was not trained with a memory
 
   FeatureModel& features() const { return refined ? *refined : task->feature_model(); }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "cloob/base/named_tensors.h"
 #include "cloob/memory/memory.h"
@@ -8,8 +10,8 @@
 
 namespace cloob {
 
-/// The memory that the settings name, or null if they name none. Throws UserError.
-std::shared_ptr<const Memory> open_memory(const RunConfig& config);
+/// The memory in a folder that a setting names, or null if it names none. Throws UserError.
+std::shared_ptr<const Memory> open_memory(const std::optional<std::string>& folder);
 
 /// Throws UserError unless the memory was made with the model that has these weights, or if the model cannot be compared.
 void require_memory_of(const Memory& memory, const NamedTensors& weights, const RunConfig& config,

@@ -48,9 +48,9 @@ struct TaskSettings {
 
 /// Creates the task that `task.kind` names, with its model on `device`. A fixed inverse temperature is always
 /// `loss.inv_tau`; a learned one starts from `start` if that has weights. `collectives` must outlive the
-/// task. `memory`: of the model, for a task that retrieves from one. Throws UserError.
+/// task. `memories`: of the model, for a task that retrieves from one. Throws UserError.
 std::unique_ptr<TrainingTask> make_task(const TaskSettings& settings, const StartingWeights& start,
                                         const Collectives& collectives, c10::Device device,
-                                        std::shared_ptr<const PairMemory> memory = nullptr);
+                                        const PairMemories& memories = {});
 
 }  // namespace cloob

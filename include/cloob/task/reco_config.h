@@ -50,6 +50,7 @@ struct EnumNames<PromptRefinement> {
 /// There is no public code; where the paper is silent the defaults are choices of this program.
 struct RecoConfig {
   std::optional<std::string> memory = std::nullopt;
+  std::optional<std::string> evaluation_memory = std::nullopt;
   std::int64_t k = 10;
   RelativeModality search = RelativeModality::same;
   RelativeModality fuse = RelativeModality::other;
@@ -69,8 +70,11 @@ struct RecoConfig {
     return std::tuple(
         field(
             "memory", &C::memory,
-            "Folder of the memory, which `cloob memory build` makes with the model of train.initial_weights. "
-            "Another one may be used after training (--memory)."),
+            "Folder of the memory, which `cloob memory build` makes with the model of train.initial_weights."),
+        field(
+            "evaluation_memory", &C::evaluation_memory,
+            "Folder of another memory of the same model, from which evaluations retrieve: an enlarged one, or one of other "
+            "things. Unset: that of training. Commands that evaluate take any (--memory)."),
         field("k", &C::k, "Pairs that are retrieved for an image or a text.", Range{1, 1024}),
         field(
             "search", &C::search,

@@ -39,8 +39,8 @@ struct RecoTaskOptions {
 /// Every rank has the features of all samples, 8 bytes per sample and dimension, and 16 k for the neighbors.
 class RecoTask final : public TrainingTask {
  public:
-  /// `model` is on `device`. `collectives` must outlive this. `memory` may be null if the fusion uses none. Throws UserError.
-  RecoTask(DualEncoder model, ContrastiveObjective objective, std::shared_ptr<const PairMemory> memory,
+  /// `model` is on `device`. `collectives` must outlive this. There may be no memory if the fusion uses none. Throws UserError.
+  RecoTask(DualEncoder model, ContrastiveObjective objective, const PairMemories& memories,
            const RecoTaskOptions& options, const Collectives& collectives, c10::Device device);
   ~RecoTask() override;
   RecoTask(const RecoTask&) = delete;  // features_ refers to objective_

@@ -111,7 +111,8 @@ class Trainer {
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string tokenizer_model_;  ///< the file's bytes, for checkpoints; empty with CLIP's tokenizer
   std::unique_ptr<BatchFeed> feed_;
-  std::shared_ptr<const Memory> memory_;  ///< that the task retrieves from, or null
+  std::shared_ptr<const Memory> memory_;             ///< that the task retrieves from, or null
+  std::shared_ptr<const Memory> evaluation_memory_;  ///< another one for evaluations, or null
   std::unique_ptr<TrainingTask> task_;
   TrainStep train_step_;
   EvaluationSuite suite_;

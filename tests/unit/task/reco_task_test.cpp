@@ -33,7 +33,8 @@ class CountingSource final : public Source {
 /// A task in fp64 on ten samples, all of which are in the memory.
 struct Fixture {
   explicit Fixture(const Collectives& all_ranks, RecoConfig reco = {}, LossKind loss = LossKind::info_nce,
-                   RetrievalKind retrieval = RetrievalKind::none)
+                   RetrievalKind retrieval = RetrievalKind::none,
+                   std::shared_ptr<const PairMemory> evaluation_memory = nullptr)
       : collectives(all_ranks), config(testing::config_of(ImageEncoderKind::vit)) {
     config.loss.kind = loss;
     config.retrieval = {.kind = retrieval};
@@ -45,7 +46,8 @@ struct Fixture {
     std::iota(samples.places.begin(), samples.places.end(), 0);
     memory = make_memory();
     task = std::make_unique<RecoTask>(
-        model, ContrastiveObjective(config.loss, config.retrieval, at::kCPU), memory,
+        model, ContrastiveObjective(config.loss, config.retrieval, at::kCPU),
+        PairMemories{.training = memory, .evaluation = std::move(evaluation_memory)},
         RecoTaskOptions{.config = reco,
                         .logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
                         .fixed_inv_tau = std::nullopt},
@@ -64,6 +66,10 @@ struct Fixture {
     std::vector<std::string> keys;
     for (std::int64_t i = first; i < end; ++i) keys.push_back("sample" + std::to_string(i));
     return keys;
+  }
+
+  at::Tensor texts_as_evaluated() {
+    return task->feature_model().encode_text(samples.tokens_BL, samples.end_positions_B);
   }
 
   // The samples themselves, and other pairs near them.
@@ -179,7 +185,7 @@ TEST(RecoTask, StartsFromTheFeaturesOfTheTowers) {
   model->to(at::kFloat);
   Fixture other(single);
   for (const FusionKind kind : {FusionKind::transformer, FusionKind::mlp}) {
-    RecoTask task(model, ContrastiveObjective({}, {}, at::kCPU), other.memory,
+    RecoTask task(model, ContrastiveObjective({}, {}, at::kCPU), {.training = other.memory},
                   {.config = {.fusion = kind},
                    .logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
                    .fixed_inv_tau = std::nullopt},
@@ -193,6 +199,55 @@ TEST(RecoTask, StartsFromTheFeaturesOfTheTowers) {
                   .item<double>(),
               1e-6);
   }
+}
+
+TEST(RecoTask, EvaluationsMayHaveAnotherMemory) {
+  const SingleProcess single;
+  Fixture alone(single);
+  at::manual_seed(3);
+  const auto random = [] { return unit_rows(at::randn({6, 12}, at::kDouble)); };
+  const auto other = std::make_shared<const TensorMemory>(random(), random(), Fixture::keys_of(0, 6));
+  Fixture swapped(single, {}, LossKind::info_nce, RetrievalKind::none, other);
+  EXPECT_GT((swapped.texts_as_evaluated() - alone.texts_as_evaluated()).abs().max().item<double>(), 0.01);
+  // Of its pairs, and with the fusion that is trained.
+  const auto refinement = swapped.task->feature_model().refine(
+      Modality::text,
+      alone.model->encode_text(alone.samples.tokens_BL, alone.samples.end_positions_B).narrow(0, 0, 1));
+  ASSERT_TRUE(refinement);
+  for (const std::int64_t row : refinement->rows) EXPECT_LT(row, 6);
+  alone.begin();
+  swapped.begin();
+  const Batch batch = Fixture::places_of({1, 2, 3, 4});
+  EXPECT_EQ(swapped.backward(batch).loss.item<double>(), alone.backward(batch).loss.item<double>());
+}
+
+// Without pair k is with a memory that does not have it, and one pair less.
+TEST(RecoTask, RefinementSaysWhatEachPairContributes) {
+  const SingleProcess single;
+  Fixture fixture(single, {.k = 3});
+  const at::NoGradGuard no_grad;
+  const at::Tensor tower_1D =
+      fixture.model->encode_text(fixture.samples.tokens_BL, fixture.samples.end_positions_B).narrow(0, 2, 1);
+  const auto refinement = fixture.task->feature_model().refine(Modality::text, tower_1D);
+  ASSERT_TRUE(refinement);
+  ASSERT_EQ(refinement->rows.size(), 3U);
+  EXPECT_EQ(refinement->rows[0], 2) << "the most similar pair is the sample itself";
+  EXPECT_NEAR(refinement->similarity_K[0].item<double>(), 1, 1e-6);
+  EXPECT_LE(
+      (refinement->refined_1D - fixture.texts_as_evaluated().narrow(0, 2, 1)).abs().max().item<double>(),
+      1e-12);
+  for (std::size_t k = 0; k < 3; ++k) {
+    const auto rest = std::make_shared<const TensorMemory>(fixture.memory->without(refinement->rows[k]));
+    Fixture less(single, {.k = 2}, LossKind::info_nce, RetrievalKind::none, rest);
+    const at::Tensor expected_1D = less.texts_as_evaluated().narrow(0, 2, 1);
+    EXPECT_LE(
+        (refinement->without_KD[static_cast<std::int64_t>(k)] - expected_1D[0]).abs().max().item<double>(),
+        1e-12)
+        << "pair " << k;
+  }
+  EXPECT_GT((refinement->without_KD[0] - refinement->refined_1D[0]).abs().max().item<double>(), 1e-3);
+  Fixture unrefined(single, {.refine = RefinedSides::images});
+  EXPECT_FALSE(unrefined.task->feature_model().refine(Modality::text, tower_1D));
 }
 
 // All samples are in the memory, and each is its own nearest neighbor.
@@ -298,7 +353,7 @@ TEST(RecoTask, NeedsAMemoryThatFits) {
   const SingleProcess single;
   Fixture fixture(single);
   const auto make = [&](std::shared_ptr<const PairMemory> memory, FusionKind fusion) {
-    RecoTask(fixture.model, ContrastiveObjective({}, {}, at::kCPU), std::move(memory),
+    RecoTask(fixture.model, ContrastiveObjective({}, {}, at::kCPU), {.training = std::move(memory)},
              {.config = {.fusion = fusion},
               .logit_scale_bounds = logit_scale_bounds(1, 100, Reference::open_clip),
               .fixed_inv_tau = std::nullopt},

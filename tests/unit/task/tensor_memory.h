@@ -18,6 +18,14 @@ class TensorMemory final : public PairMemory {
   TensorMemory(at::Tensor image_ND, at::Tensor text_ND, std::vector<std::string> keys)
       : image_ND_(std::move(image_ND)), text_ND_(std::move(text_ND)), keys_(std::move(keys)) {}
 
+  /// The other pairs.
+  TensorMemory without(std::int64_t row) const {
+    const at::Tensor others = at::arange(size()).ne(row).nonzero().squeeze(1);
+    std::vector<std::string> keys = keys_;
+    keys.erase(keys.begin() + row);
+    return {image_ND_.index_select(0, others), text_ND_.index_select(0, others), std::move(keys)};
+  }
+
   std::int64_t size() const override { return image_ND_.size(0); }
   std::int64_t dims() const override { return image_ND_.size(1); }
   std::string describe() const override { return "the memory of a test"; }
