@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "cloob/base/error.h"
+#include "cloob/base/files.h"
+#include "cloob/base/random.h"
 #include "cloob/base/text.h"
 
 namespace cloob {
@@ -84,6 +86,19 @@ class LeftOut {
 Memory::Memory(const std::filesystem::path& folder) : index_(folder) { require_pairs(index_); }
 
 std::string Memory::describe() const { return fmt::format("'{}'", index_.folder().string()); }
+
+// The description of the index, and which entries it has.
+std::string Memory::identity() const {
+  constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 26;
+  const std::string description =
+      read_small_file(index_.folder() / kIndexFile, kMaxBytes, "the description of an index");
+  std::uint64_t hash = hash_text(description, 0);
+  for (std::int64_t row = 0; row < size(); ++row) {
+    hash = mix_bits({hash, index_.key_hash(row), index_.content_hash(row),
+                     static_cast<std::uint64_t>(index_.is_removed(row))});
+  }
+  return fmt::format("{:016x}", hash);
+}
 
 at::Tensor Memory::nearest(Modality searched, const at::Tensor& query_QD, std::int64_t k,
                            const LeftOutPairs* left_out) const {

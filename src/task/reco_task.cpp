@@ -2,9 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/diff.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
@@ -18,13 +16,16 @@
 
 #include "cloob/base/error.h"
 #include "cloob/base/full_precision.h"
+#include "cloob/base/log.h"
 #include "cloob/base/prefixed_tensors.h"
 #include "cloob/base/random.h"
+#include "cloob/base/text.h"
 #include "cloob/base/timer.h"
 #include "cloob/device/streams.h"
 #include "cloob/model/weights.h"
 #include "task/refined_model.h"
 #include "task/refiner.h"
+#include "task/training_features.h"
 
 namespace cloob {
 namespace {
@@ -52,24 +53,14 @@ std::shared_ptr<Refiner> make_refiner(const RecoTaskOptions& options, std::int64
   return refiner;
 }
 
-// The rows of the features that were kept of each index of the source.
-at::Tensor first_rows_of(const at::Tensor& indices_m) {
-  const auto [sorted_m, rows_m] = indices_m.sort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
-  if (sorted_m.numel() == 0) return rows_m;
-  const at::Tensor is_first_m = at::cat({at::full({1}, true, at::kBool), at::diff(sorted_m).ne(0)});
-  return rows_m.masked_select(is_first_m);
-}
-
 }  // namespace
 
-/// Shapes: n usable samples, S samples of the source, K neighbors, D features; all on the CPU.
-struct RecoTask::TrainingFeatures {
-  at::Tensor row_of_index_S;  ///< int64; -1 for unusable samples
-  at::Tensor image_nD, text_nD;
-  at::Tensor image_rows_nK, text_rows_nK;  ///< of the memory, see Refiner::nearest
+struct RecoTask::Training {
+  TrainingFeatures features;
+  at::Tensor row_of_sample_S;  // -1 for unusable samples
 
   at::Tensor rows_of(const Batch& batch) const {
-    return row_of_index_S.index_select(0, at::tensor(batch.indices, at::kLong));
+    return row_of_sample_S.index_select(0, at::tensor(batch.indices, at::kLong));
   }
 };
 
@@ -80,6 +71,7 @@ RecoTask::RecoTask(DualEncoder model, ContrastiveObjective objective, const Pair
       options_(options),
       collectives_(collectives),
       device_(device),
+      memory_(memories.training),
       refiner_(make_refiner(options, model_->config().embed_dim, memories.training, device)),
       logit_scale_((options.fixed_inv_tau
                         ? at::full_like(model_->logit_scale().detach(), std::log(*options.fixed_inv_tau))
@@ -105,6 +97,25 @@ bool RecoTask::has_begun(std::int64_t /*epoch*/) const { return training_ != nul
 
 EpochReport RecoTask::begin_epoch(const EpochData& data) {
   if (training_ != nullptr) return {};
+  std::optional<TrainingFeatureCache> cache;
+  if (options_.config.cache && memory_ != nullptr)
+    cache.emplace(*options_.config.cache, *data.source, *memory_, options_.config, options_.precision);
+  EpochReport report;
+  std::optional<TrainingFeatures> features = cache ? cache->read(data.collectives) : std::nullopt;
+  if (features) {
+    log_info("reco", "features and neighbors of {} are those of '{}'",
+             counted(features->indices_n.numel(), "training sample"), cache->file().string());
+  } else {
+    features = encode_all(data, report);
+    if (cache && data.collectives.rank() == 0) cache->write(*features);
+  }
+  report.metrics.emplace_back("reco/samples", static_cast<double>(features->indices_n.numel()));
+  training_ = std::make_unique<Training>(
+      Training{.features = *features, .row_of_sample_S = rows_of_samples(*features, data.source->size())});
+  return report;
+}
+
+TrainingFeatures RecoTask::encode_all(const EpochData& data, EpochReport& report) {
   const at::NoGradGuard no_grad;
   const Timer timer;
   std::vector<at::Tensor> indices, images, texts, image_rows, text_rows;
@@ -129,37 +140,31 @@ EpochReport RecoTask::begin_epoch(const EpochData& data) {
     texts.push_back(text_BD.to(at::kCPU));
   });
   const std::int64_t k = image_rows.empty() ? 0 : image_rows.front().size(1);
-  const auto all = [&](std::vector<at::Tensor>& parts, const at::Tensor& none) {
-    const at::Tensor own = parts.empty() ? none : at::cat(parts);
-    parts.clear();
-    return data.collectives.gather_rows(own.to(device_)).rows_ND.to(at::kCPU);
-  };
   const auto columns = static_cast<std::int64_t>(data.collectives.max(static_cast<double>(k)));
   const at::Tensor no_rows = at::empty({0, columns}, at::kLong);
   const at::Tensor no_features = at::empty({0, model_->config().embed_dim}, logit_scale_.scalar_type());
-  const at::Tensor indices_m = all(indices, at::empty({0}, at::kLong)), first_n = first_rows_of(indices_m);
-  auto training = std::make_unique<TrainingFeatures>();
-  const at::Tensor usable_n = indices_m.index_select(0, first_n);
-  training->row_of_index_S = at::full({data.source->size()}, -1, at::kLong);
-  training->row_of_index_S.index_copy_(0, usable_n, at::arange(usable_n.numel(), at::kLong));
-  const auto keep = [&](std::vector<at::Tensor>& parts, const at::Tensor& none) {
-    return all(parts, none).index_select(0, first_n);
+  const auto joined = [](std::vector<at::Tensor>& parts, const at::Tensor& none) {
+    const at::Tensor rows = parts.empty() ? none : at::cat(parts);
+    parts.clear();
+    return rows;
   };
-  training->image_nD = keep(images, no_features);
-  training->text_nD = keep(texts, no_features);
-  training->image_rows_nK = keep(image_rows, no_rows);
-  training->text_rows_nK = keep(text_rows, no_rows);
-  training_ = std::move(training);
-  return {.metrics = {{"reco/samples", static_cast<double>(usable_n.numel())},
-                      {"reco/seconds_encode", timer.seconds() - seconds_retrieve},
-                      {"reco/seconds_retrieve", seconds_retrieve}}};
+  TrainingFeatures features = gather({.indices_n = joined(indices, at::empty({0}, at::kLong)),
+                                      .image_nD = joined(images, no_features),
+                                      .text_nD = joined(texts, no_features),
+                                      .image_rows_nK = joined(image_rows, no_rows),
+                                      .text_rows_nK = joined(text_rows, no_rows)},
+                                     device_, data.collectives);
+  report.metrics.emplace_back("reco/seconds_encode", timer.seconds() - seconds_retrieve);
+  report.metrics.emplace_back("reco/seconds_retrieve", seconds_retrieve);
+  return features;
 }
 
 // Unusable samples have rows of zeros, which the loss leaves out.
 RowOutputs RecoTask::encode(const Batch& batch, RowRange rows, EncodePass pass) {
   CLOOB_CHECK(training_ != nullptr, "no epoch has begun");
+  const TrainingFeatures& training = training_->features;
   const at::Tensor own_B = training_->rows_of(batch).narrow(0, rows.first, rows.count).clamp_min(0);
-  const bool has_any = training_->image_nD.size(0) > 0;
+  const bool has_any = training.image_nD.size(0) > 0;
   RowOutputs outputs;
   std::vector<RowOutput> frozen_outputs;
   const auto add = [&](Modality modality, const at::Tensor& features_nD, const at::Tensor& neighbors_nK) {
@@ -173,8 +178,8 @@ RowOutputs RecoTask::encode(const Batch& batch, RowRange rows, EncodePass pass) 
     frozen_outputs.push_back({pass == EncodePass::first ? features_BD : at::Tensor(), false});
   };
   RECORD_USER_SCOPE("fuse");
-  add(Modality::image, training_->image_nD, training_->image_rows_nK);
-  add(Modality::text, training_->text_nD, training_->text_rows_nK);
+  add(Modality::image, training.image_nD, training.image_rows_nK);
+  add(Modality::text, training.text_nD, training.text_rows_nK);
   outputs.insert(outputs.end(), frozen_outputs.begin(), frozen_outputs.end());
   return outputs;
 }

@@ -90,6 +90,23 @@ TEST_F(Reco, ResumesToTheSameWeights) {
   }
 }
 
+TEST_F(Reco, KeepsFeaturesOfTrainingSamples) {
+  const Words cached = {"--reco.cache", "cache"};
+  expect_success(reco_arguments("first", cached));
+  const ProgramResult again = run(reco_arguments("second", cached));
+  ASSERT_EQ(again.exit_status, 0) << again.errors;
+  EXPECT_THAT(again.errors, HasSubstr("are those of 'cache/"));
+  for (const auto& [name, tensor] : final_tensors(tiny_project() / "refined"))
+    EXPECT_TRUE(at::equal(final_tensors(tiny_project() / "second").at(name), tensor)) << name;
+  // Not of a memory that has other entries.
+  expect_success({"index", "clip", "--images", "data/train/*.tar", "--texts", "--out", "less"});
+  expect_success({"memory", "remove", "less", "000000003"});
+  const ProgramResult other =
+      run(reco_arguments("third", {"--reco.cache", "cache", "--reco.memory", "less"}));
+  ASSERT_EQ(other.exit_status, 0) << other.errors;
+  EXPECT_EQ(other.errors.find("are those of"), std::string::npos);
+}
+
 TEST_F(Reco, EvaluatesRefinedOrNot) {
   const double plain = accuracy({"clip"});
   EXPECT_EQ(accuracy({"refined", "--refine", "none"}), plain);

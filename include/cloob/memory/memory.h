@@ -23,6 +23,7 @@ class Memory final : public PairMemory {
   std::int64_t size() const override { return index_.size(); }
   std::int64_t dims() const override { return index_.header().dims; }
   std::string describe() const override;
+  std::string identity() const override;
   at::Tensor nearest(Modality searched, const at::Tensor& query_QD, std::int64_t k,
                      const LeftOutPairs* left_out) const override;
   at::Tensor features(Modality modality, const at::Tensor& rows) const override;

@@ -38,6 +38,8 @@ class PairMemory {
   virtual std::int64_t dims() const = 0;
   /// What it is, for messages.
   virtual std::string describe() const = 0;
+  /// Differs from that of a memory that has other pairs, or was made by another model: a short text.
+  virtual std::string identity() const = 0;
 
   /// Unit features (Q, D) -> the rows of the K pairs whose features of `searched` have the largest inner products with each, the
   /// best first, and of equal ones the first row first: int64 on the CPU, -1 where there are no more.

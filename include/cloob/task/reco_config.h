@@ -51,6 +51,7 @@ struct EnumNames<PromptRefinement> {
 struct RecoConfig {
   std::optional<std::string> memory = std::nullopt;
   std::optional<std::string> evaluation_memory = std::nullopt;
+  std::optional<std::string> cache = std::nullopt;
   std::int64_t k = 10;
   RelativeModality search = RelativeModality::same;
   RelativeModality fuse = RelativeModality::other;
@@ -75,6 +76,11 @@ struct RecoConfig {
             "evaluation_memory", &C::evaluation_memory,
             "Folder of another memory of the same model, from which evaluations retrieve: an enlarged one, or one of other "
             "things. Unset: that of training. Commands that evaluate take any (--memory)."),
+        field(
+            "cache", &C::cache,
+            "Folder to keep the features of training samples and what they retrieve, 8 bytes for each sample and dimension and "
+            "16 k for each sample, for runs that are resumed and for others with the same model, data and memory. Unset: they are "
+            "computed at every start."),
         field("k", &C::k, "Pairs that are retrieved for an image or a text.", Range{1, 1024}),
         field(
             "search", &C::search,

@@ -19,6 +19,7 @@ namespace cloob {
 
 class Refiner;
 class RefinedModel;
+struct TrainingFeatures;
 
 struct RecoTaskOptions {
   RecoConfig config;
@@ -34,7 +35,8 @@ struct RecoTaskOptions {
 ///   loss = L(V', T') + L(V', T) + L(V, T')
 ///
 /// where L is the objective of the settings (the paper's is InfoNCE). The towers never change: before training starts, all samples
-/// are encoded once, and the pairs that they retrieve are looked up once. A step gathers these, fuses and compares.
+/// are encoded once, and the pairs that they retrieve are looked up once, or both are taken from a cache (`reco.cache`). A step gathers
+/// these, fuses and compares.
 ///
 /// Every rank has the features of all samples, 8 bytes per sample and dimension, and 16 k for the neighbors.
 class RecoTask final : public TrainingTask {
@@ -66,8 +68,9 @@ class RecoTask final : public TrainingTask {
   FeatureModel& feature_model() override;
 
  private:
-  struct TrainingFeatures;
+  struct Training;
 
+  TrainingFeatures encode_all(const EpochData& data, EpochReport& report);
   at::Tensor inv_tau() const { return logit_scale_.exp(); }
   NamedTensors own_tensors() const;
 
@@ -76,11 +79,12 @@ class RecoTask final : public TrainingTask {
   RecoTaskOptions options_;
   const Collectives& collectives_;
   c10::Device device_;
+  std::shared_ptr<const PairMemory> memory_;  ///< of training; null: none
   std::shared_ptr<Refiner> refiner_;
   at::Tensor logit_scale_;
   DualEncoderFeatures towers_;
   std::unique_ptr<RefinedModel> refined_;
-  std::unique_ptr<TrainingFeatures> training_;  ///< null until training begins
+  std::unique_ptr<Training> training_;  ///< null until training begins
 };
 
 }  // namespace cloob

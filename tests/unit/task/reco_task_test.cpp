@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
 
+#include "cloob/base/files.h"
 #include "cloob/base/full_precision.h"
 #include "cloob/base/tensor_copies.h"
 #include "cloob/model/weights.h"
@@ -98,6 +100,7 @@ struct Fixture {
              [&](PassOver passes, Purpose transform, const std::function<void(const Batch&)>& visit) {
                EXPECT_EQ(passes, PassOver::all_samples);
                EXPECT_EQ(transform, Purpose::evaluation);
+               ++passes_over_data;
                Batch own = testing::rows_of(samples, begins[rank], begins[rank + 1]);
                own.keys = keys_of(begins[rank], begins[rank + 1]);
                visit(own);
@@ -125,6 +128,7 @@ struct Fixture {
   Batch samples;
   std::shared_ptr<const TensorMemory> memory;
   std::unique_ptr<RecoTask> task;
+  int passes_over_data = 0;
 };
 
 NamedTensors gradients_of(const RecoTask& task) {
@@ -327,6 +331,34 @@ TEST(RecoTask, UnusableSamplesAreLeftOut) {
   EXPECT_NEAR(with_unusable, all.backward(Fixture::places_of({0, 3, 5})).loss.item<double>(), 1e-12);
   for (const auto& [name, gradient] : gradients_of(*all.task))
     EXPECT_LE((gradients_of(*some.task).at(name) - gradient).norm().item<double>(), 1e-12) << name;
+}
+
+TEST(RecoTask, KeepsFeaturesForOtherStarts) {
+  const SingleProcess single;
+  const testing::TempDir folder;
+  const std::string cache = (folder.path() / "cache").string();
+  const Batch batch = Fixture::places_of({1, 2, 3, 4});
+  const auto begins = [&](const RecoConfig& config, int passes) {
+    Fixture fixture(single, config);
+    fixture.begin();
+    EXPECT_EQ(fixture.passes_over_data, passes);
+    return fixture.backward(batch).loss.item<double>();
+  };
+  const double expected = begins({}, 1);
+  EXPECT_EQ(begins({.cache = cache}, 1), expected);
+  EXPECT_EQ(begins({.cache = cache}, 0), expected);
+  EXPECT_NE(begins({.cache = cache, .k = 2}, 1), expected);
+  EXPECT_NE(begins({.cache = cache, .exclude_similarity = 2}, 1), expected);
+  begins({.cache = cache, .search = RelativeModality::other}, 1);
+  EXPECT_EQ(begins({.cache = cache}, 0), expected);
+  // Damaged files are as none.
+  for (const auto& entry : std::filesystem::directory_iterator(cache))
+    std::filesystem::resize_file(entry.path(), 100);
+  EXPECT_EQ(begins({.cache = cache}, 1), expected);
+  EXPECT_EQ(begins({.cache = cache}, 0), expected);
+  // Where nothing can be written, training goes on.
+  write_file_atomically(folder.path() / "file", "");
+  EXPECT_EQ(begins({.cache = (folder.path() / "file").string()}, 1), expected);
 }
 
 TEST(RecoTask, RestoresFusionsAndTemperature) {
