@@ -37,7 +37,7 @@ for seed in "${seeds[@]}"; do
     --data.webdataset.json_caption_field captions
   evaluate frozen "$seed" $clip
   reco=(--task.kind reco --reco.memory $memory --train.initial_weights $clip --data.train "$data/train-{00003..00005}.tar"
-    --train.epochs 20 --optimizer.weight_decay 1e-5 --optimizer.beta2 0.999 --train.seed "$seed")
+    --train.epochs 3 --optimizer.weight_decay 1e-5 --optimizer.beta2 0.999 --train.seed "$seed")
   for arm in same_other other_other same_same other_same mlp mean; do
     options=(--reco.search "${arm%_*}" --reco.fuse "${arm#*_}")
     [[ $arm == *_* ]] || options=(--reco.fusion "$arm")

@@ -93,6 +93,13 @@ OpenedProbe open_probe(const ProbeArguments& arguments, Ranks& ranks) {
     require_output(arguments.json, OutputKind::json, inputs);
   }
   OpenedModel model = open_model(arguments.model, "eval", collectives);
+  if (model.loaded.is_refined() && arguments.features != FeatureStage::unit) {
+    log_warning(
+        "eval",
+        "--features {} are those before the refinement with the memory, which does not change them: refined are "
+        "--features unit",
+        enum_name(arguments.features));
+  }
   const std::int64_t threads = model.options.data.threads;
   model.options.data = read_image_settings(parse_overrides(arguments.settings));
   if (model.options.data.threads == 0) model.options.data.threads = threads;

@@ -84,6 +84,13 @@ std::vector<std::string> settings_without_effect(const RunConfig& config, const 
     if (config.protoclip.projection_layers == 0 && origins.contains("protoclip.projection_hidden_dim"))
       settings.emplace_back("protoclip.projection_hidden_dim (protoclip.projection_layers is 0)");
   }
+  if (config.task.kind != TaskKind::reco) {
+    for (const auto& [name, origin] : origins) {
+      if (name.starts_with("reco.")) settings.push_back(name + " (task.kind is not reco)");
+    }
+  } else {
+    append(settings_without_effect(config.reco, origins));
+  }
   append(settings_without_effect(config.schedule));
   append(settings_without_effect(config.optimizer));
   if (config.schedule.image_end_step && config.optimizer.image.frozen)

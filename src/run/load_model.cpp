@@ -50,6 +50,14 @@ void apply(const RefinementOptions& options, RunConfig& config, const std::strin
     reco = {};
     reco.fusion = FusionKind::mean;
   }
+  if (options.mean_weight && reco.fusion != FusionKind::mean)
+    throw_user_error(
+        "--mean-weight is for fusion by the mean, but '{}' was trained with reco.fusion {}: leave it out",
+        path, enum_name(reco.fusion));
+  if (reco.fusion == FusionKind::mlp && (options.memory || options.k || options.search || options.fuse))
+    throw_user_error(
+        "'{}' was trained with reco.fusion mlp, which uses no memory: leave out --memory and the options that belong to it",
+        path);
   const auto set = [](const auto& option, auto& setting) {
     if (option) setting = *option;
   };
@@ -75,6 +83,7 @@ LoadedModel load_model(const std::string& path, const Collectives& collectives, 
                      .task = nullptr,
                      .has_tokenizer = saved.imported.has_tokenizer};
   loaded.memory = open_memory(loaded.config.reco.memory);
+  require_same_memory(loaded.memory, collectives);
   loaded.task = make_task(settings_to_evaluate(loaded.config), {std::move(saved.imported.weights), path},
                           collectives, device, {.training = loaded.memory});
   loaded.has_task_state = !saved.state.empty();

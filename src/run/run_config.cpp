@@ -62,6 +62,10 @@ void RunConfig::validate() const {
     throw_user_error("train.{} is not available with task.kind {}: set it to false",
                      train.cuda_graph ? "cuda_graph" : "cache_frozen_features", enum_name(task.kind));
   }
+  if (task.kind == TaskKind::reco && precision_of(train) == Precision::pure_bf16) {
+    throw_user_error(
+        "train.precision pure_bf16 is not available with task.kind reco, which leaves the towers as they are: use bf16");
+  }
   if (task.kind == TaskKind::reco && loss.kind == LossKind::sigmoid) {
     throw_user_error(
         "loss.kind sigmoid is not available with task.kind reco: set objective to clip or info_loob, for example");
@@ -130,7 +134,8 @@ TaskSettings task_settings(const RunConfig& config) {
           .precision = precision_of(config.train),
           .gradient_checkpointing = config.train.gradient_checkpointing,
           .cache_frozen_features = config.train.cache_frozen_features,
-          .sync_batch_norm = config.distributed.sync_batch_norm};
+          .sync_batch_norm = config.distributed.sync_batch_norm,
+          .caption_choice = config.data.caption_choice};
 }
 
 std::int64_t total_steps(const TrainConfig& config, const RunPosition& position) {

@@ -45,8 +45,8 @@ std::unique_ptr<FeatureCache> make_cache(bool caches, bool is_frozen) {
 }  // namespace
 
 DualEncoderFeatures::DualEncoderFeatures(DualEncoder model, const ContrastiveObjective& objective,
-                                         c10::Device device)
-    : model_(std::move(model)), objective_(objective), device_(device) {}
+                                         Scaling scaling, c10::Device device)
+    : model_(std::move(model)), objective_(objective), scaling_(std::move(scaling)), device_(device) {}
 
 ImageFeatureStages DualEncoderFeatures::encode_image(const at::Tensor& images_BCHW,
                                                      const FeatureStages& more) {
@@ -62,11 +62,11 @@ at::Tensor DualEncoderFeatures::encode_text(const at::Tensor& tokens_BL, const a
 }
 
 PairMeasures DualEncoderFeatures::measure_pairs(const at::Tensor& image_ND, const at::Tensor& text_ND) {
-  return objective_.measure(image_ND, text_ND, scaling_of(model_));
+  return objective_.measure(image_ND, text_ND, scaling_());
 }
 
 std::optional<double> DualEncoderFeatures::chance_loss(std::int64_t num_pairs) const {
-  return objective_.chance_loss(num_pairs, model_->inv_tau().item<double>());
+  return objective_.chance_loss(num_pairs, scaling_().inv_tau.item<double>());
 }
 
 std::string DualEncoderFeatures::loss_name() const { return std::string(enum_name(objective_.system())); }
@@ -79,7 +79,8 @@ ContrastiveTask::ContrastiveTask(DualEncoder model, ContrastiveObjective objecti
       options_(options),
       collectives_(collectives),
       device_(device),
-      features_(model_, objective_, device),
+      features_(
+          model_, objective_, [model = model_] { return scaling_of(model); }, device),
       image_cache_(make_cache(options.caches_frozen_features, options.image_is_frozen)),
       text_cache_(make_cache(options.caches_frozen_features, options.text_is_frozen)) {
   if (encodes_collectively()) synchronize_batch_norms(*model_, collectives);

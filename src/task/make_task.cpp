@@ -33,6 +33,22 @@ DualEncoder make_dual_encoder(const TaskSettings& settings, const StartingWeight
   return model;
 }
 
+// Towers as they are saved, with what other objectives have left in them.
+DualEncoder make_frozen_towers(const TaskSettings& settings, const StartingWeights& start,
+                               c10::Device device) {
+  const bool is_new = start.tensors.empty();
+  DualEncoder model(settings.model,
+                    is_new ? Initializer::random(settings.seed) : Initializer::uninitialized());
+  if (is_new) {
+    model->set_inv_tau(settings.loss.inv_tau, settings.loss.learn_inv_tau);
+  } else {
+    if (start.tensors.contains(kLogitBias)) model->add_logit_bias(0);
+    load_weights(model, start.tensors, start.source);
+  }
+  model->to(device);
+  return model;
+}
+
 LogitScaleBounds bounds_of(const TaskSettings& settings) {
   return logit_scale_bounds(settings.loss.inv_tau_min, settings.loss.inv_tau_max, settings.reference);
 }
@@ -86,8 +102,9 @@ std::unique_ptr<TrainingTask> make_reco(const TaskSettings& settings, const Star
       .logit_scale_bounds = bounds_of(settings),
       .fixed_inv_tau = loss.learn_inv_tau ? std::nullopt : std::optional(loss.inv_tau),
       .seed = settings.seed,
-      .precision = settings.precision};
-  return std::make_unique<RecoTask>(make_dual_encoder(settings, start, device),
+      .precision = settings.precision,
+      .caption_choice = settings.caption_choice};
+  return std::make_unique<RecoTask>(make_frozen_towers(settings, start, device),
                                     ContrastiveObjective(loss, settings.retrieval, device), memories, options,
                                     collectives, device);
 }

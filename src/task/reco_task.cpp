@@ -8,6 +8,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
+#include <fmt/core.h>
 
 #include <cmath>
 #include <string>
@@ -32,6 +33,7 @@ namespace {
 
 const std::string kPrefix = "reco.";
 const std::string kLogitScaleName = "logit_scale";
+const std::string kMemoryName = "memory_hash";
 const std::string kObjectivePrefix = "objective.";
 
 DualEncoder frozen(DualEncoder model) {
@@ -51,6 +53,34 @@ std::shared_ptr<Refiner> make_refiner(const RecoTaskOptions& options, std::int64
   auto refiner = std::make_shared<Refiner>(options.config, dims, std::move(memory), initializer);
   refiner->to(device);
   return refiner;
+}
+
+// How training samples are encoded, besides by which model.
+std::string describe_encoding(const RecoTaskOptions& options) {
+  std::string text = fmt::format("precision {}, {} captions", enum_name(options.precision),
+                                 enum_name(options.caption_choice));
+  if (options.caption_choice != CaptionChoice::first) text += fmt::format(" of seed {}", options.seed);
+  return text;
+}
+
+double mean_neighbors(const TrainingFeatures& features) {
+  const at::Tensor rows_nK = at::cat({features.image_rows_nK, features.text_rows_nK});
+  return rows_nK.size(0) == 0 ? 0 : rows_nK.ge(0).sum(1).to(at::kDouble).mean().item<double>();
+}
+
+void warn_of_few_neighbors(const TrainingFeatures& features, const RecoConfig& config) {
+  const double neighbors = mean_neighbors(features);
+  if (features.indices_n.numel() == 0 || neighbors >= 1) return;
+  log_warning(
+      "reco",
+      "a training pair retrieves {:.2g} pairs in the mean (reco.k is {}): the others are left out, as the pair itself "
+      "or nearly (reco.exclude_similarity is {}). If captions or images repeat without being copies, set it above 1",
+      neighbors, config.k, config.exclude_similarity);
+}
+
+// 63 bits that tell memories apart.
+std::int64_t hash_of(const PairMemory& memory) {
+  return static_cast<std::int64_t>(hash_text(memory.identity(), 0) >> 1U);
 }
 
 }  // namespace
@@ -77,9 +107,11 @@ RecoTask::RecoTask(DualEncoder model, ContrastiveObjective objective, const Pair
                         ? at::full_like(model_->logit_scale().detach(), std::log(*options.fixed_inv_tau))
                         : model_->logit_scale().detach().clone())
                        .requires_grad_(!options.fixed_inv_tau)),
-      towers_(model_, objective_, device),
+      towers_(
+          model_, objective_, [this] { return LogitScaling(inv_tau()); }, device),
       refined_(std::make_unique<RefinedModel>(
-          towers_, memories.evaluation ? refiner_->with_memory(memories.evaluation) : refiner_)) {}
+          towers_, memories.evaluation ? refiner_->with_memory(memories.evaluation) : refiner_)),
+      memory_hash_(refiner_->uses_memory() ? hash_of(*memory_) : 0) {}
 
 RecoTask::~RecoTask() = default;
 
@@ -98,8 +130,11 @@ bool RecoTask::has_begun(std::int64_t /*epoch*/) const { return training_ != nul
 EpochReport RecoTask::begin_epoch(const EpochData& data) {
   if (training_ != nullptr) return {};
   std::optional<TrainingFeatureCache> cache;
-  if (options_.config.cache && memory_ != nullptr)
-    cache.emplace(*options_.config.cache, *data.source, *memory_, options_.config, options_.precision);
+  require_something_to_train();
+  warn_of_another_memory();
+  if (options_.config.cache && refiner_->uses_memory())
+    cache.emplace(*options_.config.cache, *data.source, *memory_, options_.config,
+                  describe_encoding(options_));
   EpochReport report;
   std::optional<TrainingFeatures> features = cache ? cache->read(data.collectives) : std::nullopt;
   if (features) {
@@ -110,9 +145,30 @@ EpochReport RecoTask::begin_epoch(const EpochData& data) {
     if (cache && data.collectives.rank() == 0) cache->write(*features);
   }
   report.metrics.emplace_back("reco/samples", static_cast<double>(features->indices_n.numel()));
+  if (refiner_->uses_memory()) {
+    report.metrics.emplace_back("reco/neighbors", mean_neighbors(*features));
+    if (data.collectives.rank() == 0) warn_of_few_neighbors(*features, options_.config);
+  }
   training_ = std::make_unique<Training>(
       Training{.features = *features, .row_of_sample_S = rows_of_samples(*features, data.source->size())});
   return report;
+}
+
+void RecoTask::require_something_to_train() const {
+  for (const auto& [name, parameter] : parameters()) {
+    if (parameter.tensor.requires_grad()) return;
+  }
+  throw_user_error(
+      "nothing is trained: reco.fusion mean has no parameters, and loss.learn_inv_tau is false; 'cloob eval ... --memory' "
+      "evaluates with the mean without a run");
+}
+
+void RecoTask::warn_of_another_memory() const {
+  if (!saved_memory_hash_ || *saved_memory_hash_ == memory_hash_ || !refiner_->uses_memory()) return;
+  log_warning(
+      "reco",
+      "{} does not have the pairs that it had when the checkpoint was written: training goes on with those that it has now",
+      memory_->describe());
 }
 
 TrainingFeatures RecoTask::encode_all(const EpochData& data, EpochReport& report) {
@@ -159,7 +215,7 @@ TrainingFeatures RecoTask::encode_all(const EpochData& data, EpochReport& report
   return features;
 }
 
-// Unusable samples have rows of zeros, which the loss leaves out.
+// The loss leaves out the rows of unusable samples, whatever they are.
 RowOutputs RecoTask::encode(const Batch& batch, RowRange rows, EncodePass pass) {
   CLOOB_CHECK(training_ != nullptr, "no epoch has begun");
   const TrainingFeatures& training = training_->features;
@@ -233,6 +289,7 @@ NamedTensors RecoTask::weights() const { return weights_of(model_); }
 NamedTensors RecoTask::own_tensors() const {
   NamedTensors tensors = refiner_->weights();
   tensors.emplace(kLogitScaleName, logit_scale_.detach());
+  tensors.emplace(kMemoryName, at::full({1}, memory_hash_, at::TensorOptions(at::kLong).device(device_)));
   return tensors;
 }
 
@@ -250,10 +307,15 @@ void RecoTask::load(const NamedTensors& weights, const NamedTensors& state) {
     throw_user_error(
         "the checkpoint has no fusion: it was not written by task.kind reco; start from its weights (train.initial_weights)");
   }
+  if (weights.contains(kLogitBias) && !model_->logit_bias().defined()) model_->add_logit_bias(0);
   load_weights(model_, weights, "the checkpoint");
   const at::NoGradGuard no_grad;
   if (!options_.fixed_inv_tau) logit_scale_.detach().copy_(scale->second.reshape(logit_scale_.sizes()));
   own.erase(scale);
+  if (const auto memory = own.find(kMemoryName); memory != own.end()) {
+    if (memory->second.numel() == 1) saved_memory_hash_ = memory->second.to(at::kLong).item<std::int64_t>();
+    own.erase(memory);
+  }
   refiner_->load(own);
   objective_.load_state(with_prefix_removed(state, kObjectivePrefix));
 }

@@ -56,12 +56,12 @@ std::string hash_of(const std::string& text) {
 }
 
 std::string identity_of(const Source& source, const PairMemory& memory, const RecoConfig& config,
-                        Precision precision) {
+                        const std::string& encoding) {
   std::string captions;
   add_captions(captions, source);
-  std::string text = fmt::format(
-      "memory {}, k {}, search {}, exclude_similarity {}, precision {}, captions {}", memory.identity(),
-      config.k, enum_name(config.search), config.exclude_similarity, enum_name(precision), hash_of(captions));
+  std::string text =
+      fmt::format("memory {}, k {}, search {}, exclude_similarity {}, {}, captions {}", memory.identity(),
+                  config.k, enum_name(config.search), config.exclude_similarity, encoding, hash_of(captions));
   for (const auto& [name, value] : SourceIdentity(source).to_metadata())
     text += fmt::format(", {} {}", name, value);
   return text;
@@ -88,12 +88,13 @@ at::Tensor rows_of_samples(const TrainingFeatures& features, std::int64_t num_sa
 }
 
 TrainingFeatureCache::TrainingFeatureCache(fs::path folder, const Source& source, const PairMemory& memory,
-                                           const RecoConfig& config, Precision precision)
-    : identity_(identity_of(source, memory, config, precision)),
+                                           const RecoConfig& config, const std::string& encoding)
+    : identity_(identity_of(source, memory, config, encoding)),
       file_(std::move(folder) / (hash_of(identity_) + ".safetensors")),
       num_samples_(source.size()),
       num_pairs_(memory.size()),
-      dims_(memory.dims()) {}
+      dims_(memory.dims()),
+      k_(config.k) {}
 
 std::optional<TrainingFeatures> TrainingFeatureCache::read() const {
   std::error_code ignored;
@@ -122,7 +123,8 @@ std::optional<TrainingFeatures> TrainingFeatureCache::read() const {
     const bool has_features = std::ranges::all_of(
         std::array{&features.image_nD, &features.text_nD},
         [&](const at::Tensor* tensor) { return tensor->is_floating_point() && tensor->size(-1) == dims_; });
-    if (file.metadata[kIdentity] != identity_ || !has_rows || !has_features ||
+    const bool has_neighbors = features.image_rows_nK.size(-1) == k_ && features.text_rows_nK.size(-1) == k_;
+    if (file.metadata[kIdentity] != identity_ || !has_rows || !has_features || !has_neighbors ||
         features.indices_n.dim() != 1 || !is_within(features.indices_n, 0, num_samples_) ||
         !is_within(features.image_rows_nK, -1, num_pairs_) ||
         !is_within(features.text_rows_nK, -1, num_pairs_))

@@ -14,7 +14,6 @@
 
 #include "cloob/base/collectives.h"
 #include "cloob/data/source.h"
-#include "cloob/device/autocast.h"
 #include "cloob/model/pair_memory.h"
 #include "cloob/task/reco_config.h"
 
@@ -34,11 +33,11 @@ TrainingFeatures gather(const TrainingFeatures& own, c10::Device device, const C
 at::Tensor rows_of_samples(const TrainingFeatures& features, std::int64_t num_samples);
 
 /// Keeps the features of training samples in a folder, a file for each model, data and memory and for each setting on which they
-/// depend.
+/// depend. `encoding` says how samples are encoded, besides by which model.
 class TrainingFeatureCache {
  public:
   TrainingFeatureCache(std::filesystem::path folder, const Source& source, const PairMemory& memory,
-                       const RecoConfig& config, Precision precision);
+                       const RecoConfig& config, const std::string& encoding);
 
   const std::filesystem::path& file() const { return file_; }
   /// nullopt if they are not there on all ranks. A damaged file is as none, with a warning. A collective operation.
@@ -51,7 +50,7 @@ class TrainingFeatureCache {
 
   std::string identity_;  // of what the features depend on
   std::filesystem::path file_;
-  std::int64_t num_samples_, num_pairs_, dims_;
+  std::int64_t num_samples_, num_pairs_, dims_, k_;
 };
 
 }  // namespace cloob

@@ -97,6 +97,7 @@ Trainer::Trainer(const RunConfig& config, const RunStart& start, const Collectiv
     seed_random_numbers(/*step=*/0);
   }
   for (const auto& memory : {memory_, evaluation_memory_}) {
+    require_same_memory(memory, collectives_);
     if (memory) require_memory_of(*memory, task_->weights(), config, /*has_tokenizer=*/true);
   }
   schedule_ = std::make_unique<RunSchedule>(config.checkpoint, suite_, config.eval.before_training,

@@ -33,8 +33,16 @@ void expect_error(const Words& arguments, const Words& parts) {
   for (const std::string& part : parts) EXPECT_THAT(result.errors, HasSubstr(part));
 }
 
+// The towers have hardly been trained: all drawings are similar to them.
 Words reco_arguments(const std::string& run_dir, const Words& more = {}) {
-  Words words = {"--task.kind", "reco", "--reco.memory", "memory", "--train.initial_weights", "clip"};
+  Words words = {"--task.kind",
+                 "reco",
+                 "--reco.memory",
+                 "memory",
+                 "--train.initial_weights",
+                 "clip",
+                 "--reco.exclude_similarity",
+                 "1.1"};
   words.insert(words.end(), more.begin(), more.end());
   return train_arguments(run_dir, words);
 }
@@ -46,6 +54,17 @@ double accuracy(const Words& arguments) {
   const ProgramResult result = run(words);
   EXPECT_EQ(result.exit_status, 0) << result.errors;
   return Json::parse(result.output).at("acc1").get<double>();
+}
+
+// Of each step.
+std::vector<double> losses_of(const std::string& run_dir) {
+  std::vector<double> losses;
+  for (const std::string& line : split(read_file(tiny_project() / run_dir / "metrics.jsonl"), '\n')) {
+    if (line.empty()) continue;
+    const Json metrics = Json::parse(line);
+    if (metrics.contains("train/loss")) losses.push_back(metrics["train/loss"].get<double>());
+  }
+  return losses;
 }
 
 class Reco : public ::testing::Test {
@@ -75,7 +94,7 @@ TEST_F(Reco, TrainsWithoutChangingTheTowers) {
 TEST_F(Reco, MetricsSayWhatIsCompared) {
   const std::string metrics = read_file(tiny_project() / "refined" / "metrics.jsonl");
   for (const char* name : {"train/loss_refined\"", "train/loss_refined_image", "train/loss_refined_text",
-                           "reco/samples", "reco/seconds_retrieve"})
+                           "reco/samples", "reco/seconds_retrieve", "reco/neighbors\": 10"})
     EXPECT_THAT(metrics, HasSubstr(name));
 }
 
@@ -90,6 +109,41 @@ TEST_F(Reco, ResumesToTheSameWeights) {
   }
 }
 
+// All objectives train on the towers of a CLIP, whose temperature and bias they leave alone.
+TEST_F(Reco, TrainsOnTowersOfOtherObjectives) {
+  expect_success(reco_arguments("cloob_refined", {"--objective", "cloob"}));
+  expect_success(train_arguments("siglip", {"--objective", "siglip"}));
+  expect_success({"index", "siglip", "--images", "data/train/*.tar", "--texts", "--out", "of_siglip"});
+  expect_success(
+      train_arguments("siglip_refined", {"--task.kind", "reco", "--objective", "clip", "--reco.memory",
+                                         "of_siglip", "--train.initial_weights", "siglip"}));
+  EXPECT_EQ(accuracy({"siglip_refined", "--refine", "none"}), accuracy({"siglip"}));
+  expect_error(reco_arguments("x", {"--train.precision", "pure_bf16"}), {"pure_bf16 is not available"});
+}
+
+// Over real connections: what both ranks train is what one trains, but for the rounding of sums.
+TEST_F(Reco, TrainsOnTwoRanks) {
+  Words words = {"launch", "--nproc", "2", "--"};
+  const Words one = reco_arguments("two_ranks");
+  words.insert(words.end(), one.begin(), one.end());
+  expect_success(words);
+  const std::vector<double> expected = losses_of("refined"), losses = losses_of("two_ranks");
+  ASSERT_EQ(losses.size(), expected.size());
+  EXPECT_NEAR(losses[0], expected[0], 1e-5 * expected[0]);
+  for (std::size_t step = 1; step < losses.size(); ++step)
+    EXPECT_NEAR(losses[step], expected[step], 1e-3 * expected[step]) << "step " << step;
+}
+
+TEST_F(Reco, SaysWhatHasNoEffect) {
+  const ProgramResult forgotten = run(train_arguments("forgotten", {"--reco.memory", "memory", "--dry-run"}));
+  EXPECT_THAT(forgotten.errors + forgotten.output, HasSubstr("reco.memory (task.kind is not reco)"));
+  const ProgramResult probe = run({"eval", "linear-probe", "clip", "--train", "data/held_out", "--test",
+                                   "data/held_out", "--memory", "memory", "--features", "tower"});
+  EXPECT_THAT(probe.errors, HasSubstr("refined are --features unit"));
+  expect_error({"eval", "zero-shot", "refined", "--data", "data/held_out", "--mean-weight", "0.3"},
+               {"--mean-weight is for fusion by the mean"});
+}
+
 TEST_F(Reco, KeepsFeaturesOfTrainingSamples) {
   const Words cached = {"--reco.cache", "cache"};
   expect_success(reco_arguments("first", cached));
@@ -98,6 +152,14 @@ TEST_F(Reco, KeepsFeaturesOfTrainingSamples) {
   EXPECT_THAT(again.errors, HasSubstr("are those of 'cache/"));
   for (const auto& [name, tensor] : final_tensors(tiny_project() / "refined"))
     EXPECT_TRUE(at::equal(final_tensors(tiny_project() / "second").at(name), tensor)) << name;
+  // A run that goes on with other pairs says so.
+  expect_success({"index", "clip", "--images", "data/train/*.tar", "--texts", "--out", "changed"});
+  expect_success(reco_arguments("changes", {"--reco.memory", "changed", "--checkpoint.keep_last", "10"}));
+  expect_success({"memory", "remove", "changed", "000000003"});
+  const ProgramResult resumed = run(reco_arguments(
+      "resumed", {"--reco.memory", "changed", "--resume", "changes/checkpoints/step_00000006"}));
+  ASSERT_EQ(resumed.exit_status, 0) << resumed.errors;
+  EXPECT_THAT(resumed.errors, HasSubstr("does not have the pairs that it had"));
   // Not of a memory that has other entries.
   expect_success({"index", "clip", "--images", "data/train/*.tar", "--texts", "--out", "less"});
   expect_success({"memory", "remove", "less", "000000003"});

@@ -17,8 +17,11 @@ class FeatureCache;
 /// The features of a dual encoder, with the objective as the loss of pairs.
 class DualEncoderFeatures final : public FeatureModel {
  public:
+  /// From features to logits, as the loss does at the moment.
+  using Scaling = std::function<LogitScaling()>;
   /// `objective` must outlive this.
-  DualEncoderFeatures(DualEncoder model, const ContrastiveObjective& objective, c10::Device device);
+  DualEncoderFeatures(DualEncoder model, const ContrastiveObjective& objective, Scaling scaling,
+                      c10::Device device);
 
   const ModelConfig& config() const override { return model_->config(); }
   c10::Device device() const override { return device_; }
@@ -32,6 +35,7 @@ class DualEncoderFeatures final : public FeatureModel {
  private:
   DualEncoder model_;
   const ContrastiveObjective& objective_;
+  Scaling scaling_;
   c10::Device device_;
 };
 

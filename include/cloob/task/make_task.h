@@ -9,6 +9,7 @@
 
 #include "cloob/base/collectives.h"
 #include "cloob/base/named_tensors.h"
+#include "cloob/data/data_config.h"
 #include "cloob/device/autocast.h"
 #include "cloob/model/model_config.h"
 #include "cloob/model/pair_memory.h"
@@ -44,6 +45,7 @@ struct TaskSettings {
   bool gradient_checkpointing = false;
   bool cache_frozen_features = false;
   bool sync_batch_norm = false;  ///< with several ranks
+  CaptionChoice caption_choice = CaptionChoice::random;
 };
 
 /// Creates the task that `task.kind` names, with its model on `device`. A fixed inverse temperature is always

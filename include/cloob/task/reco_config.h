@@ -7,8 +7,10 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "cloob/config/field.h"
+#include "cloob/config/origins.h"
 #include "cloob/model/fusion.h"
 
 namespace cloob {
@@ -121,5 +123,8 @@ struct RecoConfig {
   std::int64_t heads_of(std::int64_t dims) const;
 };
 static_assert(lists_every_member<RecoConfig>);
+
+/// Those that were set and that the fusion does not use, with the reason.
+std::vector<std::string> settings_without_effect(const RecoConfig& config, const Origins& origins);
 
 }  // namespace cloob

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cloob/base/collectives.h"
+#include "cloob/data/data_config.h"
 #include "cloob/device/autocast.h"
 #include "cloob/model/dual_encoder.h"
 #include "cloob/model/pair_memory.h"
@@ -26,7 +27,8 @@ struct RecoTaskOptions {
   LogitScaleBounds logit_scale_bounds;
   std::optional<double> fixed_inv_tau;  ///< nullopt: it is learned, starting from that of the model
   std::uint64_t seed = 0;
-  Precision precision = Precision::fp32;  ///< of the pass that encodes the training data
+  Precision precision = Precision::fp32;                 ///< of the pass that encodes the training data
+  CaptionChoice caption_choice = CaptionChoice::random;  ///< of that pass
 };
 
 /// Iscen et al., "Retrieval-Enhanced Contrastive Vision-Text Models". With V and T the features of the towers, and V' and T' the
@@ -70,6 +72,8 @@ class RecoTask final : public TrainingTask {
  private:
   struct Training;
 
+  void require_something_to_train() const;
+  void warn_of_another_memory() const;
   TrainingFeatures encode_all(const EpochData& data, EpochReport& report);
   at::Tensor inv_tau() const { return logit_scale_.exp(); }
   NamedTensors own_tensors() const;
@@ -84,7 +88,9 @@ class RecoTask final : public TrainingTask {
   at::Tensor logit_scale_;
   DualEncoderFeatures towers_;
   std::unique_ptr<RefinedModel> refined_;
-  std::unique_ptr<Training> training_;  ///< null until training begins
+  std::int64_t memory_hash_ = 0;                   ///< of the pairs of the memory of training
+  std::optional<std::int64_t> saved_memory_hash_;  ///< when the checkpoint was written that was loaded
+  std::unique_ptr<Training> training_;             ///< null until training begins
 };
 
 }  // namespace cloob

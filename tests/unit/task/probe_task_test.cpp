@@ -30,7 +30,7 @@ class ProbeTask final : public TrainingTask {
       : model_(std::move(model)),
         collectives_(collectives),
         begun_epochs_(begun_epochs),
-        features_(model_, objective_, at::kCPU) {
+        features_(model_, objective_, [this] { return LogitScaling(model_->inv_tau()); }, at::kCPU) {
     const auto classes = static_cast<std::int64_t>(kColors.size());
     model_->freeze_image();
     model_->freeze_text();

@@ -36,7 +36,8 @@ class CountingSource final : public Source {
 struct Fixture {
   explicit Fixture(const Collectives& all_ranks, RecoConfig reco = {}, LossKind loss = LossKind::info_nce,
                    RetrievalKind retrieval = RetrievalKind::none,
-                   std::shared_ptr<const PairMemory> evaluation_memory = nullptr)
+                   std::shared_ptr<const PairMemory> evaluation_memory = nullptr,
+                   std::optional<double> fixed_inv_tau = std::nullopt)
       : collectives(all_ranks), config(testing::config_of(ImageEncoderKind::vit)) {
     config.loss.kind = loss;
     config.retrieval = {.kind = retrieval};
@@ -52,7 +53,7 @@ struct Fixture {
         PairMemories{.training = memory, .evaluation = std::move(evaluation_memory)},
         RecoTaskOptions{.config = reco,
                         .logit_scale_bounds = logit_scale_bounds(1, 100, config.reference),
-                        .fixed_inv_tau = std::nullopt},
+                        .fixed_inv_tau = fixed_inv_tau},
         all_ranks, at::kCPU);
     // In fp64, and away from where the fusion starts, which is no fusion.
     at::manual_seed(11);
@@ -87,10 +88,10 @@ struct Fixture {
     return std::make_shared<const TensorMemory>(around(image_BD), around(text_BD), keys_of(0, kPairs));
   }
 
-  void begin(const std::vector<std::int64_t>& begins = {0, kSamples}) {
+  EpochReport begin(const std::vector<std::int64_t>& begins = {0, kSamples}) {
     const auto rank = static_cast<std::size_t>(collectives.rank());
     const SampleOrder order(kSamples);
-    task->begin_epoch(
+    return task->begin_epoch(
         {.epoch = 0,
          .num_epochs = 3,
          .source = std::make_shared<const CountingSource>(),
@@ -351,6 +352,9 @@ TEST(RecoTask, KeepsFeaturesForOtherStarts) {
   EXPECT_NE(begins({.cache = cache, .exclude_similarity = 2}, 1), expected);
   begins({.cache = cache, .search = RelativeModality::other}, 1);
   EXPECT_EQ(begins({.cache = cache}, 0), expected);
+  // The control has no neighbors to keep.
+  begins({.cache = cache, .fusion = FusionKind::mlp}, 1);
+  EXPECT_EQ(begins({.cache = cache}, 0), expected);
   // Damaged files are as none.
   for (const auto& entry : std::filesystem::directory_iterator(cache))
     std::filesystem::resize_file(entry.path(), 100);
@@ -379,6 +383,46 @@ TEST(RecoTask, RestoresFusionsAndTemperature) {
   std::erase_if(state, [](const auto& item) { return item.first.starts_with("reco."); });
   testing::expect_user_error([&] { fixture.task->load(fixture.task->weights(), state); },
                              {"was not written by task.kind reco"});
+}
+
+TEST(RecoTask, EvaluatesWithItsOwnTemperature) {
+  const SingleProcess single;
+  Fixture fixture(single);
+  const at::NoGradGuard no_grad;
+  const at::Tensor features = unit_rows(at::randn({5, 12}, at::kDouble));
+  const auto loss = [&] {
+    return fixture.task->feature_model().measure_pairs(features, features).loss.item<double>();
+  };
+  const double before = loss();
+  NamedTensors state = copies_of(fixture.task->state());
+  state.at("reco.logit_scale").add_(1);
+  fixture.task->load(copies_of(fixture.task->weights()), state);
+  EXPECT_GT(std::abs(loss() - before), 1e-3);
+  EXPECT_NEAR(*fixture.task->feature_model().chance_loss(8),
+              ContrastiveObjective({}, {}, at::kCPU)
+                  .chance_loss(8, state.at("reco.logit_scale").exp().item<double>()),
+              1e-9);
+}
+
+TEST(RecoTask, RefusesToTrainNothing) {
+  const SingleProcess single;
+  Fixture fixture(single, {.fusion = FusionKind::mean}, LossKind::info_nce, RetrievalKind::none, nullptr,
+                  /*fixed_inv_tau=*/30);
+  testing::expect_user_error([&] { fixture.begin(); }, {"nothing is trained", "loss.learn_inv_tau"});
+}
+
+TEST(RecoTask, SaysHowManyPairsAreRetrieved) {
+  const SingleProcess single;
+  Fixture fixture(single);
+  const auto neighbors = [](const EpochReport& report) {
+    for (const auto& [name, value] : report.metrics) {
+      if (name == "reco/neighbors") return value;
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(neighbors(fixture.begin()), 4);
+  Fixture none(single, {.exclude_similarity = 0});
+  EXPECT_LT(neighbors(none.begin()), 4);
 }
 
 TEST(RecoTask, NeedsAMemoryThatFits) {
