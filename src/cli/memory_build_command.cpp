@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 #include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
+#include "cloob/base/random.h"
 #include "cloob/base/text.h"
 #include "cloob/memory/build_memory.h"
 #include "cloob/memory/check_features.h"
@@ -119,6 +121,34 @@ MemoryModel open_memory_model(const MemoryBuildArguments& arguments, const Added
   return {std::move(opened), std::move(identity)};
 }
 
+// Of some rows: other embeddings differ in one of them, most likely.
+std::string id_of(const IndexRows& rows, std::int64_t count) {
+  std::uint64_t hash = mix_bits({static_cast<std::uint64_t>(count)});
+  for (const auto& [side, features_ND] : rows.features_ND) {
+    const at::Tensor numbers = features_ND.to(at::kFloat).contiguous();
+    hash = hash_text({static_cast<const char*>(numbers.const_data_ptr()), numbers.nbytes()}, hash);
+  }
+  for (const IndexEntry& entry : rows.entries) hash = hash_text(as_stored(entry.key), hash);
+  return fmt::format("{:016x}", hash);
+}
+
+// What tells how far the features are those of the model.
+void warn_of_unverified(const std::optional<FeatureCheck>& check, const std::string& embeddings) {
+  if (!check) {
+    log_warning(
+        "memory",
+        "no image or caption of '{}' can be read (name their data with --data), so that nothing tells whether "
+        "it is of this model: the memory is unverified",
+        embeddings);
+  } else {
+    log_warning(
+        "memory",
+        "only {} of '{}' could be read and compared, so that nothing tells whether the others are of this model (name their "
+        "data with --data): the memory is unverified",
+        check->images > 0 ? "images" : "captions", embeddings);
+  }
+}
+
 IndexHeader build_of_embeddings(const MemoryBuildArguments& arguments, const Collectives& collectives) {
   const EmbeddingsFolder folder = open_embeddings(arguments.embeddings);
   if (folder.sides.size() < EnumNames<Side>::names.size()) {
@@ -138,21 +168,25 @@ IndexHeader build_of_embeddings(const MemoryBuildArguments& arguments, const Col
   const auto source =
       arguments.data.empty() ? nullptr : open_index_source(opened.options.data, arguments.data);
   IndexHeader header{.model = model.identity, .sources = {arguments.embeddings}};
-  header.check = check_features(sample_of(folder, kCheckedEntries), opened.encoder, opened.options, source,
-                                arguments.embeddings);
-  opened.display->finish();
-  header.is_verified = header.check.has_value();
-  if (!header.is_verified) {
-    log_warning(
-        "memory",
-        "no image or caption of '{}' can be read (name their data with --data), so that nothing tells whether "
-        "it is of this model: the memory is unverified",
-        arguments.embeddings);
+  const IndexRows sample = sample_of(folder, kCheckedEntries);
+  header.build = id_of(sample, folder.rows);
+  if (memory.header) {
+    const std::vector<std::string> builds = split(memory.header->build, ' ');
+    if (std::ranges::find(builds, header.build) != builds.end()) {
+      log_info("memory", "'{}' holds these pairs already: nothing is to be done", arguments.memory);
+      return *memory.header;
+    }
   }
+  header.check = check_features(sample, opened.encoder, opened.options, source, arguments.embeddings);
+  opened.display->finish();
+  header.is_verified = header.check && header.check->images > 0 && header.check->captions > 0;
+  if (!header.is_verified) warn_of_unverified(header.check, arguments.embeddings);
   const RewriteOptions rewrite{.threads = arguments.model.threads, .stop_requested = indexing_stop_requested};
   if (memory.header) {
-    return extend_memory(*memory.lock, header, rewrite,
-                         [&](IndexWriter& writer, IndexHeader&) { add_embeddings(folder, writer); });
+    return extend_memory(*memory.lock, header, rewrite, [&](IndexWriter& writer, IndexHeader& joined) {
+      add_embeddings(folder, writer);
+      joined.build += (joined.build.empty() ? "" : " ") + header.build;
+    });
   }
   IndexWriter writer(arguments.memory, folder.dims, /*has_thumbnails=*/false, arguments.type);
   add_embeddings(folder, writer);

@@ -221,6 +221,9 @@ class MatParser {
     const Bytes names = next(rest, kInt8, "a structure has no names").data;
     require(length > 0 && names.size() % static_cast<std::size_t>(length) == 0,
             "names of fields are cut short");
+    constexpr std::size_t kMostFields = 4096;
+    require(names.size() / static_cast<std::size_t>(length) <= kMostFields,
+            "a structure has too many fields");
     std::vector<std::string> fields;
     for (std::size_t begin = 0; begin < names.size(); begin += static_cast<std::size_t>(length))
       fields.push_back(text_of_bytes(names.subspan(begin, static_cast<std::size_t>(length))));

@@ -29,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Key and captions of some samples: other data differs in one of them, most likely.
+// Key, captions and image of some samples: other data differs in one of them, most likely.
 std::string identity_of(const Source& source) {
   constexpr std::int64_t kMostSamples = 256;
   const std::int64_t count = std::min(kMostSamples, source.size());
@@ -37,8 +37,11 @@ std::string identity_of(const Source& source) {
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t index = i * source.size() / count;
     try {
-      hash = hash_text(source.key(index), hash);
-      for (const std::string& caption : source.read_captions(index)) hash = hash_text(caption, hash);
+      const RawSample sample = source.read(index);
+      hash = hash_text(sample.key, hash);
+      for (const std::string& caption : sample.captions) hash = hash_text(caption, hash);
+      const auto* const bytes = reinterpret_cast<const char*>(sample.image_bytes.data());
+      hash = hash_text({bytes, sample.image_bytes.size()}, hash);
     } catch (const BadSample&) {
       hash = hash_text("unusable", hash);
     }
@@ -265,17 +268,38 @@ void require_buildable(const FeatureEncoder& encoder, const Source& source, cons
   }
 }
 
+// A memory that is there is organized as it is.
+void require_layout(const fs::path& folder, const IndexLayout& layout) {
+  const IndexHeader header = read_index_header(folder);
+  const auto require = [&](const char* option, const auto& wanted, const auto& found) {
+    if (!wanted || fmt::format("{}", *wanted) == fmt::format("{}", found)) return;
+    throw_user_error(
+        "'{}' holds these pairs already, with {} {} instead of {}: leave the option out, or build into another folder",
+        folder.string(), option, found, *wanted);
+  };
+  const auto kind = layout.kind ? std::optional(enum_name(*layout.kind)) : std::nullopt;
+  require("--kind", kind, enum_name(header.kind));
+  for (const auto& [side, shape] : header.sides) {
+    if (shape.ivf) require("--lists", layout.lists, shape.ivf->lists);
+    if (shape.ivfpq) {
+      require("--lists", layout.lists, shape.ivfpq->lists);
+      require("--code-bytes", layout.code_bytes, shape.ivfpq->code_bytes);
+    }
+  }
+}
+
 // Whether the memory holds these pairs; what is left of a build that ended just before its parts were removed is removed.
-bool is_in(const fs::path& folder, const BuildIdentity& identity, MemoryParts& parts,
-           const Collectives& collectives) {
+bool is_in(const fs::path& folder, const BuildIdentity& identity, const IndexLayout* layout,
+           MemoryParts& parts, const Collectives& collectives) {
   bool is_in = false;
   do_on_first_rank(collectives, [&] {
     if (!is_index_folder(folder)) return;
     const std::vector<std::string> builds = split(read_index_header(folder).build, ' ');
     is_in = std::ranges::find(builds, identity.id()) != builds.end();
     if (!is_in) return;
+    if (layout != nullptr) require_layout(folder, *layout);
     log_info("memory", "'{}' holds these pairs already: nothing is to be done", folder.string());
-    if (parts.exist()) {
+    if (parts.are_of_this_build()) {
       parts.open();
       parts.remove();
     }
@@ -302,7 +326,7 @@ IndexHeader build_memory(const FeatureEncoder& encoder, const EncodeOptions& opt
   const BuildIdentity identity = identity_of(*source, options, header, what);
   require_buildable(encoder, *source, identity, collectives);
   MemoryParts parts(MemoryParts::folder_of(folder), identity);
-  if (is_in(folder, identity, parts, collectives)) return read_index_header(folder);
+  if (is_in(folder, identity, &what.entries.layout, parts, collectives)) return read_index_header(folder);
   do_on_first_rank(collectives, [&] { require_new_memory(folder); });
   build(encoder, options, source, parts, what, collectives, [&](const RewriteOptions& rewrite) {
     IndexHeader joined = header;
@@ -323,7 +347,7 @@ IndexHeader add_to_memory(const FeatureEncoder& encoder, const EncodeOptions& op
   const BuildIdentity identity = identity_of(*source, options, header, what);
   require_buildable(encoder, *source, identity, collectives);
   MemoryParts parts(MemoryParts::folder_of(folder), identity);
-  if (is_in(folder, identity, parts, collectives)) return read_index_header(folder);
+  if (is_in(folder, identity, /*layout=*/nullptr, parts, collectives)) return read_index_header(folder);
   build(encoder, options, source, parts, what, collectives, [&](const RewriteOptions& rewrite) {
     extend_memory(*lock, header, rewrite, [&](IndexWriter& writer, IndexHeader& joined) {
       append_parts(parts, writer, joined, rewrite);

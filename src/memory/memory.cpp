@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -38,7 +39,7 @@ const SearchIndex& require_pairs(const SearchIndex& index) {
 }
 
 // Rows of a result, as many as `columns`, and -1 where there are fewer.
-at::Tensor to_rows(const std::vector<Neighbor>& neighbors, std::int64_t columns) {
+at::Tensor to_rows(std::span<const Neighbor> neighbors, std::int64_t columns) {
   const at::Tensor rows_W = at::full({columns}, -1, at::kLong);
   auto* const rows = rows_W.mutable_data_ptr<std::int64_t>();
   for (std::size_t i = 0; i < neighbors.size(); ++i) rows[i] = neighbors[i].row;
@@ -52,20 +53,26 @@ class LeftOut {
     for (const std::string& key : pairs.keys) key_hashes_.push_back(SearchIndex::hash_of_key(key));
   }
 
-  // The rows of one query, in their order, without those that are left out.
-  std::vector<std::int64_t> kept(std::int64_t query, const std::vector<Neighbor>& neighbors) const {
-    const at::Tensor rows_W = to_rows(neighbors, std::ssize(neighbors));
-    const at::Tensor is_similar_W =
-        is_similar(Modality::image, pairs_.image_QD[query], rows_W)
-            .logical_or_(is_similar(Modality::text, pairs_.text_QD[query], rows_W));
-    const bool* const similar = is_similar_W.const_data_ptr<bool>();
+  // The first k rows of one query, in their order, without those that are left out. `neighbors` may be many: features of a block
+  // of them are held at a time.
+  std::vector<std::int64_t> kept(std::int64_t query, const std::vector<Neighbor>& neighbors,
+                                 std::int64_t k) const {
+    constexpr std::size_t kBlock = 1024;
     std::vector<std::int64_t> kept;
-    for (std::size_t i = 0; i < neighbors.size(); ++i) {
-      const std::int64_t row = neighbors[i].row;
-      const bool is_same = !key_hashes_.empty() &&
-                           memory_.index().key_hash(row) == key_hashes_[static_cast<std::size_t>(query)];
-      if (!similar[i] && !is_same) kept.push_back(row);
+    for (std::size_t first = 0; first < neighbors.size() && std::ssize(kept) < k; first += kBlock) {
+      const auto block = std::span(neighbors).subspan(first, std::min(kBlock, neighbors.size() - first));
+      const at::Tensor rows_W = to_rows(block, std::ssize(block));
+      const at::Tensor is_similar_W =
+          is_similar(Modality::image, pairs_.image_QD[query], rows_W)
+              .logical_or_(is_similar(Modality::text, pairs_.text_QD[query], rows_W));
+      const bool* const similar = is_similar_W.const_data_ptr<bool>();
+      for (std::size_t i = 0; i < block.size(); ++i) {
+        const bool is_same = !key_hashes_.empty() && memory_.index().key_hash(block[i].row) ==
+                                                         key_hashes_[static_cast<std::size_t>(query)];
+        if (!similar[i] && !is_same) kept.push_back(block[i].row);
+      }
     }
+    kept.resize(static_cast<std::size_t>(std::min(k, std::ssize(kept))));
     return kept;
   }
 
@@ -89,9 +96,8 @@ std::string Memory::describe() const { return fmt::format("'{}'", index_.folder(
 
 // The description of the index, and which entries it has.
 std::string Memory::identity() const {
-  constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 26;
   const std::string description =
-      read_small_file(index_.folder() / kIndexFile, kMaxBytes, "the description of an index");
+      read_small_file(index_.folder() / kIndexFile, kMaxIndexFile, "the description of an index");
   std::uint64_t hash = hash_text(description, 0);
   for (std::int64_t row = 0; row < size(); ++row) {
     hash = mix_bits({hash, index_.key_hash(row), index_.content_hash(row),
@@ -124,12 +130,11 @@ at::Tensor Memory::nearest(Modality searched, const at::Tensor& query_QD, std::i
     const auto results = index_.search(PaddedQueries(query_QD.index_select(0, open_n)), side, wanted);
     std::vector<std::int64_t> still_open;
     for (std::size_t i = 0; i < open.size(); ++i) {
-      std::vector<std::int64_t> kept = excluded.kept(open[i], results[i]);
+      const std::vector<std::int64_t> kept = excluded.kept(open[i], results[i], k);
       if (std::ssize(kept) < k && std::ssize(results[i]) == wanted && wanted < size()) {
         still_open.push_back(open[i]);
         continue;
       }
-      kept.resize(static_cast<std::size_t>(std::min(k, std::ssize(kept))));
       if (!kept.empty()) rows_QK[open[i]].narrow(0, 0, std::ssize(kept)).copy_(at::tensor(kept, at::kLong));
     }
     open = std::move(still_open);

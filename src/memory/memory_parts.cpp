@@ -26,7 +26,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kBuildFile = "build.json";
 constexpr const char* kWrittenBy = "cloob memory build";
-constexpr std::int64_t kFormat = 1;
+constexpr std::int64_t kFormat = 2;  // 1 did not look at images
 
 Json to_json(const BuildIdentity& identity) {
   return {{"written_by", kWrittenBy},
@@ -36,6 +36,15 @@ Json to_json(const BuildIdentity& identity) {
           {"data", identity.data},
           {"entries", identity.entries},
           {"part_samples", identity.part_samples}};
+}
+
+// Of a build that was killed while it began: "build.json.tmp123".
+void remove_unfinished_description(const fs::path& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().filename().string().starts_with(std::string(kBuildFile) + ".tmp"))
+      fs::remove(entry.path(), error);
+  }
 }
 
 std::string shown(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
@@ -83,16 +92,24 @@ bool MemoryParts::exist() const {
 
 void MemoryParts::open() {
   const bool is_new = !exist();
-  if (is_new) require_new_or_empty(folder_);
+  if (is_new) {
+    remove_unfinished_description(folder_);
+    require_new_or_empty(folder_);
+  }
   make_directories(folder_);
   lock_ = std::make_shared<Lock>(folder_);
-  if (is_new)
+  if (is_new) {
     write_file_atomically(folder_ / kBuildFile, to_json(identity_).dump(2) + "\n");
-  else
-    require_same_build();
+  } else if (const auto different = difference()) {
+    throw_user_error(
+        "'{}' holds the parts of another build ({}): give the same command to go on with it, or remove the folder",
+        folder_.string(), *different);
+  }
 }
 
-void MemoryParts::require_same_build() const {
+bool MemoryParts::are_of_this_build() const { return exist() && !difference(); }
+
+std::optional<std::string> MemoryParts::difference() const {
   const fs::path file = folder_ / kBuildFile;
   constexpr std::uint64_t kMaxBytes = 1 << 16;
   const Json wanted = to_json(identity_);
@@ -106,12 +123,9 @@ void MemoryParts::require_same_build() const {
   }
   for (const auto& [name, value] : wanted.items()) {
     const Json other = found.value(name, Json());
-    if (other == value) continue;
-    throw_user_error(
-        "'{}' holds the parts of another build ({} is {}, of this command {}): give the same command to go on with "
-        "it, or remove the folder",
-        folder_.string(), name, shown(other), shown(value));
+    if (other != value) return fmt::format("{} is {}, of this command {}", name, shown(other), shown(value));
   }
+  return std::nullopt;
 }
 
 void MemoryParts::require_visible() const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ class MemoryParts {
   MemoryParts(std::filesystem::path folder, BuildIdentity identity);
 
   bool exist() const;
+  /// Whether those that exist are of this build.
+  bool are_of_this_build() const;
   /// Makes the folder, or takes that of a build that was interrupted, for this process alone as long as this lives. Throws UserError
   /// if it holds parts of something else, or if another process is building.
   void open();
@@ -62,7 +65,8 @@ class MemoryParts {
 
  private:
   class Lock;
-  void require_same_build() const;
+  /// What is different in the build whose parts exist, as part of a sentence; nullopt if nothing is.
+  std::optional<std::string> difference() const;
 
   std::filesystem::path folder_;
   BuildIdentity identity_;

@@ -1,8 +1,16 @@
 #include "cloob/search/index_entry.h"
 
 #include "cloob/base/json.h"
+#include "cloob/base/utf8.h"
 
 namespace cloob {
+
+std::string as_stored(std::string_view key) {
+  if (is_valid_utf8(key)) return std::string(key);
+  const nlohmann::json json = std::string(key);
+  return nlohmann::json::parse(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
+      .get<std::string>();
+}
 
 std::string to_line(const IndexEntry& entry) {
   nlohmann::ordered_json json = {{"key", entry.key}};

@@ -19,7 +19,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr const char* kWrittenBy = "cloob index";
-constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{1} << 20;
 // Products of any three of the limits and of the size of a number fit into 63 bits.
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 36, kMaxDims = std::int64_t{1} << 16,
                        kMaxLinks = std::int64_t{1} << 10, kMaxLayers = 64;
@@ -244,7 +243,7 @@ Json parse_header(const fs::path& folder) {
     throw_user_error("'{}' is not an index: there is no {} in it; 'cloob index' makes one", folder.string(),
                      kIndexFile);
   }
-  return parse_json(read_small_file(file, kMaxHeaderBytes, "the header of an index"));
+  return parse_json(read_small_file(file, kMaxIndexFile, "the header of an index"));
 }
 
 }  // namespace
@@ -256,6 +255,25 @@ std::string describe(const IndexModel& model) {
   return fmt::format("{} (hash {}, from '{}')", model.name, model.hash.substr(0, kShownDigits),
                      model.checkpoint);
 }
+
+namespace {
+
+// As many names as fit into a part of the description, and the number of the others: a pattern may stand for very many files.
+std::vector<std::string> shortened(const std::vector<std::string>& sources) {
+  constexpr std::size_t kMostBytes = kMaxIndexFile / 8;
+  std::vector<std::string> shown;
+  std::size_t bytes = 0;
+  for (const std::string& source : sources) {
+    bytes += source.size();
+    if (bytes > kMostBytes) break;
+    shown.push_back(source);
+  }
+  if (shown.size() < sources.size())
+    shown.push_back(fmt::format("... and {} more", with_thousands(std::ssize(sources) - std::ssize(shown))));
+  return shown;
+}
+
+}  // namespace
 
 void write_index_header(const fs::path& folder, const IndexHeader& header) {
   nlohmann::ordered_json json = {{"written_by", kWrittenBy},       {"format_version", kIndexFormat},
@@ -269,7 +287,7 @@ void write_index_header(const fs::path& folder, const IndexHeader& header) {
   }
   for (const auto& [side, shape] : header.sides)
     json["features"][std::string(enum_name(side))] = side_to_json(shape);
-  json["sources"] = header.sources;
+  json["sources"] = shortened(header.sources);
   json["removed"] = header.removed;
   json["verified"] = header.is_verified;
   if (header.check) json["check"] = check_to_json(*header.check);

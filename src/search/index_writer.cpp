@@ -105,7 +105,7 @@ void IndexWriter::add(const IndexRows& rows) {
   for (const IndexEntry& entry : rows.entries) {
     begins.push_back(entries_end_ + std::ssize(lines));
     lines += to_line(entry) + "\n";
-    key_hashes.push_back(hash_text(entry.key, 0));
+    key_hashes.push_back(hash_text(as_stored(entry.key), 0));
   }
   file("entries.jsonl").write(lines);
   entries_end_ += std::ssize(lines);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/files.h"
 #include "cloob/base/json.h"
 #include "cloob/base/log.h"
 #include "cloob/base/parallel.h"
@@ -39,25 +40,51 @@ struct SearchIndex::SideFiles {
 
 namespace {
 
+// Empty if it cannot be read.
+std::string description_in(const std::filesystem::path& folder) {
+  try {
+    return read_small_file(folder / kIndexFile, kMaxIndexFile, "the description of an index");
+  } catch (const UserError&) {
+    return "";
+  }
+}
+
 FeatureRows features_in(const MappedFile& file, const IndexHeader& header) {
   return {file.bytes().data(), header.count, header.dims, header.type};
 }
 
 }  // namespace
 
-SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort)
-    : folder_(std::move(folder)),
-      header_(read_index_header(folder_)),
-      entries_(folder_ / "entries.jsonl"),
-      entry_offsets_(folder_ / "entries.offsets"),
-      key_hashes_(folder_ / "keys.hashes"),
-      content_hashes_(folder_ / "contents.hashes") {
-  if (header_.removed > 0) removed_ = RemovedRows(folder_ / removed_file(header_), header_.count);
-  warn_unless_verified(header_, folder_);
-  if (header_.has_thumbnails) {
-    thumbnails_ = MappedFile(folder_ / "thumbnails.jpg");
-    thumbnail_offsets_ = MappedFile(folder_ / "thumbnails.offsets");
+// A command may replace the index while its files are opened: then those of two moments would be mixed.
+SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort) : folder_(std::move(folder)) {
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    const std::string before = description_in(folder_);
+    const auto has_changed = [&] { return description_in(folder_) != before; };
+    try {
+      open(effort);
+      if (!has_changed()) break;
+    } catch (const UserError&) {
+      if (!has_changed()) throw;
+    }
+    if (attempt == kAttempts)
+      throw_user_error("'{}' is changed again and again while it is opened: wait until that is done",
+                       folder_.string());
   }
+  warn_unless_verified(header_, folder_);
+}
+
+void SearchIndex::open(std::int64_t effort) {
+  header_ = read_index_header(folder_);
+  entries_ = MappedFile(folder_ / "entries.jsonl");
+  entry_offsets_ = MappedFile(folder_ / "entries.offsets");
+  key_hashes_ = MappedFile(folder_ / "keys.hashes");
+  content_hashes_ = MappedFile(folder_ / "contents.hashes");
+  removed_ =
+      header_.removed > 0 ? RemovedRows(folder_ / removed_file(header_), header_.count) : RemovedRows();
+  thumbnails_ = header_.has_thumbnails ? MappedFile(folder_ / "thumbnails.jpg") : MappedFile();
+  thumbnail_offsets_ = header_.has_thumbnails ? MappedFile(folder_ / "thumbnails.offsets") : MappedFile();
+  sides_.clear();
   for (const auto& [side, shape] : header_.sides) {
     const std::string name(enum_name(side));
     auto files = std::make_unique<SideFiles>(MappedFile(folder_ / (name + ".features")));
@@ -141,7 +168,10 @@ std::vector<std::int64_t> SearchIndex::find_key(std::string_view key) const {
   return find_keys({std::string(key)}).front();
 }
 
-std::vector<std::vector<std::int64_t>> SearchIndex::find_keys(const std::vector<std::string>& keys) const {
+std::vector<std::vector<std::int64_t>> SearchIndex::find_keys(
+    const std::vector<std::string>& searched) const {
+  std::vector<std::string> keys;
+  for (const std::string& key : searched) keys.push_back(as_stored(key));
   std::unordered_multimap<std::uint64_t, std::size_t> wanted;
   for (std::size_t i = 0; i < keys.size(); ++i) wanted.emplace(hash_of_key(keys[i]), i);
   std::vector<std::vector<std::int64_t>> rows(keys.size());
@@ -162,7 +192,7 @@ std::uint64_t SearchIndex::key_hash(std::int64_t row) const {
   return key_hashes_.as<std::uint64_t>()[static_cast<std::size_t>(row)];
 }
 
-std::uint64_t SearchIndex::hash_of_key(std::string_view key) { return hash_text(key, 0); }
+std::uint64_t SearchIndex::hash_of_key(std::string_view key) { return hash_text(as_stored(key), 0); }
 
 std::uint64_t SearchIndex::content_hash(std::int64_t row) const {
   CLOOB_CHECK(row >= 0 && row < size(), "entry {} of {}", row, size());

@@ -230,6 +230,26 @@ TEST_F(Memory, GrowsByWhatIsAdded) {
   expect_error(other, {"'more' is of", "not of", "runs/b", "cannot be compared"});
 }
 
+TEST_F(Memory, IsNotRebuiltWithOtherOptionsOrImagesSilently) {
+  Words command = build("organized");
+  run_well(command);
+  EXPECT_THAT(run_well(command).errors, HasSubstr("holds these pairs already"));
+  Words other = command;
+  other.insert(other.end(), {"--kind", "hnsw"});
+  expect_error(other, {"holds these pairs already, with --kind exact instead of hnsw"});
+  // The parts of another command stay.
+  fs::create_directories(tiny_project() / "organized.parts");
+  write_text(tiny_project() / "organized.parts/build.json", "{\"written_by\": \"cloob memory build\"}");
+  EXPECT_THAT(run_well(command).errors, HasSubstr("holds these pairs already"));
+  EXPECT_TRUE(fs::exists(tiny_project() / "organized.parts"));
+  fs::remove_all(tiny_project() / "organized.parts");
+  // Left by a build that was killed as it began.
+  fs::create_directories(tiny_project() / "begun.parts");
+  write_text(tiny_project() / "begun.parts/build.json.tmp77", "{");
+  run_well(build("begun"));
+  EXPECT_FALSE(fs::exists(tiny_project() / "begun.parts"));
+}
+
 TEST_F(Memory, LosesTheImagesOfAnEvaluation) {
   run_well({"memory", "build", "runs/a", "--data", "data/validation/*.tar", "--out", "leaky",
             "--data.webdataset.json_caption_field", "captions"});
@@ -309,6 +329,13 @@ TEST_F(EmbeddedMemory, OfWhatNobodyCanReadIsUnverified) {
   run_well({"memory", "add", "mixed", "--embeddings", "bare"});
   EXPECT_EQ(inspect("mixed")["entries"], 64);
   EXPECT_EQ(inspect("mixed")["verified"], false);
+}
+
+TEST_F(EmbeddedMemory, IsAddedOnce) {
+  run_well({"memory", "build", "runs/a", "--embeddings", "emb", "--out", "once"});
+  const auto again = run_well({"memory", "add", "once", "--embeddings", "emb"});
+  EXPECT_THAT(again.errors, HasSubstr("holds these pairs already"));
+  EXPECT_EQ(inspect("once")["entries"], 32);
 }
 
 // Of a tar, embeddings have keys in place of paths.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace cloob {
@@ -13,6 +14,9 @@ struct IndexEntry {
   std::vector<std::string> captions = {};  ///< may be empty
   std::string metadata = {};               ///< other information, a JSON object; may be empty
 };
+
+/// A key as an index has it: bytes that are not UTF-8 are replaced.
+std::string as_stored(std::string_view key);
 
 /// One line of JSON without its line break; bytes that are not UTF-8 are replaced.
 std::string to_line(const IndexEntry& entry);

@@ -39,6 +39,8 @@ namespace cloob {
 /// Written; what a program writes that knows nothing of removed entries, version 1, is read, too.
 inline constexpr std::int64_t kIndexFormat = 2;
 inline constexpr const char* kIndexFile = "index.json";
+/// Bytes of it.
+inline constexpr std::uint64_t kMaxIndexFile = std::uint64_t{1} << 20;
 
 enum class IndexKind { exact, ivf, ivfpq, hnsw };
 template <>
@@ -126,7 +128,7 @@ struct IndexHeader {
   bool is_verified = true;                ///< false: someone said that the features are of `model`
   std::optional<FeatureCheck> check = std::nullopt;
   std::vector<Deduplication> deduplicated = {};
-  std::string build = {};  ///< identity of the command that built it; empty if it cannot be continued
+  std::string build = {};  ///< identities of what was built and added, with spaces between them
 };
 
 /// The file of the removed entries, if there are some.

@@ -78,6 +78,7 @@ class SearchIndex {
 
  private:
   struct SideFiles;
+  void open(std::int64_t effort);
   std::string_view slice_of(const MappedFile& content, const MappedFile& offsets, std::int64_t row,
                             const char* name) const;
 

@@ -2,8 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
 #include "cloob/base/full_precision.h"
+#include "cloob/memory/rewrite_memory.h"
 #include "cloob/search/index_writer.h"
+#include "cloob/search/removed_rows.h"
 #include "support/support.h"
 
 namespace cloob {
@@ -15,6 +21,7 @@ class MemoryTest : public ::testing::Test {
  protected:
   // Entries 20 to 39 have the images, or the texts, of the first twenty: in pairs of one in two.
   MemoryTest() {
+    for (std::int64_t i = 0; i < kPairs; ++i) keys_.push_back(key(i));
     at::manual_seed(5);
     image_ND_ = unit_rows(at::randn({kPairs, kDims}));
     text_ND_ = unit_rows(at::randn({kPairs, kDims}));
@@ -24,20 +31,21 @@ class MemoryTest : public ::testing::Test {
     }
   }
 
-  std::filesystem::path write(const std::string& name, bool with_texts = true, bool with_model = true) {
+  std::filesystem::path write(const std::string& name, bool with_texts = true, bool with_model = true,
+                              const IndexLayout& layout = {}) {
     const std::filesystem::path folder = folder_ / name;
     IndexWriter writer(folder, kDims, /*has_thumbnails=*/false);
     IndexRows rows;
     rows.features_ND[Side::image] = image_ND_;
     if (with_texts) rows.features_ND[Side::text] = text_ND_;
     for (std::int64_t i = 0; i < kPairs; ++i) {
-      rows.entries.push_back({.key = key(i), .captions = {"caption"}});
+      rows.entries.push_back({.key = keys_[static_cast<std::size_t>(i)], .captions = {"caption"}});
       rows.content_hashes.push_back(static_cast<std::uint64_t>(i));
     }
     writer.add(rows);
     IndexHeader header;
     if (with_model) header.model = IndexModel{.hash = "1", .name = "m", .checkpoint = "c"};
-    writer.finish(header, {});
+    writer.finish(header, layout);
     return folder;
   }
 
@@ -45,6 +53,7 @@ class MemoryTest : public ::testing::Test {
 
   testing::TempDir folder_;
   at::Tensor image_ND_, text_ND_;
+  std::vector<std::string> keys_;
 };
 
 TEST_F(MemoryTest, FindsTheNearestAndGivesTheirFeatures) {
@@ -109,6 +118,88 @@ TEST_F(MemoryTest, LeavesOutByKeyAlone) {
   const at::Tensor rows_QK = memory.nearest(Modality::image, image_ND_.narrow(0, 5, 1), kPairs, &left_out);
   EXPECT_EQ(rows_QK.ge(0).sum().item<std::int64_t>(), kPairs - 1);
   EXPECT_FALSE(rows_QK.eq(5).any().item<bool>());
+}
+
+TEST_F(MemoryTest, LeavesOutInEveryKindOfIndexAndBesideRemovedEntries) {
+  const std::vector<std::int64_t> removed = {3, 17, 30};
+  for (const IndexKind kind : {IndexKind::exact, IndexKind::ivf, IndexKind::ivfpq, IndexKind::hnsw}) {
+    const auto folder = write(std::string(enum_name(kind)), true, true, {.kind = kind, .lists = 4});
+    remove_rows(IndexLock(folder), removed);
+    const Memory memory(folder);
+    const LeftOutPairs left_out{
+        .keys = keys_, .image_QD = image_ND_, .text_QD = text_ND_, .similarity = 0.99};
+    const at::Tensor rows_QK = memory.nearest(Modality::image, image_ND_, 5, &left_out);
+    std::int64_t found = 0;
+    for (std::int64_t query = 0; query < kPairs; ++query) {
+      float last = 2;
+      for (std::int64_t i = 0; i < 5; ++i) {
+        const auto row = rows_QK[query][i].item<std::int64_t>();
+        if (row < 0) continue;
+        ++found;
+        EXPECT_TRUE(row != query && row != (query + 20) % kPairs) << enum_name(kind) << ", query " << query;
+        EXPECT_EQ(std::ranges::count(removed, row), 0);
+        const auto score = memory.features(Modality::image, at::tensor({row}))[0].dot(image_ND_[query]);
+        EXPECT_LE(score.item<float>(), last + 1e-5F);
+        last = score.item<float>();
+      }
+    }
+    EXPECT_GE(found, kind == IndexKind::exact ? 5 * kPairs : 3 * kPairs) << enum_name(kind);
+  }
+}
+
+// An index has keys with what is no UTF-8 replaced; data has them as they are.
+TEST_F(MemoryTest, LeavesOutByKeysInOtherEncodings) {
+  keys_[5] = "caf\xe9.jpg";
+  const auto folder = write("memory");
+  remove_rows(IndexLock(folder), {0});
+  compact_memory(IndexLock(folder), {});
+  const Memory memory(folder);
+  EXPECT_EQ(memory.index().find_key(keys_[5]), std::vector<std::int64_t>{4});
+  const LeftOutPairs left_out{.keys = {keys_[5]},
+                              .image_QD = image_ND_.narrow(0, 5, 1),
+                              .text_QD = text_ND_.narrow(0, 5, 1),
+                              .similarity = 1.5};
+  const at::Tensor rows_QK = memory.nearest(Modality::image, image_ND_.narrow(0, 5, 1), kPairs, &left_out);
+  EXPECT_FALSE(rows_QK.eq(4).any().item<bool>());
+  EXPECT_EQ(rows_QK.ge(0).sum().item<std::int64_t>(), kPairs - 2);
+}
+
+TEST_F(MemoryTest, IdentityTellsWhatIsInIt) {
+  const auto folder = write("memory");
+  const std::string before = Memory(folder).identity();
+  EXPECT_EQ(Memory(write("again")).identity(), before);
+  remove_rows(IndexLock(folder), {2});
+  const std::string removed = Memory(folder).identity();
+  EXPECT_NE(removed, before);
+  compact_memory(IndexLock(folder), {});
+  EXPECT_NE(Memory(folder).identity(), removed);
+  keys_[7] = "another";
+  EXPECT_NE(Memory(write("other")).identity(), before);
+}
+
+// An index that another command writes anew meanwhile is read as it was, or as it is: never both.
+TEST_F(MemoryTest, OpensWhileItIsWrittenAnew) {
+  const auto folder = write("memory");
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (std::int64_t i = 0; i < 30; ++i) {
+      const IndexLock lock(folder);
+      remove_rows(lock, {0});
+      compact_memory(lock, {});
+    }
+    done = true;
+  });
+  std::int64_t opened = 0, smallest = kPairs;
+  while (!done) {
+    const SearchIndex index(folder);
+    ++opened;
+    smallest = std::min(smallest, index.size());
+    for (std::int64_t row = 0; row < index.size(); ++row) EXPECT_FALSE(index.entry(row).key.empty());
+    EXPECT_EQ(index.features(Side::text).count, index.size());
+  }
+  writer.join();
+  EXPECT_GT(opened, 0);
+  EXPECT_EQ(SearchIndex(folder).size(), kPairs - 30);
 }
 
 TEST_F(MemoryTest, NeedsBothSidesAndAModel) {
