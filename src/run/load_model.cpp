@@ -82,7 +82,7 @@ LoadedModel load_model(const std::string& path, const Collectives& collectives, 
   LoadedModel loaded{.config = std::move(saved.imported.config),
                      .task = nullptr,
                      .has_tokenizer = saved.imported.has_tokenizer};
-  loaded.memory = open_memory(loaded.config.reco.memory);
+  if (loaded.config.reco.fusion != FusionKind::mlp) loaded.memory = open_memory(loaded.config.reco.memory);
   require_same_memory(loaded.memory, collectives);
   loaded.task = make_task(settings_to_evaluate(loaded.config), {std::move(saved.imported.weights), path},
                           collectives, device, {.training = loaded.memory});

@@ -307,7 +307,10 @@ void RecoTask::load(const NamedTensors& weights, const NamedTensors& state) {
     throw_user_error(
         "the checkpoint has no fusion: it was not written by task.kind reco; start from its weights (train.initial_weights)");
   }
-  if (weights.contains(kLogitBias) && !model_->logit_bias().defined()) model_->add_logit_bias(0);
+  if (weights.contains(kLogitBias) && !model_->logit_bias().defined()) {
+    model_->add_logit_bias(0);
+    model_ = frozen(model_);
+  }
   load_weights(model_, weights, "the checkpoint");
   const at::NoGradGuard no_grad;
   if (!options_.fixed_inv_tau) logit_scale_.detach().copy_(scale->second.reshape(logit_scale_.sizes()));

@@ -109,6 +109,8 @@ TEST_F(MatFile, ClaimsBeyondTheFileAreRefused) {
   expect_error(header() + matrix(2, 1, 1, element(5, bytes_of(std::int32_t{0})) + element(1, "ab")),
                "cut short");
   expect_error(header() + matrix(4, 1, 1, element(4, std::string("\x00\xD8", 2))), "half a character");
+  const std::string many = element(5, bytes_of(std::int32_t{1})) + element(1, std::string(5000, 'a'));
+  expect_error(header() + matrix(2, 1, 1, many), "too many fields");
 }
 
 TEST_F(MatFile, NestingIsLimited) {
