@@ -1,7 +1,9 @@
 #include "cloob/task/reco_task.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -152,6 +154,27 @@ EpochReport RecoTask::begin_epoch(const EpochData& data) {
   training_ = std::make_unique<Training>(
       Training{.features = *features, .row_of_sample_S = rows_of_samples(*features, data.source->size())});
   return report;
+}
+
+void RecoTask::begin_with_random(std::int64_t num_samples) {
+  const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(options_.seed);
+  const auto features = [&] {
+    const at::Tensor rows_nD = at::empty({num_samples, model_->config().embed_dim}).normal_(0, 1, generator);
+    return rows_nD / rows_nD.norm(2, 1, /*keepdim=*/true);
+  };
+  const auto neighbors = [&] {
+    const bool has_any = refiner_->uses_memory();
+    const at::Tensor rows_nK = at::empty({num_samples, has_any ? options_.config.k : 0}, at::kLong);
+    return has_any ? rows_nK.random_(memory_->size(), generator) : rows_nK;
+  };
+  TrainingFeatures random{.indices_n = at::arange(num_samples, at::kLong),
+                          .image_nD = features(),
+                          .text_nD = features(),
+                          .image_rows_nK = neighbors(),
+                          .text_rows_nK = neighbors()};
+  const at::Tensor row_of_sample_S = rows_of_samples(random, num_samples);
+  training_ =
+      std::make_unique<Training>(Training{.features = std::move(random), .row_of_sample_S = row_of_sample_S});
 }
 
 void RecoTask::require_something_to_train() const {

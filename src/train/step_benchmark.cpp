@@ -6,8 +6,11 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
@@ -22,6 +25,7 @@
 #include "cloob/optim/learning_rates.h"
 #include "cloob/task/make_task.h"
 #include "cloob/task/protoclip_task.h"
+#include "cloob/task/reco_task.h"
 #include "cloob/text/padding.h"
 #include "cloob/train/train_step.h"
 #include "train/graphed_step.h"
@@ -38,7 +42,8 @@ Batch make_batch(const RunConfig& config, const Collectives& collectives) {
       slice_of(config.train.global_batch_size, collectives.rank(), collectives.world_size());
   const std::int64_t side = model.image.image_size;
   Batch batch;
-  batch.images_BCHW = at::empty({size, 3, side, side});
+  const bool has_images = config.task.kind != TaskKind::reco;  // whose steps read none
+  batch.images_BCHW = at::empty({size, 3, has_images ? side : 0, has_images ? side : 0});
   batch.tokens_BL = at::empty({size, model.text.context_length}, at::kLong);
   for (std::int64_t row = 0; row < size; ++row) {
     const at::Generator generator =
@@ -81,6 +86,39 @@ void begin_episode(TrainingTask& task, const ProtoClipConfig& config, Batch& bat
   task.load(task.weights(), state);
 }
 
+// Random pairs, of which any are the nearest.
+class RandomMemory final : public PairMemory {
+ public:
+  explicit RandomMemory(std::int64_t dims) : features_ND_(at::empty({kSize, dims})) {
+    features_ND_.normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(/*seed=*/std::uint64_t{0}));
+    features_ND_.div_(features_ND_.norm(2, 1, /*keepdim=*/true));
+  }
+
+  std::int64_t size() const override { return kSize; }
+  std::int64_t dims() const override { return features_ND_.size(1); }
+  std::string describe() const override { return "the memory of a benchmark"; }
+  std::string identity() const override { return "random"; }
+  at::Tensor nearest(Modality, const at::Tensor& query_QD, std::int64_t k,
+                     const LeftOutPairs*) const override {
+    return at::empty({query_QD.size(0), k}, at::kLong).random_(kSize);
+  }
+  at::Tensor features(Modality, const at::Tensor& rows) const override {
+    std::vector<std::int64_t> shape = rows.sizes().vec();
+    shape.push_back(dims());
+    return features_ND_.index_select(0, rows.reshape({-1})).reshape(shape);
+  }
+
+ private:
+  static constexpr std::int64_t kSize = 16'384;
+  at::Tensor features_ND_;
+};
+
+// A benchmark has no memory and no data: both are made up.
+PairMemories random_memories(const RunConfig& config) {
+  if (config.task.kind != TaskKind::reco) return {};
+  return {.training = std::make_shared<const RandomMemory>(config.model.embed_dim)};
+}
+
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   const std::size_t middle = values.size() / 2;
@@ -96,8 +134,10 @@ StepBenchmarkResult benchmark_step(const StepBenchmark& benchmark, const Collect
   const ComputeStream compute_stream(device);
   Batch full_batch = make_batch(benchmark.config, collectives);
   const RunConfig& config = benchmark.config;
-  const auto task = make_task(task_settings(config), {}, collectives, device);
+  const auto task = make_task(task_settings(config), {}, collectives, device, random_memories(config));
   if (config.task.kind == TaskKind::protoclip) begin_episode(*task, config.protoclip, full_batch);
+  if (auto* const reco = dynamic_cast<RecoTask*>(task.get()))
+    reco->begin_with_random(config.train.global_batch_size);
   TrainStep train_step(config, *task, collectives, device);
   StepBenchmarkResult result;
   // Training copies the images while the device computes the previous step.

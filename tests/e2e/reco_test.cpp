@@ -144,6 +144,18 @@ TEST_F(Reco, SaysWhatHasNoEffect) {
                {"--mean-weight is for fusion by the mean"});
 }
 
+TEST_F(Reco, HasABenchmarkOfItsStep) {
+  for (const char* fusion : {"transformer", "mlp"}) {
+    const ProgramResult result =
+        run({"bench", "step", "--model", "tiny-resnet", "--batch", "8", "--steps", "1", "--task.kind", "reco",
+             "--objective", "clip", "--reco.fusion", fusion, "--json", "-"});
+    ASSERT_EQ(result.exit_status, 0) << result.errors;
+    const Json numbers = Json::parse(result.output);
+    EXPECT_GT(numbers.at("samples_s").get<double>(), 0);
+    EXPECT_GT(numbers.at("loss").get<double>(), 0);
+  }
+}
+
 TEST_F(Reco, KeepsFeaturesOfTrainingSamples) {
   const Words cached = {"--reco.cache", "cache"};
   expect_success(reco_arguments("first", cached));

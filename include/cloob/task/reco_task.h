@@ -50,6 +50,9 @@ class RecoTask final : public TrainingTask {
   RecoTask(const RecoTask&) = delete;  // features_ refers to objective_
   RecoTask& operator=(const RecoTask&) = delete;
 
+  /// Begins with random features of so many samples, and random neighbors: for benchmarks of a step.
+  void begin_with_random(std::int64_t num_samples);
+
   TrainedParameters parameters() const override;
   bool reads_samples() const override { return false; }
   RowOutputs encode(const Batch& batch, RowRange rows, EncodePass pass) override;
