@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -170,12 +169,9 @@ IndexHeader build_of_embeddings(const MemoryBuildArguments& arguments, const Col
   IndexHeader header{.model = model.identity, .sources = {arguments.embeddings}};
   const IndexRows sample = sample_of(folder, kCheckedEntries);
   header.build = id_of(sample, folder.rows);
-  if (memory.header) {
-    const std::vector<std::string> builds = split(memory.header->build, ' ');
-    if (std::ranges::find(builds, header.build) != builds.end()) {
-      log_info("memory", "'{}' holds these pairs already: nothing is to be done", arguments.memory);
-      return *memory.header;
-    }
+  if (memory.header && holds_build(*memory.header, header.build)) {
+    log_info("memory", "'{}' holds these pairs already: nothing is to be done", arguments.memory);
+    return *memory.header;
   }
   header.check = check_features(sample, opened.encoder, opened.options, source, arguments.embeddings);
   opened.display->finish();
@@ -185,7 +181,7 @@ IndexHeader build_of_embeddings(const MemoryBuildArguments& arguments, const Col
   if (memory.header) {
     return extend_memory(*memory.lock, header, rewrite, [&](IndexWriter& writer, IndexHeader& joined) {
       add_embeddings(folder, writer);
-      joined.build += (joined.build.empty() ? "" : " ") + header.build;
+      add_build(joined, header.build);
     });
   }
   IndexWriter writer(arguments.memory, folder.dims, /*has_thumbnails=*/false, arguments.type);

@@ -98,11 +98,14 @@ struct EncodedQuery {
 // `encode` encodes a text or an image with an encoder.
 template <typename Encode>
 EncodedQuery encode_query(const OpenedModel& opened, Modality modality, const Encode& encode) {
+  FeatureModel& model = opened.encoder.model();
   const at::Tensor tower_1D = encode(opened.encoder.of_towers());
-  std::optional<Refinement> refinement = opened.encoder.model().refine(modality, tower_1D);
-  EncodedQuery query{
-      .features_1D = refinement ? refinement->refined_1D.to(at::kCPU, at::kFloat) : encode(opened.encoder),
-      .refined = std::nullopt};
+  std::optional<Refinement> refinement = model.refine(modality, tower_1D);
+  EncodedQuery query{.features_1D = tower_1D, .refined = std::nullopt};
+  if (refinement)
+    query.features_1D = refinement->refined_1D.to(at::kCPU, at::kFloat);
+  else if (&model.towers() != &model)  // changed without a memory, or not at all
+    query.features_1D = encode(opened.encoder);
   opened.display->finish();
   require_finite_features(query.features_1D, modality == Modality::text ? "text" : "image");
   if (refinement) query.refined = {tower_1D, *std::move(refinement), opened.loaded.memory};
@@ -252,6 +255,14 @@ Json to_json(const SearchIndex& index, const SearchArguments& arguments, Side si
   return json;
 }
 
+// Key and first caption.
+std::string line_of(const IndexEntry& entry) {
+  std::string line = entry.key;
+  if (!entry.captions.empty()) line += "  " + entry.captions.front();
+  std::ranges::replace(line, '\n', ' ');
+  return line;
+}
+
 // A column for the ranks without the memory, if there is one.
 std::string rank_column(const MemoryEffect* effect, const std::string& text) {
   return effect == nullptr ? "" : fmt::format("{:>14}  ", text);
@@ -262,10 +273,7 @@ void print_results(const SearchIndex& index, const SearchAnswer& answer, const M
              "key");
   for (std::size_t i = 0; i < answer.results.size(); ++i) {
     const SearchResult& result = answer.results[i];
-    const IndexEntry entry = index.entry(result.row);
-    std::string line = entry.key;
-    if (!entry.captions.empty()) line += "  " + entry.captions.front();
-    std::ranges::replace(line, '\n', ' ');
+    std::string line = line_of(index.entry(result.row));
     if (!result.copies.empty())
       line += fmt::format("  (and {} with the same content)",
                           result.copies.size() == 1 ? "another entry"
@@ -285,12 +293,9 @@ void print_effect(const SearchIndex& index, const SearchIndex& memory, const Mem
              "entry", "key");
   for (std::size_t i = 0; i < effect.pairs.size(); ++i) {
     const RetrievedPair& pair = effect.pairs[i];
-    const IndexEntry entry = memory.entry(pair.row);
-    std::string line = entry.key;
-    if (!entry.captions.empty()) line += "  " + entry.captions.front();
-    std::ranges::replace(line, '\n', ' ');
     fmt::print("{:>4}  {:>10.4f}  {:>7}  {}  ({})\n", i + 1, pair.similarity, pair.row,
-               without_controls(line), without_controls(describe_effect(index, pair)));
+               without_controls(line_of(memory.entry(pair.row))),
+               without_controls(describe_effect(index, pair)));
   }
 }
 

@@ -12,6 +12,10 @@
 namespace cloob {
 namespace {
 
+std::string caption_of(const IndexEntry& entry) {
+  return entry.captions.empty() ? entry.key : entry.captions.front();
+}
+
 ReportGallery::Item item_of(const SearchIndex& index, const SearchResult& result, std::size_t rank) {
   const IndexEntry entry = index.entry(result.row);
   std::string note = fmt::format("{} | score {:.4f} | entry {}", rank, result.score, result.row);
@@ -21,9 +25,7 @@ ReportGallery::Item item_of(const SearchIndex& index, const SearchResult& result
                     result.copies.size() == 1 ? "1 other entry"
                                               : with_thousands(std::ssize(result.copies)) + " other entries");
   if (!entry.captions.empty()) note += " | " + entry.key;
-  return {.jpeg = thumbnail_of(index, result.row),
-          .caption = entry.captions.empty() ? entry.key : entry.captions.front(),
-          .note = note};
+  return {.jpeg = thumbnail_of(index, result.row), .caption = caption_of(entry), .note = note};
 }
 
 ReportGallery results_of(const SearchIndex& index, const SearchAnswer& answer, const std::string& title) {
@@ -45,7 +47,7 @@ ReportGallery retrieved_of(const SearchIndex& index, const ShownEffect& shown) {
     const IndexEntry entry = shown.memory.entry(pair.row);
     pairs.items.push_back(
         {.jpeg = thumbnail_of(shown.memory, pair.row),
-         .caption = entry.captions.empty() ? entry.key : entry.captions.front(),
+         .caption = caption_of(entry),
          .note = fmt::format("{} | similarity {:.4f} | entry {} | {}", pairs.items.size() + 1,
                              pair.similarity, pair.row, describe_effect(index, pair))});
   }

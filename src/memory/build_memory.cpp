@@ -294,8 +294,7 @@ bool is_in(const fs::path& folder, const BuildIdentity& identity, const IndexLay
   bool is_in = false;
   do_on_first_rank(collectives, [&] {
     if (!is_index_folder(folder)) return;
-    const std::vector<std::string> builds = split(read_index_header(folder).build, ' ');
-    is_in = std::ranges::find(builds, identity.id()) != builds.end();
+    is_in = holds_build(read_index_header(folder), identity.id());
     if (!is_in) return;
     if (layout != nullptr) require_layout(folder, *layout);
     log_info("memory", "'{}' holds these pairs already: nothing is to be done", folder.string());
@@ -351,7 +350,7 @@ IndexHeader add_to_memory(const FeatureEncoder& encoder, const EncodeOptions& op
   build(encoder, options, source, parts, what, collectives, [&](const RewriteOptions& rewrite) {
     extend_memory(*lock, header, rewrite, [&](IndexWriter& writer, IndexHeader& joined) {
       append_parts(parts, writer, joined, rewrite);
-      joined.build = joined.build.empty() ? identity.id() : joined.build + " " + identity.id();
+      add_build(joined, identity.id());
     });
   });
   return read_index_header(folder);

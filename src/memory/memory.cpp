@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "cloob/base/error.h"
-#include "cloob/base/files.h"
 #include "cloob/base/random.h"
 #include "cloob/base/text.h"
 
@@ -96,14 +95,15 @@ std::string Memory::describe() const { return fmt::format("'{}'", index_.folder(
 
 // The description of the index, and which entries it has.
 std::string Memory::identity() const {
-  const std::string description =
-      read_small_file(index_.folder() / kIndexFile, kMaxIndexFile, "the description of an index");
-  std::uint64_t hash = hash_text(description, 0);
-  for (std::int64_t row = 0; row < size(); ++row) {
-    hash = mix_bits({hash, index_.key_hash(row), index_.content_hash(row),
-                     static_cast<std::uint64_t>(index_.is_removed(row))});
-  }
-  return fmt::format("{:016x}", hash);
+  std::call_once(is_identified_, [&] {
+    std::uint64_t hash = hash_text(index_.description(), 0);
+    for (std::int64_t row = 0; row < size(); ++row) {
+      hash = mix_bits({hash, index_.key_hash(row), index_.content_hash(row),
+                       static_cast<std::uint64_t>(index_.is_removed(row))});
+    }
+    identity_ = fmt::format("{:016x}", hash);
+  });
+  return identity_;
 }
 
 at::Tensor Memory::nearest(Modality searched, const at::Tensor& query_QD, std::int64_t k,

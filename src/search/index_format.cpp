@@ -275,6 +275,16 @@ std::vector<std::string> shortened(const std::vector<std::string>& sources) {
 
 }  // namespace
 
+bool holds_build(const IndexHeader& header, std::string_view id) {
+  const std::vector<std::string> builds = split(header.build, ' ');
+  return std::ranges::find(builds, id) != builds.end();
+}
+
+void add_build(IndexHeader& header, std::string_view id) {
+  if (!header.build.empty()) header.build += ' ';
+  header.build += id;
+}
+
 void write_index_header(const fs::path& folder, const IndexHeader& header) {
   nlohmann::ordered_json json = {{"written_by", kWrittenBy},       {"format_version", kIndexFormat},
                                  {"kind", enum_name(header.kind)}, {"dims", header.dims},

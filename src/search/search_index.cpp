@@ -59,8 +59,8 @@ FeatureRows features_in(const MappedFile& file, const IndexHeader& header) {
 SearchIndex::SearchIndex(std::filesystem::path folder, std::int64_t effort) : folder_(std::move(folder)) {
   constexpr int kAttempts = 10;
   for (int attempt = 1;; ++attempt) {
-    const std::string before = description_in(folder_);
-    const auto has_changed = [&] { return description_in(folder_) != before; };
+    description_ = description_in(folder_);
+    const auto has_changed = [&] { return description_in(folder_) != description_; };
     try {
       open(effort);
       if (!has_changed()) break;

@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/diff.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
@@ -36,6 +35,7 @@
 #include "cloob/nn/layers.h"
 #include "cloob/task/teacher_features.h"
 #include "task/draw_episode.h"
+#include "task/first_rows.h"
 #include "task/prototypes.h"
 
 namespace cloob {
@@ -122,19 +122,14 @@ class ExtractedRows {
     const at::Tensor no_numbers = at::empty({0}, at::kLong), no_rows = at::empty({0, dim}, type);
     const at::Tensor places_m = all(places_, no_numbers).to(at::kCPU),
                      indices_m = all(indices_, no_numbers).to(at::kCPU);
-    const auto [sorted_m, rows_m] = places_m.sort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
-    const at::Tensor is_first_m = sorted_m.numel() == 0
-                                      ? at::empty({0}, at::kBool)
-                                      : at::cat({at::full({1}, true, at::kBool), at::diff(sorted_m).ne(0)});
-    const at::Tensor rows_n = rows_m.masked_select(is_first_m), rows_on_device = rows_n.to(device);
-    Gathered gathered{.features = {.places_n = sorted_m.masked_select(is_first_m),
+    const at::Tensor rows_n = first_rows_of(places_m), rows_on_device = rows_n.to(device);
+    Gathered gathered{.features = {.places_n = places_m.index_select(0, rows_n),
                                    .image_nD = {},
                                    .text_nD = {},
                                    .teacher_nX = {}},
                       .indices_n = indices_m.index_select(0, rows_n)};
     // One rank has most orders already: then no copy is made.
-    const bool is_in_order =
-        is_first_m.all().item<bool>() && at::equal(rows_n, at::arange(rows_n.numel(), at::kLong));
+    const bool is_in_order = at::equal(rows_n, at::arange(places_m.numel(), at::kLong));
     const auto in_order = [&](std::vector<at::Tensor>& parts) {
       const at::Tensor rows_mD = all(parts, no_rows);
       return is_in_order ? rows_mD : rows_mD.index_select(0, rows_on_device);

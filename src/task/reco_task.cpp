@@ -70,19 +70,13 @@ double mean_neighbors(const TrainingFeatures& features) {
   return rows_nK.size(0) == 0 ? 0 : rows_nK.ge(0).sum(1).to(at::kDouble).mean().item<double>();
 }
 
-void warn_of_few_neighbors(const TrainingFeatures& features, const RecoConfig& config) {
-  const double neighbors = mean_neighbors(features);
-  if (features.indices_n.numel() == 0 || neighbors >= 1) return;
+void warn_of_few_neighbors(double neighbors, const RecoConfig& config) {
+  if (neighbors >= 1) return;
   log_warning(
       "reco",
       "a training pair retrieves {:.2g} pairs in the mean (reco.k is {}): the others are left out, as the pair itself "
       "or nearly (reco.exclude_similarity is {}). If captions or images repeat without being copies, set it above 1",
       neighbors, config.k, config.exclude_similarity);
-}
-
-// 63 bits that tell memories apart.
-std::int64_t hash_of(const PairMemory& memory) {
-  return static_cast<std::int64_t>(hash_text(memory.identity(), 0) >> 1U);
 }
 
 }  // namespace
@@ -112,8 +106,7 @@ RecoTask::RecoTask(DualEncoder model, ContrastiveObjective objective, const Pair
       towers_(
           model_, objective_, [this] { return LogitScaling(inv_tau()); }, device),
       refined_(std::make_unique<RefinedModel>(
-          towers_, memories.evaluation ? refiner_->with_memory(memories.evaluation) : refiner_)),
-      memory_hash_(refiner_->uses_memory() ? hash_of(*memory_) : 0) {}
+          towers_, memories.evaluation ? refiner_->with_memory(memories.evaluation) : refiner_)) {}
 
 RecoTask::~RecoTask() = default;
 
@@ -148,8 +141,10 @@ EpochReport RecoTask::begin_epoch(const EpochData& data) {
   }
   report.metrics.emplace_back("reco/samples", static_cast<double>(features->indices_n.numel()));
   if (refiner_->uses_memory()) {
-    report.metrics.emplace_back("reco/neighbors", mean_neighbors(*features));
-    if (data.collectives.rank() == 0) warn_of_few_neighbors(*features, options_.config);
+    const double neighbors = mean_neighbors(*features);
+    report.metrics.emplace_back("reco/neighbors", neighbors);
+    if (data.collectives.rank() == 0 && features->indices_n.numel() > 0)
+      warn_of_few_neighbors(neighbors, options_.config);
   }
   training_ = std::make_unique<Training>(
       Training{.features = *features, .row_of_sample_S = rows_of_samples(*features, data.source->size())});
@@ -186,8 +181,12 @@ void RecoTask::require_something_to_train() const {
       "evaluates with the mean without a run");
 }
 
+std::int64_t RecoTask::memory_hash() const {
+  return refiner_->uses_memory() ? static_cast<std::int64_t>(hash_text(memory_->identity(), 0) >> 1U) : 0;
+}
+
 void RecoTask::warn_of_another_memory() const {
-  if (!saved_memory_hash_ || *saved_memory_hash_ == memory_hash_ || !refiner_->uses_memory()) return;
+  if (!refiner_->uses_memory() || !saved_memory_hash_ || *saved_memory_hash_ == memory_hash()) return;
   log_warning(
       "reco",
       "{} does not have the pairs that it had when the checkpoint was written: training goes on with those that it has now",
@@ -312,7 +311,7 @@ NamedTensors RecoTask::weights() const { return weights_of(model_); }
 NamedTensors RecoTask::own_tensors() const {
   NamedTensors tensors = refiner_->weights();
   tensors.emplace(kLogitScaleName, logit_scale_.detach());
-  tensors.emplace(kMemoryName, at::full({1}, memory_hash_, at::TensorOptions(at::kLong).device(device_)));
+  tensors.emplace(kMemoryName, at::full({1}, memory_hash(), at::TensorOptions(at::kLong).device(device_)));
   return tensors;
 }
 

@@ -2,8 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/diff.h>
 #include <ATen/ops/full.h>
 #include <fmt/core.h>
 #include <xxhash.h>
@@ -19,6 +17,7 @@
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/safetensors.h"
 #include "cloob/data/bad_samples.h"
+#include "task/first_rows.h"
 #include "task/source_identity.h"
 
 namespace cloob {
@@ -27,14 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kIdentity = "identity";
-
-// The first of the rows with each index.
-at::Tensor first_rows_of(const at::Tensor& indices_m) {
-  const auto [sorted_m, rows_m] = indices_m.sort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
-  if (sorted_m.numel() == 0) return rows_m;
-  const at::Tensor is_first_m = at::cat({at::full({1}, true, at::kBool), at::diff(sorted_m).ne(0)});
-  return rows_m.masked_select(is_first_m);
-}
 
 // Captions of some samples, which the keys do not tell.
 void add_captions(std::string& text, const Source& source) {

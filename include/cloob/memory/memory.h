@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 #include <string>
 
 #include "cloob/model/pair_memory.h"
@@ -30,6 +31,8 @@ class Memory final : public PairMemory {
 
  private:
   SearchIndex index_;
+  mutable std::once_flag is_identified_;
+  mutable std::string identity_;  ///< once it was asked for: all entries are looked at
 };
 
 }  // namespace cloob

@@ -131,6 +131,10 @@ struct IndexHeader {
   std::string build = {};  ///< identities of what was built and added, with spaces between them
 };
 
+/// Whether what has this identity was built into the index, or added (IndexHeader::build).
+bool holds_build(const IndexHeader& header, std::string_view id);
+void add_build(IndexHeader& header, std::string_view id);
+
 /// The file of the removed entries, if there are some.
 std::string removed_file(const IndexHeader& header);
 

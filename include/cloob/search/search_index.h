@@ -44,6 +44,8 @@ class SearchIndex {
   ~SearchIndex();
 
   const IndexHeader& header() const { return header_; }
+  /// The file from which the header was read.
+  const std::string& description() const { return description_; }
   const std::filesystem::path& folder() const { return folder_; }
   /// Entries, including those that were removed.
   std::int64_t size() const { return header_.count; }
@@ -83,6 +85,7 @@ class SearchIndex {
                             const char* name) const;
 
   std::filesystem::path folder_;
+  std::string description_;
   IndexHeader header_;
   RemovedRows removed_;
   std::map<Side, std::unique_ptr<SideFiles>> sides_;

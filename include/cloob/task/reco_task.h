@@ -76,6 +76,8 @@ class RecoTask final : public TrainingTask {
   struct Training;
 
   void require_something_to_train() const;
+  /// 63 bits that tell the pairs of the memory of training from others; 0 without one.
+  std::int64_t memory_hash() const;
   void warn_of_another_memory() const;
   TrainingFeatures encode_all(const EpochData& data, EpochReport& report);
   at::Tensor inv_tau() const { return logit_scale_.exp(); }
@@ -91,7 +93,6 @@ class RecoTask final : public TrainingTask {
   at::Tensor logit_scale_;
   DualEncoderFeatures towers_;
   std::unique_ptr<RefinedModel> refined_;
-  std::int64_t memory_hash_ = 0;                   ///< of the pairs of the memory of training
   std::optional<std::int64_t> saved_memory_hash_;  ///< when the checkpoint was written that was loaded
   std::unique_ptr<Training> training_;             ///< null until training begins
 };
