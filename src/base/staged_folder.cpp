@@ -27,11 +27,20 @@ fs::path hidden_sibling(const fs::path& target, std::string_view prefix) {
   return target.parent_path() / fmt::format("{}{}", prefix, target.filename().string());
 }
 
+// The folder itself is replaced, not a link to it.
+fs::path without_link(fs::path target) {
+  std::error_code error;
+  if (!fs::is_symlink(target, error)) return target;
+  fs::path real = fs::canonical(target, error);
+  if (error) throw_user_error("'{}' is a link to what does not exist: remove it", target.string());
+  return real;
+}
+
 }  // namespace
 
 void require_new_or_empty(const fs::path& folder) {
   std::error_code error;
-  if (!fs::exists(folder, error)) return;
+  if (!fs::exists(without_link(folder), error)) return;
   if (!fs::is_directory(folder, error))
     throw_user_error("'{}' is a file: choose a new folder", folder.string());
   if (!fs::is_empty(folder, error)) {
@@ -57,7 +66,7 @@ std::vector<fs::path> paths_in(const fs::path& folder) {
 }
 
 StagedFolder::StagedFolder(fs::path target)
-    : target_(std::move(target)), staging_(hidden_sibling(target_, kSaving)) {
+    : target_(without_link(std::move(target))), staging_(hidden_sibling(target_, kSaving)) {
   std::error_code ignored;  // a failure to remove shows up when the folder is filled
   fs::remove_all(staging_, ignored);
   make_directories(staging_);

@@ -168,8 +168,7 @@ void add_bench_index(CLI::App& group, Action& action) {
   add_enum_option<FeatureType>(*command, "--dtype", benchmark.type, "How features are stored");
   number("--lists", benchmark.layout.lists, "Lists of an ivf or ivfpq index, as of cloob index", 1 << 20);
   number("--code-bytes", benchmark.layout.code_bytes, "Bytes of a code, as of cloob index", kMostNumbers);
-  number("--links", benchmark.layout.links, "Links of a graph, as of cloob index", 512)
-      ->capture_default_str();
+  number("--links", benchmark.layout.links, "Links of a graph, as of cloob index", 512);
   number("--build-effort", benchmark.layout.construction_effort, "Candidates for the links of a graph",
          100'000)
       ->capture_default_str();

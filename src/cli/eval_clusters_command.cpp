@@ -59,6 +59,7 @@ int eval_clusters(const ClustersArguments& arguments, Ranks& ranks) {
   json["iterations"] = options.iterations;
   json["restarts"] = options.restarts;
   json["seed"] = options.seed;
+  if (arguments.features == FeatureStage::unit) add_refinement(json, opened);
   if (collectives.rank() == 0) write_result(arguments.json, json.dump());
   return 0;
 }

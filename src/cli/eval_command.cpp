@@ -48,6 +48,12 @@ void write_on_rank_0(const Collectives& collectives, const std::string& output, 
   if (collectives.rank() == 0) write_result(output, json);
 }
 
+nlohmann::ordered_json with_refinement(const std::string& numbers, const OpenedModel& opened) {
+  auto json = parse_json<nlohmann::ordered_json>(numbers);
+  add_refinement(json, opened);
+  return json;
+}
+
 void require_output_of(const PairArguments& arguments) {
   std::vector<std::string> inputs = inputs_of_sources(arguments.data);
   inputs.push_back(arguments.model.checkpoint);
@@ -70,7 +76,7 @@ int eval_retrieval(const PairArguments& arguments, Ranks& ranks) {
       make_pair_evaluation(open_pairs(arguments, opened.options.data), {.captions = arguments.captions});
   const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
-  write_on_rank_0(collectives, arguments.json, to_json(numbers));
+  write_on_rank_0(collectives, arguments.json, with_refinement(to_json(numbers), opened).dump());
   return 0;
 }
 
@@ -83,7 +89,7 @@ int eval_features(const PairArguments& arguments, Ranks& ranks) {
       {.captions = EvalCaptions::first, .measures_retrieval = false, .measures_features = true});
   const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
-  write_on_rank_0(collectives, arguments.json, to_json(numbers));
+  write_on_rank_0(collectives, arguments.json, with_refinement(to_json(numbers), opened).dump());
   return 0;
 }
 
@@ -107,7 +113,7 @@ int eval_loss(const PairArguments& arguments, Ranks& ranks) {
   const NamedNumbers numbers = evaluation->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
   nlohmann::ordered_json json = {{"objective", opened.encoder.model().loss_name()}};
-  json.update(parse_json<nlohmann::ordered_json>(to_json(numbers)));
+  json.update(with_refinement(to_json(numbers), opened));
   write_on_rank_0(collectives, arguments.json, json.dump());
   return 0;
 }
@@ -165,7 +171,7 @@ nlohmann::ordered_json eval_set(const OpenedSet& set, const OpenedModel& opened,
   const NamedNumbers numbers =
       make_zero_shot_evaluation(set.source, set.prompts)->run(opened.encoder, opened.options, collectives);
   opened.display->finish();
-  auto json = parse_json<nlohmann::ordered_json>(to_json(numbers));
+  auto json = with_refinement(to_json(numbers), opened);
   log_info("eval", "{}: acc1 {:.4g}", set.name, json["acc1"].get<double>());
   json["class_names_from"] = set.prompts.names_from;
   json["class_names"] = set.prompts.class_names;

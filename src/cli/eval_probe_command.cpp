@@ -117,6 +117,7 @@ void describe_data(ProbeJson& json, const ProbeArguments& arguments, const Opene
 
 void write_probe(const ProbeArguments& arguments, const OpenedProbe& opened, ProbeJson json) {
   describe_data(json, arguments, opened);
+  if (arguments.features == FeatureStage::unit) add_refinement(json, opened.model);
   if (opened.collectives.rank() == 0) write_result(arguments.json, json.dump());
 }
 

@@ -133,7 +133,8 @@ class Suite {
     const SuiteModel names = {.name = checkpoint.name,
                               .architecture = model_name(opened.loaded.config.model),
                               .path = checkpoint.path,
-                              .hash = broadcast_text(collectives_, model_hash(opened.loaded))};
+                              .hash = broadcast_text(collectives_, features_hash(opened.loaded)),
+                              .refinement = refinement_json(opened.loaded)};
     SuiteRunner runner(names, opened.encoder, opened.options,
                        {.folder = arguments_.out, .eval = config_.eval}, collectives_);
     for (const SuiteSet& set : sets_) {

@@ -185,8 +185,9 @@ void add_layout_options(CLI::App& command, IndexLayout& layout) {
           "--code-bytes", layout.code_bytes,
           "Bytes of the code of an entry in an ivfpq index; default: an eighth of the numbers of its features")
       ->check(CLI::Range(1, 1 << 16));
-  command.add_option("--links", layout.links, "Links of each entry of an hnsw index")
-      ->capture_default_str()
+  command
+      .add_option("--links", layout.links,
+                  fmt::format("Links of each entry of an hnsw index; default: {}", kDefaultLinks))
       ->check(CLI::Range(2, 512));
   command.add_option("--effort", layout.construction_effort, "Candidates for the links of an hnsw index")
       ->capture_default_str()

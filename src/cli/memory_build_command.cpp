@@ -131,8 +131,14 @@ std::string id_of(const IndexRows& rows, std::int64_t count) {
   return fmt::format("{:016x}", hash);
 }
 
+// Whether most of a sample could be compared, images as well as captions.
+bool is_verified(const std::optional<FeatureCheck>& check, std::int64_t sampled) {
+  return check && 2 * check->images >= sampled && 2 * check->captions >= sampled;
+}
+
 // What tells how far the features are those of the model.
-void warn_of_unverified(const std::optional<FeatureCheck>& check, const std::string& embeddings) {
+void warn_of_unverified(const std::optional<FeatureCheck>& check, std::int64_t sampled,
+                        const std::string& embeddings) {
   if (!check) {
     log_warning(
         "memory",
@@ -142,9 +148,10 @@ void warn_of_unverified(const std::optional<FeatureCheck>& check, const std::str
   } else {
     log_warning(
         "memory",
-        "only {} of '{}' could be read and compared, so that nothing tells whether the others are of this model (name their "
-        "data with --data): the memory is unverified",
-        check->images > 0 ? "images" : "captions", embeddings);
+        "{} and {} of {} of '{}' could be read and compared, which tells too little of the others (name their data with "
+        "--data): the memory is unverified",
+        counted(check->images, "image"), counted(check->captions, "caption"), counted_entries(sampled),
+        embeddings);
   }
 }
 
@@ -175,8 +182,9 @@ IndexHeader build_of_embeddings(const MemoryBuildArguments& arguments, const Col
   }
   header.check = check_features(sample, opened.encoder, opened.options, source, arguments.embeddings);
   opened.display->finish();
-  header.is_verified = header.check && header.check->images > 0 && header.check->captions > 0;
-  if (!header.is_verified) warn_of_unverified(header.check, arguments.embeddings);
+  const std::int64_t sampled = std::ssize(sample.entries);
+  header.is_verified = is_verified(header.check, sampled);
+  if (!header.is_verified) warn_of_unverified(header.check, sampled, arguments.embeddings);
   const RewriteOptions rewrite{.threads = arguments.model.threads, .stop_requested = indexing_stop_requested};
   if (memory.header) {
     return extend_memory(*memory.lock, header, rewrite, [&](IndexWriter& writer, IndexHeader& joined) {

@@ -61,7 +61,8 @@ void warn_of_unknown(const std::vector<std::string>& unknown, std::size_t keys, 
   log_warning("memory", "{}", text);
 }
 
-int memory_remove(const MemoryRemoveArguments& arguments) {
+int memory_remove(const MemoryRemoveArguments& arguments, const Ranks& ranks) {
+  ranks.single("memory remove");
   const std::vector<std::string> keys = keys_of(arguments);
   const IndexLock lock(arguments.memory);
   const SearchIndex index(arguments.memory);
@@ -84,7 +85,8 @@ struct CompactArguments {
   std::int64_t threads = 0;
 };
 
-int memory_compact(const CompactArguments& arguments) {
+int memory_compact(const CompactArguments& arguments, const Ranks& ranks) {
+  ranks.single("memory compact");
   const IndexLock lock(arguments.memory);
   const IndexHeader before = read_index_header(arguments.memory);
   if (before.removed == 0) {
@@ -165,6 +167,7 @@ Json to_json(const MemoryInspection& inspection, const std::string& folder) {
   }
   for (const Deduplication& each : header.deduplicated) {
     json["deduplicated"].push_back({{"data", each.data},
+                                    {"split", each.split},
                                     {"threshold", each.threshold},
                                     {"images", each.images},
                                     {"removed", each.removed},
@@ -204,7 +207,8 @@ void print_inspection(const MemoryInspection& inspection, const std::string& fol
   if (header.deduplicated.empty()) line("deduplicated", "no");
   for (const Deduplication& each : header.deduplicated) {
     line("deduplicated",
-         fmt::format("against '{}': {} removed, whose cosine with one of {} is at least {}{}", each.data,
+         fmt::format("against '{}'{}: {} removed, whose cosine with one of {} is at least {}{}", each.data,
+                     each.split.empty() ? "" : fmt::format(" (split {})", each.split),
                      counted_entries(each.removed), counted(each.images, "image"), shortest(each.threshold),
                      each.added_since == 0 ? ""
                                            : fmt::format("; {} added since were not compared",
@@ -226,17 +230,19 @@ int memory_inspect(const std::string& memory, const std::string& json) {
   return 0;
 }
 
-void add_remove(CLI::App& group, Action& action) {
+void add_remove(CLI::App& group, Action& action, Ranks& ranks) {
   CLI::App* const command = group.add_subcommand(
       "remove", "Remove entries: they are not found any more, and 'compact' frees their space");
   const auto arguments = std::make_shared<MemoryRemoveArguments>();
   command->add_option("memory", arguments->memory, "Folder of the memory")->required();
   command->add_option("key", arguments->keys, "Keys of entries; all entries with a key are removed");
   command->add_option("--keys", arguments->keys_file, "Text file with a key on each line");
-  command->callback([arguments, &action] { action = [arguments] { return memory_remove(*arguments); }; });
+  command->callback([arguments, &action, &ranks] {
+    action = [arguments, &ranks] { return memory_remove(*arguments, ranks); };
+  });
 }
 
-void add_compact(CLI::App& group, Action& action) {
+void add_compact(CLI::App& group, Action& action, Ranks& ranks) {
   CLI::App* const command =
       group.add_subcommand("compact", "Write a memory anew, without the entries that were removed");
   const auto arguments = std::make_shared<CompactArguments>();
@@ -244,7 +250,9 @@ void add_compact(CLI::App& group, Action& action) {
   command->add_option("--threads", arguments->threads, "Threads; 0 uses all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));
-  command->callback([arguments, &action] { action = [arguments] { return memory_compact(*arguments); }; });
+  command->callback([arguments, &action, &ranks] {
+    action = [arguments, &ranks] { return memory_compact(*arguments, ranks); };
+  });
 }
 
 void add_inspect(CLI::App& group, Action& action) {
@@ -265,8 +273,8 @@ void add_memory_commands(CLI::App& app, Action& action, Ranks& ranks) {
   group->require_subcommand(1);
   add_memory_build(*group, action, ranks);
   add_memory_dedup(*group, action, ranks);
-  add_remove(*group, action);
-  add_compact(*group, action);
+  add_remove(*group, action, ranks);
+  add_compact(*group, action, ranks);
   add_inspect(*group, action);
 }
 

@@ -44,15 +44,20 @@ struct MemoryDedupArguments {
   std::vector<std::string> settings;  // --data.section.key VALUE ...
 };
 
+struct EvaluationImages {
+  std::shared_ptr<const Source> source;
+  std::string split;  // if there are several
+};
+
 // Folders of classes, or in clip-benchmark's layout; folders with images in them, tables and shards.
-std::shared_ptr<const Source> open_evaluation_images(const std::string& name,
-                                                     const MemoryDedupArguments& arguments,
-                                                     const DataConfig& data) {
+EvaluationImages open_evaluation_images(const std::string& name, const MemoryDedupArguments& arguments,
+                                        const DataConfig& data) {
   std::error_code ignored;
   const bool is_labeled =
       fs::is_directory(name, ignored) && std::ranges::none_of(paths_in(name), has_image_name);
-  if (is_labeled) return open_labeled_source(name, arguments.split, data.threads);
-  return open_index_source(data, {name});
+  if (!is_labeled) return {open_index_source(data, {name}), ""};
+  const bool has_splits = images_of_split(name, arguments.split) != name;
+  return {open_labeled_source(name, arguments.split, data.threads), has_splits ? arguments.split : ""};
 }
 
 OpenedModel open_model_of_memory(const IndexHeader& header, const MemoryDedupArguments& arguments,
@@ -83,12 +88,13 @@ NearRows find_near_rows(const SearchIndex& index, const MemoryDedupArguments& ar
                                      .threads = arguments.model.threads,
                                      .stop_requested = indexing_stop_requested};
   // All are opened before the first is encoded, which may take long.
-  std::vector<std::shared_ptr<const Source>> sources;
+  std::vector<EvaluationImages> sets;
   for (const std::string& name : arguments.against)
-    sources.push_back(open_evaluation_images(name, arguments, opened.options.data));
+    sets.push_back(open_evaluation_images(name, arguments, opened.options.data));
   NearRows near;
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    const at::Tensor images_MD = opened.encoder.encode_images(sources[i], opened.options).features.unit_BD;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    const at::Tensor images_MD =
+        opened.encoder.encode_images(sets[i].source, opened.options).features.unit_BD;
     require_finite_features(images_MD, "image");
     NearDuplicateOptions with_progress = options;
     with_progress.progress = [counter = opened.display->counter("compare", "entry"),
@@ -98,6 +104,7 @@ NearRows find_near_rows(const SearchIndex& index, const MemoryDedupArguments& ar
     std::vector<std::int64_t> all;
     std::ranges::set_union(near.rows, found, std::back_inserter(all));
     near.sets.push_back({.data = arguments.against[i],
+                         .split = sets[i].split,
                          .threshold = arguments.threshold,
                          .images = images_MD.size(0),
                          .removed = std::ssize(all) - std::ssize(near.rows)});

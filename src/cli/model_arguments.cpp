@@ -13,6 +13,7 @@
 #include "cli/enum_option.h"
 #include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
+#include "cloob/base/json.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/config/config.h"
@@ -141,6 +142,11 @@ OpenedModel open_model(const ModelArguments& arguments, const std::string& label
                          loaded.has_tokenizer ? make_tokenizer(loaded.config.text) : nullptr);
   return {std::make_unique<SharedMachine>(), std::move(loaded), std::move(encoder), std::move(options),
           display};
+}
+
+void add_refinement(nlohmann::ordered_json& result, const OpenedModel& opened) {
+  if (const std::string refinement = refinement_json(opened.loaded); !refinement.empty())
+    result.update(parse_json<nlohmann::ordered_json>(refinement));
 }
 
 DataConfig read_data_settings(const DataArguments& arguments) {

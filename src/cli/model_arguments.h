@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,9 @@ struct OpenedModel {
 /// `label` is shown with the progress. Throws UserError.
 OpenedModel open_model(const ModelArguments& arguments, const std::string& label,
                        const Collectives& collectives);
+
+/// Adds to a result how features were refined, if they were: numbers of refined features are of the memory, too.
+void add_refinement(nlohmann::ordered_json& result, const OpenedModel& opened);
 
 /// The arguments of a command that reads tables or shards.
 struct DataArguments {

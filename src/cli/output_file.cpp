@@ -19,6 +19,7 @@
 #include "cloob/base/json.h"
 #include "cloob/base/text.h"
 #include "cloob/eval/suite/suite_result.h"
+#include "cloob/search/index_format.h"
 
 namespace cloob {
 namespace {
@@ -76,6 +77,13 @@ void require_no_file_of_a_run(const std::string& output, const fs::path& place) 
   if (!fs::is_directory(place.parent_path() / "checkpoints", ignored)) return;
   if (std::find(kKept.begin(), kKept.end(), place.filename()) == kKept.end()) return;
   throw_user_error("'{}' belongs to the run in that folder: choose another name", output);
+}
+
+void require_no_file_of_an_index(const std::string& output, const fs::path& place) {
+  constexpr std::array kKept = {kIndexFile, "entries.jsonl"};
+  if (!is_index_folder(place.parent_path()) || std::ranges::find(kKept, place.filename()) == kKept.end())
+    return;
+  throw_user_error("'{}' belongs to the index in that folder: choose another name", output);
 }
 
 // Empty for what a table does not show.
@@ -183,6 +191,7 @@ void require_output(const std::string& output, OutputKind kind, const std::vecto
   const fs::path place = fs::weakly_canonical(output, ignored);
   require_no_checkpoint_around(output, place);
   require_no_file_of_a_run(output, place);
+  require_no_file_of_an_index(output, place);
   if (!fs::is_regular_file(place, ignored)) return;
   for (const std::string& input : inputs) {
     if (!is_file_of(place, input)) continue;

@@ -118,6 +118,13 @@ int export_weights(const WeightsArguments& arguments) {
     export_folder(model, arguments.format.value_or(ExportFormat::open_clip), arguments.out);
   }
   log_info("weights", "{} tensors written to {}", model.weights.size(), arguments.out);
+  if (model.config.task.kind == TaskKind::reco) {
+    log_warning(
+        "weights",
+        "these are the towers of '{}' alone, as train.initial_weights had them: the fusion that was trained with a "
+        "memory (task.kind reco) is in its checkpoints only, and no other program reads it",
+        arguments.input);
+  }
   if (!model.has_tokenizer || model.config.text.tokenizer == TokenizerKind::sentencepiece) {
     log_warning("weights", "the output does not contain the tokenizer: keep '{}' with it",
                 model.config.text.model_file.empty() ? "its file" : model.config.text.model_file);

@@ -238,10 +238,16 @@ std::optional<PublishedLayout::Kind> kind_of(const fs::path& folder) {
 }  // namespace
 
 std::optional<PublishedLayout> find_published_layout(const fs::path& root) {
-  for (const fs::path& folder : {root, root / "CUB_200_2011", root / "stanford_cars"}) {
-    if (const auto kind = kind_of(folder)) return PublishedLayout{*kind, folder};
+  if (const auto kind = kind_of(root)) return PublishedLayout{*kind, root};
+  std::optional<PublishedLayout> found;
+  for (const fs::path& folder : {root / "CUB_200_2011", root / "stanford_cars"}) {
+    const auto kind = kind_of(folder);
+    if (kind && found)
+      throw_user_error("'{}' has two data sets in it: give the folder of one, '{}' or '{}'", root.string(),
+                       found->folder.string(), folder.string());
+    if (kind) found = {*kind, folder};
   }
-  return std::nullopt;
+  return found;
 }
 
 void reject_part_of_published(const fs::path& root) {

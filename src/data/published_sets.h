@@ -20,7 +20,8 @@ struct PublishedLayout {
   std::filesystem::path folder;
 };
 
-/// Of `root`, or of the folder in it that the archive or torchvision calls so: `CUB_200_2011`, `stanford_cars`.
+/// Of `root`, or of the folder in it that the archive or torchvision calls so: `CUB_200_2011`, `stanford_cars`. Throws UserError if
+/// both are in it.
 std::optional<PublishedLayout> find_published_layout(const std::filesystem::path& root);
 
 /// Throws a UserError for the folder of images within such a layout, which does not say which images are for testing.

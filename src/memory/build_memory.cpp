@@ -19,6 +19,7 @@
 #include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
+#include "cloob/data/sample_hash.h"
 #include "cloob/memory/rewrite_memory.h"
 #include "cloob/search/search_index.h"
 #include "memory/memory_parts.h"
@@ -29,31 +30,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Key, captions and image of some samples: other data differs in one of them, most likely.
-std::string identity_of(const Source& source) {
-  constexpr std::int64_t kMostSamples = 256;
-  const std::int64_t count = std::min(kMostSamples, source.size());
-  std::uint64_t hash = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t index = i * source.size() / count;
-    try {
-      const RawSample sample = source.read(index);
-      hash = hash_text(sample.key, hash);
-      for (const std::string& caption : sample.captions) hash = hash_text(caption, hash);
-      const auto* const bytes = reinterpret_cast<const char*>(sample.image_bytes.data());
-      hash = hash_text({bytes, sample.image_bytes.size()}, hash);
-    } catch (const BadSample&) {
-      hash = hash_text("unusable", hash);
-    }
-  }
-  return fmt::format("{:016x}", hash);
-}
-
 BuildIdentity identity_of(const Source& source, const EncodeOptions& options, const IndexHeader& header,
                           const BuildOptions& what) {
   return {.model = header.model ? header.model->hash : "",
           .samples = source.size(),
-          .data = identity_of(source),
+          .data = fmt::format("{:016x}", sample_hash(source)),
           .entries = fmt::format("{}, {}, stored in {}{}",
                                  what.entries.every_caption ? "every caption" : "first captions",
                                  enum_name(options.precision), enum_name(what.entries.type),
@@ -280,9 +261,11 @@ void require_layout(const fs::path& folder, const IndexLayout& layout) {
   const auto kind = layout.kind ? std::optional(enum_name(*layout.kind)) : std::nullopt;
   require("--kind", kind, enum_name(header.kind));
   for (const auto& [side, shape] : header.sides) {
-    if (shape.ivf) require("--lists", layout.lists, shape.ivf->lists);
+    const auto lists = layout.lists ? std::optional(num_lists(layout, header.count)) : std::nullopt;
+    if (shape.ivf) require("--lists", lists, shape.ivf->lists);
+    if (shape.hnsw) require("--links", layout.links, shape.hnsw->links);
     if (shape.ivfpq) {
-      require("--lists", layout.lists, shape.ivfpq->lists);
+      require("--lists", lists, shape.ivfpq->lists);
       require("--code-bytes", layout.code_bytes, shape.ivfpq->code_bytes);
     }
   }

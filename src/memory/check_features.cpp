@@ -17,6 +17,7 @@
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"
 #include "cloob/data/image_files.h"
+#include "cloob/search/index_entry.h"
 #include "memory/selected_source.h"
 
 namespace cloob {
@@ -25,11 +26,12 @@ namespace {
 // The samples of a source with the keys of some entries, by entry.
 std::map<std::size_t, std::int64_t> find_samples(const IndexRows& entries, const Source& source) {
   std::unordered_multimap<std::string, std::size_t> wanted;
-  for (std::size_t i = 0; i < entries.entries.size(); ++i) wanted.emplace(entries.entries[i].key, i);
+  for (std::size_t i = 0; i < entries.entries.size(); ++i)
+    wanted.emplace(as_stored(entries.entries[i].key), i);
   std::map<std::size_t, std::int64_t> found;
   for (std::int64_t index = 0; index < source.size() && found.size() < wanted.size(); ++index) {
     try {
-      const auto [first, last] = wanted.equal_range(source.key(index));
+      const auto [first, last] = wanted.equal_range(as_stored(source.key(index)));
       for (auto entry = first; entry != last; ++entry) found.emplace(entry->second, index);
     } catch (const BadSample&) {  // has no key, and is no entry
     }

@@ -9,13 +9,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "cloob/base/error.h"
 #include "cloob/base/random.h"
+#include "cloob/base/shell_word.h"
 #include "cloob/base/text.h"
+#include "cloob/base/tiles.h"
 
 namespace cloob {
 namespace {
@@ -34,7 +37,20 @@ const SearchIndex& require_pairs(const SearchIndex& index) {
         "'{}' does not say which model its features are of: make it with 'cloob memory build', which names the checkpoint",
         folder);
   }
+  if (index.alive() == 0)
+    throw_user_error("all entries of '{}' were removed, so that nothing can be retrieved from it", folder);
   return index;
+}
+
+std::uint64_t add_sample(const FeatureRows& features, std::uint64_t hash) {
+  constexpr std::int64_t kSampled = 256;
+  const std::int64_t rows = std::min(kSampled, features.count);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const std::byte* const row = features.row(i * features.count / rows);
+    hash =
+        hash_text({reinterpret_cast<const char*>(row), static_cast<std::size_t>(features.row_bytes())}, hash);
+  }
+  return hash;
 }
 
 // Rows of a result, as many as `columns`, and -1 where there are fewer.
@@ -87,13 +103,21 @@ class LeftOut {
   std::vector<std::uint64_t> key_hashes_;
 };
 
+// So that what they find takes no more than 256 MiB, or what one of them does.
+std::int64_t queries_at_once(std::int64_t results_of_each) {
+  constexpr std::int64_t kMostBytes = 256 << 20;
+  return std::max<std::int64_t>(1,
+                                kMostBytes / (results_of_each * static_cast<std::int64_t>(sizeof(Neighbor))));
+}
+
 }  // namespace
 
 Memory::Memory(const std::filesystem::path& folder) : index_(folder) { require_pairs(index_); }
 
 std::string Memory::describe() const { return fmt::format("'{}'", index_.folder().string()); }
 
-// The description of the index, and which entries it has.
+// The description of the index, which entries it has, and some of their features: the same entries may have been encoded with another
+// precision.
 std::string Memory::identity() const {
   std::call_once(is_identified_, [&] {
     std::uint64_t hash = hash_text(index_.description(), 0);
@@ -101,6 +125,7 @@ std::string Memory::identity() const {
       hash = mix_bits({hash, index_.key_hash(row), index_.content_hash(row),
                        static_cast<std::uint64_t>(index_.is_removed(row))});
     }
+    for (const auto& [side, unused] : index_.header().sides) hash = add_sample(index_.features(side), hash);
     identity_ = fmt::format("{:016x}", hash);
   });
   return identity_;
@@ -126,20 +151,37 @@ at::Tensor Memory::nearest(Modality searched, const at::Tensor& query_QD, std::i
   constexpr std::int64_t kSpare = 2, kMore = 4;
   for (std::int64_t wanted = kSpare * k; !open.empty(); wanted *= kMore) {
     wanted = std::min(wanted, size());
-    const at::Tensor open_n = at::tensor(open, at::kLong);
-    const auto results = index_.search(PaddedQueries(query_QD.index_select(0, open_n)), side, wanted);
     std::vector<std::int64_t> still_open;
-    for (std::size_t i = 0; i < open.size(); ++i) {
-      const std::vector<std::int64_t> kept = excluded.kept(open[i], results[i], k);
-      if (std::ssize(kept) < k && std::ssize(results[i]) == wanted && wanted < size()) {
-        still_open.push_back(open[i]);
-        continue;
+    for_each_piece(std::ssize(open), queries_at_once(wanted), [&](std::int64_t first, std::int64_t count) {
+      const std::span queries =
+          std::span(open).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+      const at::Tensor query_nD =
+          query_QD.index_select(0, at::tensor(c10::ArrayRef(queries.data(), queries.size()), at::kLong));
+      const auto results = index_.search(PaddedQueries(query_nD), side, wanted);
+      for (std::size_t i = 0; i < queries.size(); ++i) {
+        const std::vector<std::int64_t> kept = excluded.kept(queries[i], results[i], k);
+        if (std::ssize(kept) < k && std::ssize(results[i]) == wanted && wanted < size()) {
+          still_open.push_back(queries[i]);
+        } else if (!kept.empty()) {
+          rows_QK[queries[i]].narrow(0, 0, std::ssize(kept)).copy_(at::tensor(kept, at::kLong));
+        }
       }
-      if (!kept.empty()) rows_QK[open[i]].narrow(0, 0, std::ssize(kept)).copy_(at::tensor(kept, at::kLong));
-    }
+    });
     open = std::move(still_open);
   }
   return rows_QK;
+}
+
+// Else the model would be blamed, whose features are mixed with these.
+void Memory::require_finite(const at::Tensor& features_RD, const at::Tensor& rows_R,
+                            Modality modality) const {
+  if (features_RD.numel() == 0 || std::isfinite(features_RD.sum().item<float>())) return;
+  const at::Tensor bad_n = features_RD.isfinite().all(1).logical_not().nonzero().squeeze(1);
+  const auto row = rows_R[bad_n[0].item<std::int64_t>()].item<std::int64_t>();
+  throw_user_error(
+      "{} is damaged: entry {} has features of its {} that are not finite: remove it with 'cloob memory remove {} {}'",
+      describe(), row, enum_name(side_of(modality)), shell_word(index_.folder().string()),
+      shell_word(index_.entry(row).key));
 }
 
 at::Tensor Memory::features(Modality modality, const at::Tensor& rows) const {
@@ -150,8 +192,10 @@ at::Tensor Memory::features(Modality modality, const at::Tensor& rows) const {
   const at::Tensor flat_R = rows.reshape({-1});
   std::vector<std::int64_t> shape = rows.sizes().vec();
   shape.push_back(all.dims);
-  const at::Tensor features_RD = all_ND.index_select(0, flat_R.clamp_min(0)).to(at::kFloat);
-  return (features_RD * flat_R.ge(0).unsqueeze(1).to(at::kFloat)).reshape(shape);
+  at::Tensor features_RD = all_ND.index_select(0, flat_R.clamp_min(0)).to(at::kFloat);
+  features_RD.masked_fill_(flat_R.lt(0).unsqueeze(1), 0);
+  require_finite(features_RD, flat_R, modality);
+  return features_RD.reshape(shape);
 }
 
 }  // namespace cloob

@@ -91,14 +91,11 @@ bool MemoryParts::exist() const {
 }
 
 void MemoryParts::open() {
-  const bool is_new = !exist();
-  if (is_new) {
-    remove_unfinished_description(folder_);
-    require_new_or_empty(folder_);
-  }
   make_directories(folder_);
   lock_ = std::make_shared<Lock>(folder_);
-  if (is_new) {
+  if (!exist()) {
+    remove_unfinished_description(folder_);
+    require_new_or_empty(folder_);
     write_file_atomically(folder_ / kBuildFile, to_json(identity_).dump(2) + "\n");
   } else if (const auto different = difference()) {
     throw_user_error(
@@ -107,7 +104,13 @@ void MemoryParts::open() {
   }
 }
 
-bool MemoryParts::are_of_this_build() const { return exist() && !difference(); }
+bool MemoryParts::are_of_this_build() const {
+  try {
+    return exist() && !difference();
+  } catch (const UserError&) {  // nobody knows of what they are
+    return false;
+  }
+}
 
 std::optional<std::string> MemoryParts::difference() const {
   const fs::path file = folder_ / kBuildFile;

@@ -78,10 +78,12 @@ NamedTensors weights_of(const torch::nn::Module& module) {
   return weights;
 }
 
-void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source) {
+void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source,
+                  const std::string& section) {
   const at::NoGradGuard no_grad;
   const NamedTensors own = weights_of(module);
-  require_same_tensors(weights, own, source, "check that the section 'model' describes these weights");
+  require_same_tensors(weights, own, source,
+                       fmt::format("check that the section '{}' describes these weights", section));
   for (const auto& [name, tensor] : own) tensor.copy_(weights.at(name).view_as(tensor));
 }
 

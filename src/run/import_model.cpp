@@ -192,13 +192,27 @@ RunConfig config_of(const Checkpoint& checkpoint, const std::filesystem::path& f
   return config;
 }
 
+namespace {
+
+// Its settings may be of another version of this program, and are not needed otherwise.
+bool is_refined(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  try {
+    return config_of(checkpoint, folder).task.kind == TaskKind::reco;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 InitialWeights read_initial_weights(const std::string& path) {
   const CheckpointLocation location = resolve_checkpoint(path);
   if (location.kind == CheckpointLocation::Kind::checkpoint) {
     Checkpoint checkpoint = load_checkpoint(location.path, CheckpointPart::weights);
     InitialWeights initial{.tensors = std::move(checkpoint.weights),
                            .activation = activation_named(checkpoint.weights_metadata["activation"]),
-                           .activation_is_known = true};
+                           .activation_is_known = true,
+                           .lacks_fusion = is_refined(checkpoint, location.path)};
     take_image_settings(stored_settings(location.path, checkpoint.weights_metadata), initial);
     return initial;
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cloob/base/error.h"
+#include "cloob/base/json.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/device/device.h"
 #include "cloob/run/import_model.h"
@@ -95,6 +96,24 @@ LoadedModel load_model(const std::string& path, const Collectives& collectives, 
       loaded.refined = make_refined_features(loaded.task->feature_model(), loaded.config.reco, loaded.memory);
   }
   return loaded;
+}
+
+std::string refinement_json(const LoadedModel& loaded) {
+  using Json = nlohmann::ordered_json;
+  if (!loaded.is_refined()) return "";
+  const RecoConfig& reco = loaded.config.reco;
+  Json json = {{"reco.fusion", enum_name(reco.fusion)},
+               {"reco.refine", enum_name(reco.refine)},
+               {"reco.refine_prompts", enum_name(reco.refine_prompts)}};
+  if (loaded.memory) {
+    json["reco.memory"] = reco.memory.value_or("");
+    json["memory_entries"] = loaded.memory->index().alive();
+    json["reco.k"] = reco.k;
+    json["reco.search"] = enum_name(reco.search);
+    json["reco.fuse"] = enum_name(reco.fuse);
+    if (reco.fusion == FusionKind::mean) json["reco.mean_weight"] = reco.mean_weight;
+  }
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 void require_task_state(const LoadedModel& loaded) {

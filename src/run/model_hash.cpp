@@ -9,6 +9,7 @@
 
 #include "cloob/base/files.h"
 #include "cloob/config/config.h"
+#include "cloob/memory/memory.h"
 #include "cloob/text/tokenizer.h"
 
 namespace cloob {
@@ -29,6 +30,14 @@ class Hasher {
   };
   std::unique_ptr<XXH3_state_t, Free> state_;
 };
+
+void add_tensors(Hasher& hasher, const NamedTensors& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor weights = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
+    hasher.add(fmt::format("{} {}\n", name, fmt::join(weights.sizes(), " ")));
+    hasher.add({static_cast<const char*>(weights.const_data_ptr()), weights.nbytes()});
+  }
+}
 
 // Without what only training uses.
 ModelConfig settings_of_features(ModelConfig model) {
@@ -63,6 +72,16 @@ TextConfig settings_of_features(TextConfig text) {
   return text;
 }
 
+// Where memories lie says nothing about what is in them, and the rest is of training.
+RecoConfig settings_of_features(RecoConfig reco) {
+  const RecoConfig usual;
+  reco.memory = usual.memory;
+  reco.evaluation_memory = usual.evaluation_memory;
+  reco.cache = usual.cache;
+  reco.exclude_similarity = usual.exclude_similarity;
+  return reco;
+}
+
 }  // namespace
 
 std::string model_hash(const LoadedModel& loaded) {
@@ -71,15 +90,22 @@ std::string model_hash(const LoadedModel& loaded) {
 
 std::string model_hash(const NamedTensors& tensors, const RunConfig& config, bool has_tokenizer) {
   Hasher hasher;
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor weights = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
-    hasher.add(fmt::format("{} {}\n", name, fmt::join(weights.sizes(), " ")));
-    hasher.add({static_cast<const char*>(weights.const_data_ptr()), weights.nbytes()});
-  }
+  add_tensors(hasher, tensors);
   hasher.add(print_config(settings_of_features(config.model)) +
              print_config(settings_of_features(config.image)) +
              print_config(settings_of_features(config.text)));
   hasher.add(has_tokenizer ? read_file(tokenizer_file(config.text)) : "images only");
+  return hasher.digits();
+}
+
+std::string features_hash(const LoadedModel& loaded) {
+  const std::string of_towers = model_hash(loaded);
+  if (!loaded.is_refined()) return of_towers;
+  Hasher hasher;
+  hasher.add(of_towers);
+  hasher.add(print_config(settings_of_features(loaded.config.reco)));
+  hasher.add(loaded.memory ? loaded.memory->identity() : "no memory");
+  add_tensors(hasher, loaded.task->state());
   return hasher.digits();
 }
 

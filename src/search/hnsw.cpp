@@ -128,13 +128,14 @@ HnswShape write_hnsw(const fs::path& prefix, const FeatureRows& rows, const Inde
                      const StopRequested& stop_requested) {
   log_info("search", "{}: graph of {} entries", prefix.filename().string(), rows.count);
   begin_stage(layout, "graph");
-  faiss::HNSW hnsw(static_cast<int>(layout.links));
+  const std::int64_t links_of_entry = layout.links.value_or(kDefaultLinks);
+  faiss::HNSW hnsw(static_cast<int>(links_of_entry));
   hnsw.efConstruction = static_cast<int>(layout.construction_effort);
   hnsw.prepare_level_tab(static_cast<std::size_t>(rows.count));
   insert_all(hnsw, rows, resolve_threads(layout.threads), stop_requested);
   write_numbers(beside(prefix, ".levels"), hnsw.levels);
   write_numbers(beside(prefix, ".links"), hnsw.neighbors);
-  return {.links = layout.links,
+  return {.links = links_of_entry,
           .max_layer = hnsw.max_level,
           .entry_point = hnsw.entry_point,
           .total_links = std::ssize(hnsw.neighbors)};
@@ -182,6 +183,9 @@ Hnsw::Hnsw(const fs::path& prefix, const HnswShape& shape, const FeatureRows& ro
   hnsw = faiss::HNSW(static_cast<int>(shape.links));
   hnsw.efSearch = static_cast<int>(effort);
   const std::int64_t num_layers = std::ssize(hnsw.cum_nneighbor_per_level) - 1;
+  // The header was compared with the files before, but they may be those of another index by now.
+  if (std::ssize(levels.as<std::int32_t>()) != rows.count)
+    throw_user_error("'{}.levels' does not have {} entries: index again", name, rows.count);
   std::size_t total = 0;
   for (const std::int32_t level : levels.as<std::int32_t>()) {
     if (level < 1 || level > num_layers || level > shape.max_layer + 1)

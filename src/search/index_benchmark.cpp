@@ -99,7 +99,7 @@ void require_space(const fs::path& folder, const IndexBenchmark& benchmark) {
   if (kind == IndexKind::ivf) row += features;
   if (kind == IndexKind::ivfpq)
     row += benchmark.layout.code_bytes.value_or(default_code_bytes(benchmark.dims));
-  if (kind == IndexKind::hnsw) row += benchmark.layout.links * kLink * 2;
+  if (kind == IndexKind::hnsw) row += benchmark.layout.links.value_or(kDefaultLinks) * kLink * 2;
   const double needed = static_cast<double>(benchmark.count) * static_cast<double>(row);
   std::error_code error;
   const fs::path parent = fs::absolute(folder).parent_path();

@@ -106,6 +106,7 @@ Json deduplications_to_json(const std::vector<Deduplication>& deduplications) {
   Json json = Json::array();
   for (const Deduplication& each : deduplications) {
     json.push_back({{"data", each.data},
+                    {"split", each.split},
                     {"threshold", each.threshold},
                     {"images", each.images},
                     {"removed", each.removed},
@@ -122,6 +123,7 @@ double cosine_in(const Json& json, const std::string& name) {
 
 Deduplication deduplication_from_json(const Json& json) {
   return {.data = text_in(json, "data"),
+          .split = json.contains("split") ? text_in(json, "split") : "",
           .threshold = cosine_in(json, "threshold"),
           .images = number_in(json, "images", 0, kMaxCount),
           .removed = number_in(json, "removed", 0, kMaxCount),
@@ -239,9 +241,11 @@ void require_files(const fs::path& folder, const Json& json, const IndexHeader& 
 Json parse_header(const fs::path& folder) {
   const fs::path file = folder / kIndexFile;
   std::error_code ignored;
+  if (!fs::exists(folder, ignored)) throw_user_error("there is no folder '{}'", folder.string());
   if (!fs::exists(file, ignored)) {
-    throw_user_error("'{}' is not an index: there is no {} in it; 'cloob index' makes one", folder.string(),
-                     kIndexFile);
+    throw_user_error(
+        "'{}' is not an index: there is no {} in it; 'cloob index' makes one, and 'cloob memory build' a memory",
+        folder.string(), kIndexFile);
   }
   return parse_json(read_small_file(file, kMaxIndexFile, "the header of an index"));
 }

@@ -48,6 +48,10 @@ std::int64_t default_lists(std::int64_t count) {
   return std::max<std::int64_t>(1, std::min(lists, count / kMinEntries));
 }
 
+std::int64_t num_lists(const IndexLayout& layout, std::int64_t count) {
+  return std::min(layout.lists.value_or(default_lists(count)), count);
+}
+
 std::int64_t default_probes(IndexKind kind, std::int64_t lists) {
   constexpr std::int64_t kMin = 16;
   const std::int64_t part = kind == IndexKind::ivfpq ? 32 : 64;

@@ -88,7 +88,9 @@ InvertedLists::InvertedLists(const fs::path& prefix, std::int64_t lists, std::in
       offsets_(beside(prefix, ".offsets")),
       rows_(beside(prefix, ".rows")) {
   const auto offsets = offsets_.as<std::int64_t>();
-  if (offsets.front() == 0 && offsets.back() == count && std::ranges::is_sorted(offsets)) return;
+  if (std::ssize(offsets) == lists + 1 && offsets.front() == 0 && offsets.back() == count &&
+      std::ranges::is_sorted(offsets))
+    return;
   throw_user_error("'{}.offsets' is damaged: the lists do not cover {} entries: index again", name_, count);
 }
 

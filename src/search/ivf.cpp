@@ -35,7 +35,7 @@ void write_features(const fs::path& path, const FeatureRows& rows, const std::ve
 
 IvfShape write_ivf(const fs::path& prefix, const RowReader& reader, const FeatureRows& rows,
                    const IndexLayout& layout, const StopRequested& stop_requested) {
-  const std::int64_t lists = std::min(layout.lists.value_or(default_lists(rows.count)), rows.count);
+  const std::int64_t lists = num_lists(layout, rows.count);
   log_info("search", "{}: k-means for {} lists", prefix.filename().string(), lists);
   begin_stage(layout, "centroids");
   const at::Tensor centroids_LD =

@@ -52,7 +52,7 @@ void write_codes(const fs::path& path, const std::vector<std::uint8_t>& codes, s
 IvfpqShape write_ivfpq(const fs::path& prefix, const RowReader& rows, const IndexLayout& layout,
                        const StopRequested& stop_requested) {
   const std::string name = prefix.filename().string();
-  const std::int64_t lists = std::min(layout.lists.value_or(default_lists(rows.count())), rows.count());
+  const std::int64_t lists = num_lists(layout, rows.count());
   const CodeShape code = code_shape(
       rows.dims(), std::min(layout.code_bytes.value_or(default_code_bytes(rows.dims())), rows.dims()));
   at::Tensor sample_ND = rows.sample(sample_size(rows.count(), lists));

@@ -106,7 +106,9 @@ RecoTask::RecoTask(DualEncoder model, ContrastiveObjective objective, const Pair
       towers_(
           model_, objective_, [this] { return LogitScaling(inv_tau()); }, device),
       refined_(std::make_unique<RefinedModel>(
-          towers_, memories.evaluation ? refiner_->with_memory(memories.evaluation) : refiner_)) {}
+          towers_, memories.evaluation ? refiner_->with_memory(memories.evaluation) : refiner_)) {
+  require_something_to_train();
+}
 
 RecoTask::~RecoTask() = default;
 
@@ -125,7 +127,6 @@ bool RecoTask::has_begun(std::int64_t /*epoch*/) const { return training_ != nul
 EpochReport RecoTask::begin_epoch(const EpochData& data) {
   if (training_ != nullptr) return {};
   std::optional<TrainingFeatureCache> cache;
-  require_something_to_train();
   warn_of_another_memory();
   if (options_.config.cache && refiner_->uses_memory())
     cache.emplace(*options_.config.cache, *data.source, *memory_, options_.config,

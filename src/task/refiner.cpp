@@ -130,7 +130,7 @@ NamedTensors Refiner::weights() const {
 
 void Refiner::load(const NamedTensors& weights) {
   const auto load = [&](const char* prefix, torch::nn::Module& module) {
-    load_weights(module, with_prefix_removed(weights, prefix), "the checkpoint's fusion");
+    load_weights(module, with_prefix_removed(weights, prefix), "the checkpoint's fusion", "reco");
   };
   if (config_.share_fusion) {
     load(kShared, *image_);

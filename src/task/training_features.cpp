@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 #include "cloob/base/log.h"
 #include "cloob/base/text.h"
 #include "cloob/checkpoint/safetensors.h"
-#include "cloob/data/bad_samples.h"
+#include "cloob/data/sample_hash.h"
 #include "task/first_rows.h"
 #include "task/source_identity.h"
 
@@ -26,20 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kIdentity = "identity";
-
-// Captions of some samples, which the keys do not tell.
-void add_captions(std::string& text, const Source& source) {
-  constexpr std::int64_t kMostSamples = 256;
-  const std::int64_t count = std::min(kMostSamples, source.size());
-  for (std::int64_t i = 0; i < count; ++i) {
-    try {
-      for (const std::string& caption : source.read_captions(i * source.size() / count))
-        text += fmt::format("{} {}\n", caption.size(), caption);
-    } catch (const BadSample&) {
-      text += "unusable\n";
-    }
-  }
-}
+constexpr const char* kContent = "content";
 
 std::string hash_of(const std::string& text) {
   const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
@@ -48,14 +35,24 @@ std::string hash_of(const std::string& text) {
 
 std::string identity_of(const Source& source, const PairMemory& memory, const RecoConfig& config,
                         const std::string& encoding) {
-  std::string captions;
-  add_captions(captions, source);
-  std::string text =
-      fmt::format("memory {}, k {}, search {}, exclude_similarity {}, {}, captions {}", memory.identity(),
-                  config.k, enum_name(config.search), config.exclude_similarity, encoding, hash_of(captions));
+  std::string text = fmt::format("memory {}, k {}, search {}, exclude_similarity {}, {}, samples {:016x}",
+                                 memory.identity(), config.k, enum_name(config.search),
+                                 config.exclude_similarity, encoding, sample_hash(source));
   for (const auto& [name, value] : SourceIdentity(source).to_metadata())
     text += fmt::format(", {} {}", name, value);
   return text;
+}
+
+// Of the tensors: numbers that are damaged look like others.
+std::string hash_of(const NamedTensors& tensors) {
+  std::string hashes;
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor content = tensor.contiguous();
+    const XXH128_hash_t hash = XXH3_128bits(content.const_data_ptr(), content.nbytes());
+    hashes +=
+        fmt::format("{} {} {:016x}{:016x}\n", name, fmt::join(content.sizes(), " "), hash.high64, hash.low64);
+  }
+  return hash_of(hashes);
 }
 
 }  // namespace
@@ -115,8 +112,9 @@ std::optional<TrainingFeatures> TrainingFeatureCache::read() const {
         std::array{&features.image_nD, &features.text_nD},
         [&](const at::Tensor* tensor) { return tensor->is_floating_point() && tensor->size(-1) == dims_; });
     const bool has_neighbors = features.image_rows_nK.size(-1) == k_ && features.text_rows_nK.size(-1) == k_;
-    if (file.metadata[kIdentity] != identity_ || !has_rows || !has_features || !has_neighbors ||
-        features.indices_n.dim() != 1 || !is_within(features.indices_n, 0, num_samples_) ||
+    if (file.metadata[kIdentity] != identity_ || file.metadata[kContent] != hash_of(file.tensors) ||
+        !has_rows || !has_features || !has_neighbors || features.indices_n.dim() != 1 ||
+        !is_within(features.indices_n, 0, num_samples_) ||
         !is_within(features.image_rows_nK, -1, num_pairs_) ||
         !is_within(features.text_rows_nK, -1, num_pairs_))
       throw_user_error("'{}' does not hold what its name says", file_.string());
@@ -137,13 +135,12 @@ std::optional<TrainingFeatures> TrainingFeatureCache::read(const Collectives& co
 void TrainingFeatureCache::write(const TrainingFeatures& features) const {
   try {
     make_directories(file_.parent_path());
-    write_safetensors(file_,
-                      {{"indices", features.indices_n},
-                       {"image", features.image_nD},
-                       {"text", features.text_nD},
-                       {"image_rows", features.image_rows_nK},
-                       {"text_rows", features.text_rows_nK}},
-                      {{kIdentity, identity_}});
+    const NamedTensors tensors = {{"indices", features.indices_n},
+                                  {"image", features.image_nD},
+                                  {"text", features.text_nD},
+                                  {"image_rows", features.image_rows_nK},
+                                  {"text_rows", features.text_rows_nK}};
+    write_safetensors(file_, tensors, {{kIdentity, identity_}, {kContent, hash_of(tensors)}});
   } catch (const UserError& failure) {
     log_warning("reco", "the features of training samples are not kept for later starts: {}", failure.what());
   }

@@ -178,7 +178,8 @@ void RunLog::log_end(const std::optional<CheckpointEntry>& best) const {
                            .chance_loss = shown_chance_,
                            .bad_samples = bad_samples(),
                            .best_step = best ? std::optional(best->step) : std::nullopt,
-                           .best_metric = config_.checkpoint.best_metric};
+                           .best_metric = config_.checkpoint.best_metric,
+                           .has_weights_to_export = config_.task.kind != TaskKind::reco};
   for (const std::string& line : sentences(summary)) log_info("train", "{}", line);
 }
 

@@ -53,10 +53,10 @@ std::vector<std::string> sentences(const RunSummary& summary) {
                                 with_thousands(total), with_thousands(state.samples_seen + state.bad_samples),
                                 summary.bad_samples.by_kind(), run));
   }
+  std::string next = "next: cloob report {0}, {1}cloob eval zero-shot {0} --data FOLDER";
+  if (summary.has_weights_to_export) next += ", or cloob weights export {0} --format open_clip --out FOLDER";
   lines.push_back(
-      fmt::format("next: cloob report {0}, cloob eval zero-shot {0} --data FOLDER, or cloob weights export "
-                  "{0} --format open_clip --out FOLDER",
-                  shell_word(run)));
+      fmt::format(fmt::runtime(next), shell_word(run), summary.has_weights_to_export ? "" : "or "));
   return lines;
 }
 

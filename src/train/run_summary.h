@@ -21,6 +21,7 @@ struct RunSummary {
   BadSampleCounts bad_samples;            ///< over all restarts
   std::optional<std::int64_t> best_step;  ///< of the checkpoint that is best by `best_metric`
   std::string best_metric;
+  bool has_weights_to_export = true;  ///< false: what was trained is not in the towers
 };
 
 /// The most interesting metrics of an evaluation, like "loss 3.21, image_to_text_R@1 0.04".

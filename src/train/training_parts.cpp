@@ -198,6 +198,12 @@ StartingWeights read_starting_weights(const RunConfig& config) {
   require_activation(initial, config);
   require_image_tower(initial, config);
   require_heads(initial, config);
+  if (initial.lacks_fusion) {
+    log_warning(
+        "train",
+        "'{}' was trained with a memory (task.kind reco): the run starts from its towers, without its fusion",
+        config.train.initial_weights);
+  }
   return {std::move(initial.tensors), config.train.initial_weights};
 }
 

@@ -202,7 +202,11 @@ TEST_F(Memory, ForgetsWhatIsRemoved) {
   };
   const auto tombstones = scores(search("50")["results"]);
   const std::string asked = search("50")["query"]["key"];
-  run_well({"memory", "compact", "less"});
+  for (const Words& change : {Words{"memory", "compact", "less"}, {"memory", "remove", "less", first}})
+    EXPECT_THAT(run_cloob(tiny_project(), on_two_ranks(change)).errors, HasSubstr("runs in one process"));
+  fs::create_directory_symlink("less", tiny_project() / "link_to_less");
+  run_well({"memory", "compact", "link_to_less"});
+  EXPECT_TRUE(fs::is_symlink(tiny_project() / "link_to_less"));
   EXPECT_EQ(inspect("less")["removed"], 0);
   EXPECT_EQ(scores(search(asked)["results"]), tombstones);
   EXPECT_THAT(run_well({"memory", "compact", "less"}).errors, HasSubstr("nothing to compact"));
@@ -237,11 +241,18 @@ TEST_F(Memory, IsNotRebuiltWithOtherOptionsOrImagesSilently) {
   Words other = command;
   other.insert(other.end(), {"--kind", "hnsw"});
   expect_error(other, {"holds these pairs already, with --kind exact instead of hnsw"});
-  // The parts of another command stay.
+  Words linked = build("linked");
+  linked.insert(linked.end(), {"--kind", "hnsw", "--links", "16"});
+  run_well(linked);
+  linked.back() = "8";
+  expect_error(linked, {"holds these pairs already, with --links 16 instead of 8"});
+  // The parts of another command stay, and of nobody knows what.
   fs::create_directories(tiny_project() / "organized.parts");
-  write_text(tiny_project() / "organized.parts/build.json", "{\"written_by\": \"cloob memory build\"}");
-  EXPECT_THAT(run_well(command).errors, HasSubstr("holds these pairs already"));
-  EXPECT_TRUE(fs::exists(tiny_project() / "organized.parts"));
+  for (const char* description : {"{\"written_by\": \"cloob memory build\"}", "{"}) {
+    write_text(tiny_project() / "organized.parts/build.json", description);
+    EXPECT_THAT(run_well(command).errors, HasSubstr("holds these pairs already"));
+    EXPECT_TRUE(fs::exists(tiny_project() / "organized.parts"));
+  }
   fs::remove_all(tiny_project() / "organized.parts");
   // Left by a build that was killed as it began.
   fs::create_directories(tiny_project() / "begun.parts");
@@ -262,6 +273,7 @@ TEST_F(Memory, LosesTheImagesOfAnEvaluation) {
   EXPECT_EQ(found["removed"], 32);
   ASSERT_EQ(found["deduplicated"].size(), 1U);
   EXPECT_EQ(found["deduplicated"][0]["threshold"], 0.999);
+  EXPECT_EQ(found["deduplicated"][0]["split"], "");
   EXPECT_EQ(found["deduplicated"][0]["removed"], 32);
   EXPECT_EQ(found["deduplicated"][0]["images"], 32);
   EXPECT_EQ(found["deduplicated"][0]["added_since"], 0);
@@ -269,6 +281,11 @@ TEST_F(Memory, LosesTheImagesOfAnEvaluation) {
   // Folders of classes, too; nothing is like them that much.
   run_well({"memory", "dedup", "clean", "--against", "data/held_out", "--threshold", "1"});
   EXPECT_EQ(inspect("clean")["deduplicated"][0]["data"], "data/held_out");
+  run_well({"memory", "dedup", "clean", "--against", golden_path("clip_benchmark/shards").string(),
+            "--threshold", "1"});
+  EXPECT_EQ(inspect("clean")["deduplicated"][1]["split"], "test");
+  EXPECT_THAT(run_well({"memory", "inspect", "clean"}).output,
+              HasSubstr("clip_benchmark/shards' (split test)"));
   run_well({"memory", "add", "clean", "--data", "data/validation/*.tar",
             "--data.webdataset.json_caption_field", "captions"});
   EXPECT_EQ(inspect("clean")["deduplicated"][0]["added_since"], 32);
@@ -359,6 +376,14 @@ TEST_F(EmbeddedMemory, IsVerifiedByDataThatIsNamed) {
   run_well(build);
   EXPECT_EQ(inspect("by_key")["check"]["images"], 32);
   EXPECT_EQ(inspect("by_key")["check"]["captions"], 32);
+  EXPECT_EQ(inspect("by_key")["verified"], true);
+  // A few of them say little of the others.
+  write_text(tiny_project() / "elsewhere/few.csv",
+             "filepath,title\nmoved/3.png,caption 3\nmoved/4.png,caption 4\n");
+  const auto few = run_well({"memory", "build", "runs/a", "--embeddings", "keys", "--out", "by_few", "--data",
+                             "elsewhere/few.csv"});
+  EXPECT_THAT(few.errors, HasSubstr("2 images and 2 captions of 32 entries of 'keys' could be read"));
+  EXPECT_EQ(inspect("by_few")["verified"], false);
 }
 
 TEST_F(Memory, IsRefusedByNameIfItIsDamaged) {
@@ -372,7 +397,14 @@ TEST_F(Memory, IsRefusedByNameIfItIsDamaged) {
                            Words{"memory", "dedup", "damaged", "--against", "data/held_out"}})
     expect_error(use, {"damaged/text.features", "truncated"});
   expect_error({"memory", "inspect", "data"}, {"'data' is not an index"});
-  expect_error({"memory", "inspect", "nowhere"}, {"'nowhere' is not an index"});
+  expect_error({"memory", "inspect", "nowhere"}, {"there is no folder 'nowhere'"});
+  // Nor is another one overwritten.
+  const std::string header = read_file(tiny_project() / "whole/index.json");
+  expect_error({"memory", "inspect", "whole", "--json", "damaged/index.json"},
+               {"belongs to the index in that folder"});
+  expect_error({"eval", "zero-shot", "runs/a", "--data", "data/held_out", "--json", "whole/index.json"},
+               {"belongs to the index in that folder"});
+  EXPECT_EQ(read_file(tiny_project() / "whole/index.json"), header);
 }
 
 TEST_F(Memory, NeedsPairs) {

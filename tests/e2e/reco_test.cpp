@@ -12,6 +12,7 @@
 #include "e2e/fixture.h"
 #include "e2e/program.h"
 #include "support/support.h"
+#include "support/test_files.h"
 
 namespace cloob::testing {
 namespace {
@@ -164,6 +165,16 @@ TEST_F(Reco, KeepsFeaturesOfTrainingSamples) {
   EXPECT_THAT(again.errors, HasSubstr("are those of 'cache/"));
   for (const auto& [name, tensor] : final_tensors(tiny_project() / "refined"))
     EXPECT_TRUE(at::equal(final_tensors(tiny_project() / "second").at(name), tensor)) << name;
+  // Damage that looks like other features is found.
+  std::filesystem::path file = std::filesystem::directory_iterator(tiny_project() / "cache")->path();
+  std::string content = read_file(file);
+  content[content.size() / 2] = static_cast<char>(content[content.size() / 2] ^ 1);
+  write_text(file, content);
+  const ProgramResult repaired = run(reco_arguments("repaired", cached));
+  ASSERT_EQ(repaired.exit_status, 0) << repaired.errors;
+  EXPECT_THAT(repaired.errors, HasSubstr("features are computed again"));
+  for (const auto& [name, tensor] : final_tensors(tiny_project() / "refined"))
+    EXPECT_TRUE(at::equal(final_tensors(tiny_project() / "repaired").at(name), tensor)) << name;
   // A run that goes on with other pairs says so.
   expect_success({"index", "clip", "--images", "data/train/*.tar", "--texts", "--out", "changed"});
   expect_success(reco_arguments("changes", {"--reco.memory", "changed", "--checkpoint.keep_last", "10"}));
@@ -233,6 +244,63 @@ TEST_F(Reco, EvaluatesWithAnotherMemoryThanInTraining) {
   EXPECT_EQ(accuracy({"swapped", "--memory", "memory"}), accuracy({"refined"}));
   EXPECT_EQ(accuracy({"swapped"}), accuracy({"refined", "--memory", "other"}));
   expect_error(reco_arguments("x", {"--reco.evaluation_memory", "nothing", "--dry-run"}), {"nothing"});
+}
+
+// A suite takes over results that it has, but not those of another memory, of other pairs in the same folder, of another fusion or of
+// other options.
+TEST_F(Reco, SuiteMeasuresAnewWhatRefinesOtherwise) {
+  const std::filesystem::path& project = tiny_project();
+  write_text(project / "suite.yaml", "sets:\n  shapes: {path: data/held_out}\n");
+  expect_success(reco_arguments("other_seed", {"--train.seed", "8"}));
+  expect_success({"index", "clip", "--images", "data/train/*.tar", "--texts", "--out", "of_suite"});
+  const auto suite = [&](const Words& what) {
+    Words words = {"eval", "suite", "suite.yaml", "--out", "suite"};
+    words.insert(words.end(), what.begin(), what.end());
+    const ProgramResult result = run(words);
+    EXPECT_EQ(result.exit_status, 0) << result.errors;
+    return result.errors.find("1 of 1 results are in") == std::string::npos;
+  };
+  const auto result = [&] {
+    return Json::parse(read_file(project / "suite" / "shapes_a_zeroshot_classification.json"));
+  };
+  const auto expect_measured_anew = [&](Words what) {
+    what.front() = "a=" + what.front();
+    EXPECT_TRUE(suite(what)) << join(what, " ");
+    EXPECT_FALSE(suite(what)) << join(what, " ");
+    what.front() = what.front().substr(2);
+    EXPECT_EQ(result().at("metrics").at("acc1").get<double>(), accuracy(what)) << join(what, " ");
+  };
+  expect_measured_anew({"clip"});
+  EXPECT_FALSE(result().at("cloob").contains("refinement"));
+  expect_measured_anew({"clip", "--memory", "of_suite"});
+  EXPECT_EQ(result().at("cloob").at("refinement").at("reco.memory"), "of_suite");
+  expect_success({"memory", "remove", "of_suite", "000000003"});
+  expect_measured_anew({"clip", "--memory", "of_suite"});
+  expect_success({"memory", "compact", "of_suite"});
+  for (const Words& option : {Words{"--memory-k", "3"},
+                              {"--mean-weight", "0.9"},
+                              {"--refine", "images"},
+                              {"--refine-prompts", "mean"},
+                              {"--memory-search", "other"},
+                              {"--memory-fuse", "same"}})
+    expect_measured_anew({"clip", "--memory", "of_suite", option[0], option[1]});
+  expect_measured_anew({"refined"});
+  expect_measured_anew({"other_seed"});
+  // Of whatever folder, the same pairs are the same memory.
+  std::filesystem::rename(project / "of_suite", project / "moved");
+  EXPECT_TRUE(suite({"a=refined", "--memory", "moved"}));
+  std::filesystem::rename(project / "moved", project / "moved_again");
+  EXPECT_FALSE(suite({"a=refined", "--memory", "moved_again"}));
+}
+
+// The fusion is in no file of weights.
+TEST_F(Reco, SaysWhereTheFusionIsLeftOut) {
+  const ProgramResult exported = run({"weights", "export", "refined", "--out", "refined.safetensors"});
+  EXPECT_EQ(exported.exit_status, 0) << exported.errors;
+  EXPECT_THAT(exported.errors, HasSubstr("the towers of 'refined' alone"));
+  const ProgramResult started = run(train_arguments("started", {"--train.initial_weights", "refined"}));
+  EXPECT_EQ(started.exit_status, 0) << started.errors;
+  EXPECT_THAT(started.errors, HasSubstr("starts from its towers, without its fusion"));
 }
 
 TEST_F(Reco, RefusesWhatDoesNotFit) {

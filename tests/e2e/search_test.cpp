@@ -197,7 +197,7 @@ TEST_F(Search, GalleryIsOnePageWithAllThatItShows) {
   }
   expect_error({"search", "folder.index", kQuery, "--html", "images/12.png"}, {"not overwritten"});
   expect_error({"search", "folder.index", kQuery, "--json", "folder.index/index.json"},
-               {"would be overwritten"});
+               {"belongs to the index in that folder"});
 }
 
 TEST_F(Search, OfEveryKindAnswersAlike) {

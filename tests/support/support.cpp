@@ -19,6 +19,16 @@ std::string index_text(const at::Tensor& tensor, std::int64_t flat_index) {
   return "[" + text + "]";
 }
 
+// LibTorch's generator starts with another seed in every process; a test has the same numbers in each run.
+class SeedEachTest final : public ::testing::EmptyTestEventListener {
+  void OnTestStart(const ::testing::TestInfo&) override { at::manual_seed(1); }
+};
+
+[[maybe_unused]] const bool seeds_each_test = [] {
+  ::testing::UnitTest::GetInstance()->listeners().Append(new SeedEachTest);
+  return true;
+}();
+
 bool same_shape(const at::Tensor& actual, const at::Tensor& expected, const std::string& name) {
   if (actual.sizes() == expected.sizes()) return true;
   ADD_FAILURE() << name << ": shape " << actual.sizes() << ", expected " << expected.sizes();

@@ -10,14 +10,14 @@ namespace cloob {
 /// Paths of all entries of a folder, sorted. Throws UserError when it cannot be listed.
 std::vector<std::filesystem::path> paths_in(const std::filesystem::path& folder);
 
-/// Throws UserError if there is something else than an empty folder.
+/// Throws UserError if there is something else than an empty folder, or a link to nothing.
 void require_new_or_empty(const std::filesystem::path& folder);
 
 /// A folder that appears under its name only when it is complete: it is filled under a hidden name next to
 /// it, then renamed.
 class StagedFolder {
  public:
-  /// Creates the hidden folder and its parents.
+  /// Creates the hidden folder and its parents. A link to a folder stands for that folder. Throws UserError.
   explicit StagedFolder(std::filesystem::path target);
   /// Removes the hidden folder unless it was published.
   ~StagedFolder();

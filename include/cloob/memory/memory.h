@@ -14,8 +14,8 @@ namespace cloob {
 
 class Memory final : public PairMemory {
  public:
-  /// Features are mapped, and take no memory of this process. Throws UserError of one line if it is not a complete index, or has
-  /// not both sides or no model.
+  /// Features are mapped, and take no memory of this process. Throws UserError of one line if it is not a complete index, has not both
+  /// sides, no model, or only removed entries.
   explicit Memory(const std::filesystem::path& folder);
 
   const SearchIndex& index() const { return index_; }
@@ -30,6 +30,8 @@ class Memory final : public PairMemory {
   at::Tensor features(Modality modality, const at::Tensor& rows) const override;
 
  private:
+  void require_finite(const at::Tensor& features_RD, const at::Tensor& rows_R, Modality modality) const;
+
   SearchIndex index_;
   mutable std::once_flag is_identified_;
   mutable std::string identity_;  ///< once it was asked for: all entries are looked at

@@ -15,8 +15,10 @@ inline NamedTensors weights_of(const DualEncoder& model) { return weights_of(*mo
 
 /// Overwrites all parameters and buffers of a module, converted to their dtypes and device. Names must match
 /// exactly. Throws UserError that lists missing and unexpected tensors and mismatched shapes, and then leaves
-/// the module unchanged. `source` is the name of the weights in that message, such as a file name.
-void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source);
+/// the module unchanged. `source` is the name of the weights in that message, such as a file name, and `section` the settings that
+/// should describe them.
+void load_weights(torch::nn::Module& module, const NamedTensors& weights, const std::string& source,
+                  const std::string& section = "model");
 
 /// The same for open_clip's names; position embeddings for a different image size or context length are
 /// resampled first, as in open_clip. A `logit_bias` that only one of the two has is left as it is: the features do not

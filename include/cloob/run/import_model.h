@@ -52,6 +52,7 @@ struct InitialWeights {
   AttentionHeads heads = {};         ///< of the file next to the weights; unset if there is none
   std::optional<Activation> image_activation = {};  ///< of the image tower, if it is known
   std::optional<double> image_norm_eps = {};        ///< model.image.norm_eps, if it is known
+  bool lacks_fusion = false;  ///< of a run whose features are refined with a memory: these are its towers
 };
 
 /// Reads a checkpoint, the newest checkpoint of a run folder, or a weights file. Throws UserError.

@@ -53,6 +53,10 @@ struct LoadedModel {
 LoadedModel load_model(const std::string& path, const Collectives& collectives, c10::Device device,
                        std::optional<Activation> activation, const RefinementOptions& refinement = {});
 
+/// How features are refined, for what is written with results: the settings of section `reco` that count, by their names, and
+/// memory_entries, as a JSON object. Empty if they are not.
+std::string refinement_json(const LoadedModel& loaded);
+
 /// Throws UserError if the model's loss needs task state (such as a learned beta) that was not loaded.
 void require_task_state(const LoadedModel& loaded);
 

@@ -16,4 +16,8 @@ std::string model_hash(const LoadedModel& loaded);
 /// The same of the towers' weights and the settings that belong to them.
 std::string model_hash(const NamedTensors& weights, const RunConfig& config, bool has_tokenizer);
 
+/// The same of features that are refined: the fusion's weights, how it retrieves and what the memory holds count, too. Equal to
+/// model_hash for a model whose features are not refined.
+std::string features_hash(const LoadedModel& loaded);
+
 }  // namespace cloob

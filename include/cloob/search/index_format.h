@@ -107,6 +107,7 @@ struct FeatureCheck {
 /// A removal of what is like the images of an evaluation.
 struct Deduplication {
   std::string data;              ///< whose images entries were compared with
+  std::string split;             ///< of the data, if it has splits
   double threshold = 0;          ///< cosine from which on an image is the same
   std::int64_t images = 0;       ///< of the data
   std::int64_t removed = 0;      ///< entries that were removed for it

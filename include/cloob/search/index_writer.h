@@ -26,18 +26,22 @@ struct IndexLayout {
   std::int64_t exact_below = 1'000'000;
   std::optional<std::int64_t> lists = std::nullopt;       ///< of an inverted file; unset: default_lists
   std::optional<std::int64_t> code_bytes = std::nullopt;  ///< at most, of an entry; unset: default_code_bytes
-  std::int64_t links = 32;                                ///< of a graph
+  std::optional<std::int64_t> links = std::nullopt;       ///< of an entry of a graph; unset: kDefaultLinks
   std::int64_t construction_effort = 100;                 ///< candidates for the links of an entry
   std::int64_t threads = 0;                               ///< 0: all processors
   /// Called when a stage of the work begins: "centroids", "codebooks", "assignment", "lists" or "graph".
   std::function<void(const char* stage)> begin_stage = {};
 };
 
+inline constexpr std::int64_t kDefaultLinks = 32;
+
 /// Calls layout.begin_stage, if there is one.
 void begin_stage(const IndexLayout& layout, const char* stage);
 
 /// Lists of an inverted file: about four times the root of the count, and few for few entries.
 std::int64_t default_lists(std::int64_t count);
+/// Those of the layout, at most one for each entry.
+std::int64_t num_lists(const IndexLayout& layout, std::int64_t count);
 /// Lists that a search looks into: more of codes, which are looked through faster than features.
 std::int64_t default_probes(IndexKind kind, std::int64_t lists);
 

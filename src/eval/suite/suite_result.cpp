@@ -149,6 +149,7 @@ std::string result_json(const SuiteModel& model, const SuiteSet& set, SuiteTask 
               {"checkpoint", model.name},
               {"confidence", confidence},
               {"intervals", std::move(intervals)}};
+  if (!model.refinement.empty()) own["refinement"] = parse_json<Json>(model.refinement);
   for (const auto& [name, value] : measures.details) own[name] = number(value);
   if (set.classes) {
     own["class_names_from"] = set.prompts.names_from;

@@ -21,6 +21,25 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+TEST(StagedFolder, ReplacesTheFolderThatALinkNames) {
+  const TempDir folder;
+  fs::create_directories(folder / "disk");
+  make_folder(folder / "disk" / "real", "old");
+  fs::create_symlink("disk/real", folder / "link");
+  {
+    StagedFolder staged(folder / "link");
+    write_file_atomically(staged.path() / "file", "new");
+    staged.publish();
+  }
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "disk" / "real" / "file"), "new");
+  EXPECT_THAT(names_in(folder / "disk"), ElementsAre("real"));
+  fs::create_symlink("nothing", folder / "dangling");
+  testing::expect_user_error([&] { require_new_or_empty(folder / "dangling"); },
+                             {"dangling", "a link to what does not exist"});
+  testing::expect_user_error([&] { const StagedFolder staged(folder / "dangling"); }, {"dangling"});
+}
+
 TEST(StagedFolder, ReplacesAFolderByRenaming) {
   const TempDir folder;
   make_folder(folder / "a", "old");

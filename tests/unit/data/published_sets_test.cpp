@@ -66,6 +66,13 @@ TEST_F(Cub, HasTheImagesOfASplit) {
                     {"CUB_200_2011' has no split 'val': it has train and test"});
 }
 
+TEST_F(Cub, AFolderWithAnotherSetBesideIsRefused) {
+  write_text(folder_ / "stanford_cars" / "devkit" / "cars_meta.mat", "");
+  expect_user_error([&] { open_labeled_source(folder_.path(), "test", 1); },
+                    {"has two data sets in it", "CUB_200_2011' or '", "stanford_cars'"});
+  EXPECT_EQ(open_labeled_source(file(""), "test", 1)->size(), 2);
+}
+
 TEST_F(Cub, SplitsShareAFolder) {
   EXPECT_TRUE(is_published_set(folder_.path()));
   EXPECT_TRUE(lists_splits(folder_.path()));

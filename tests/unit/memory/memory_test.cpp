@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <thread>
 
 #include "cloob/base/full_precision.h"
@@ -109,6 +110,26 @@ TEST_F(MemoryTest, LeavesOutTheOwnPairAndNearDuplicatesOfEitherModality) {
   }
 }
 
+TEST_F(MemoryTest, NamesTheEntryWhoseFeaturesAreBroken) {
+  text_ND_[7].fill_(std::numeric_limits<float>::quiet_NaN());
+  const std::filesystem::path folder = write("memory");
+  const at::Tensor rows = at::tensor({1, 2, 7, -1}, at::kLong).reshape({2, 2});
+  testing::expect_user_error([&] { Memory(folder).features(Modality::text, rows); },
+                             {"entry 7 has features of its text that are not finite", "remove", "key7"});
+  EXPECT_TRUE(Memory(folder).features(Modality::image, rows).isfinite().all().item<bool>());
+  EXPECT_TRUE(Memory(folder).features(Modality::text, rows[0]).isfinite().all().item<bool>());
+}
+
+TEST_F(MemoryTest, NeedsAnEntryThatWasNotRemoved) {
+  const std::filesystem::path folder = write("memory");
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 1; i < kPairs; ++i) rows.push_back(i);
+  remove_rows(IndexLock(folder), rows);
+  EXPECT_EQ(Memory(folder).nearest(Modality::image, image_ND_, 2, nullptr).max().item<std::int64_t>(), 0);
+  remove_rows(IndexLock(folder), {0});
+  testing::expect_user_error([&] { const Memory memory(folder); }, {"all entries of", "were removed"});
+}
+
 TEST_F(MemoryTest, LeavesOutByKeyAlone) {
   const Memory memory(write("memory"));
   const LeftOutPairs left_out{.keys = {key(5)},
@@ -118,6 +139,30 @@ TEST_F(MemoryTest, LeavesOutByKeyAlone) {
   const at::Tensor rows_QK = memory.nearest(Modality::image, image_ND_.narrow(0, 5, 1), kPairs, &left_out);
   EXPECT_EQ(rows_QK.ge(0).sum().item<std::int64_t>(), kPairs - 1);
   EXPECT_FALSE(rows_QK.eq(5).any().item<bool>());
+}
+
+// More than a block of them (src/memory/memory.cpp) comes before the first that stays.
+TEST_F(MemoryTest, LeavesOutThousandsOfNearDuplicates) {
+  constexpr std::int64_t kCopies = 2500, kOthers = 500;
+  const at::Tensor query_1D = unit_rows(at::randn({1, kDims}));
+  IndexRows rows;
+  rows.features_ND[Side::image] = at::cat(
+      {unit_rows(query_1D + 0.01 * at::randn({kCopies, kDims})), unit_rows(at::randn({kOthers, kDims}))});
+  rows.features_ND[Side::text] = unit_rows(at::randn({kCopies + kOthers, kDims}));
+  for (std::int64_t i = 0; i < kCopies + kOthers; ++i) {
+    rows.entries.push_back({.key = key(i), .captions = {"caption"}});
+    rows.content_hashes.push_back(static_cast<std::uint64_t>(i));
+  }
+  IndexWriter writer(folder_ / "repeated", kDims, /*has_thumbnails=*/false);
+  writer.add(rows);
+  writer.finish({.model = IndexModel{.hash = "1", .name = "m", .checkpoint = "c"}}, {});
+  const LeftOutPairs left_out{
+      .image_QD = query_1D, .text_QD = unit_rows(at::randn({1, kDims})), .similarity = 0.98};
+  const Memory memory(folder_ / "repeated");
+  const at::Tensor all_K = memory.nearest(Modality::image, query_1D, kCopies + 4, nullptr)[0];
+  ASSERT_TRUE(all_K.narrow(0, 0, kCopies).lt(kCopies).all().item<bool>());
+  EXPECT_TRUE(
+      at::equal(memory.nearest(Modality::image, query_1D, 4, &left_out)[0], all_K.narrow(0, kCopies, 4)));
 }
 
 TEST_F(MemoryTest, LeavesOutInEveryKindOfIndexAndBesideRemovedEntries) {
@@ -178,8 +223,10 @@ TEST_F(MemoryTest, IdentityTellsWhatIsInIt) {
 }
 
 // An index that another command writes anew meanwhile is read as it was, or as it is: never both.
-TEST_F(MemoryTest, OpensWhileItIsWrittenAnew) {
-  const auto folder = write("memory");
+class RacedMemoryTest : public MemoryTest, public ::testing::WithParamInterface<IndexKind> {};
+
+TEST_P(RacedMemoryTest, OpensWhileItIsWrittenAnew) {
+  const auto folder = write("memory", true, true, {.kind = GetParam(), .lists = 1});
   std::atomic<bool> done = false;
   std::thread writer([&] {
     for (std::int64_t i = 0; i < 30; ++i) {
@@ -196,11 +243,17 @@ TEST_F(MemoryTest, OpensWhileItIsWrittenAnew) {
     smallest = std::min(smallest, index.size());
     for (std::int64_t row = 0; row < index.size(); ++row) EXPECT_FALSE(index.entry(row).key.empty());
     EXPECT_EQ(index.features(Side::text).count, index.size());
+    EXPECT_EQ(std::ssize(index.search(PaddedQueries(text_ND_.narrow(0, 0, 1)), Side::text, 5).front()), 5);
   }
   writer.join();
   EXPECT_GT(opened, 0);
   EXPECT_EQ(SearchIndex(folder).size(), kPairs - 30);
 }
+
+INSTANTIATE_TEST_SUITE_P(Kinds, RacedMemoryTest,
+                         ::testing::Values(IndexKind::exact, IndexKind::ivf, IndexKind::ivfpq,
+                                           IndexKind::hnsw),
+                         [](const auto& kind) { return std::string(enum_name(kind.param)); });
 
 TEST_F(MemoryTest, NeedsBothSidesAndAModel) {
   testing::expect_user_error([&] { Memory memory(write("images", false)); },

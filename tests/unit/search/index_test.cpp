@@ -345,7 +345,7 @@ TEST_P(DamagedIndex, IsRejectedIfItsHeaderIsWrong) {
   }
   fs::remove(path() / kIndexFile);
   expect_rejected({"is not an index", "cloob index"});
-  expect_user_error([&] { SearchIndex{folder_ / "none"}; }, {"is not an index"});
+  expect_user_error([&] { SearchIndex{folder_ / "none"}; }, {"there is no folder"});
 }
 
 TEST_P(DamagedIndex, DoesNotReadOutsideItsFiles) {

@@ -140,7 +140,8 @@ TEST(RemoveRows, ChangesTheHeaderWithThem) {
   remove_rows(IndexLock(path), {3}, [](IndexHeader& header) {
     header.is_verified = false;
     header.check = {.images = 3, .captions = 4, .lowest_cosine = 0.5};
-    header.deduplicated = {{.data = "cars", .threshold = 0.95, .images = 7, .removed = 1, .added_since = 2}};
+    header.deduplicated = {
+        {.data = "cars", .split = "test", .threshold = 0.95, .images = 7, .removed = 1, .added_since = 2}};
     header.build = "abc";
   });
   remove_rows(IndexLock(path), {});
@@ -153,6 +154,7 @@ TEST(RemoveRows, ChangesTheHeaderWithThem) {
   EXPECT_EQ(header.check->lowest_cosine, 0.5);
   ASSERT_EQ(header.deduplicated.size(), 1u);
   EXPECT_EQ(header.deduplicated[0].data, "cars");
+  EXPECT_EQ(header.deduplicated[0].split, "test");
   EXPECT_EQ(header.deduplicated[0].threshold, 0.95);
   EXPECT_EQ(header.deduplicated[0].images, 7);
   EXPECT_EQ(header.deduplicated[0].removed, 1);
@@ -167,7 +169,7 @@ TEST(RemoveRows, AreOfOneCommandAtATime) {
   const IndexLock lock(folder / "index");
   expect_user_error([&] { IndexLock{folder / "index"}; }, {"another command is changing"});
   EXPECT_EQ(SearchIndex(folder / "index").size(), 10);
-  expect_user_error([&] { IndexLock{folder / "none"}; }, {"is not an index"});
+  expect_user_error([&] { IndexLock{folder / "none"}; }, {"there is no folder"});
 }
 
 // What was written before entries could be removed.

@@ -406,9 +406,12 @@ TEST(RecoTask, EvaluatesWithItsOwnTemperature) {
 
 TEST(RecoTask, RefusesToTrainNothing) {
   const SingleProcess single;
-  Fixture fixture(single, {.fusion = FusionKind::mean}, LossKind::info_nce, RetrievalKind::none, nullptr,
-                  /*fixed_inv_tau=*/30);
-  testing::expect_user_error([&] { fixture.begin(); }, {"nothing is trained", "loss.learn_inv_tau"});
+  testing::expect_user_error(
+      [&] {
+        const Fixture fixture(single, {.fusion = FusionKind::mean}, LossKind::info_nce, RetrievalKind::none,
+                              nullptr, /*fixed_inv_tau=*/30);
+      },
+      {"nothing is trained", "reco.fusion mean", "loss.learn_inv_tau"});
 }
 
 TEST(RecoTask, SaysHowManyPairsAreRetrieved) {

@@ -31,6 +31,9 @@ TEST(RunSummary, SaysHowTheRunEndedAndWhatToDoNext) {
           "10 of 10,000 samples were unusable: 10 missing file; see runs/a/data_report.json",
           "next: cloob report runs/a, cloob eval zero-shot runs/a --data FOLDER, or cloob weights export runs/a "
           "--format open_clip --out FOLDER"));
+  summary.has_weights_to_export = false;
+  EXPECT_EQ(sentences(summary).back(),
+            "next: cloob report runs/a, or cloob eval zero-shot runs/a --data FOLDER");
 }
 
 TEST(RunSummary, QuotesFoldersForAShell) {

@@ -22,7 +22,8 @@ struct SuiteModel {
   std::string name;          ///< in names of files and in tables
   std::string architecture;  ///< such as RN50
   std::string path;          ///< as the user gave it
-  std::string hash;  ///< of weights, architecture and preprocessing: other results are of another model
+  std::string hash;  ///< of all that its features depend on: results with another one are not of this model
+  std::string refinement = {};  ///< how a memory refines them, as JSON; empty: it does not
 };
 
 struct SuiteMetric {
