@@ -36,12 +36,24 @@ std::string describe_size(const RunConfig& config) {
                       fmt::format("{:.3f}", giga(flops.text)));
   text += fmt::format(kRow, "both", with_thousands(parameters.total),
                       fmt::format("{:.3f}", giga(flops.image + flops.text)));
-  return text +
-         "# FLOPs of one forward pass, a multiply-add counts as two; a training step takes three times as "
-         "many.\n";
+  return text + "# FLOPs of one forward pass, a multiply-add counts as two; " +
+         (reads_samples(config.task.kind) ? "a training step takes three times as many.\n"
+                                          : "each sample takes them once, before the first step.\n");
+}
+
+// Of a task that reads features in place of samples (RecoTask).
+std::string describe_memory_of_features(const RunConfig& config) {
+  constexpr std::int64_t kSamples = 1'000'000;
+  const std::int64_t of_sample = 8 * config.model.embed_dim + 16 * config.reco.k;
+  return fmt::format(
+      "# a step runs no tower. In memory: the towers, {}, and on every rank the features of all training samples and what they "
+      "retrieve, {} for {} of them\n",
+      human_bytes(static_cast<std::uint64_t>(count_parameters(config.model).total) * sizeof(float)),
+      human_bytes(static_cast<std::uint64_t>(of_sample * kSamples)), with_thousands(kSamples));
 }
 
 std::string describe_memory(const RunConfig& config) {
+  if (!reads_samples(config.task.kind)) return describe_memory_of_features(config);
   const TrainingMemory memory = estimate_training_memory(config.model, step_shape(config));
   std::string text =
       fmt::format("# estimated memory of a step of {} pairs in one process, for captions of {} tokens\n",

@@ -42,7 +42,7 @@ Batch make_batch(const RunConfig& config, const Collectives& collectives) {
       slice_of(config.train.global_batch_size, collectives.rank(), collectives.world_size());
   const std::int64_t side = model.image.image_size;
   Batch batch;
-  const bool has_images = config.task.kind != TaskKind::reco;  // whose steps read none
+  const bool has_images = reads_samples(config.task.kind);
   batch.images_BCHW = at::empty({size, 3, has_images ? side : 0, has_images ? side : 0});
   batch.tokens_BL = at::empty({size, model.text.context_length}, at::kLong);
   for (std::int64_t row = 0; row < size; ++row) {

@@ -34,7 +34,7 @@ double StepTime::seconds(const RunConfig& config) const {
 }
 
 std::optional<StepTime> measure_step(const RunConfig& config, const Collectives& collectives) {
-  if (config.task.kind == TaskKind::reco) return std::nullopt;  // its steps read no pairs
+  if (!reads_samples(config.task.kind)) return std::nullopt;
   const auto needed =
       static_cast<std::uint64_t>(estimate_training_memory(config.model, step_shape(config)).peak);
   if (select_device(config.train.device).is_cpu() && needed > available_memory_bytes()) return std::nullopt;

@@ -335,7 +335,7 @@ EpochReport Trainer::begin_epoch(std::int64_t epoch, const Collectives& collecti
 }
 
 void Trainer::step(const DeliveredBatch& delivered, const StepDecision& decision, const Timer& timer) {
-  if (state_.step == 0 && delivered.batch.size() > 0 && log_ && task_->reads_samples()) {
+  if (state_.step == 0 && delivered.batch.size() > 0 && log_ && reads_samples(config_.task.kind)) {
     Batch shown = delivered.batch;
     shown.images_BCHW = delivered.images_on_host;
     log_->write_contact_sheet(shown);

@@ -152,10 +152,9 @@ std::unique_ptr<Loader> make_train_loader(const RunConfig& config,
   LoaderOptions options = options_of(config, collectives);
   options.stop_requested = [] { return StopSignal::received() != 0; };
   SampleOrder order = order_of_run(config, *source, options);
-  const bool reads_samples = config.task.kind != TaskKind::reco;  // it has encoded all of them before
-  auto loader = std::make_unique<Loader>(
-      std::move(source), reads_samples ? make_preprocess(config, Purpose::training, tokenizer) : Preprocess{},
-      std::move(order), options);
+  const Preprocess preprocess =
+      reads_samples(config.task.kind) ? make_preprocess(config, Purpose::training, tokenizer) : Preprocess{};
+  auto loader = std::make_unique<Loader>(std::move(source), preprocess, std::move(order), options);
   warn_of_short_batches(*loader, config.train.global_batch_size);
   return loader;
 }

@@ -54,7 +54,6 @@ class RecoTask final : public TrainingTask {
   void begin_with_random(std::int64_t num_samples);
 
   TrainedParameters parameters() const override;
-  bool reads_samples() const override { return false; }
   RowOutputs encode(const Batch& batch, RowRange rows, EncodePass pass) override;
   LossOutput loss(const RowOutputs& outputs, const Batch& batch, std::int64_t step) const override;
   std::int64_t min_samples() const override { return ContrastiveObjective::kMinPairs; }

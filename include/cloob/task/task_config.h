@@ -18,6 +18,10 @@ struct EnumNames<TaskKind> {
       {{"contrastive", TaskKind::contrastive}, {"protoclip", TaskKind::protoclip}, {"reco", TaskKind::reco}}};
 };
 
+/// Whether steps need images and texts of their samples. If not, batches of training have neither, and say only which samples they are
+/// of: the task has encoded all of them before.
+inline bool reads_samples(TaskKind kind) { return kind != TaskKind::reco; }
+
 /// Section `task`.
 struct TaskConfig {
   TaskKind kind = TaskKind::contrastive;

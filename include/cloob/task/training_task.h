@@ -111,8 +111,6 @@ class TrainingTask {
   /// for clamping parameters.
   virtual void after_update() {}
 
-  /// Whether `encode` needs images and texts. If not, batches of training have neither, and say only which samples they are of.
-  virtual bool reads_samples() const { return true; }
   /// Whether `encode` needs the images of a batch on the host.
   virtual bool reads_images_on_host() const { return false; }
   /// The batch with all inputs on the device and with few distinct shapes, so that the work on it, which must
