@@ -34,9 +34,14 @@ void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
 }
 
 void take_unknown_settings(const CLI::App& command, std::vector<std::string>& settings) {
-  for (std::string& setting : command.remaining()) {
-    // Its value, if it had one, was parsed as a positional argument.
-    if (setting.starts_with("--") && setting.find('=') == std::string::npos) setting += "=";
+  const std::vector<std::string> words = command.remaining();
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    std::string setting = words[i];
+    if (setting.starts_with("--") && setting.find('=') == std::string::npos) {
+      // If no word follows, its value was parsed as a positional argument.
+      const bool is_followed_by_value = i + 1 < words.size() && !words[i + 1].starts_with("--");
+      setting += is_followed_by_value ? "=" + words[++i] : "=";
+    }
     settings.push_back(std::move(setting));
   }
 }

@@ -407,6 +407,12 @@ TEST_F(Memory, IsRefusedByNameIfItIsDamaged) {
   EXPECT_EQ(read_file(tiny_project() / "whole/index.json"), header);
 }
 
+TEST_F(Memory, SaysWhichSettingIsMisspelled) {
+  Words words = build("x");
+  words.insert(words.end(), {"--data.webdataset.image_membrs", "png"});
+  expect_error(words, {"did you mean 'data.webdataset.image_members'"});
+}
+
 TEST_F(Memory, NeedsPairs) {
   Words images = build("x");
   images[4] = "data/held_out";
