@@ -81,8 +81,10 @@ void require_no_file_of_a_run(const std::string& output, const fs::path& place) 
 
 void require_no_file_of_an_index(const std::string& output, const fs::path& place) {
   constexpr std::array kKept = {kIndexFile, "entries.jsonl"};
-  if (!is_index_folder(place.parent_path()) || std::ranges::find(kKept, place.filename()) == kKept.end())
-    return;
+  std::error_code ignored;
+  const bool is_index = std::ranges::all_of(
+      kKept, [&](const char* name) { return fs::exists(place.parent_path() / name, ignored); });
+  if (!is_index || std::ranges::find(kKept, place.filename()) == kKept.end()) return;
   throw_user_error("'{}' belongs to the index in that folder: choose another name", output);
 }
 
