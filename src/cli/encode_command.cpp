@@ -181,11 +181,21 @@ void write_embeddings(const OpenedModel& opened, const Lines& lines, const Encod
   log_info("encode", "{}: embeddings of {}", arguments.embeddings, counted(total, "row"));
 }
 
-void write_tensors(const std::map<Side, at::Tensor>& features, const EncodeArguments& arguments) {
+// Features of a run that retrieves from a memory are not those of its towers.
+std::map<std::string, std::string> metadata_of(const OpenedModel& opened, const EncodeArguments& arguments) {
+  const std::string refinement = refinement_json(opened.loaded);
+  if (refinement.empty() || arguments.features != FeatureStage::unit) return {};
+  log_info("encode", "the features are refined with the memory of '{}' ({})", arguments.model.checkpoint,
+           refinement);
+  return {{"refinement", refinement}};
+}
+
+void write_tensors(const std::map<Side, at::Tensor>& features, const OpenedModel& opened,
+                   const EncodeArguments& arguments) {
   NamedTensors named;
   for (const auto& [side, tensor] : features)
     named[side == Side::image ? "image_features" : "text_features"] = tensor;
-  write_safetensors(arguments.out, named, {});
+  write_safetensors(arguments.out, named, metadata_of(opened, arguments));
   for (const auto& [name, tensor] : named)
     log_info("encode", "{}: {} of {} numbers", name, counted(tensor.size(0), "row"), tensor.size(1));
 }
@@ -212,7 +222,7 @@ int encode(const EncodeArguments& arguments, Ranks& ranks) {
       return block;
     });
   }
-  if (!arguments.out.empty()) write_tensors(all, arguments);
+  if (!arguments.out.empty()) write_tensors(all, opened, arguments);
   return 0;
 }
 

@@ -126,7 +126,27 @@ class Suite {
     if (sets_.empty()) throw_failures();
   }
 
+  // What is wrong with a checkpoint is kept for the end, too; with several ranks, of which one may be the only one that fails, the
+  // suite ends.
   void run(const NamedPath& checkpoint) {
+    if (collectives_.world_size() > 1) return measure(checkpoint);
+    try {
+      measure(checkpoint);
+    } catch (const UserError& error) {
+      add_failure(checkpoint.name, error.what());
+    }
+  }
+
+  void finish() const {
+    if (is_first_rank()) {
+      print_table(results_table(results_, config_.eval.confidence));
+      log_info("eval", "the results are in '{}'", arguments_.out);
+    }
+    if (!failures_.empty()) throw_failures();
+  }
+
+ private:
+  void measure(const NamedPath& checkpoint) {
     ModelArguments model = arguments_.model;
     model.checkpoint = checkpoint.path;
     OpenedModel opened = open_model(model, checkpoint.name, collectives_);
@@ -153,15 +173,6 @@ class Suite {
     }
   }
 
-  void finish() const {
-    if (is_first_rank()) {
-      print_table(results_table(results_, config_.eval.confidence));
-      log_info("eval", "the results are in '{}'", arguments_.out);
-    }
-    if (!failures_.empty()) throw_failures();
-  }
-
- private:
   bool is_first_rank() const { return collectives_.rank() == 0; }
 
   void add_failure(const std::string& what, const std::string& message) {

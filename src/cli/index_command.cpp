@@ -102,10 +102,21 @@ IndexHeader index_embeddings_of(const IndexArguments& arguments, Ranks& ranks) {
                        arguments.layout, indexing_stop_requested);
 }
 
+// What was built, changed and deduplicated as a memory is not made again by this command.
+void require_no_memory(const std::string& out) {
+  if (!is_index_folder(out)) return;
+  const IndexHeader header = read_index_header(out);
+  if (header.build.empty() && header.removed == 0 && header.deduplicated.empty()) return;
+  throw_user_error(
+      "'{}' is a memory ('cloob memory'), which is not replaced: choose another folder, or remove it first",
+      out);
+}
+
 int index(const IndexArguments& arguments, Ranks& ranks) {
   if (arguments.images.empty() == arguments.embeddings.empty())
     throw_user_error("what is to be indexed? Give either --images or --embeddings");
   require_index_output(arguments.out);
+  require_no_memory(arguments.out);
   const StopSignal stop_signal;
   try {
     report(arguments, arguments.embeddings.empty() ? index_images_of(arguments, ranks)

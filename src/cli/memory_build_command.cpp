@@ -92,7 +92,10 @@ struct AddedTo {
 
 void lock_memory(const MemoryBuildArguments& arguments, const Collectives& collectives, AddedTo& memory) {
   if (!arguments.adds) return;
-  do_on_first_rank(collectives, [&] { memory.lock.emplace(arguments.memory); });
+  do_on_first_rank(collectives, [&] {
+    memory.lock.emplace(arguments.memory);
+    require_index_output(arguments.memory);
+  });
   memory.header = read_index_header(arguments.memory);
   const auto& sides = memory.header->sides;
   if (!sides.contains(Side::image) || !sides.contains(Side::text)) {
@@ -177,7 +180,9 @@ IndexHeader build_of_embeddings(const MemoryBuildArguments& arguments, const Col
   const IndexRows sample = sample_of(folder, kCheckedEntries);
   header.build = id_of(sample, folder.rows);
   if (memory.header && holds_build(*memory.header, header.build)) {
-    log_info("memory", "'{}' holds these pairs already: nothing is to be done", arguments.memory);
+    log_info("memory",
+             "'{}' holds these pairs already, but for what was removed since: nothing is to be done",
+             arguments.memory);
     return *memory.header;
   }
   header.check = check_features(sample, opened.encoder, opened.options, source, arguments.embeddings);

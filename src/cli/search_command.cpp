@@ -106,6 +106,10 @@ EncodedQuery encode_query(const OpenedModel& opened, Modality modality, const En
     query.features_1D = refinement->refined_1D.to(at::kCPU, at::kFloat);
   else if (&model.towers() != &model)  // changed without a memory, or not at all
     query.features_1D = encode(opened.encoder);
+  if (!refinement && opened.loaded.memory) {
+    log_warning("search", "reco.refine is {}, so that the memory does not change this query",
+                enum_name(opened.loaded.config.reco.refine));
+  }
   opened.display->finish();
   require_finite_features(query.features_1D, modality == Modality::text ? "text" : "image");
   if (refinement) query.refined = {tower_1D, *std::move(refinement), opened.loaded.memory};

@@ -280,7 +280,9 @@ bool is_in(const fs::path& folder, const BuildIdentity& identity, const IndexLay
     is_in = holds_build(read_index_header(folder), identity.id());
     if (!is_in) return;
     if (layout != nullptr) require_layout(folder, *layout);
-    log_info("memory", "'{}' holds these pairs already: nothing is to be done", folder.string());
+    log_info("memory",
+             "'{}' holds these pairs already, but for what was removed since: nothing is to be done",
+             folder.string());
     if (parts.are_of_this_build()) {
       parts.open();
       parts.remove();

@@ -1,13 +1,17 @@
 #include "cloob/run/load_model.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "cloob/base/error.h"
 #include "cloob/base/json.h"
+#include "cloob/base/log.h"
 #include "cloob/checkpoint/checkpoint.h"
 #include "cloob/device/device.h"
 #include "cloob/run/import_model.h"
 #include "cloob/run/open_memory.h"
+#include "cloob/task/reco_task.h"
 #include "cloob/task/refined_features.h"
 
 namespace cloob {
@@ -72,6 +76,27 @@ void apply(const RefinementOptions& options, RunConfig& config, const std::strin
   set(options.mean_weight, reco.mean_weight);
 }
 
+// A run names the folder as it was seen from where it was started.
+std::shared_ptr<const Memory> open_memory_of(const RunConfig& config, const RefinementOptions& options,
+                                             const std::string& path) {
+  const std::optional<std::string>& folder = config.reco.memory;
+  std::error_code ignored;
+  if (folder && !options.memory && !std::filesystem::exists(*folder, ignored)) {
+    throw_user_error("'{}' retrieves from the memory '{}', which is not here: name its folder with --memory",
+                     path, *folder);
+  }
+  return open_memory(folder);
+}
+
+void warn_of_another_memory(const NamedTensors& state, const Memory& memory) {
+  const auto saved = state.find(kMemoryHashName);
+  if (saved == state.end() || saved->second.numel() != 1) return;
+  if (saved->second.to(at::kLong).item<std::int64_t>() == memory_hash(memory)) return;
+  log_warning("eval",
+              "{} does not have the pairs that the model was trained with (--memory says that this is meant)",
+              memory.describe());
+}
+
 }  // namespace
 
 LoadedModel load_model(const std::string& path, const Collectives& collectives, c10::Device device,
@@ -79,11 +104,13 @@ LoadedModel load_model(const std::string& path, const Collectives& collectives, 
   const CheckpointLocation location = resolve_checkpoint(path);
   SavedModel saved = read_saved_model(location, activation, path);
   allow_tf32(saved.imported.config.train.tf32);  // as in the evaluations of the run
+  const bool has_memory_of_training = !refinement.memory && !saved.imported.config.reco.evaluation_memory;
   apply(refinement, saved.imported.config, path);
   LoadedModel loaded{.config = std::move(saved.imported.config),
                      .task = nullptr,
                      .has_tokenizer = saved.imported.has_tokenizer};
-  if (loaded.config.reco.fusion != FusionKind::mlp) loaded.memory = open_memory(loaded.config.reco.memory);
+  if (loaded.config.reco.fusion != FusionKind::mlp)
+    loaded.memory = open_memory_of(loaded.config, refinement, path);
   require_same_memory(loaded.memory, collectives);
   loaded.task = make_task(settings_to_evaluate(loaded.config), {std::move(saved.imported.weights), path},
                           collectives, device, {.training = loaded.memory});
@@ -92,6 +119,8 @@ LoadedModel load_model(const std::string& path, const Collectives& collectives, 
   if (loaded.has_task_state) loaded.task->load(loaded.task->weights(), saved.state);
   if (loaded.memory) {
     require_memory_of(*loaded.memory, loaded.task->weights(), loaded.config, loaded.has_tokenizer);
+    if (has_memory_of_training && collectives.rank() == 0)
+      warn_of_another_memory(saved.state, *loaded.memory);
     if (loaded.config.task.kind != TaskKind::reco)
       loaded.refined = make_refined_features(loaded.task->feature_model(), loaded.config.reco, loaded.memory);
   }

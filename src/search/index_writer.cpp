@@ -1,6 +1,7 @@
 #include "cloob/search/index_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 #include <system_error>
@@ -36,6 +37,22 @@ IndexKind kind_of(const IndexLayout& layout, std::int64_t count) {
   return count < layout.exact_below ? IndexKind::exact : IndexKind::ivf;
 }
 
+// The folder is replaced as a whole.
+void require_only_index(const fs::path& folder) {
+  constexpr std::array kParts = {"contents", "entries", "image", "index",
+                                 "keys",     "removed", "text",  "thumbnails"};
+  for (const fs::path& path : paths_in(folder)) {
+    const std::string name = path.filename().string();
+    std::error_code ignored;
+    if (!fs::is_directory(path, ignored) &&
+        std::ranges::find(kParts, name.substr(0, name.find('.'))) != kParts.end())
+      continue;
+    throw_user_error(
+        "'{}' is not of the index in its folder, which is written anew: move it elsewhere first, so that it is not lost",
+        path.string());
+  }
+}
+
 }  // namespace
 
 void begin_stage(const IndexLayout& layout, const char* stage) {
@@ -65,7 +82,7 @@ std::int64_t default_code_bytes(std::int64_t dims) {
 
 void require_index_output(const fs::path& folder) {
   const fs::path target = normalized(folder);
-  if (is_index_folder(target)) return;
+  if (is_index_folder(target)) return require_only_index(target);
   std::error_code error;
   if (fs::is_directory(target, error) && !fs::is_empty(target, error)) {
     throw_user_error("'{}' exists and is not an index, so it is not replaced: choose a new folder",

@@ -35,7 +35,7 @@ namespace {
 
 const std::string kPrefix = "reco.";
 const std::string kLogitScaleName = "logit_scale";
-const std::string kMemoryName = "memory_hash";
+const std::string kMemoryName = std::string(kMemoryHashName).substr(kPrefix.size());
 const std::string kObjectivePrefix = "objective.";
 
 DualEncoder frozen(DualEncoder model) {
@@ -70,16 +70,50 @@ double mean_neighbors(const TrainingFeatures& features) {
   return rows_nK.size(0) == 0 ? 0 : rows_nK.ge(0).sum(1).to(at::kDouble).mean().item<double>();
 }
 
-void warn_of_few_neighbors(double neighbors, const RecoConfig& config) {
+void warn_of_few_neighbors(double neighbors, std::int64_t pairs, const RecoConfig& config) {
   if (neighbors >= 1) return;
   log_warning(
       "reco",
-      "a training pair retrieves {:.2g} pairs in the mean (reco.k is {}): the others are left out, as the pair itself "
-      "or nearly (reco.exclude_similarity is {}). If captions or images repeat without being copies, set it above 1",
-      neighbors, config.k, config.exclude_similarity);
+      "a training pair retrieves {:.2g} pairs in the mean (reco.k is {}, the memory has {}): the others are left out, as the pair "
+      "itself or nearly (reco.exclude_similarity is {}). If captions or images repeat without being copies, set it above 1",
+      neighbors, config.k, with_thousands(pairs), config.exclude_similarity);
+}
+
+// The share of training pairs, a sample of them, that retrieve a pair with their image and their text, which has another key.
+double share_with_copies(const TrainingFeatures& features, const PairMemory& memory) {
+  constexpr std::int64_t kMostSamples = 1024;
+  constexpr double kSame = 0.9999;  // but for rounding
+  const std::int64_t all = features.indices_n.numel(), count = std::min(kMostSamples, all);
+  if (count == 0) return 0;
+  const at::Tensor sample_c = (at::arange(count, at::kLong) * all).floor_divide(count);
+  const at::Tensor rows_cK = at::cat(
+      {features.image_rows_nK.index_select(0, sample_c), features.text_rows_nK.index_select(0, sample_c)},
+      /*dim=*/1);
+  const auto is_same = [&](Modality modality, const at::Tensor& own_nD) {
+    const at::Tensor own_cD1 = own_nD.index_select(0, sample_c).to(at::kFloat).unsqueeze(2);
+    return memory.features(modality, rows_cK).matmul(own_cD1).squeeze(2).ge(kSame);
+  };
+  const at::Tensor is_copy_cK =
+      is_same(Modality::image, features.image_nD).logical_and_(is_same(Modality::text, features.text_nD));
+  return is_copy_cK.any(/*dim=*/1).to(at::kDouble).mean().item<double>();
+}
+
+void warn_of_copies(double share, const RecoConfig& config) {
+  constexpr double kTolerated = 0.01;
+  if (share <= kTolerated) return;
+  log_warning(
+      "reco",
+      "{:.0f} % of the training pairs retrieve a pair with the same image and text, which tells the answer: the memory has "
+      "them under other keys. Set reco.exclude_similarity, which is {}, to 0.999 or less, or build the memory from the files "
+      "that are trained on",
+      100 * share, config.exclude_similarity);
 }
 
 }  // namespace
+
+std::int64_t memory_hash(const PairMemory& memory) {
+  return static_cast<std::int64_t>(hash_text(memory.identity(), 0) >> 1U);
+}
 
 struct RecoTask::Training {
   TrainingFeatures features;
@@ -144,8 +178,12 @@ EpochReport RecoTask::begin_epoch(const EpochData& data) {
   if (refiner_->uses_memory()) {
     const double neighbors = mean_neighbors(*features);
     report.metrics.emplace_back("reco/neighbors", neighbors);
-    if (data.collectives.rank() == 0 && features->indices_n.numel() > 0)
-      warn_of_few_neighbors(neighbors, options_.config);
+    const double copies = share_with_copies(*features, *memory_);
+    report.metrics.emplace_back("reco/share_with_copies", copies);
+    if (data.collectives.rank() == 0 && features->indices_n.numel() > 0) {
+      warn_of_few_neighbors(neighbors, memory_->size(), options_.config);
+      warn_of_copies(copies, options_.config);
+    }
   }
   training_ = std::make_unique<Training>(
       Training{.features = *features, .row_of_sample_S = rows_of_samples(*features, data.source->size())});
@@ -183,7 +221,7 @@ void RecoTask::require_something_to_train() const {
 }
 
 std::int64_t RecoTask::memory_hash() const {
-  return refiner_->uses_memory() ? static_cast<std::int64_t>(hash_text(memory_->identity(), 0) >> 1U) : 0;
+  return refiner_->uses_memory() ? cloob::memory_hash(*memory_) : 0;
 }
 
 void RecoTask::warn_of_another_memory() const {

@@ -82,6 +82,12 @@ void expect_same_files(const std::string& a, const std::string& b) {
   }
 }
 
+// Of its first entry.
+std::string first_key(const std::string& memory) {
+  const std::string lines = read_file(tiny_project() / memory / "entries.jsonl");
+  return parse_json(lines.substr(0, lines.find('\n')))["key"];
+}
+
 class Memory : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -405,6 +411,21 @@ TEST_F(Memory, IsRefusedByNameIfItIsDamaged) {
   expect_error({"eval", "zero-shot", "runs/a", "--data", "data/held_out", "--json", "whole/index.json"},
                {"belongs to the index in that folder"});
   EXPECT_EQ(read_file(tiny_project() / "whole/index.json"), header);
+}
+
+TEST_F(Memory, LosesNothingThatIsInItsFolder) {
+  const fs::path folder = tiny_project() / "kept";
+  fs::copy(tiny_project() / "whole", folder, fs::copy_options::recursive);
+  expect_error({"index", "runs/a", "--images", "data/held_out", "--out", "kept"},
+               {"'kept' is a memory", "not replaced"});
+  run_well({"memory", "remove", "kept", first_key("kept")});
+  write_text(folder / "results" / "notes.txt", "precious");
+  expect_error({"memory", "compact", "kept"}, {"kept/results' is not of the index", "move it elsewhere"});
+  expect_error({"memory", "add", "kept", "--data", "data/validation/*.tar"},
+               {"kept/results' is not of the index"});
+  EXPECT_EQ(read_file(folder / "results" / "notes.txt"), "precious");
+  fs::rename(folder / "results", tiny_project() / "saved");
+  run_well({"memory", "compact", "kept"});
 }
 
 TEST_F(Memory, SaysWhichSettingIsMisspelled) {

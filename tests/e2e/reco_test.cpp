@@ -294,6 +294,62 @@ TEST_F(Reco, SuiteMeasuresAnewWhatRefinesOtherwise) {
   EXPECT_FALSE(suite({"a=refined", "--memory", "moved_again"}));
 }
 
+// A run names its memory as it was seen from where it was started.
+TEST_F(Reco, SaysWhenTheMemoryIsNotThatOfTraining) {
+  const std::filesystem::path elsewhere = tiny_project() / "elsewhere";
+  std::filesystem::create_directory(elsewhere);
+  const auto evaluate = [&](const Words& more) {
+    Words words = {"eval", "zero-shot", "../refined", "--data", "../data/held_out", "--json", "-"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_cloob(elsewhere, words);
+  };
+  const ProgramResult absent = evaluate({});
+  EXPECT_EQ(absent.exit_status, 2);
+  EXPECT_THAT(absent.errors,
+              AllOf(HasSubstr("the memory 'memory', which is not here"), HasSubstr("--memory")));
+  EXPECT_EQ(evaluate({"--memory", "../memory"}).exit_status, 0);
+  std::filesystem::copy(tiny_project() / "memory", elsewhere / "memory");
+  const char* const warning = "does not have the pairs that the model was trained with";
+  EXPECT_EQ(evaluate({}).errors.find(warning), std::string::npos);
+  expect_success({"memory", "remove", "elsewhere/memory", "000000003"});
+  EXPECT_THAT(evaluate({}).errors, HasSubstr(warning));
+  EXPECT_EQ(evaluate({"--memory", "memory"}).errors.find(warning), std::string::npos);
+}
+
+// The other checkpoints, and the other tasks of a data set, have their results.
+TEST_F(Reco, SuiteGoesOnAfterWhatCannotBeEvaluated) {
+  const std::filesystem::path& project = tiny_project();
+  std::filesystem::copy(project / "data" / "held_out", project / "learned",
+                        std::filesystem::copy_options::recursive);
+  write_text(project / "two_tasks.yaml",
+             "sets:\n  shapes: {path: data/held_out, train: learned, tasks: [zero_shot, knn]}\n");
+  const Words words = {"eval",       "suite", "two_tasks.yaml", "a=clip", "b=refined", "c=clip",
+                       "--memory-k", "2",     "--out",          "two"};
+  const ProgramResult result = run(words);
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("a: 'clip' was not trained with a memory"),
+                                   HasSubstr("2 evaluations could not be done")));
+  EXPECT_THAT(read_file(project / "two" / "results.csv"), HasSubstr("\nb,"));
+  write_text(project / "two" / "shapes_b_knn.json", "{");
+  const ProgramResult again = run(words);
+  EXPECT_EQ(again.exit_status, 2);
+  EXPECT_THAT(again.errors,
+              AllOf(HasSubstr("knn: "), HasSubstr("shapes_b_knn.json"), HasSubstr("1 of 2 results are in")));
+  EXPECT_THAT(read_file(project / "two" / "results.csv"), HasSubstr("\nb,"));
+}
+
+TEST_F(Reco, SaysThatEncodedFeaturesAreRefined) {
+  write_text(tiny_project() / "texts.txt", "a red circle\n");
+  const ProgramResult result =
+      run({"encode", "refined", "--texts", "texts.txt", "--out", "refined_texts.safetensors"});
+  EXPECT_EQ(result.exit_status, 0);
+  EXPECT_THAT(result.errors, HasSubstr("refined with the memory of 'refined'"));
+  EXPECT_THAT(read_file(tiny_project() / "refined_texts.safetensors"), HasSubstr("reco.memory"));
+  const ProgramResult search =
+      run({"search", "memory", "a red circle", "--memory", "memory", "--refine", "images"});
+  EXPECT_THAT(search.errors, HasSubstr("the memory does not change this query"));
+}
+
 // The fusion is in no file of weights.
 TEST_F(Reco, SaysWhereTheFusionIsLeftOut) {
   const ProgramResult exported = run({"weights", "export", "refined", "--out", "refined.safetensors"});

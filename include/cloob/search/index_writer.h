@@ -64,7 +64,7 @@ struct IndexRows {
   std::vector<std::string> thumbnails = {};  ///< JPEG files; empty if the index has none
 };
 
-/// Throws UserError if `folder` is neither new, nor empty, nor an index, which would be replaced.
+/// Throws UserError if `folder` is neither new, nor empty, nor an index, which would be replaced, or if something else is in it.
 void require_index_output(const std::filesystem::path& folder);
 
 /// A folder that appears when it is complete; until then an older index under its name stays as it is.

@@ -31,6 +31,10 @@ struct RecoTaskOptions {
   CaptionChoice caption_choice = CaptionChoice::random;  ///< of that pass
 };
 
+/// What a checkpoint remembers of the pairs of its memory, in the tensor kMemoryHashName of its state.
+std::int64_t memory_hash(const PairMemory& memory);
+inline constexpr const char* kMemoryHashName = "reco.memory_hash";
+
 /// Iscen et al., "Retrieval-Enhanced Contrastive Vision-Text Models". With V and T the features of the towers, and V' and T' the
 /// refined ones,
 ///

@@ -113,16 +113,19 @@ SuiteOutcome SuiteRunner::run(const SuiteSet& set) {
   std::vector<SuiteTask> pending;
   std::map<SuiteTask, SuiteResult> by_task;
   for (const SuiteTask task : set.tasks) {
-    if (auto result = finished(set, task)) {
-      by_task.emplace(task, *std::move(result));
-    } else {
-      pending.push_back(task);
+    try {
+      if (auto result = finished(set, task)) {
+        by_task.emplace(task, *std::move(result));
+      } else {
+        pending.push_back(task);
+      }
+    } catch (const UserError& error) {  // its file is none of a suite; the same on all ranks
+      outcome.failures.push_back(fmt::format("{}: {}", enum_name(task), error.what()));
     }
   }
-  if (pending.size() < set.tasks.size() && collectives_.rank() == 0) {
+  if (!by_task.empty() && collectives_.rank() == 0) {
     log_info("eval", "{}, {}: {} of {} results are in '{}' already, with the same weights and settings",
-             model_.name, set.name, set.tasks.size() - pending.size(), set.tasks.size(),
-             output_.folder.string());
+             model_.name, set.name, by_task.size(), set.tasks.size(), output_.folder.string());
   }
   if (!pending.empty()) {
     const Timer timer;

@@ -103,7 +103,7 @@ struct Fixture {
                EXPECT_EQ(transform, Purpose::evaluation);
                ++passes_over_data;
                Batch own = testing::rows_of(samples, begins[rank], begins[rank + 1]);
-               own.keys = keys_of(begins[rank], begins[rank + 1]);
+               own.keys = keys_of(first_key + begins[rank], first_key + begins[rank + 1]);
                visit(own);
              },
          .check_stop = [] {}});
@@ -130,6 +130,7 @@ struct Fixture {
   std::shared_ptr<const TensorMemory> memory;
   std::unique_ptr<RecoTask> task;
   int passes_over_data = 0;
+  std::int64_t first_key = 0;  // of the samples; those of the memory begin with 0
 };
 
 NamedTensors gradients_of(const RecoTask& task) {
@@ -414,18 +415,30 @@ TEST(RecoTask, RefusesToTrainNothing) {
       {"nothing is trained", "reco.fusion mean", "loss.learn_inv_tau"});
 }
 
+double metric_of(const EpochReport& report, const std::string& name) {
+  const auto found = std::ranges::find(report.metrics, name, [](const auto& metric) { return metric.first; });
+  return found == report.metrics.end() ? -1 : found->second;
+}
+
 TEST(RecoTask, SaysHowManyPairsAreRetrieved) {
   const SingleProcess single;
   Fixture fixture(single);
-  const auto neighbors = [](const EpochReport& report) {
-    for (const auto& [name, value] : report.metrics) {
-      if (name == "reco/neighbors") return value;
-    }
-    return -1.0;
-  };
-  EXPECT_EQ(neighbors(fixture.begin()), 4);
+  EXPECT_EQ(metric_of(fixture.begin(), "reco/neighbors"), 4);
   Fixture none(single, {.exclude_similarity = 0});
-  EXPECT_LT(neighbors(none.begin()), 4);
+  EXPECT_LT(metric_of(none.begin(), "reco/neighbors"), 4);
+}
+
+// Under other keys, only their similarity tells pairs that are in the memory themselves.
+TEST(RecoTask, SaysWhenPairsRetrieveThemselves) {
+  const SingleProcess single;
+  for (const double similarity : {0.95, 1.1}) {
+    for (const std::int64_t first_key : {0, 1000}) {
+      Fixture fixture(single, {.exclude_similarity = similarity});
+      fixture.first_key = first_key;
+      const bool leaks = similarity > 1 && first_key > 0;
+      EXPECT_EQ(metric_of(fixture.begin(), "reco/share_with_copies"), leaks ? 1 : 0);
+    }
+  }
 }
 
 TEST(RecoTask, NeedsAMemoryThatFits) {
