@@ -104,9 +104,7 @@ IndexHeader index_embeddings_of(const IndexArguments& arguments, Ranks& ranks) {
 
 // What was built, changed and deduplicated as a memory is not made again by this command.
 void require_no_memory(const std::string& out) {
-  if (!is_index_folder(out)) return;
-  const IndexHeader header = read_index_header(out);
-  if (header.build.empty() && header.removed == 0 && header.deduplicated.empty()) return;
+  if (!is_memory_folder(out)) return;
   throw_user_error(
       "'{}' is a memory ('cloob memory'), which is not replaced: choose another folder, or remove it first",
       out);

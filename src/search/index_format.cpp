@@ -346,4 +346,10 @@ bool is_index_folder(const fs::path& folder) {
   return false;
 }
 
+bool is_memory_folder(const fs::path& folder) {
+  if (!is_index_folder(folder)) return false;
+  const Json json = parse_header(folder);
+  return json.contains("build") || json.contains("deduplicated") || json.value("removed", Json(0)) != 0;
+}
+
 }  // namespace cloob

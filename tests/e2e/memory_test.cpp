@@ -424,6 +424,13 @@ TEST_F(Memory, LosesNothingThatIsInItsFolder) {
   expect_error({"memory", "add", "kept", "--data", "data/validation/*.tar"},
                {"kept/results' is not of the index"});
   EXPECT_EQ(read_file(folder / "results" / "notes.txt"), "precious");
+  // An index that is damaged can be made again in its place, a memory cannot.
+  run_well({"index", "runs/a", "--images", "data/held_out", "--out", "made_again"});
+  fs::resize_file(tiny_project() / "made_again" / "image.features", 5);
+  run_well({"index", "runs/a", "--images", "data/held_out", "--out", "made_again"});
+  fs::copy(tiny_project() / "whole", tiny_project() / "cut", fs::copy_options::recursive);
+  fs::resize_file(tiny_project() / "cut" / "image.features", 5);
+  expect_error({"index", "runs/a", "--images", "data/held_out", "--out", "cut"}, {"'cut' is a memory"});
   fs::rename(folder / "results", tiny_project() / "saved");
   run_well({"memory", "compact", "kept"});
 }

@@ -147,5 +147,7 @@ IndexHeader read_index_header(const std::filesystem::path& folder);
 
 /// Whether there is a file index.json of this program, of any format version.
 bool is_index_folder(const std::filesystem::path& folder);
+/// Whether it is one that `cloob memory` has built or changed, also if it is damaged.
+bool is_memory_folder(const std::filesystem::path& folder);
 
 }  // namespace cloob
