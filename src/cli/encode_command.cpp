@@ -181,12 +181,12 @@ void write_embeddings(const OpenedModel& opened, const Lines& lines, const Encod
   log_info("encode", "{}: embeddings of {}", arguments.embeddings, counted(total, "row"));
 }
 
-// Features of a run that retrieves from a memory are not those of its towers.
-std::map<std::string, std::string> metadata_of(const OpenedModel& opened, const EncodeArguments& arguments) {
+// Features of a run that retrieves from a memory are not those of its towers; those of texts have one stage only.
+std::map<std::string, std::string> refinement_metadata(const OpenedModel& opened,
+                                                       const EncodeArguments& arguments) {
   const std::string refinement = refinement_json(opened.loaded);
-  if (refinement.empty() || arguments.features != FeatureStage::unit) return {};
-  log_info("encode", "the features are refined with the memory of '{}' ({})", arguments.model.checkpoint,
-           refinement);
+  const bool has_unit_features = arguments.features == FeatureStage::unit || !arguments.texts.empty();
+  if (refinement.empty() || !has_unit_features) return {};
   return {{"refinement", refinement}};
 }
 
@@ -195,7 +195,11 @@ void write_tensors(const std::map<Side, at::Tensor>& features, const OpenedModel
   NamedTensors named;
   for (const auto& [side, tensor] : features)
     named[side == Side::image ? "image_features" : "text_features"] = tensor;
-  write_safetensors(arguments.out, named, metadata_of(opened, arguments));
+  const auto metadata = refinement_metadata(opened, arguments);
+  write_safetensors(arguments.out, named, metadata);
+  for (const auto& [unused, refinement] : metadata)
+    log_info("encode", "the features are refined with the memory of '{}' ({})", arguments.model.checkpoint,
+             refinement);
   for (const auto& [name, tensor] : named)
     log_info("encode", "{}: {} of {} numbers", name, counted(tensor.size(0), "row"), tensor.size(1));
 }

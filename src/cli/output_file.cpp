@@ -79,6 +79,7 @@ void require_no_file_of_a_run(const std::string& output, const fs::path& place) 
   throw_user_error("'{}' belongs to the run in that folder: choose another name", output);
 }
 
+// By its files: the build of the step alone does not have the library that reads indexes.
 void require_no_file_of_an_index(const std::string& output, const fs::path& place) {
   constexpr std::array kKept = {kIndexFile, "entries.jsonl"};
   std::error_code ignored;

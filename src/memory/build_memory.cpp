@@ -15,7 +15,6 @@
 #include "cloob/base/broadcast_text.h"
 #include "cloob/base/error.h"
 #include "cloob/base/log.h"
-#include "cloob/base/random.h"
 #include "cloob/base/staged_folder.h"
 #include "cloob/base/text.h"
 #include "cloob/data/bad_samples.h"

@@ -89,9 +89,8 @@ std::shared_ptr<const Memory> open_memory_of(const RunConfig& config, const Refi
 }
 
 void warn_of_another_memory(const NamedTensors& state, const Memory& memory) {
-  const auto saved = state.find(kMemoryHashName);
-  if (saved == state.end() || saved->second.numel() != 1) return;
-  if (saved->second.to(at::kLong).item<std::int64_t>() == memory_hash(memory)) return;
+  const auto saved = saved_memory_hash(state);
+  if (!saved || *saved == memory_hash(memory)) return;
   log_warning("eval",
               "{} does not have the pairs that the model was trained with (--memory says that this is meant)",
               memory.describe());

@@ -35,7 +35,7 @@ namespace {
 
 const std::string kPrefix = "reco.";
 const std::string kLogitScaleName = "logit_scale";
-const std::string kMemoryName = std::string(kMemoryHashName).substr(kPrefix.size());
+const std::string kMemoryName = "memory_hash";
 const std::string kObjectivePrefix = "objective.";
 
 DualEncoder frozen(DualEncoder model) {
@@ -113,6 +113,12 @@ void warn_of_copies(double share, const RecoConfig& config) {
 
 std::int64_t memory_hash(const PairMemory& memory) {
   return static_cast<std::int64_t>(hash_text(memory.identity(), 0) >> 1U);
+}
+
+std::optional<std::int64_t> saved_memory_hash(const NamedTensors& state) {
+  const auto saved = state.find(kPrefix + kMemoryName);
+  if (saved == state.end() || saved->second.numel() != 1) return std::nullopt;
+  return saved->second.to(at::kLong).item<std::int64_t>();
 }
 
 struct RecoTask::Training {
@@ -376,10 +382,8 @@ void RecoTask::load(const NamedTensors& weights, const NamedTensors& state) {
   const at::NoGradGuard no_grad;
   if (!options_.fixed_inv_tau) logit_scale_.detach().copy_(scale->second.reshape(logit_scale_.sizes()));
   own.erase(scale);
-  if (const auto memory = own.find(kMemoryName); memory != own.end()) {
-    if (memory->second.numel() == 1) saved_memory_hash_ = memory->second.to(at::kLong).item<std::int64_t>();
-    own.erase(memory);
-  }
+  saved_memory_hash_ = saved_memory_hash(state);
+  own.erase(kMemoryName);
   refiner_->load(own);
   objective_.load_state(with_prefix_removed(state, kObjectivePrefix));
 }

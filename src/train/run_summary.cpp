@@ -53,10 +53,13 @@ std::vector<std::string> sentences(const RunSummary& summary) {
                                 with_thousands(total), with_thousands(state.samples_seen + state.bad_samples),
                                 summary.bad_samples.by_kind(), run));
   }
-  std::string next = "next: cloob report {0}, {1}cloob eval zero-shot {0} --data FOLDER";
-  if (summary.has_weights_to_export) next += ", or cloob weights export {0} --format open_clip --out FOLDER";
-  lines.push_back(
-      fmt::format(fmt::runtime(next), shell_word(run), summary.has_weights_to_export ? "" : "or "));
+  const std::string word = shell_word(run);
+  std::vector<std::string> next = {"cloob report " + word,
+                                   fmt::format("cloob eval zero-shot {} --data FOLDER", word)};
+  if (summary.has_weights_to_export)
+    next.push_back(fmt::format("cloob weights export {} --format open_clip --out FOLDER", word));
+  next.back() = "or " + next.back();
+  lines.push_back("next: " + join(next, ", "));
   return lines;
 }
 

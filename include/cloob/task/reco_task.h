@@ -31,9 +31,10 @@ struct RecoTaskOptions {
   CaptionChoice caption_choice = CaptionChoice::random;  ///< of that pass
 };
 
-/// What a checkpoint remembers of the pairs of its memory, in the tensor kMemoryHashName of its state.
+/// 63 bits that tell the pairs of a memory from others.
 std::int64_t memory_hash(const PairMemory& memory);
-inline constexpr const char* kMemoryHashName = "reco.memory_hash";
+/// Those of the memory of training that the state of a checkpoint remembers; nullopt if it does not.
+std::optional<std::int64_t> saved_memory_hash(const NamedTensors& state);
 
 /// Iscen et al., "Retrieval-Enhanced Contrastive Vision-Text Models". With V and T the features of the towers, and V' and T' the
 /// refined ones,
@@ -79,7 +80,7 @@ class RecoTask final : public TrainingTask {
   struct Training;
 
   void require_something_to_train() const;
-  /// 63 bits that tell the pairs of the memory of training from others; 0 without one.
+  /// Of the memory of training; 0 without one.
   std::int64_t memory_hash() const;
   void warn_of_another_memory() const;
   TrainingFeatures encode_all(const EpochData& data, EpochReport& report);
